@@ -1,0 +1,3 @@
+"""Guerdon: reward-driven post-training as small parts of one pipeline."""
+
+__version__ = "0.1.0"

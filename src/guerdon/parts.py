@@ -1,0 +1,115 @@
+"""Parts as data: any composition of frozen dataclasses and functions to plain YAML and back.
+
+A dataclass becomes ``{part: "module:Class", field: value, ...}``; a function becomes
+``{function: "module:name"}`` or, for one from a user's file, ``{function: "/path/file.py:name"}``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import importlib.util
+import sys
+import types
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+class PartError(ValueError):
+    """A part can't be described or rebuilt; the message names the place and the mend."""
+
+
+def describe(value: Any, where: str = "recipe") -> Any:
+    """``value`` as dicts, lists, strings and numbers. Raises PartError naming the field."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        body = {
+            f.name: describe(getattr(value, f.name), f"{where}.{f.name}")
+            for f in dataclasses.fields(value)
+            if f.init
+        }
+        return {"part": name_of(type(value)), **body}
+    if isinstance(value, types.FunctionType):
+        return {"function": name_of(value)}
+    if isinstance(value, tuple | list):
+        return [describe(v, f"{where}[{i}]") for i, v in enumerate(value)]
+    if isinstance(value, Mapping):
+        return {str(k): describe(v, f"{where}.{k}") for k, v in value.items()}
+    raise PartError(
+        f"{where} holds a {type(value).__name__}, which can't be written to a recipe file; "
+        "use a dataclass with fields of plain values"
+    )
+
+
+def build(data: Any, where: str = "recipe") -> Any:
+    """The inverse of `describe`. Raises PartError naming the field and the mend."""
+    if isinstance(data, list):
+        return tuple(build(v, f"{where}[{i}]") for i, v in enumerate(data))
+    if not isinstance(data, Mapping):
+        return data
+    if "function" in data:
+        return locate(str(data["function"]), where)
+    body = {k: build(v, f"{where}.{k}") for k, v in data.items() if k != "part"}
+    if "part" not in data:
+        return body
+    kind = locate(str(data["part"]), where)
+    if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
+        raise PartError(f"{where}: {data['part']} is not a dataclass")
+    known = [f.name for f in dataclasses.fields(kind) if f.init]
+    for name in body:
+        if name not in known:
+            raise PartError(
+                f"{where}: {kind.__name__} has no setting {name!r}; it has {', '.join(known)}"
+            )
+    return kind(**body)
+
+
+def name_of(thing: Any) -> str:
+    """The import path of a class or function, ``module:qualified.name``."""
+    if "<locals>" in thing.__qualname__ or "<lambda>" in thing.__qualname__:
+        raise PartError(
+            f"{thing.__qualname__} is local and can't be found again by name; "
+            "move it to the top level of its module"
+        )
+    file = getattr(sys.modules.get(thing.__module__), "__guerdon_file__", None)
+    return f"{file or thing.__module__}:{thing.__qualname__}"
+
+
+def locate(path: str, where: str = "recipe") -> Any:
+    """The object named ``module:name`` or ``file.py:name``."""
+    module_name, _, name = path.rpartition(":")
+    if not module_name:
+        raise PartError(f"{where}: {path!r} should read module:name or file.py:name")
+    module = _module_of(module_name, where)
+    found: Any = module
+    for step in name.split("."):
+        if not hasattr(found, step):
+            raise PartError(f"{where}: {module_name} has no {name!r}")
+        found = getattr(found, step)
+    return found
+
+
+def _module_of(name: str, where: str) -> types.ModuleType:
+    if not name.endswith(".py"):
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            raise PartError(f"{where}: can't import {name!r} ({error})") from error
+    path = Path(name).expanduser().resolve()
+    if not path.is_file():
+        raise PartError(f"{where}: there is no file {path}")
+    key = f"guerdon_user_file_{path.stem}_{abs(hash(str(path)))}"
+    if key not in sys.modules:
+        spec = importlib.util.spec_from_file_location(key, path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        module.__guerdon_file__ = str(path)  # type: ignore[attr-defined]
+        sys.modules[key] = module
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[key]
+            raise
+    return sys.modules[key]

@@ -1,0 +1,138 @@
+"""The stages of the pipeline, as signatures. Implementing one of these is all there is to do.
+
+A stage is a plain function or a frozen dataclass with ``__call__`` (it prints, compares and
+serialises). A stage with memory adds ``observe`` and ``state_dict`` / ``load_state_dict``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from torch import Tensor, nn
+
+from guerdon.records import Loss, PolicyOutput, Progress, Rollouts, Scores, Task
+
+
+@runtime_checkable
+class Reward(Protocol):
+    """Judges completions. Scope (completion, group, linked, turn) is declared, not guessed."""
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores: ...
+
+
+@runtime_checkable
+class Shaper(Protocol):
+    """Transforms scores; keeps the parts."""
+
+    def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores: ...
+
+
+@runtime_checkable
+class Advantage(Protocol):
+    """Scores to float[N, T]: 0 where the mask is False and on invalid rows, never NaN."""
+
+    def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor: ...
+
+
+@runtime_checkable
+class Aggregation(Protocol):
+    """How token losses become one number: counts of acted tokens [N] to a weight per row [N].
+
+    The loss is ``sum_i weight_i * sum_t mask_it * loss_it``. Weights are computed once over
+    the global batch, so a batch split into micro-batches or over processes has the same loss.
+    """
+
+    def __call__(self, counts: Tensor) -> Tensor: ...
+
+
+@runtime_checkable
+class Objective(Protocol):
+    """Advantage and log-probabilities to a loss.
+
+    ``needs`` names what to compute besides log-probs: any of "entropy", "values",
+    "reference". ``row_weight`` float[N] comes from ``aggregation`` over the global batch;
+    None means this batch is the whole.
+    """
+
+    @property
+    def needs(self) -> frozenset[str]: ...
+
+    @property
+    def aggregation(self) -> Aggregation: ...
+
+    def __call__(
+        self,
+        now: PolicyOutput,
+        rollouts: Rollouts,
+        advantage: Tensor,
+        row_weight: Tensor | None = None,
+    ) -> Loss: ...
+
+
+@runtime_checkable
+class TaskSource(Protocol):
+    """Where tasks come from. ``load`` is deterministic; splits never share a task id."""
+
+    def load(self, split: str) -> Sequence[Task]: ...
+
+
+@runtime_checkable
+class Curriculum(Protocol):
+    """Which tasks next. ``next`` draws ``count`` tasks; ``observe`` sees what came of them."""
+
+    def next(self, tasks: Sequence[Task], count: int, progress: Progress) -> list[Task]: ...
+
+    def observe(self, rollouts: Rollouts, scores: Scores) -> None: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
+
+
+@runtime_checkable
+class GroupFilter(Protocol):
+    """Which groups are worth an update: bool[B], True = keep."""
+
+    def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How completions are drawn.
+
+    ``temperature`` 0 means greedy. ``top_p`` 1, ``top_k`` 0 and ``min_p`` 0 are off. ``stop``
+    strings end a completion and are kept at its end. ``max_turns`` and ``max_turn_tokens``
+    bound multi-turn episodes. ``seed`` is mixed with the row's own key, so a row's sample does
+    not depend on which other rows share its batch.
+    """
+
+    max_tokens: int = 48
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    stop: tuple[str, ...] = ()
+    max_turns: int = 1
+    max_turn_tokens: int = 16
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """Something that acts and can say how likely its actions were."""
+
+    @property
+    def module(self) -> nn.Module:
+        """The trainable module."""
+        ...
+
+    def sample(
+        self, tasks: Sequence[Task], group_size: int, sampling: Sampling, seed: int
+    ) -> Rollouts:
+        """``group_size`` completions of each task, rows ordered by task."""
+        ...
+
+    def forward(self, rollouts: Rollouts, needs: frozenset[str] = frozenset()) -> PolicyOutput:
+        """Log-probs of the rollouts' actions, with gradient where grad mode is on."""
+        ...

@@ -1,0 +1,119 @@
+"""A recipe: the whole composition of a run as one printable, reloadable value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from guerdon.advantages import GroupNormalised
+from guerdon.curriculum import ShuffledTasks
+from guerdon.objectives import ClippedSurrogate
+from guerdon.parts import PartError, build, describe
+from guerdon.rewards import AnswerMatch
+from guerdon.stages import (
+    Advantage,
+    Curriculum,
+    GroupFilter,
+    Objective,
+    Reward,
+    Sampling,
+    Shaper,
+    TaskSource,
+)
+from guerdon.tasks import Arithmetic
+from guerdon.training.reference import NoReference, Reference
+
+
+@dataclass(frozen=True)
+class Model:
+    """Which policy to train.
+
+    ``name`` is ``seedling``, a Hub id or a local folder; ``gguf_file`` names a GGUF file in
+    it. ``adapter`` "lora", "dora" or "rslora" trains an adapter of rank ``rank`` instead of
+    all weights. ``engine`` "transformers" samples in process; "vllm" with the extra of that
+    name. ``value_head`` adds one for GAE and PPO.
+    """
+
+    name: str = "seedling"
+    gguf_file: str | None = None
+    adapter: str | None = None
+    rank: int = 16
+    engine: str = "transformers"
+    dtype: str = "float32"
+    chat: bool = False
+    value_head: bool = False
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    """AdamW and its schedule. ``schedule`` is "constant", "linear" or "cosine" after
+    ``warmup`` steps; ``clip`` bounds the gradient norm; a step whose norm exceeds
+    ``skip_above`` is left out (0 = never)."""
+
+    lr: float = 3e-4
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    warmup: int = 0
+    clip: float = 1.0
+    skip_above: float = 0.0
+
+
+@dataclass(frozen=True)
+class Loop:
+    """How long and how the loop runs.
+
+    A step samples ``groups`` tasks times ``group_size`` completions, then makes ``epochs``
+    passes over them in minibatches of ``minibatch`` rows (0 = all at once), each accumulated
+    over micro-batches of ``microbatch`` rows (0 = whole). ``resample`` bounds how many times
+    sampling is repeated to replace groups that the filter drops. The run stops after
+    ``max_bad_steps`` non-finite updates in a row.
+    """
+
+    steps: int = 60
+    groups: int = 16
+    group_size: int = 8
+    epochs: int = 1
+    minibatch: int = 0
+    microbatch: int = 0
+    resample: int = 1
+    max_bad_steps: int = 5
+    evaluate_every: int = 0
+    checkpoint_every: int = 20
+    keep_checkpoints: int = 2
+    evaluation_tasks: int = 256
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One run, whole: what is sampled, how it is judged and what is learned from it."""
+
+    name: str = "grpo"
+    model: Model = field(default_factory=Model)
+    tasks: TaskSource = field(default_factory=Arithmetic)
+    reward: Reward = field(default_factory=AnswerMatch)
+    shaping: tuple[Shaper, ...] = ()
+    advantage: Advantage = field(default_factory=GroupNormalised)
+    objective: Objective = field(default_factory=ClippedSurrogate)
+    curriculum: Curriculum = field(default_factory=ShuffledTasks)
+    filter: GroupFilter | None = None
+    reference: Reference = field(default_factory=NoReference)
+    sampling: Sampling = field(default_factory=Sampling)
+    evaluation_sampling: Sampling = field(default_factory=lambda: Sampling(temperature=0.0))
+    optimiser: Optimiser = field(default_factory=Optimiser)
+    loop: Loop = field(default_factory=Loop)
+
+    def save(self, path: Path) -> None:
+        """Write the complete recipe as YAML."""
+        path.write_text(yaml.safe_dump(describe(self), sort_keys=False, allow_unicode=True))
+
+    @staticmethod
+    def load(path: Path) -> Recipe:
+        """Read a recipe written by `save`. Raises PartError naming file, field and mend."""
+        recipe = build(yaml.safe_load(path.read_text()), where=str(path))
+        if not isinstance(recipe, Recipe):
+            raise PartError(f"{path} does not hold a recipe (its top level says no such part)")
+        return recipe
