@@ -316,9 +316,7 @@ def concat_scores(batches: Sequence[Scores]) -> Scores:
     return Scores(
         value=torch.cat([b.value for b in batches]),
         parts={
-            name: torch.cat(
-                [b.parts.get(name, torch.full_like(b.value, INVALID)) for b in batches]
-            )
+            name: torch.cat([b.parts.get(name, torch.full_like(b.value, INVALID)) for b in batches])
             for name in names
         },
         valid=torch.cat([b.valid for b in batches]),
@@ -326,11 +324,7 @@ def concat_scores(batches: Sequence[Scores]) -> Scores:
         placed=None
         if all(p is None for p in placed)
         else torch.cat(
-            [
-                torch.nn.functional.pad(p, (0, width - p.shape[1]))
-                for p in placed
-                if p is not None
-            ]
+            [torch.nn.functional.pad(p, (0, width - p.shape[1])) for p in placed if p is not None]
         ),
     )
 

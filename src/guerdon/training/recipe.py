@@ -24,6 +24,7 @@ from guerdon.stages import (
 )
 from guerdon.tasks import Arithmetic
 from guerdon.training.reference import NoReference, Reference
+from guerdon.training.schedule import Constant, Schedule
 
 
 @dataclass(frozen=True)
@@ -48,17 +49,20 @@ class Model:
 
 @dataclass(frozen=True)
 class Optimiser:
-    """AdamW and its schedule. ``schedule`` is "constant", "linear" or "cosine" after
-    ``warmup`` steps; ``clip`` bounds the gradient norm; a step whose norm exceeds
-    ``skip_above`` is left out (0 = never)."""
+    """AdamW, its schedule and its guards.
+
+    ``clip`` bounds the gradient norm (0 = off); an update whose norm before clipping exceeds
+    ``skip_above`` is left out (0 = never), as is one that is not finite; the run stops after
+    ``max_bad_updates`` of these in a row.
+    """
 
     lr: float = 3e-4
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = 0.0
-    schedule: str = "constant"
-    warmup: int = 0
+    schedule: Schedule = field(default_factory=Constant)
     clip: float = 1.0
     skip_above: float = 0.0
+    max_bad_updates: int = 5
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,9 @@ class Loop:
     A step samples ``groups`` tasks times ``group_size`` completions, then makes ``epochs``
     passes over them in minibatches of ``minibatch`` rows (0 = all at once), each accumulated
     over micro-batches of ``microbatch`` rows (0 = whole). ``resample`` bounds how many times
-    sampling is repeated to replace groups that the filter drops. The run stops after
-    ``max_bad_steps`` non-finite updates in a row.
+    sampling is repeated to replace groups that the filter drops. Held-out tasks are answered
+    before the first and after the last step, and every ``evaluate_every`` steps (0 = never
+    between). ``seed`` decides everything that is drawn.
     """
 
     steps: int = 60
@@ -79,7 +84,6 @@ class Loop:
     minibatch: int = 0
     microbatch: int = 0
     resample: int = 1
-    max_bad_steps: int = 5
     evaluate_every: int = 0
     checkpoint_every: int = 20
     keep_checkpoints: int = 2

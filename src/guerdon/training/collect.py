@@ -1,0 +1,148 @@
+"""From tasks to credited rollouts: sample, score, filter, shape, credit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from guerdon.records import (
+    Progress,
+    Rollouts,
+    Scores,
+    Task,
+    concat_rollouts,
+    concat_scores,
+)
+from guerdon.stages import Policy
+from guerdon.training.recipe import Recipe
+from guerdon.training.reference import RunningReference
+from guerdon.training.update import Shard
+
+
+@dataclass(frozen=True)
+class Collected:
+    """A step's experience, the same on every process.
+
+    ``raw`` are the reward's own scores, ``scores`` what shaping made of them; ``sampled``
+    counts groups before the filter, ``seconds`` the time spent sampling and scoring.
+    """
+
+    rollouts: Rollouts
+    raw: Scores
+    scores: Scores
+    advantage: Tensor
+    sampled: int
+    seconds: dict[str, float]
+
+
+def collect(
+    recipe: Recipe,
+    policy: Policy,
+    draw: Callable[[int], list[Task]],
+    progress: Progress,
+    reference: RunningReference | None,
+    shard: Shard,
+    clock: Callable[[], float],
+) -> Collected:
+    """Sample until ``recipe.loop.groups`` groups pass the filter, at most ``resample`` times.
+
+    Each process samples and scores its share of the tasks; the whole is then gathered, so
+    that statistics over the batch do not depend on the number of processes.
+    """
+    wanted = recipe.loop.groups
+    kept: list[tuple[Rollouts, Scores]] = []
+    seconds = {"sampling": 0.0, "scoring": 0.0}
+    sampled = have = 0
+    for attempt in range(max(recipe.loop.resample, 1)):
+        tasks = draw(wanted - have if recipe.filter is not None else wanted)
+        seed = _mix(recipe.loop.seed, progress.step, attempt)
+        started = clock()
+        local = _sample_share(policy, tasks, recipe, seed, shard)
+        sampled_at = clock()
+        scores = None if local is None else recipe.reward(local, progress)
+        seconds["sampling"] += sampled_at - started
+        seconds["scoring"] += clock() - sampled_at
+        rollouts, scores = _gather(local, scores, shard)
+        sampled += len(rollouts.tasks)
+        if recipe.filter is not None:
+            rows = recipe.filter(scores, rollouts)[rollouts.group]
+            rollouts, scores = rollouts.select(rows), scores.select(rows)
+        have += len(rollouts.tasks)
+        kept.append((rollouts, scores))
+        if have >= wanted:
+            break
+    rollouts = concat_rollouts([r for r, _ in kept])
+    raw = concat_scores([s for _, s in kept])
+    rollouts = _with_reference(rollouts, recipe, reference)
+    scores = raw
+    for shaper in recipe.shaping:
+        scores = shaper(scores, rollouts, progress)
+    rollouts, advantage = credit(recipe, policy, rollouts, scores)
+    return Collected(rollouts, raw, scores, advantage, sampled, seconds)
+
+
+def credit(
+    recipe: Recipe, policy: Policy, rollouts: Rollouts, scores: Scores
+) -> tuple[Rollouts, Tensor]:
+    """Advantage float[N, T]; with a value objective also ``values`` and ``returns``."""
+    if "values" in recipe.objective.needs and rollouts.values is None and len(rollouts):
+        with torch.no_grad():
+            rollouts = replace(
+                rollouts, values=policy.forward(rollouts, frozenset({"values"})).values
+            )
+    advantage = recipe.advantage(scores, rollouts)
+    returns = getattr(recipe.advantage, "returns", None)
+    if returns is not None and "values" in recipe.objective.needs:
+        rollouts = replace(rollouts, returns=returns(scores, rollouts))
+    return rollouts, advantage
+
+
+def _sample_share(
+    policy: Policy, tasks: Sequence[Task], recipe: Recipe, seed: int, shard: Shard
+) -> Rollouts | None:
+    mine = tasks[shard.rank :: shard.world]
+    if not mine:
+        return None
+    with torch.no_grad():
+        return policy.sample(mine, recipe.loop.group_size, recipe.sampling, seed)
+
+
+def _gather(local: Rollouts | None, scores: Scores | None, shard: Shard) -> tuple[Rollouts, Scores]:
+    """All processes' rows in the order one process would have sampled them."""
+    shares = [(rank, *share) for rank, share in enumerate(shard.gather((local, scores)))]
+    present = [(rank, r, s) for rank, r, s in shares if r is not None and s is not None]
+    rollouts = concat_rollouts([r for _, r, _ in present])
+    together = concat_scores([s for _, _, s in present])
+    if len(present) == 1:
+        return rollouts, together
+    drawn = torch.cat([r.group * shard.world + rank for rank, r, _ in present])
+    order = torch.argsort(drawn, stable=True)
+    return rollouts.select(order), together.select(order)
+
+
+def _with_reference(
+    rollouts: Rollouts, recipe: Recipe, reference: RunningReference | None
+) -> Rollouts:
+    needed = "reference" in recipe.objective.needs or any(
+        getattr(shaper, "needs_reference", False) for shaper in recipe.shaping
+    )
+    if not needed or not len(rollouts):
+        return rollouts
+    if reference is None:
+        raise ValueError(
+            "the recipe has a KL term but no reference policy; set recipe.reference to "
+            "FixedReference() or another of guerdon.training.reference"
+        )
+    return replace(rollouts, reference_logps=reference.logps(rollouts))
+
+
+def _mix(*numbers: int) -> int:
+    """One 63-bit seed of several small numbers; distinct inputs give distinct streams."""
+    mixed = 0x9E3779B97F4A7C15
+    for number in numbers:
+        mixed = ((mixed ^ number) * 0xBF58476D1CE4E5B9 + 0x94D049BB133111EB) % (1 << 64)
+        mixed ^= mixed >> 31
+    return mixed % (1 << 63)

@@ -1,0 +1,199 @@
+"""What a run shows and keeps: progress on the terminal, figures and rollouts on disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from guerdon.evaluation import bootstrap, paired_difference, wilson
+from guerdon.records import Rollouts, Scores
+from guerdon.report import Alarms, build_report
+from guerdon.stages import Policy
+from guerdon.training.collect import Collected
+from guerdon.training.display import Display
+from guerdon.training.held_out import HeldOut
+from guerdon.training.recipe import Recipe
+from guerdon.training.run_folder import RunFolder
+from guerdon.training.trackers import Trackers
+
+
+def step_metrics(collected: Collected, figures: dict[str, float]) -> dict[str, float]:
+    """One step's figures, flat. Means are over valid rows; shares over all rows."""
+    rollouts, raw = collected.rollouts, collected.raw
+    tokens = int(rollouts.mask.sum())
+    lengths = rollouts.mask.sum(1).float()
+    seconds = {f"seconds/{k}": v for k, v in collected.seconds.items()}
+    spent = sum(seconds.values()) + figures.get("seconds/update", 0.0)
+    metrics = {
+        "reward": _mean(raw.value, raw.valid),
+        **{f"part/{name}": _mean(part, raw.valid) for name, part in raw.parts.items()},
+        "shaped_reward": _mean(collected.scores.value, collected.scores.valid),
+        "invalid_share": 1.0 - float(raw.valid.float().mean()) if len(raw) else 0.0,
+        "zero_std_share": _zero_std_share(rollouts, collected.scores),
+        "kept_groups": float(len(rollouts.tasks)),
+        "sampled_groups": float(collected.sampled),
+        "length": float(lengths.mean()) if len(rollouts) else 0.0,
+        "truncated_share": 1.0 - float(rollouts.finished.float().mean()) if len(rollouts) else 0.0,
+        "sampling_logp": float(rollouts.logps.sum() / max(tokens, 1)),
+        "tokens": float(tokens),
+        "tokens_per_second": tokens / spent if spent else 0.0,
+        **seconds,
+        **figures,
+    }
+    if "accuracy" in raw.parts:
+        metrics["accuracy"] = metrics["part/accuracy"]
+    return metrics
+
+
+class Telemetry:
+    """Everything a run tells the outside. With ``folder`` None nothing is written."""
+
+    def __init__(
+        self,
+        folder: Path | None,
+        recipe: Recipe,
+        *,
+        resume: bool = False,
+        quiet: bool = False,
+        trackers: Sequence[str] = (),
+    ) -> None:
+        self.recipe = recipe
+        self.run = None if folder is None else RunFolder(folder, resume=resume)
+        if self.run is not None and not resume:
+            recipe.save(self.run.path / "recipe.yaml")
+        self.display = Display(recipe.loop.steps, quiet=quiet)
+        self.trackers = Trackers(tuple(trackers), self.run.path if self.run else None)
+        self.alarms = Alarms()
+        self.history: list[dict[str, Any]] = []
+        self.started = time.perf_counter()
+
+    def __enter__(self) -> Telemetry:
+        self.display.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.display.__exit__(kind, error, trace)
+        self.trackers.close()
+
+    def begin(self, step: int, before: HeldOut | None) -> None:
+        """Called once, before the first step of this process (``step`` > 0 on resume)."""
+        if self.run is not None:
+            self.run.truncate_after(step - 1)
+            self.history = list(self.run.metrics())
+        if step:
+            self.note(f"resumed after {step} steps")
+        if before is not None:
+            self.note(f"held-out {describe_held_out(before)} before training")
+
+    def step(self, step: int, collected: Collected, metrics: dict[str, float]) -> None:
+        """Record one finished step."""
+        self.history.append({"step": step, **metrics})
+        for alarm in self.alarms.look(collected.rollouts, collected.raw, self.history):
+            self.note(f"{alarm.name}: {alarm.message}")
+        self.display.update(step, metrics)
+        self.trackers.log(metrics, step)
+        if self.run is not None:
+            self.run.log_metrics(step, metrics)
+            self.run.log_rollouts(
+                step,
+                collected.rollouts,
+                collected.raw,
+                collected.advantage,
+                shaped=collected.scores,
+            )
+
+    def note(self, text: str) -> None:
+        """A line above the progress display."""
+        self.display.note(text)
+
+    def finish(
+        self, steps: int, before: HeldOut | None, after: HeldOut | None, policy: Policy
+    ) -> None:
+        """Summary, picture, report and the trained weights."""
+        summary: dict[str, Any] = {
+            "recipe": self.recipe.name,
+            "steps": steps,
+            "seconds": time.perf_counter() - self.started,
+            "alarms": self.alarms.counts(),
+            **held_out_summary(before, after),
+        }
+        if self.run is not None:
+            summary["folder"] = str(self.run.path)
+            self.run.write_summary(summary)
+            save = getattr(policy, "save", None)
+            if save is not None:
+                save(self.run.path / "model")
+            summary["report"] = str(build_report(self.run.path))
+        self.display.summary(summary)
+
+
+def held_out_summary(before: HeldOut | None, after: HeldOut | None) -> dict[str, Any]:
+    """Before, after and their paired difference, each with a 95 % interval."""
+    summary: dict[str, Any] = {}
+    for name, result in (("before", before), ("after", after)):
+        if result is not None:
+            low, high = interval(result)
+            summary[name] = {
+                "metric": result.metric,
+                "mean": result.mean,
+                "low": low,
+                "high": high,
+                "tasks": len(result.results),
+                "invalid": len(result.results) - len(result.valid),
+                "truncated_share": result.truncated,
+                "mean_length": result.mean_length,
+            }
+    if before is not None and after is not None:
+        both = [
+            (a, b) for a, b in zip(after.results, before.results, strict=True) if a == a and b == b
+        ]
+        if both:
+            gain = paired_difference([a for a, _ in both], [b for _, b in both])
+            summary["gain"] = {"mean": gain.mean, "low": gain.low, "high": gain.high}
+    return summary
+
+
+def interval(result: HeldOut) -> tuple[float, float]:
+    """95 % interval: Wilson's where every result is 0 or 1, else a bootstrap of the mean."""
+    if not result.valid:
+        return float("nan"), float("nan")
+    if all(r in (0.0, 1.0) for r in result.valid):
+        found = wilson(int(sum(result.valid)), len(result.valid))
+    else:
+        found = bootstrap(result.valid)
+    return found.low, found.high
+
+
+def describe_held_out(result: HeldOut) -> str:
+    """One line: metric, mean, interval, number of tasks."""
+    low, high = interval(result)
+    return f"{result.metric} {result.mean:.3f} [{low:.3f}, {high:.3f}] ({len(result.valid)} tasks)"
+
+
+def _mean(value_N: Tensor, valid_N: Tensor) -> float:
+    kept = value_N[valid_N & torch.isfinite(value_N)]
+    return float(kept.mean()) if len(kept) else float("nan")
+
+
+def _zero_std_share(rollouts: Rollouts, scores: Scores) -> float:
+    """Share of groups whose valid shaped rewards are all equal (or that have none)."""
+    groups = len(rollouts.tasks)
+    if groups == 0:
+        return 0.0
+    low = torch.full((groups,), float("inf"))
+    high = torch.full((groups,), float("-inf"))
+    group, value = rollouts.group[scores.valid], scores.value[scores.valid]
+    low.scatter_reduce_(0, group, value, "amin")
+    high.scatter_reduce_(0, group, value, "amax")
+    return float((high - low <= 1e-9).float().mean())

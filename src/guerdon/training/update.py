@@ -1,0 +1,126 @@
+"""One update of the weights: accumulated over micro-batches and processes, and guarded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from guerdon.records import Rollouts
+from guerdon.stages import Objective, Policy
+
+
+class TrainingStopped(RuntimeError):
+    """The run can't go on: too many updates in a row were not finite."""
+
+
+@dataclass
+class Guard:
+    """Leaves out updates whose gradient is not finite or too large; stops after ``limit``.
+
+    ``skip_above`` 0 means that only non-finite gradients are left out. ``limit`` counts bad
+    updates in a row.
+    """
+
+    limit: int = 5
+    skip_above: float = 0.0
+    in_row: int = 0
+    skipped: int = 0
+
+    def allows(self, norm: float) -> bool:
+        """Whether to apply an update with this gradient norm; raises TrainingStopped."""
+        if torch.isfinite(torch.tensor(norm)) and not 0 < self.skip_above < norm:
+            self.in_row = 0
+            return True
+        self.in_row += 1
+        self.skipped += 1
+        if self.in_row >= self.limit:
+            raise TrainingStopped(
+                f"{self.in_row} updates in a row had a gradient norm that is not finite or "
+                f"above optimiser.skip_above (the last: {norm}); lower optimiser.lr or look at "
+                "the last rollouts for extreme rewards"
+            )
+        return False
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"in_row": self.in_row, "skipped": self.skipped}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.in_row, self.skipped = int(state["in_row"]), int(state["skipped"])
+
+
+@dataclass(frozen=True)
+class Shard:
+    """This process's place among those that train together.
+
+    ``total`` adds a tensor up over all processes; ``gather`` lists every process's object, in
+    the order of their ranks.
+    """
+
+    rank: int = 0
+    world: int = 1
+    total: Callable[[Tensor], Tensor] = field(default=lambda tensor: tensor)
+    gather: Callable[[Any], list[Any]] = field(default=lambda thing: [thing])
+
+
+ALONE = Shard()
+
+
+def update(
+    policy: Policy,
+    optimiser: torch.optim.Optimizer,
+    objective: Objective,
+    rollouts: Rollouts,
+    advantage_NT: Tensor,
+    *,
+    guard: Guard,
+    clip: float = 1.0,
+    microbatch: int = 0,
+    shard: Shard = ALONE,
+) -> dict[str, float]:
+    """One optimiser step on all rows given; returns summed metrics with ``grad_norm``.
+
+    The objective's row weights are computed over the whole batch before it is cut, so the
+    gradient does not depend on ``microbatch`` (0 = one piece) or on the number of processes.
+    Rows whose mask is empty weigh nothing. An update the guard refuses leaves the weights and
+    the optimiser's state untouched and sets ``skipped_updates`` to 1.
+    """
+    optimiser.zero_grad(set_to_none=True)
+    row_weight_N = objective.aggregation(rollouts.mask.sum(1))
+    # Rows of like length share a micro-batch: less padding, same sum.
+    order = torch.argsort(rollouts.lengths, descending=True, stable=True)[shard.rank :: shard.world]
+    size = microbatch or max(len(order), 1)
+    metrics: Counter[str] = Counter()
+    for rows in order.split(size) if len(order) else ():
+        piece = rollouts.select(rows)
+        width = piece.ids.shape[1]
+        now = policy.forward(piece, objective.needs - {"reference"})
+        loss = objective(now, piece, advantage_NT[rows, :width], row_weight_N[rows])
+        if loss.value.requires_grad:
+            loss.value.backward()  # type: ignore[no-untyped-call]
+        metrics.update({"loss": float(loss.value.detach()), **loss.metrics})
+    parameters = [p for p in policy.module.parameters() if p.requires_grad]
+    _share_gradients(parameters, shard)
+    totals: Counter[str] = sum(map(Counter, shard.gather(dict(metrics))), Counter())
+    norm = float(torch.nn.utils.clip_grad_norm_(parameters, clip if clip > 0 else float("inf")))
+    applied = guard.allows(norm)
+    if applied:
+        optimiser.step()
+    optimiser.zero_grad(set_to_none=True)
+    return {**totals, "grad_norm": norm, "skipped_updates": float(not applied)}
+
+
+def _share_gradients(parameters: list[torch.nn.Parameter], shard: Shard) -> None:
+    """Sum gradients over processes: one flat tensor, one call."""
+    if shard.world == 1:
+        return
+    flat = torch.cat(
+        [(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters]
+    )
+    flat = shard.total(flat)
+    for p, piece in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
+        p.grad = piece.view_as(p).clone()
