@@ -1,0 +1,38 @@
+"""Figures with their uncertainty: intervals, tests, and metrics of repeated samples."""
+
+from guerdon.evaluation.intervals import (
+    Interval,
+    bootstrap,
+    paired_bootstrap,
+    paired_difference,
+    permutation_test,
+    sign_flip_test,
+    student,
+    unpaired_bootstrap,
+    wilson,
+)
+from guerdon.evaluation.repeated import consistency, majority, mean_at_k, pass_at_k
+
+NAMES = {
+    "consistency": consistency,
+    "majority": majority,
+    "mean-at-k": mean_at_k,
+    "pass-at-k": pass_at_k,
+}
+
+__all__ = [
+    "NAMES",
+    "Interval",
+    "bootstrap",
+    "consistency",
+    "majority",
+    "mean_at_k",
+    "paired_bootstrap",
+    "paired_difference",
+    "pass_at_k",
+    "permutation_test",
+    "sign_flip_test",
+    "student",
+    "unpaired_bootstrap",
+    "wilson",
+]
