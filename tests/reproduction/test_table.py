@@ -1,0 +1,65 @@
+import math
+from pathlib import Path
+
+import pytest
+
+from guerdon.recipes import Paper, all_recipes, load_recipe
+from guerdon.reproduction import Claim, Expectation, run_claim, write
+from guerdon.reproduction.picture import draw
+from guerdon.reproduction.table import marks, render
+
+ROOT = Path(__file__).parents[2]
+
+
+def good(seed, report):
+    return {"accuracy": 0.8 + 0.01 * seed}
+
+
+def poor(seed, report):
+    return {"accuracy": 0.5 if seed else math.nan}
+
+
+CLAIM = Claim(
+    "toy-r1",
+    "good beats poor",
+    {"good": good, "poor": poor},
+    "accuracy",
+    (Expectation("good", "poor", "accuracy", 0.1),),
+)
+
+
+def test_marks_are_read_from_the_tree(tmp_path):
+    assert marks("toy-r1", tmp_path).verdict is None
+    assert not marks("toy-r1", tmp_path).parts
+    test = tmp_path / "tests" / "recipes" / "test_toy_r1.py"
+    test.parent.mkdir(parents=True)
+    test.write_text("def test_parts():\n    assert True\n")
+    assert marks("toy-r1", tmp_path).parts
+    assert not marks("toy-r1", tmp_path).runs
+    test.write_text("def test_runs_in_the_loop():\n    assert True\n")
+    assert marks("toy-r1", tmp_path).runs
+
+
+def test_row_of_a_result(tmp_path):
+    before = render(tmp_path, [("toy-r1", Paper("A | B", "1234.5678"))])
+    assert "| – | – | – | – | – |" in before
+    write(run_claim(CLAIM, (0, 1, 2)), tmp_path / "reproductions")
+    row = render(tmp_path, [("toy-r1", Paper("A | B", "1234.5678"))]).splitlines()[-1]
+    # Seed 0 is left out: effects .31 and .32, mean .315, half width 12.7062 * .005 = .0635.
+    assert "| shown | accuracy: good > poor | 0.315 [0.251, 0.379] | 3 |" in row
+    assert "[A \\| B](https://arxiv.org/abs/1234.5678)" in row
+
+
+def test_picture_is_drawn_with_a_seed_left_out(tmp_path):
+    path = draw(run_claim(CLAIM, (0, 1)), tmp_path)
+    assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_unknown_recipe_names_the_known():
+    with pytest.raises(ValueError, match="no recipe 'nothing-such'"):
+        load_recipe("nothing-such")
+
+
+@pytest.mark.skipif(not all_recipes(), reason="no recipe in the package yet")
+def test_committed_table_is_current():
+    assert (ROOT / "docs" / "systems.md").read_text() == render(ROOT)
