@@ -1,0 +1,50 @@
+"""The loops, and what they need: recipe, updates, checkpoints, evaluation, telemetry."""
+
+from guerdon.training.held_out import HeldOut, evaluate
+from guerdon.training.loop import Result, train
+from guerdon.training.preference import fit_preferences
+from guerdon.training.recipe import Loop, Model, Optimiser, Recipe
+from guerdon.training.reference import (
+    AdapterOffReference,
+    FixedReference,
+    MovingReference,
+    NoReference,
+    Reference,
+    RefreshedReference,
+)
+from guerdon.training.schedule import Constant, Cosine, Linear, Schedule
+from guerdon.training.supervised import Demonstration, demonstrations_to_rollouts, fit_texts
+from guerdon.training.telemetry import describe_held_out, held_out_summary
+from guerdon.training.update import ALONE, Guard, Shard, TrainingStopped, update
+
+__all__ = [
+    "ALONE",
+    "AdapterOffReference",
+    "Constant",
+    "Cosine",
+    "Demonstration",
+    "FixedReference",
+    "Guard",
+    "HeldOut",
+    "Linear",
+    "Loop",
+    "Model",
+    "MovingReference",
+    "NoReference",
+    "Optimiser",
+    "Recipe",
+    "Reference",
+    "RefreshedReference",
+    "Result",
+    "Schedule",
+    "Shard",
+    "TrainingStopped",
+    "demonstrations_to_rollouts",
+    "describe_held_out",
+    "evaluate",
+    "fit_preferences",
+    "fit_texts",
+    "held_out_summary",
+    "train",
+    "update",
+]

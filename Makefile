@@ -1,0 +1,39 @@
+# Everything a fresh machine needs. `make demo` trains a small model; `make test` runs the suite.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test lint types bench reproduce clean
+
+demo: $(STAMP)
+	$(BIN)/guerdon train --out runs/demo-$$(date +%Y%m%d-%H%M%S)
+
+test: $(STAMP) lint types
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)
+	$(BIN)/ruff check src tests benchmarks scripts
+	$(BIN)/ruff format --check src tests benchmarks scripts
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+bench: $(STAMP)
+	$(BIN)/pip install -q -c constraints.txt -e '.[bench]'
+	$(BIN)/python benchmarks/against_trl.py
+
+reproduce: $(STAMP)
+	for slug in dianjin-r1 bleuberi unlikeliness gigpo; do $(BIN)/guerdon reproduce $$slug || true; done
+	$(BIN)/python -m guerdon.reproduction.table
+
+# torch is asked for by exact version first: other requests may pull gigabytes of GPU packages.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --upgrade pip
+	$(BIN)/pip install -q -c constraints.txt torch
+	$(BIN)/pip install -q -c constraints.txt -e '.[dev,reasoning-gym]'
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) build dist

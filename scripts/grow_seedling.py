@@ -1,0 +1,199 @@
+"""Grow the seedling: the small model that ships with guerdon.
+
+    python scripts/grow_seedling.py --minutes 20
+
+Trains a Llama decoder of about 2.5 million parameters on procedural text: the nursery's tasks
+with worked answers, a fixed share of them careless (see ``CARELESS``), so that a reward has
+something to teach. Seeded; writes weights (bfloat16), tokenizer and the training log to
+``src/guerdon/nursery/seedling``. Checkpoints are written on the way.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from guerdon.records import Task
+from guerdon.tasks.arithmetic import Arithmetic, worked_sum
+from guerdon.tasks.calls import ToolCalls, worked_call
+from guerdon.tasks.choices import MultiChoice, MultipleChoice, worked_choice, worked_choices
+from guerdon.tasks.facts import FactQuestions, worked_fact
+
+OUT = Path(__file__).parents[1] / "src/guerdon/nursery/seedling"
+END, PAD = "<|end|>", "<|pad|>"
+TAGS = ("<think>", "</think>", "<answer>", "</answer>", "<tool>", "</tool>", "\\boxed{")
+CARELESS = {"sums": 0.65, "choice": 0.5, "choices": 0.5, "calls": 0.4, "facts": 0.5, "moves": 0.5}
+UNTAGGED = 0.04
+"""Share of answers given without their tags: the format is known, not perfect."""
+
+Skill = tuple[str, float, Sequence[Task], Callable[[Task, random.Random, float], str]]
+
+
+def moves(seed: int, count: int) -> list[Task]:
+    """One step on a grid towards a goal; any move that gets nearer is right."""
+    rng = random.Random(seed)
+    tasks = []
+    for n in range(count):
+        x, y, gx, gy = (rng.randrange(6) for _ in range(4))
+        if (x, y) != (gx, gy):
+            prompt = f"You are at ({x},{y}). Goal ({gx},{gy}).\nMove:"
+            tasks.append(Task(f"move-{n}", prompt, None, {"at": (x, y), "goal": (gx, gy)}))
+    return tasks
+
+
+def worked_move(task: Task, rng: random.Random, careless: float) -> str:
+    """A move that gets nearer, or, carelessly, any move."""
+    (x, y), (gx, gy) = task.columns["at"], task.columns["goal"]
+    good = ["right"] * (gx > x) + ["left"] * (gx < x) + ["down"] * (gy > y) + ["up"] * (gy < y)
+    options = ["up", "down", "left", "right"] if rng.random() < careless else good
+    return " " + rng.choice(options)
+
+
+def skills() -> list[Skill]:
+    """Name, share of the corpus, training tasks and the worked answer of each skill."""
+    sums = [
+        *Arithmetic(("+", "-"), 2, train=6000).load("train"),
+        *Arithmetic(("+", "-"), 2, train=6000).load("train"),
+        *Arithmetic(("*", "+-"), 2, train=3000).load("train"),
+        *Arithmetic(("+",), 3, train=3000).load("train"),
+    ]
+    return [
+        ("sums", 0.40, sums, worked_sum),
+        ("choice", 0.14, MultipleChoice(train=6000).load("train"), worked_choice),
+        ("choices", 0.16, MultiChoice(train=6000).load("train"), worked_choices),
+        ("calls", 0.10, ToolCalls(train=2000).load("train"), worked_call),
+        ("facts", 0.12, FactQuestions(train=4000).load("train"), worked_fact),
+        ("moves", 0.08, moves(0, 4000), worked_move),
+    ]
+
+
+def example(rng: random.Random, corpus: list[Skill]) -> tuple[str, str]:
+    """A prompt and a worked answer, drawn by the skills' shares."""
+    name, _, tasks, work = rng.choices(corpus, [share for _, share, _, _ in corpus])[0]
+    task = rng.choice(tasks)
+    answer = work(task, rng, CARELESS[name])
+    if rng.random() < UNTAGGED:
+        for tag in TAGS[:4]:
+            answer = answer.replace(tag, " ")
+    return task.text, answer
+
+
+def make_tokenizer(corpus: list[Skill]) -> PreTrainedTokenizerFast:
+    """Byte-level BPE of 512 tokens; digits stand alone, tags are single tokens."""
+    rng = random.Random(1)
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(False)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=512 - len(TAGS),
+        special_tokens=[PAD, END],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    texts = (" ".join(example(rng, corpus)) for _ in range(20000))
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.add_tokens([AddedToken(tag, normalized=False) for tag in TAGS])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token=PAD, eos_token=END, model_max_length=1024
+    )
+
+
+def make_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    """A Llama of about 2.5 million parameters with tied embeddings."""
+    return LlamaForCausalLM(
+        LlamaConfig(
+            hidden_size=192,
+            intermediate_size=512,
+            num_hidden_layers=6,
+            num_attention_heads=6,
+            num_key_value_heads=3,
+            vocab_size=len(tokenizer),
+            tie_word_embeddings=True,
+            max_position_embeddings=1024,
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            bos_token_id=None,
+        )
+    )
+
+
+def batch_of(
+    rng: random.Random, corpus: list[Skill], tokenizer: PreTrainedTokenizerFast, rows: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """ids and labels [rows, T]; examples of like length share a batch; prompts carry no loss."""
+    end = tokenizer.eos_token_id
+    encoded = []
+    for prompt, answer in (example(rng, corpus) for _ in range(rows)):
+        p = tokenizer.encode(prompt, add_special_tokens=False)
+        a = [*tokenizer.encode(answer, add_special_tokens=False), end]
+        encoded.append((p, a))
+    width = max(len(p) + len(a) for p, a in encoded)
+    ids = torch.full((rows, width), tokenizer.pad_token_id)
+    labels = torch.full((rows, width), -100)
+    for n, (p, a) in enumerate(encoded):
+        ids[n, : len(p) + len(a)] = torch.tensor(p + a)
+        labels[n, len(p) : len(p) + len(a)] = torch.tensor(a)
+    return ids, labels
+
+
+def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, log: list[dict]) -> None:
+    """Weights in bfloat16, tokenizer and log."""
+    OUT.mkdir(parents=True, exist_ok=True)
+    half = LlamaForCausalLM(model.config).to(torch.bfloat16)
+    half.load_state_dict({k: v.to(torch.bfloat16) for k, v in model.state_dict().items()})
+    half.save_pretrained(OUT)
+    tokenizer.save_pretrained(OUT)
+    (OUT / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in log))
+
+
+def main() -> None:
+    """Train for a number of minutes and write the seedling."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=20.0)
+    parser.add_argument("--rows", type=int, default=96)
+    parser.add_argument("--lr", type=float, default=3e-3)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    torch.manual_seed(arguments.seed)
+    rng = random.Random(arguments.seed)
+    corpus = skills()
+    tokenizer = make_tokenizer(corpus)
+    model = make_model(tokenizer)
+    print(sum(p.numel() for p in model.parameters()), "parameters", flush=True)
+    adam = torch.optim.AdamW(model.parameters(), lr=arguments.lr, betas=(0.9, 0.98), weight_decay=0.05)
+    started, log, step, seen = time.time(), [], 0, 0
+    saved = started
+    while (done := (time.time() - started) / (60 * arguments.minutes)) < 1:
+        rate = min(1.0, (step + 1) / 50) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * done)))
+        for group in adam.param_groups:
+            group["lr"] = arguments.lr * rate
+        ids, labels = batch_of(rng, corpus, tokenizer, arguments.rows)
+        mask = (ids != tokenizer.pad_token_id).long()
+        loss = model(input_ids=ids, attention_mask=mask, labels=labels).loss
+        adam.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        adam.step()
+        step, seen = step + 1, seen + int(mask.sum())
+        if step % 25 == 0:
+            log.append({"step": step, "loss": round(loss.item(), 4), "tokens": seen})
+            print(log[-1], f"{time.time() - started:.0f}s", flush=True)
+        if time.time() - saved > 180:
+            save(model, tokenizer, log)
+            saved = time.time()
+    save(model, tokenizer, log)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,418 @@
+"""The command line: ``guerdon train | sample | evaluate | score | reproduce | recipes | ...``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from guerdon.parts import PartError, locate
+from guerdon.records import Progress
+from guerdon.recipes import all_recipes, load_recipe
+from guerdon.tasks import FileTasks
+from guerdon.training import Recipe, TrainingStopped, describe_held_out, train
+from guerdon.training import evaluate as evaluate_policy
+from guerdon.training.policies import load_policy
+from guerdon.training.saved import load_completions
+
+HELP = """guerdon: reward-driven post-training.
+
+  guerdon train        train a model by a recipe (no arguments: the seedling, by GRPO)
+  guerdon sample       print completions of a model
+  guerdon evaluate     held-out result of a model, with its interval
+  guerdon score        score saved completions with a reward
+  guerdon reproduce    run a paper's claim in miniature and say whether it shows
+  guerdon recipes      the systems, and what works of each
+  guerdon report       write a run's picture and page again
+  guerdon doctor       what is installed here, which devices work, how fast they are
+
+guerdon COMMAND --help explains a command. Exit status: 0 done, 1 failed or not shown,
+2 wrong arguments."""
+
+OVERRIDES = """Settings of the recipe follow as nested options, for example
+  --loop.steps 100 --sampling.temperature 0.8 --objective.clip-high 0.28
+and these short forms:
+  --model NAME     a Hub id or a local folder instead of the seedling (--model.name)
+  --tasks FILE     JSONL, Parquet or a saved datasets folder with prompt and answer columns
+  --reward FILE:F  a function of your own, e.g. rewards.py:brevity, or module:name
+  --steps N        --loop.steps
+  --seed N         --loop.seed
+Ask for all settings of a recipe with --settings."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(HELP)
+        return 0
+    if arguments[0] == "--version":
+        from guerdon import __version__
+
+        print(__version__)
+        return 0
+    command = COMMANDS.get(arguments[0])
+    if command is None:
+        print(
+            f"guerdon: there is no command {arguments[0]!r}; there are {', '.join(COMMANDS)}",
+            file=sys.stderr,
+        )
+        return 2
+    try:
+        return command(arguments[1:])
+    except (ValueError, FileNotFoundError, ImportError, TrainingStopped) as error:
+        print(f"guerdon {arguments[0]}: {error}", file=sys.stderr)
+        return 1
+
+
+def _train(arguments: list[str]) -> int:
+    options, rest = _take(
+        arguments,
+        "train",
+        "Train a model by a recipe.",
+        ["--recipe", "--out", "--resume", "--trackers", "--dry-run"],
+        ["--quiet", "--json", "--settings"],
+        OVERRIDES,
+    )
+    if options["resume"]:
+        folder = Path(options["resume"])
+        recipe = Recipe.load(folder / "recipe.yaml")
+        if rest:
+            raise ValueError("--resume continues a run as it was: it takes no other settings")
+    else:
+        recipe = recipe_from(options["recipe"] or "grpo", rest, settings=options["settings"])
+        folder = Path(options["out"]) if options["out"] else _fresh_folder(recipe.name)
+    if options["dry_run"]:
+        return _show_scores(recipe, Path(options["dry_run"]), options["json"])
+    result = train(
+        recipe,
+        folder,
+        resume=bool(options["resume"]),
+        quiet=options["quiet"] or options["json"],
+        trackers=tuple(options["trackers"].split(",")) if options["trackers"] else (),
+    )
+    if options["json"]:
+        print((folder / "summary.json").read_text())
+    return 0 if result.history or recipe.loop.steps == 0 else 1
+
+
+def _sample(arguments: list[str]) -> int:
+    options, rest = _take(
+        arguments,
+        "sample",
+        "Print completions of a model for a recipe's held-out tasks.",
+        ["--recipe", "--count"],
+        ["--json"],
+        OVERRIDES,
+    )
+    recipe = recipe_from(options["recipe"] or "grpo", rest)
+    tasks = list(recipe.tasks.load("test"))[: int(options["count"] or 4)]
+    rollouts = load_policy(recipe.model).sample(tasks, 1, recipe.sampling, recipe.loop.seed)
+    scores = recipe.reward(rollouts, Progress())
+    console = Console()
+    for row, text in enumerate(rollouts.texts):
+        task = rollouts.task_of(row)
+        value = scores.value[row].item() if scores.valid[row] else None
+        if options["json"]:
+            entry = {
+                "id": task.id,
+                "prompt": task.text,
+                "completion": text,
+                "answer": task.answer,
+                "value": value,
+                "reason": scores.reasons[row],
+            }
+            print(json.dumps(entry, default=str))
+            continue
+        console.rule(f"{task.id}  reward {value if value is not None else scores.reasons[row]}")
+        console.print(task.text, style="dim", markup=False)
+        console.print(text, markup=False)
+    return 0
+
+
+def _evaluate(arguments: list[str]) -> int:
+    options, rest = _take(
+        arguments,
+        "evaluate",
+        "Grade a model on a recipe's held-out tasks.",
+        ["--recipe"],
+        ["--json"],
+        OVERRIDES,
+    )
+    recipe = recipe_from(options["recipe"] or "grpo", rest)
+    tasks = list(recipe.tasks.load("test"))[: recipe.loop.evaluation_tasks]
+    result = evaluate_policy(
+        load_policy(recipe.model),
+        tasks,
+        recipe.reward,
+        recipe.evaluation_sampling,
+        seed=recipe.loop.seed,
+    )
+    if options["json"]:
+        print(json.dumps({"metric": result.metric, "mean": result.mean, "tasks": len(tasks)}))
+    else:
+        print(describe_held_out(result))
+    return 0
+
+
+def _score(arguments: list[str]) -> int:
+    options, rest = _take(
+        arguments,
+        "score",
+        "Score saved completions: JSONL or Parquet with prompt, completion and answer columns.",
+        ["FILE", "--recipe"],
+        ["--json"],
+        OVERRIDES,
+    )
+    recipe = recipe_from(options["recipe"] or "grpo", rest)
+    return _show_scores(recipe, Path(options["file"]), options["json"])
+
+
+def _show_scores(recipe: Recipe, path: Path, as_json: bool) -> int:
+    rollouts = load_completions(path)
+    scores = recipe.reward(rollouts, Progress())
+    if as_json:
+        for row in range(len(rollouts)):
+            ok = bool(scores.valid[row])
+            parts = {k: v[row].item() if ok else None for k, v in scores.parts.items()}
+            value = scores.value[row].item() if ok else None
+            print(
+                json.dumps(
+                    {
+                        "id": rollouts.task_of(row).id,
+                        "value": value,
+                        "valid": ok,
+                        "reason": scores.reasons[row],
+                        "parts": parts,
+                    }
+                )
+            )
+        return 0
+    table = Table(title=f"{path} scored by {recipe.name}: {len(rollouts)} completions")
+    for heading in ("part", "mean", "least", "greatest"):
+        table.add_column(heading)
+    for name, part in {**scores.parts, "total": scores.value}.items():
+        kept = part[scores.valid]
+        figures = [kept.mean(), kept.min(), kept.max()] if len(kept) else [float("nan")] * 3
+        table.add_row(name, *(f"{float(f):.4f}" for f in figures))
+    console = Console()
+    console.print(table)
+    invalid = int((~scores.valid).sum())
+    console.print(f"{invalid} invalid" if invalid else "all valid")
+    for row in (~scores.valid).nonzero().flatten().tolist()[:5]:
+        console.print(f"  {rollouts.task_of(row).id}: {scores.reasons[row]}", markup=False)
+    return 0
+
+
+def _reproduce(arguments: list[str]) -> int:
+    from guerdon.reproduction import render, run_claim
+
+    options, rest = _take(
+        arguments,
+        "reproduce",
+        "Run a paper's claim in miniature; exit status 0 if it is shown.",
+        ["SLUG", "--seeds", "--out"],
+        ["--json", "--quiet"],
+    )
+    _none_left(rest)
+    claim = load_recipe(options["slug"]).claim()
+    result = run_claim(
+        claim,
+        seeds=int(options["seeds"]) if options["seeds"] else None,
+        folder=Path(options["out"] or "reproductions"),
+        quiet=options["quiet"] or options["json"],
+    )
+    if options["json"]:
+        print(json.dumps(result.to_dict(), indent=2))
+    else:
+        Console().print(render(result))
+    return 0 if result.verdict == "shown" else 1
+
+
+def _recipes(arguments: list[str]) -> int:
+    from guerdon.reproduction.table import marks
+
+    options, rest = _take(
+        arguments, "recipes", "The systems, and what works of each.", [], ["--json"]
+    )
+    _none_left(rest)
+    found = [{"slug": slug, **marks(slug)} for slug in all_recipes()]
+    if options["json"]:
+        print(json.dumps(found, indent=2))
+        return 0
+    table = Table(title="recipes")
+    for heading in found[0]:
+        table.add_column(heading)
+    for entry in found:
+        table.add_row(*(str(v) for v in entry.values()))
+    Console().print(table)
+    return 0
+
+
+def _report(arguments: list[str]) -> int:
+    from guerdon.report import build_report
+
+    options, rest = _take(
+        arguments, "report", "Write a run's curves.png and report.html again.", ["RUN"], []
+    )
+    _none_left(rest)
+    print(build_report(Path(options["run"])))
+    return 0
+
+
+def _doctor(arguments: list[str]) -> int:
+    from guerdon.doctor import diagnose, render
+
+    options, rest = _take(
+        arguments, "doctor", "What is installed, which devices work, how fast.", [], ["--json"]
+    )
+    _none_left(rest)
+    found = diagnose()
+    if options["json"]:
+        print(json.dumps(found, indent=2, default=str))
+    else:
+        Console().print(render(found))
+    return 0
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "train": _train,
+    "sample": _sample,
+    "evaluate": _evaluate,
+    "score": _score,
+    "reproduce": _reproduce,
+    "recipes": _recipes,
+    "report": _report,
+    "doctor": _doctor,
+}
+
+
+def recipe_from(slug: str, arguments: list[str], *, settings: bool = False) -> Recipe:
+    """A named recipe (or a recipe.yaml) with command-line overrides laid over it."""
+    recipe: Recipe
+    if slug.endswith((".yaml", ".yml")):
+        recipe = Recipe.load(Path(slug))
+    else:
+        recipe = load_recipe(slug).build()
+    recipe, rest = _short_forms(recipe, arguments)
+    overridden: Recipe = tyro.cli(
+        Annotated[Recipe, tyro.conf.arg(name="")],  # type: ignore[arg-type]
+        default=recipe,
+        args=["--help"] if settings else rest,
+        prog="guerdon",
+        config=(tyro.conf.SuppressFixed, tyro.conf.AvoidSubcommands),
+    )
+    return overridden
+
+
+def _short_forms(recipe: Recipe, arguments: list[str]) -> tuple[Recipe, list[str]]:
+    """Take --model, --tasks, --reward, --steps and --seed out of the arguments."""
+    rest: list[str] = []
+    pending = list(arguments)
+    while pending:
+        name, equals, value = pending.pop(0).partition("=")
+        if name not in ("--model", "--tasks", "--reward", "--steps", "--seed"):
+            rest.append(name + equals + value)
+            continue
+        if not equals:
+            if not pending:
+                raise ValueError(f"{name} needs a value")
+            value = pending.pop(0)
+        changes: dict[str, Any] = {
+            "--model": lambda v=value: {"model": replace(recipe.model, name=v)},
+            "--tasks": lambda v=value: {"tasks": FileTasks(v)},
+            "--reward": lambda v=value: {"reward": _reward(v)},
+            "--steps": lambda v=value: {"loop": replace(recipe.loop, steps=int(v))},
+            "--seed": lambda v=value: {"loop": replace(recipe.loop, seed=int(v))},
+        }[name]()
+        recipe = replace(recipe, **changes)
+    return recipe, rest
+
+
+def _reward(path: str) -> Any:
+    from guerdon.rewards import NAMES, FunctionReward, reward
+
+    if path in NAMES:
+        return NAMES[path]()
+    try:
+        found = locate(path, "--reward")
+    except PartError as error:
+        raise ValueError(f"{error}; or one of ours: {', '.join(sorted(NAMES))}") from error
+    if isinstance(found, type):
+        return found()
+    if isinstance(found, FunctionReward) or not callable(found):
+        return found
+    return reward(found)
+
+
+def _fresh_folder(name: str) -> Path:
+    """runs/NAME, or runs/NAME-2 and so on where that exists."""
+    base = Path("runs") / name
+    number = 1
+    folder = base
+    while folder.exists():
+        number += 1
+        folder = base.with_name(f"{name}-{number}")
+    return folder
+
+
+def _take(
+    arguments: list[str],
+    command: str,
+    about: str,
+    valued: list[str],
+    flags: list[str],
+    more: str = "",
+) -> tuple[dict[str, Any], list[str]]:
+    """A command's own options; what it does not know is left for the recipe's settings."""
+    import argparse
+
+    parser = argparse.ArgumentParser(
+        prog=f"guerdon {command}",
+        description=about,
+        epilog=more,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    for name in valued:
+        if name.startswith("--"):
+            parser.add_argument(name, help=_OPTION_HELP[name])
+        else:
+            parser.add_argument(name.lower(), metavar=name, help=_OPTION_HELP[name])
+    for name in flags:
+        parser.add_argument(name, action="store_true", help=_OPTION_HELP[name])
+    known, rest = parser.parse_known_args(arguments)
+    return vars(known), rest
+
+
+_OPTION_HELP = {
+    "--recipe": "a system's name (see guerdon recipes) or a recipe.yaml; default grpo",
+    "--out": "the folder to write to (train: default runs/RECIPE)",
+    "--resume": "continue the run in this folder from its newest checkpoint",
+    "--trackers": "comma-separated: tensorboard, wandb, trackio",
+    "--dry-run": "score this file of saved completions with the recipe's reward; no training",
+    "--quiet": "no progress display",
+    "--json": "machine-readable output",
+    "--settings": "list every setting of the recipe and stop",
+    "--count": "how many completions (default 4)",
+    "--seeds": "how many seeds (default: the claim's own)",
+    "FILE": "JSONL or Parquet of saved completions",
+    "SLUG": "the system, e.g. gigpo",
+    "RUN": "a run's folder",
+}
+
+
+def _none_left(rest: list[str]) -> None:
+    if rest:
+        raise ValueError(f"unknown argument {rest[0]!r}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,94 @@
+"""Arithmetic with whole numbers: the default tasks."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from guerdon.records import Task
+from guerdon.tasks.procedural import Problem, draw_tasks, size_of
+
+
+def addition(source: random.Random, digits: int) -> Problem:
+    """``a+b`` with both of two to ``digits`` digits."""
+    a, b = _number(source, digits), _number(source, digits)
+    return _problem(f"{a}+{b}", a + b, "addition", (a, b))
+
+
+def subtraction(source: random.Random, digits: int) -> Problem:
+    """``a-b`` with ``a >= b``, so that no answer is negative."""
+    a, b = sorted((_number(source, digits), _number(source, digits)), reverse=True)
+    return _problem(f"{a}-{b}", a - b, "subtraction", (a, b))
+
+
+def multiplication(source: random.Random, digits: int) -> Problem:
+    """``a*b`` with ``b`` of one digit, 2 to 9."""
+    a, b = _number(source, digits), source.randint(2, 9)
+    return _problem(f"{a}*{b}", a * b, "multiplication", (a, b))
+
+
+def two_steps(source: random.Random, digits: int) -> Problem:
+    """``a+b-c`` with small numbers, worked from the left; never negative."""
+    a, b = source.randint(2, 30), source.randint(2, 30)
+    c = source.randint(1, min(a + b, 20))
+    return _problem(f"{a}+{b}-{c}", a + b - c, "two_steps", (a, b, c))
+
+
+OPERATIONS: Mapping[str, Callable[[random.Random, int], Problem]] = MappingProxyType(
+    {
+        "addition": addition,
+        "subtraction": subtraction,
+        "multiplication": multiplication,
+        "two_steps": two_steps,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """Sums, differences, products and two-step expressions: "Compute 37+48."
+
+    ``operations`` are names of `OPERATIONS`, drawn with equal shares; ``digits`` is the most
+    digits of a number (2 to 6). Answers are decimal strings; the columns ``operation`` and
+    ``operands`` say how the answer comes about. Raises ValueError for settings out of range.
+    """
+
+    operations: tuple[str, ...] = ("addition", "subtraction", "multiplication", "two_steps")
+    digits: int = 2
+    train: int = 4096
+    test: int = 512
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.operations if name not in OPERATIONS]
+        if unknown or not self.operations:
+            raise ValueError(
+                f"Arithmetic.operations is {self.operations}; choose one or more of "
+                f"{', '.join(OPERATIONS)}"
+            )
+        if not 2 <= self.digits <= 6:
+            raise ValueError(f"Arithmetic.digits is {self.digits}; give 2 to 6")
+
+    def draw(self, source: random.Random) -> Problem:
+        """One problem."""
+        return OPERATIONS[source.choice(self.operations)](source, self.digits)
+
+    def load(self, split: str) -> Sequence[Task]:
+        """The tasks of "train" or "test"."""
+        size = size_of(split, self.train, self.test)
+        return draw_tasks("arithmetic", split, size, self.seed, self.draw)
+
+
+def _number(source: random.Random, digits: int) -> int:
+    length = source.randint(2, digits)
+    return source.randint(10 ** (length - 1), 10**length - 1)
+
+
+def _problem(expression: str, answer: int, operation: str, operands: tuple[int, ...]) -> Problem:
+    return Problem(
+        prompt=f"Compute {expression}.\n",
+        answer=str(answer),
+        columns={"operation": operation, "operands": operands},
+    )

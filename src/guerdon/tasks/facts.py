@@ -1,0 +1,130 @@
+"""Questions about a small fact table, answered by a sentence of a paraphrase grammar."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from guerdon.records import Task
+from guerdon.tasks.procedural import Problem, draw_tasks, size_of
+
+PEOPLE = ("Anna", "Ben", "Carla", "David", "Eva", "Felix", "Greta", "Hugo", "Ida", "Jonas")
+VALUES: Mapping[str, Sequence[str]] = MappingProxyType(
+    {
+        "city": ("Rome", "Oslo", "Lima", "Cairo", "Paris", "Delhi", "Tokyo", "Quito"),
+        "pet": ("cat", "dog", "goat", "horse", "parrot", "rabbit", "snake", "turtle"),
+        "job": ("baker", "doctor", "farmer", "judge", "nurse", "pilot", "teacher", "writer"),
+    }
+)
+QUESTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "city": "Where does {who} live?",
+        "pet": "Which pet does {who} keep?",
+        "job": "What is the job of {who}?",
+    }
+)
+
+GRAMMAR: Mapping[str, Sequence[str]] = MappingProxyType(
+    {
+        "city": (
+            "{OPEN}{who} {LIVES} in {value}{END}",
+            "{OPEN}the {HOME} of {who} is in {value}{END}",
+            "{OPEN}{value} is {WHERE} {who} {LIVES}{END}",
+            "{OPEN}{who} has a {HOME} in {value}{END}",
+            "{OPEN}you can find {who} in {value}{END}",
+        ),
+        "pet": (
+            "{OPEN}{who} {KEEPS} a {value}{END}",
+            "{OPEN}the {ANIMAL} of {who} is a {value}{END}",
+            "{OPEN}a {value} is the {ANIMAL} that {who} {KEEPS}{END}",
+            "{OPEN}{who} has a {value} at home{END}",
+            "{OPEN}it is a {value} that {who} {KEEPS}{END}",
+        ),
+        "job": (
+            "{OPEN}{who} {WORKS} as a {value}{END}",
+            "{OPEN}the {TRADE} of {who} is {value}{END}",
+            "{OPEN}{who} is a {value} by {TRADE}{END}",
+            "{OPEN}{who} is a {value}{END}",
+            "{OPEN}{value} is the {TRADE} of {who}{END}",
+        ),
+        "OPEN": ("", "", "", "by the table, ", "as listed, ", "it says that "),
+        "END": (".", ".", " now."),
+        "LIVES": ("lives", "stays", "resides"),
+        "HOME": ("home", "house", "flat"),
+        "WHERE": ("where", "the city where"),
+        "KEEPS": ("keeps", "owns"),
+        "ANIMAL": ("pet", "animal"),
+        "WORKS": ("works", "serves", "is employed"),
+        "TRADE": ("job", "trade", "profession"),
+    }
+)
+"""The paraphrase grammar, 42 rules: a symbol in capitals is replaced by one of its rules."""
+
+
+def paraphrase(relation: str, who: str, value: str, source: random.Random) -> str:
+    """One sentence that states the fact, expanded from `GRAMMAR` with uniform choices."""
+    text = source.choice(GRAMMAR[relation])
+    for symbol, rules in GRAMMAR.items():
+        while "{" + symbol + "}" in text:
+            text = text.replace("{" + symbol + "}", source.choice(rules), 1)
+    text = text.replace("{who}", who).replace("{value}", value)
+    return text[0].upper() + text[1:]
+
+
+def stated_facts(sentence: str, relation: str) -> tuple[set[str], set[str]]:
+    """People and values of ``relation`` that a sentence names: how truth is read off it."""
+    words = {w.strip(".,!?") for w in sentence.split()}
+    lowered = {w.lower() for w in words}
+    return words & set(PEOPLE), {v for v in VALUES[relation] if v.lower() in lowered}
+
+
+@dataclass(frozen=True)
+class FactQuestions:
+    """A table of people with city, pet and job, and a question about one of them.
+
+    The answer is the value asked for ("Oslo"). Columns: ``references`` (that many different
+    paraphrases of the full answer), ``relation``, ``person``, ``facts`` (person to relation to
+    value). Tables hold one to ``people`` rows (at most 10): more rows are harder.
+    """
+
+    people: int = 3
+    references: int = 5
+    train: int = 4096
+    test: int = 512
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.people <= len(PEOPLE):
+            raise ValueError(f"FactQuestions.people is {self.people}; give 1 to {len(PEOPLE)}")
+        if not 1 <= self.references <= 8:
+            raise ValueError(f"FactQuestions.references is {self.references}; give 1 to 8")
+
+    def draw(self, source: random.Random) -> Problem:
+        """One problem."""
+        names = source.sample(PEOPLE, source.randint(1, self.people))
+        facts = {who: {r: source.choice(v) for r, v in VALUES.items()} for who in names}
+        who, relation = source.choice(names), source.choice(list(VALUES))
+        table = " ".join(f"{n}: {', '.join(row.values())};" for n, row in facts.items())
+        value = facts[who][relation]
+        references: list[str] = []
+        while len(references) < self.references:
+            sentence = paraphrase(relation, who, value, source)
+            if sentence not in references:
+                references.append(sentence)
+        return Problem(
+            prompt=f"{table}\n{QUESTIONS[relation].format(who=who)}\n",
+            answer=value,
+            columns={
+                "references": references,
+                "relation": relation,
+                "person": who,
+                "facts": facts,
+            },
+        )
+
+    def load(self, split: str) -> Sequence[Task]:
+        """The tasks of "train" or "test"."""
+        size = size_of(split, self.train, self.test)
+        return draw_tasks("facts", split, size, self.seed, self.draw)

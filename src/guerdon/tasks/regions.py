@@ -1,0 +1,75 @@
+"""Boxes and intervals described in words, to be given as numbers."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from guerdon.records import Task
+from guerdon.tasks.procedural import Problem, draw_tasks, size_of
+
+
+@dataclass(frozen=True)
+class TextBoxes:
+    """A box by its corner and its sides; the answer is "[x1,y1,x2,y2]".
+
+    Coordinates lie on a square canvas of side ``canvas``. Column ``box`` holds the numbers.
+    """
+
+    canvas: int = 30
+    train: int = 4096
+    test: int = 512
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 4 <= self.canvas <= 999:
+            raise ValueError(f"TextBoxes.canvas is {self.canvas}; give 4 to 999")
+
+    def draw(self, source: random.Random) -> Problem:
+        """One problem."""
+        x1, y1 = (source.randint(0, self.canvas - 2) for _ in range(2))
+        wide, high = source.randint(1, self.canvas - x1), source.randint(1, self.canvas - y1)
+        box = (x1, y1, x1 + wide, y1 + high)
+        return Problem(
+            prompt=f"A box at ({x1},{y1}) is {wide} wide and {high} high. Corners?\n",
+            answer="[" + ",".join(map(str, box)) + "]",
+            columns={"box": box},
+        )
+
+    def load(self, split: str) -> Sequence[Task]:
+        """The tasks of "train" or "test"."""
+        size = size_of(split, self.train, self.test)
+        return draw_tasks("boxes", split, size, self.seed, self.draw)
+
+
+@dataclass(frozen=True)
+class TextIntervals:
+    """An event by its start and length; the answer is "[start,end]".
+
+    Times lie between 0 and ``horizon``. Column ``interval`` holds the numbers.
+    """
+
+    horizon: int = 99
+    train: int = 2048
+    test: int = 256
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 10 <= self.horizon <= 9999:
+            raise ValueError(f"TextIntervals.horizon is {self.horizon}; give 10 to 9999")
+
+    def draw(self, source: random.Random) -> Problem:
+        """One problem."""
+        start = source.randint(0, self.horizon - 1)
+        length = source.randint(1, self.horizon - start)
+        return Problem(
+            prompt=f"It starts at {start} and lasts {length}. When?\n",
+            answer=f"[{start},{start + length}]",
+            columns={"interval": (start, start + length)},
+        )
+
+    def load(self, split: str) -> Sequence[Task]:
+        """The tasks of "train" or "test"."""
+        size = size_of(split, self.train, self.test)
+        return draw_tasks("intervals", split, size, self.seed, self.draw)

@@ -1,0 +1,106 @@
+"""Supervised fine-tuning from the loop's own parts: a demonstration is a rollout with advantage 1.
+
+With `PolicyGradient` and advantage 1 on every token the loss is the mean negative
+log-likelihood of the completions, so accumulation, guards and processes work alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from guerdon.objectives import PolicyGradient, TokenMean
+from guerdon.records import Progress, Rollouts, Task
+from guerdon.rollout import LanguagePolicy
+from guerdon.training.recipe import Optimiser
+from guerdon.training.update import Guard, update
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """A task and a completion worth imitating."""
+
+    task: Task
+    completion: str
+
+
+def demonstrations_to_rollouts(
+    policy: LanguagePolicy, demonstrations: Sequence[Demonstration], max_tokens: int = 1024
+) -> Rollouts:
+    """Completions as rollouts, one per group; each ends with the end-of-text token.
+
+    A completion of more than ``max_tokens`` is cut there and counts as not finished.
+    """
+    tokenizer = policy.tokenizer
+    ids = [
+        [*tokenizer.encode(d.completion, add_special_tokens=False), tokenizer.eos_token_id]
+        for d in demonstrations
+    ]
+    finished = torch.tensor([len(row) <= max_tokens for row in ids], dtype=torch.bool)
+    ids = [row[:max_tokens] for row in ids]
+    lengths = torch.tensor([len(row) for row in ids], dtype=torch.long)
+    width = int(lengths.max()) if len(ids) else 0
+    table = torch.zeros(len(ids), width, dtype=torch.long)
+    for n, row in enumerate(ids):
+        table[n, : len(row)] = torch.tensor(row)
+    return Rollouts(
+        tasks=tuple(d.task for d in demonstrations),
+        group=torch.arange(len(ids)),
+        prompts=tuple(policy.encode(d.task) for d in demonstrations),
+        ids=table,
+        mask=torch.arange(width) < lengths[:, None],
+        lengths=lengths,
+        logps=torch.zeros(len(ids), width),
+        texts=tuple(d.completion for d in demonstrations),
+        finished=finished,
+    )
+
+
+def fit_texts(
+    policy: LanguagePolicy,
+    demonstrations: Sequence[Demonstration],
+    *,
+    epochs: int = 1,
+    batch: int = 32,
+    optimiser: Optimiser | None = None,
+    seed: int = 0,
+    report: Callable[[int, int, float], None] | None = None,
+) -> list[float]:
+    """Fine-tune ``policy`` on the demonstrations; returns the loss of each update.
+
+    ``report(update, updates, loss)`` is called after each. The order is drawn from ``seed``.
+    """
+    settings = optimiser or Optimiser()
+    rollouts = demonstrations_to_rollouts(policy, demonstrations)
+    adam = torch.optim.AdamW(
+        [p for p in policy.module.parameters() if p.requires_grad],
+        lr=settings.lr,
+        betas=settings.betas,
+        weight_decay=settings.weight_decay,
+    )
+    guard = Guard(settings.max_bad_updates, settings.skip_above)
+    objective = PolicyGradient(aggregation=TokenMean())
+    generator = torch.Generator().manual_seed(seed)
+    total = epochs * -(-len(rollouts) // batch)
+    losses: list[float] = []
+    for _ in range(epochs):
+        for rows in torch.randperm(len(rollouts), generator=generator).split(batch):
+            rate = settings.lr * settings.schedule(Progress(len(losses), total))
+            for group in adam.param_groups:
+                group["lr"] = rate
+            piece = rollouts.select(rows)
+            figures = update(
+                policy,
+                adam,
+                objective,
+                piece,
+                piece.mask.float(),
+                guard=guard,
+                clip=settings.clip,
+            )
+            losses.append(figures["loss"])
+            if report is not None:
+                report(len(losses), total, figures["loss"])
+    return losses
