@@ -15,64 +15,74 @@ import json
 import math
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from guerdon.nursery.worked import (
+    Worker,
+    moves,
+    worked_arithmetic,
+    worked_call,
+    worked_choice,
+    worked_choices,
+    worked_fact,
+    worked_move,
+    worked_query,
+    worked_region,
+)
 from guerdon.records import Task
-from guerdon.tasks.arithmetic import Arithmetic, worked_sum
-from guerdon.tasks.calls import ToolCalls, worked_call
-from guerdon.tasks.choices import MultiChoice, MultipleChoice, worked_choice, worked_choices
-from guerdon.tasks.facts import FactQuestions, worked_fact
+from guerdon.tasks import (
+    Arithmetic,
+    FactQuestions,
+    MultiChoice,
+    MultipleChoice,
+    SqlQueries,
+    TextBoxes,
+    TextIntervals,
+    ToolCalls,
+)
 
 OUT = Path(__file__).parents[1] / "src/guerdon/nursery/seedling"
 END, PAD = "<|end|>", "<|pad|>"
 TAGS = ("<think>", "</think>", "<answer>", "</answer>", "<tool>", "</tool>", "\\boxed{")
-CARELESS = {"sums": 0.65, "choice": 0.5, "choices": 0.5, "calls": 0.4, "facts": 0.5, "moves": 0.5}
+CARELESS = {
+    "sums": 0.6,
+    "choice": 0.5,
+    "choices": 0.5,
+    "calls": 0.4,
+    "facts": 0.5,
+    "queries": 0.4,
+    "boxes": 0.4,
+    "intervals": 0.4,
+    "moves": 0.5,
+}
 UNTAGGED = 0.04
 """Share of answers given without their tags: the format is known, not perfect."""
 
-Skill = tuple[str, float, Sequence[Task], Callable[[Task, random.Random, float], str]]
-
-
-def moves(seed: int, count: int) -> list[Task]:
-    """One step on a grid towards a goal; any move that gets nearer is right."""
-    rng = random.Random(seed)
-    tasks = []
-    for n in range(count):
-        x, y, gx, gy = (rng.randrange(6) for _ in range(4))
-        if (x, y) != (gx, gy):
-            prompt = f"You are at ({x},{y}). Goal ({gx},{gy}).\nMove:"
-            tasks.append(Task(f"move-{n}", prompt, None, {"at": (x, y), "goal": (gx, gy)}))
-    return tasks
-
-
-def worked_move(task: Task, rng: random.Random, careless: float) -> str:
-    """A move that gets nearer, or, carelessly, any move."""
-    (x, y), (gx, gy) = task.columns["at"], task.columns["goal"]
-    good = ["right"] * (gx > x) + ["left"] * (gx < x) + ["down"] * (gy > y) + ["up"] * (gy < y)
-    options = ["up", "down", "left", "right"] if rng.random() < careless else good
-    return " " + rng.choice(options)
+Skill = tuple[str, float, Sequence[Task], Worker]
 
 
 def skills() -> list[Skill]:
-    """Name, share of the corpus, training tasks and the worked answer of each skill."""
+    """Name, share of the corpus, training tasks and the worker of each skill."""
     sums = [
-        *Arithmetic(("+", "-"), 2, train=6000).load("train"),
-        *Arithmetic(("+", "-"), 2, train=6000).load("train"),
-        *Arithmetic(("*", "+-"), 2, train=3000).load("train"),
-        *Arithmetic(("+",), 3, train=3000).load("train"),
+        *Arithmetic(("addition", "subtraction"), 2, train=8000).load("train"),
+        *Arithmetic(train=4000, seed=1).load("train"),
+        *Arithmetic(("addition",), 3, train=3000, seed=2).load("train"),
     ]
     return [
-        ("sums", 0.40, sums, worked_sum),
-        ("choice", 0.14, MultipleChoice(train=6000).load("train"), worked_choice),
-        ("choices", 0.16, MultiChoice(train=6000).load("train"), worked_choices),
-        ("calls", 0.10, ToolCalls(train=2000).load("train"), worked_call),
-        ("facts", 0.12, FactQuestions(train=4000).load("train"), worked_fact),
-        ("moves", 0.08, moves(0, 4000), worked_move),
+        ("sums", 0.36, sums, worked_arithmetic),
+        ("choice", 0.08, MultipleChoice(train=8000).load("train"), worked_choice),
+        ("choices", 0.18, MultiChoice(train=8000).load("train"), worked_choices),
+        ("calls", 0.08, ToolCalls(train=2000).load("train"), worked_call),
+        ("facts", 0.12, FactQuestions(train=8000).load("train"), worked_fact),
+        ("queries", 0.06, SqlQueries(train=2000).load("train"), worked_query),
+        ("boxes", 0.04, TextBoxes(train=4000).load("train"), worked_region),
+        ("intervals", 0.03, TextIntervals(train=2000).load("train"), worked_region),
+        ("moves", 0.05, moves(0, 4000), worked_move),
     ]
 
 
@@ -171,7 +181,9 @@ def main() -> None:
     tokenizer = make_tokenizer(corpus)
     model = make_model(tokenizer)
     print(sum(p.numel() for p in model.parameters()), "parameters", flush=True)
-    adam = torch.optim.AdamW(model.parameters(), lr=arguments.lr, betas=(0.9, 0.98), weight_decay=0.05)
+    adam = torch.optim.AdamW(
+        model.parameters(), lr=arguments.lr, betas=(0.9, 0.98), weight_decay=0.05
+    )
     started, log, step, seen = time.time(), [], 0, 0
     saved = started
     while (done := (time.time() - started) / (60 * arguments.minutes)) < 1:

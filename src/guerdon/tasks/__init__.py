@@ -1,30 +1,32 @@
 """Where prompts and preference pairs come from."""
 
-from guerdon.tasks.arithmetic import Arithmetic, worked_sum
-from guerdon.tasks.calls import ToolCalls, worked_call
-from guerdon.tasks.choices import MultiChoice, MultipleChoice, worked_choice, worked_choices
-from guerdon.tasks.facts import (
-    FactQuestions,
-    corrupt,
-    fact_accuracy,
-    paraphrase,
-    worked_fact,
-)
+from guerdon.tasks.arithmetic import Arithmetic
+from guerdon.tasks.choices import LETTERS, MultiChoice, MultipleChoice
+from guerdon.tasks.facts import VALUES, FactQuestions, paraphrase, stated_facts
 from guerdon.tasks.files import DataError, FileTasks, PreferenceFile, read_rows
 from guerdon.tasks.gym import ReasoningGym
+from guerdon.tasks.regions import TextBoxes, TextIntervals
+from guerdon.tasks.sql import SqlQueries
+from guerdon.tasks.tool_calls import TOOLS, ToolCalls
 
 NAMES = {
     "arithmetic": Arithmetic,
-    "choice": MultipleChoice,
-    "choices": MultiChoice,
-    "calls": ToolCalls,
+    "multiple-choice": MultipleChoice,
+    "multi-choice": MultiChoice,
     "facts": FactQuestions,
+    "tool-calls": ToolCalls,
+    "sql": SqlQueries,
+    "boxes": TextBoxes,
+    "intervals": TextIntervals,
     "file": FileTasks,
     "reasoning-gym": ReasoningGym,
 }
 
 __all__ = [
+    "LETTERS",
     "NAMES",
+    "TOOLS",
+    "VALUES",
     "Arithmetic",
     "DataError",
     "FactQuestions",
@@ -33,14 +35,11 @@ __all__ = [
     "MultipleChoice",
     "PreferenceFile",
     "ReasoningGym",
+    "SqlQueries",
+    "TextBoxes",
+    "TextIntervals",
     "ToolCalls",
-    "corrupt",
-    "fact_accuracy",
     "paraphrase",
     "read_rows",
-    "worked_call",
-    "worked_choice",
-    "worked_choices",
-    "worked_fact",
-    "worked_sum",
+    "stated_facts",
 ]

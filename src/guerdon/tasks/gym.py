@@ -37,8 +37,7 @@ class ReasoningGym:
             import reasoning_gym
         except ImportError as error:
             raise ImportError(
-                "ReasoningGym needs the package reasoning-gym: "
-                "pip install 'guerdon[reasoning-gym]'"
+                "ReasoningGym needs the package reasoning-gym: pip install 'guerdon[reasoning-gym]'"
             ) from error
         data = reasoning_gym.create_dataset(self.dataset, size=size, seed=seed, **self.settings)
         return [

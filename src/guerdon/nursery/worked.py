@@ -1,0 +1,137 @@
+"""Worked answers to the nursery's tasks: the text the seedling grows up on.
+
+Each function takes a task, a random source and ``careless``, the probability that the worker
+gets it wrong in that skill's typical way. The nursery's models learn both ways from such text,
+and a reward teaches which to prefer.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+
+from guerdon.records import Task
+from guerdon.tasks import LETTERS, VALUES, paraphrase
+
+Worker = Callable[[Task, random.Random, float], str]
+
+
+def worked_arithmetic(task: Task, source: random.Random, careless: float) -> str:
+    """Sums column by column from the right; a careless worker forgets to carry or borrow.
+
+    The careful way announces itself with "carry:", the careless one with "quick:", so a policy
+    that has seen both can learn to prefer one at the first token.
+    """
+    operands = [int(n) for n in task.columns["operands"]]
+    operation = task.columns["operation"]
+    slip = source.random() < careless
+    if operation in ("addition", "subtraction"):
+        steps, result = _columns(*operands, 1 if operation == "addition" else -1, slip)
+        return _tagged(f"{'quick' if slip else 'carry'}: {' '.join(steps)}", str(result))
+    if operation == "multiplication":
+        tens, ones = divmod(operands[0], 10)
+        first, second = 10 * tens * operands[1], ones * operands[1]
+        total = first + second + (source.choice((-10, -1, 1, 10)) if slip else 0)
+        return _tagged(f"{first}+{second}={total}", str(total))
+    middle = operands[0] + operands[1] + (source.choice((-10, -1, 1, 10)) if slip else 0)
+    return _tagged(f"{operands[0]}+{operands[1]}={middle}", str(middle - operands[2]))
+
+
+def worked_choice(task: Task, source: random.Random, careless: float) -> str:
+    """The number, then its letter; a careless worker picks at random."""
+    choices = task.columns["choices"]
+    letter = source.choice(list(choices)) if source.random() < careless else task.answer
+    return _tagged(choices[letter], f"\\boxed{{{letter}}}")
+
+
+def worked_choices(task: Task, source: random.Random, careless: float) -> str:
+    """Every option judged in turn; a careless worker misjudges some."""
+    divisor = int(task.columns["divisor"])
+    wrong = 0.3 if source.random() < careless else 0.0
+    judged = {
+        letter: (int(n) % divisor == 0) != (source.random() < wrong)
+        for letter, n in task.columns["choices"].items()
+    }
+    steps = " ".join(f"{letter}{'+' if yes else '-'}" for letter, yes in judged.items())
+    letters = "".join(letter for letter in LETTERS if judged.get(letter))
+    return _tagged(steps, f"\\boxed{{{letters}}}")
+
+
+def worked_call(task: Task, source: random.Random, careless: float) -> str:
+    """The gold call; a careless worker gets one parameter wrong."""
+    call = json.loads(task.answer)
+    if source.random() < careless:
+        name = source.choice(list(call["parameters"]))
+        value = call["parameters"][name]
+        wrong = source.randint(1, 99) if isinstance(value, int) else source.choice(_WRONG)
+        call["parameters"][name] = wrong
+    return f"<tool>{json.dumps(call, separators=(',', ':'))}</tool>"
+
+
+def worked_fact(task: Task, source: random.Random, careless: float) -> str:
+    """A paraphrase of the fact; a careless worker states another value."""
+    relation, value = task.columns["relation"], task.answer
+    if source.random() < careless:
+        value = source.choice(VALUES[relation])
+    return paraphrase(relation, task.columns["person"], value, source)
+
+
+def worked_query(task: Task, source: random.Random, careless: float) -> str:
+    """The query; a careless worker turns a comparison round or drops the condition."""
+    query = str(task.answer)
+    if source.random() < careless:
+        turned = query.replace("<", "\0").replace(">", "<").replace("\0", ">")
+        query = turned if turned != query else query.partition(" WHERE")[0]
+    return f"<answer>{query}</answer>"
+
+
+def worked_region(task: Task, source: random.Random, careless: float) -> str:
+    """Corners or ends; a careless worker is off by a little in one number."""
+    numbers = [int(n) for n in task.columns.get("box", task.columns.get("interval"))]
+    if source.random() < careless:
+        numbers[source.randrange(len(numbers))] += source.choice((-3, -2, -1, 1, 2, 3))
+    return f"<answer>[{','.join(map(str, numbers))}]</answer>"
+
+
+def worked_move(task: Task, source: random.Random, careless: float) -> str:
+    """A step that gets nearer to the goal; a careless worker steps anywhere."""
+    (x, y), (gx, gy) = task.columns["at"], task.columns["goal"]
+    good = ["right"] * (gx > x) + ["left"] * (gx < x) + ["down"] * (gy > y) + ["up"] * (gy < y)
+    anywhere = ["up", "down", "left", "right"]
+    return " " + source.choice(anywhere if source.random() < careless else good)
+
+
+def moves(seed: int, count: int, size: int = 6) -> list[Task]:
+    """Positions and goals on a square grid: one step of a text world."""
+    source = random.Random(seed)
+    tasks = []
+    while len(tasks) < count:
+        x, y, gx, gy = (source.randrange(size) for _ in range(4))
+        if (x, y) != (gx, gy):
+            prompt = f"You are at ({x},{y}). Goal ({gx},{gy}).\nMove:"
+            tasks.append(Task(f"move-{len(tasks)}", prompt, None, {"at": (x, y), "goal": (gx, gy)}))
+    return tasks
+
+
+_WRONG = ("Rome", "Oslo", "Lima", "Anna", "Ben", "Carla", "today", "tomorrow", "miles", "feet")
+
+
+def _columns(a: int, b: int, sign: int, forget: bool) -> tuple[list[str], int]:
+    steps: list[str] = []
+    carry, result, place = 0, 0, 1
+    mark = "+" if sign > 0 else "-"
+    while a or b or carry:
+        x, y = a % 10, b % 10
+        column = x + sign * (y + carry)
+        moved = int(not 0 <= column <= 9)
+        extra = f"{mark}{carry}" if carry else ""
+        steps.append(f"{x}{mark}{y}{extra}={column % 10}{'c' if moved and not forget else ''}")
+        result += column % 10 * place
+        carry = 0 if forget else moved
+        a, b, place = a // 10, b // 10, place * 10
+    return steps, result
+
+
+def _tagged(thought: str, answer: str) -> str:
+    return f"<think>{thought}</think><answer>{answer}</answer>"
