@@ -1,6 +1,7 @@
 """Grow the seedling: the small model that ships with guerdon.
 
     python scripts/grow_seedling.py --minutes 20
+    python scripts/grow_seedling.py --minutes 10 --resume     (grow the stored one further)
 
 Trains a Llama decoder of about 2.5 million parameters on procedural text: the nursery's tasks
 with worked answers, a fixed share of them careless (see ``CARELESS``), so that a reward has
@@ -15,13 +16,14 @@ import json
 import math
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from guerdon.nursery import load_seedling
 from guerdon.nursery.worked import (
     Worker,
     moves,
@@ -74,7 +76,7 @@ def skills() -> list[Skill]:
         *Arithmetic(("addition",), 3, train=3000, seed=2).load("train"),
     ]
     return [
-        ("sums", 0.36, sums, worked_arithmetic),
+        ("sums", 0.45, sums, worked_arithmetic),
         ("choice", 0.08, MultipleChoice(train=8000).load("train"), worked_choice),
         ("choices", 0.18, MultiChoice(train=8000).load("train"), worked_choices),
         ("calls", 0.08, ToolCalls(train=2000).load("train"), worked_call),
@@ -138,73 +140,120 @@ def make_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     )
 
 
-def batch_of(
-    rng: random.Random, corpus: list[Skill], tokenizer: PreTrainedTokenizerFast, rows: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """ids and labels [rows, T]; examples of like length share a batch; prompts carry no loss."""
+def batches(
+    rng: random.Random, corpus: list[Skill], tokenizer: PreTrainedTokenizerFast, tokens: int
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """ids and labels [rows, T] without end; prompts and padding carry no loss.
+
+    Examples of like length share a batch of about ``tokens`` positions, so little is padded;
+    padding stands on the right, where causal attention never looks.
+    """
+    while True:
+        pool = [_encode(tokenizer, *example(rng, corpus)) for _ in range(2048)]
+        pool.sort(key=lambda pair: len(pair[0]) + len(pair[1]))
+        groups: list[list[tuple[list[int], list[int]]]] = [[]]
+        for prompt, answer in pool:
+            if (len(groups[-1]) + 1) * (len(prompt) + len(answer)) > tokens:
+                groups.append([])
+            groups[-1].append((prompt, answer))
+        rng.shuffle(groups)
+        for group in groups:
+            width = max(len(p) + len(a) for p, a in group)
+            ids = torch.full((len(group), width), tokenizer.pad_token_id)
+            labels = torch.full((len(group), width), -100)
+            for n, (p, a) in enumerate(group):
+                ids[n, : len(p) + len(a)] = torch.tensor(p + a)
+                labels[n, len(p) : len(p) + len(a)] = torch.tensor(a)
+            yield ids, labels
+
+
+def _encode(
+    tokenizer: PreTrainedTokenizerFast, prompt: str, answer: str
+) -> tuple[list[int], list[int]]:
     end = tokenizer.eos_token_id
-    encoded = []
-    for prompt, answer in (example(rng, corpus) for _ in range(rows)):
-        p = tokenizer.encode(prompt, add_special_tokens=False)
-        a = [*tokenizer.encode(answer, add_special_tokens=False), end]
-        encoded.append((p, a))
-    width = max(len(p) + len(a) for p, a in encoded)
-    ids = torch.full((rows, width), tokenizer.pad_token_id)
-    labels = torch.full((rows, width), -100)
-    for n, (p, a) in enumerate(encoded):
-        ids[n, : len(p) + len(a)] = torch.tensor(p + a)
-        labels[n, len(p) : len(p) + len(a)] = torch.tensor(a)
-    return ids, labels
+    ids = tokenizer.encode(answer, add_special_tokens=False)
+    return tokenizer.encode(prompt, add_special_tokens=False), [*ids, end]
 
 
-def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, log: list[dict]) -> None:
+def save(
+    model: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    log: list[dict[str, float]],
+    out: Path,
+) -> None:
     """Weights in bfloat16, tokenizer and log."""
-    OUT.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     half = LlamaForCausalLM(model.config).to(torch.bfloat16)
     half.load_state_dict({k: v.to(torch.bfloat16) for k, v in model.state_dict().items()})
-    half.save_pretrained(OUT)
-    tokenizer.save_pretrained(OUT)
-    (OUT / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in log))
+    half.save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    (out / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in log))
 
 
 def main() -> None:
     """Train for a number of minutes and write the seedling."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=20.0)
-    parser.add_argument("--rows", type=int, default=96)
+    parser.add_argument("--tokens", type=int, default=4096)
     parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=OUT)
     arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
     torch.manual_seed(arguments.seed)
     rng = random.Random(arguments.seed)
     corpus = skills()
-    tokenizer = make_tokenizer(corpus)
-    model = make_model(tokenizer)
+    log: list[dict[str, float]] = []
+    if arguments.resume:
+        model, tokenizer = load_seedling()
+        model.train()
+        log = [json.loads(line) for line in (OUT / "log.jsonl").read_text().splitlines()]
+    else:
+        tokenizer = make_tokenizer(corpus)
+        model = make_model(tokenizer)
     print(sum(p.numel() for p in model.parameters()), "parameters", flush=True)
+    grow(model, tokenizer, batches(rng, corpus, tokenizer, arguments.tokens), log, arguments)
+    save(model, tokenizer, log, arguments.out)
+
+
+def grow(
+    model: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    data: Iterator[tuple[torch.Tensor, torch.Tensor]],
+    log: list[dict[str, float]],
+    arguments: argparse.Namespace,
+) -> None:
+    """AdamW with 50 steps of warm-up and a cosine over the clock down to a twentieth."""
     adam = torch.optim.AdamW(
-        model.parameters(), lr=arguments.lr, betas=(0.9, 0.98), weight_decay=0.05
+        model.parameters(), lr=arguments.lr, betas=(0.9, 0.98), weight_decay=0.05, fused=True
     )
-    started, log, step, seen = time.time(), [], 0, 0
-    saved = started
+    step, seen = (int(log[-1]["step"]), int(log[-1]["tokens"])) if log else (0, 0)
+    first, mean = step, 0.0
+    started = saved = time.time()
     while (done := (time.time() - started) / (60 * arguments.minutes)) < 1:
-        rate = min(1.0, (step + 1) / 50) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * done)))
+        rate = min(1.0, (step - first + 1) / 50)
+        rate *= 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * done))
         for group in adam.param_groups:
             group["lr"] = arguments.lr * rate
-        ids, labels = batch_of(rng, corpus, tokenizer, arguments.rows)
-        mask = (ids != tokenizer.pad_token_id).long()
-        loss = model(input_ids=ids, attention_mask=mask, labels=labels).loss
+        ids, labels = next(data)
+        logits = model(input_ids=ids, use_cache=False).logits[:, :-1]
+        target = labels[:, 1:]
+        loss = torch.nn.functional.cross_entropy(logits[target >= 0], target[target >= 0])
         adam.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         adam.step()
-        step, seen = step + 1, seen + int(mask.sum())
+        step, seen = step + 1, seen + ids.numel()
+        mean += loss.item() / 25
         if step % 25 == 0:
-            log.append({"step": step, "loss": round(loss.item(), 4), "tokens": seen})
+            log.append({"step": step, "loss": round(mean, 4), "tokens": seen})
             print(log[-1], f"{time.time() - started:.0f}s", flush=True)
+            mean = 0.0
         if time.time() - saved > 180:
-            save(model, tokenizer, log)
+            save(model, tokenizer, log, arguments.out)
             saved = time.time()
-    save(model, tokenizer, log)
 
 
 if __name__ == "__main__":

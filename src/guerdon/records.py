@@ -94,6 +94,8 @@ class Rollouts:
         reference_logps: float[N, T] under the reference policy, once computed.
         values: float[N, T], value estimates at sampling time, once computed.
         returns: float[N, T], the value head's targets, once computed.
+        temperature: what ``logps`` are taken at, and what a policy's own log-probs of these
+            rollouts are to be taken at.
     """
 
     tasks: tuple[Task, ...]
@@ -112,6 +114,7 @@ class Rollouts:
     reference_logps: Tensor | None = None
     values: Tensor | None = None
     returns: Tensor | None = None
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         n = self.ids.shape[0]
@@ -196,6 +199,8 @@ def concat_rollouts(batches: Sequence[Rollouts]) -> Rollouts:
     """
     if not batches:
         raise ValueError("concat_rollouts needs at least one batch")
+    if len({b.temperature for b in batches}) > 1:
+        raise ValueError("cannot join rollouts sampled at different temperatures")
     width = max(b.ids.shape[1] for b in batches)
     offsets = [sum(len(b.tasks) for b in batches[:i]) for i in range(len(batches))]
     changes: dict[str, Any] = {

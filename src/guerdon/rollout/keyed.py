@@ -1,0 +1,25 @@
+"""Random numbers that belong to a row, not to the batch it happens to share."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def row_key(*names: object) -> int:
+    """A stable 64-bit key of names and numbers (Python's own hash changes between runs)."""
+    digest = hashlib.blake2b(repr(names).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big")
+
+
+def uniforms(seed: int, keys: Sequence[int], count: int) -> Tensor:
+    """float64[len(keys), count] in [0, 1): row i depends on ``seed`` and ``keys[i]`` alone."""
+    table = np.empty((len(keys), count))
+    for row, key in enumerate(keys):
+        generator = np.random.Generator(np.random.Philox(key=[seed % 2**64, key]))
+        generator.random(out=table[row])
+    return torch.from_numpy(table)
