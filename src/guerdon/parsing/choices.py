@@ -1,0 +1,36 @@
+"""Letters of multiple-choice answers."""
+
+from __future__ import annotations
+
+import re
+
+LETTERS = "ABCDEFG"
+"""The letters of DianJin-R1 (arXiv 2504.15716)."""
+
+_WRAPPED = re.compile(r"\\(?:text|textbf|mathrm|mathbf|rm)\s*\{\s*([^{}\\]{0,64})\}")
+_SEPARATOR = re.compile(r"[\s,;/&、，；]+")
+_DECORATION = "().[]:$*（）。"
+
+
+def choice_letters(text: str, letters: str = LETTERS) -> str:
+    """Every letter that occurs anywhere in the text, once, in the order of ``letters``.
+
+    The released rule of DianJin-R1: "B, D" gives "BD", "DB" gives "BD", "none" gives "" —
+    and "Answer: B" gives "AB", because of the capital of its first word.
+    """
+    return "".join(letter for letter in letters if letter in text)
+
+
+def separated_choice_letters(text: str, letters: str = LETTERS) -> str:
+    r"""The letters of a text that holds nothing but separated letters; "" for any other text.
+
+    Letters are separated by white space, commas, semicolons or slashes (ASCII or full-width)
+    and may stand in brackets or in ``\text{...}``. "B, D" gives "BD"; "Answer: B", "CFA" and
+    "DB" give "", since a word may be spelt with choice letters.
+    """
+    plain = _WRAPPED.sub(r"\1", text)
+    tokens = [token.strip(_DECORATION) for token in _SEPARATOR.split(plain)]
+    tokens = [token for token in tokens if token]
+    if any(len(token) != 1 or token not in letters for token in tokens):
+        return ""
+    return "".join(letter for letter in letters if letter in tokens)

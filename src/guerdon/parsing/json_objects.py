@@ -1,0 +1,75 @@
+"""JSON objects inside a completion."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any, NoReturn
+
+# A string that is never closed runs to the end of the text: every quote is read once.
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[{}\[\]]', re.DOTALL)
+
+
+def json_objects(
+    text: str, max_depth: int = 32, max_chars: int = 100_000, max_attempts: int = 16
+) -> list[dict[str, Any]]:
+    """The JSON objects of a text, outermost only, in order; prose and fences are skipped.
+
+    An object nested deeper than ``max_depth``, longer than ``max_chars`` or not valid JSON
+    (NaN, infinities and numbers that overflow included) is left out. Of repeated keys the
+    last counts. A brace that does not begin an object costs one attempt; after
+    ``max_attempts`` of them reading stops, so that time is linear in the text.
+    """
+    objects: list[dict[str, Any]] = []
+    start = text.find("{")
+    while start >= 0 and max_attempts > 0:
+        end = _end_of_object(text, start, min(len(text), start + max_chars), max_depth)
+        parsed = _parse(text[start:end]) if end is not None else None
+        if parsed is None:
+            max_attempts -= 1
+            start = text.find("{", start + 1)
+        else:
+            objects.append(parsed)
+            start = text.find("{", end or 0)
+    return objects
+
+
+def json_object(text: str, max_depth: int = 32, max_chars: int = 100_000) -> dict[str, Any] | None:
+    """The last JSON object of a text (see `json_objects`), or None."""
+    objects = json_objects(text, max_depth, max_chars)
+    return objects[-1] if objects else None
+
+
+def _end_of_object(text: str, start: int, stop: int, max_depth: int) -> int | None:
+    depth = 0
+    for token in _TOKEN.finditer(text, start, stop):
+        mark = token.group()
+        if mark in ("{", "["):
+            depth += 1
+            if depth > max_depth:
+                return None
+        elif mark in ("}", "]"):
+            depth -= 1
+            if depth == 0:
+                return token.end()
+    return None
+
+
+def _parse(text: str) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError("the number overflows")
+    return value

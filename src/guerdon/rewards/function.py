@@ -1,0 +1,178 @@
+"""A user's plain function as a reward."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, overload
+
+from guerdon.parts import build, describe
+from guerdon.records import Progress, Rollouts, Scores
+from guerdon.rewards.rows import Judged, Ungradable, gather
+from guerdon.rewards.workers import Failed, WorkerPool, call
+
+_PARALLEL = ("none", "thread", "process")
+_GIVEN = ("completion", "answer", "prompt", "task_id", "step", "progress")
+
+
+@dataclass(frozen=True)
+class FunctionReward:
+    """``function(completion, answer, ...) -> float | dict | None``, called once per row.
+
+    Only the parameters that the function names are passed: ``completion`` (text), ``answer``
+    (the task's reference), ``prompt`` (text), ``task_id``, ``step`` (int), ``progress`` (share
+    of the run, in [0, 1)), and every column of the task by its name; ``**columns`` takes all
+    remaining columns. A number is the row's value. A dict gives named parts that sum to it,
+    or, with a key "score", the value and further parts. None, an exception, a result that is
+    not a finite number, one outside the declared ``range`` and a call over its ``timeout``
+    make the row invalid, with the reason.
+
+    ``timeout`` (seconds per row) needs ``parallel="process"``, since only a process can be
+    stopped, and chooses it by itself; "thread" suits functions that wait for a network and
+    keep their own limits. ``workers`` 0 means one per core, at least two.
+
+    Raises ValueError naming the parameter and the task where a column is missing.
+    """
+
+    function: Callable[..., Any]
+    range: tuple[float, float] | None = None
+    timeout: float | None = None
+    parallel: str = ""
+    workers: int = 0
+    _pool: list[WorkerPool] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    scope: ClassVar[str] = "completion"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.function, FunctionReward):
+            # A decorated function is found again by its name, which names the reward.
+            object.__setattr__(self, "function", self.function.function)
+        if not self.parallel:
+            object.__setattr__(self, "parallel", "none" if self.timeout is None else "process")
+        name = getattr(self.function, "__name__", "reward")
+        if self.parallel not in _PARALLEL:
+            raise ValueError(
+                f"{name}: parallel is {self.parallel!r}; it can be {', '.join(_PARALLEL)}"
+            )
+        if self.timeout is not None and self.parallel != "process":
+            raise ValueError(
+                f"{name}: a timeout can't stop a call with parallel={self.parallel!r}; "
+                "use parallel='process' or leave the timeout out"
+            )
+        if self.timeout is not None and not self.timeout > 0:
+            raise ValueError(f"{name}: timeout is {self.timeout}; it must be above 0 seconds")
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        calls = self._arguments(rollouts, progress)
+        return gather([self._judge(result) for result in self._run(calls)])
+
+    def __deepcopy__(self, memo: Mapping[int, Any]) -> FunctionReward:
+        return copy.copy(self)
+
+    def __copy__(self) -> FunctionReward:
+        # Immutable but for the pool, which copies may share.
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return build, (describe(self),)
+
+    def _run(self, calls: list[dict[str, Any]]) -> list[Any]:
+        if self.parallel == "process":
+            if not self._pool:
+                self._pool.append(WorkerPool(self.function, self.timeout, self.workers))
+            return self._pool[0].map(calls)
+        if self.parallel == "thread" and calls:
+            with ThreadPoolExecutor(self.workers or 16) as threads:
+                return list(threads.map(lambda arguments: call(self.function, arguments), calls))
+        return [call(self.function, arguments) for arguments in calls]
+
+    def _arguments(self, rollouts: Rollouts, progress: Progress) -> list[dict[str, Any]]:
+        parameters = inspect.signature(self.function).parameters.values()
+        named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        takes_rest = any(p.kind is p.VAR_KEYWORD for p in parameters)
+        per_task = []
+        for task in rollouts.tasks:
+            given = {
+                "answer": task.answer,
+                "prompt": task.text,
+                "task_id": task.id,
+                "step": progress.step,
+                "progress": progress.fraction,
+            }
+            known = {**task.columns, **given, "completion": ""}
+            for p in named:
+                if p.name not in known and p.default is p.empty:
+                    raise ValueError(
+                        f"reward {self.function.__name__!r} asks for {p.name!r}, but task "
+                        f"{task.id!r} has no such column; it can name "
+                        f"{', '.join((*_GIVEN, *task.columns))} or give {p.name!r} a default"
+                    )
+            wanted = {p.name for p in named if p.name in known}
+            if takes_rest:
+                wanted |= set(task.columns) - set(_GIVEN)
+            per_task.append({name: known[name] for name in wanted})
+        rows = zip(rollouts.texts, rollouts.group.tolist(), strict=True)
+        return [
+            {**per_task[group], "completion": text}
+            if "completion" in per_task[group]
+            else per_task[group]
+            for text, group in rows
+        ]
+
+    def _judge(self, result: Any) -> Judged | Ungradable:
+        if isinstance(result, Failed):
+            return Ungradable(result.reason)
+        if result is None:
+            return Ungradable("the reward returned None")
+        try:
+            if isinstance(result, Mapping):
+                parts = {str(k): float(v) for k, v in result.items() if k != "score"}
+                value = float(result["score"]) if "score" in result else sum(parts.values())
+            else:
+                parts, value = {}, float(result)
+        except (TypeError, ValueError, OverflowError):
+            return Ungradable(f"the reward returned {result!r:.80}, not a number or parts")
+        if self.range is not None and not self.range[0] <= value <= self.range[1]:
+            low, high = self.range
+            return Ungradable(f"the reward returned {value:g}, outside its range {low:g}..{high:g}")
+        return Judged(value, parts)
+
+
+@overload
+def reward(function: Callable[..., Any], /) -> FunctionReward: ...
+
+
+@overload
+def reward(
+    *,
+    range: tuple[float, float] | None = None,
+    timeout: float | None = None,
+    parallel: str = "",
+    workers: int = 0,
+) -> Callable[[Callable[..., Any]], FunctionReward]: ...
+
+
+def reward(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    range: tuple[float, float] | None = None,
+    timeout: float | None = None,
+    parallel: str = "",
+    workers: int = 0,
+) -> FunctionReward | Callable[[Callable[..., Any]], FunctionReward]:
+    """Lift a plain function to a reward, as ``@reward`` or ``@reward(timeout=2.0, ...)``.
+
+    See `FunctionReward` for what the function may take and return. The plain function stays
+    reachable as ``.function``.
+    """
+    if function is not None:
+        return FunctionReward(function)
+
+    def lift(function: Callable[..., Any]) -> FunctionReward:
+        return FunctionReward(function, range, timeout, parallel, workers)
+
+    return lift

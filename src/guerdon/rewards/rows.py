@@ -1,0 +1,67 @@
+"""Rows judged one at a time, gathered to Scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from guerdon.records import INVALID, Rollouts, Scores
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One row's value with its named parts."""
+
+    value: float
+    parts: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ungradable:
+    """One row that could not be judged, and why."""
+
+    reason: str
+
+
+def gather(rows: Sequence[Judged | Ungradable]) -> Scores:
+    """Rows to Scores. A part that a judged row lacks contributes 0 there, as a sum would."""
+    names = list(
+        dict.fromkeys(name for row in rows if isinstance(row, Judged) for name in row.parts)
+    )
+    return Scores(
+        value=torch.tensor([_value(row) for row in rows], dtype=torch.float32),
+        parts={name: torch.tensor([_part(row, name) for row in rows]) for name in names},
+        valid=torch.tensor([isinstance(row, Judged) for row in rows], dtype=torch.bool),
+        reasons=tuple(row.reason if isinstance(row, Ungradable) else None for row in rows),
+    )
+
+
+def _value(row: Judged | Ungradable) -> float:
+    return row.value if isinstance(row, Judged) else INVALID
+
+
+def _part(row: Judged | Ungradable, name: str) -> float:
+    return row.parts.get(name, 0.0) if isinstance(row, Judged) else INVALID
+
+
+def single(name: str, value_N: Tensor) -> Scores:
+    """Valid scores float[N] whose only part is the whole."""
+    return Scores(value=value_N.float(), parts={name: value_N.float()})
+
+
+def accepted_answers(rollouts: Rollouts) -> list[tuple[str, ...]]:
+    """Per row, the reference answers as text: several where the task's answer is a list."""
+    per_task = [_as_texts(task.answer) for task in rollouts.tasks]
+    return [per_task[group] for group in rollouts.group.tolist()]
+
+
+def _as_texts(answer: Any) -> tuple[str, ...]:
+    if answer is None:
+        return ()
+    several = answer if isinstance(answer, list | tuple | set | frozenset) else [answer]
+    texts = tuple(str(one).strip() for one in several if one is not None)
+    return tuple(text for text in texts if text)

@@ -1,0 +1,188 @@
+"""Worker processes that can be stopped: one call at a time each, every call with a limit."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import pickle
+import signal
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+START = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
+"""How workers start. Forked workers need no import; spawned ones find functions by name."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A call that returned nothing, and why."""
+
+    reason: str
+
+
+@dataclass
+class _Worker:
+    process: Any
+    pipe: Connection
+    call: int = -1
+    deadline: float = float("inf")
+
+
+class WorkerPool:
+    """Calls ``function(**arguments)`` in processes, each call limited to ``seconds``.
+
+    A call that is not done in time — in Python or in native code that never returns — has its
+    process killed and replaced; it costs its own limit and no other call. So does a call that
+    brings its process down. ``seconds`` None sets no limit. Processes start at the first
+    call, are kept between calls, and end with the pool or the program.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], seconds: float | None = None, workers: int = 0
+    ) -> None:
+        self.function = function
+        self.seconds = seconds
+        self.size = workers or max(2, os.cpu_count() or 1)
+        self._context = multiprocessing.get_context(START)
+        self._workers: list[_Worker] = []
+        self._owner = os.getpid()
+        self._closing = weakref.finalize(self, _stop, self._workers, self._owner)
+
+    def map(self, calls: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """One result per call, in order: what the function returned, or `Failed`."""
+        if self._owner != os.getpid():
+            # This process was forked from the pool's owner; the workers are not its own.
+            self.__init__(self.function, self.seconds, self.size)  # type: ignore[misc]
+        results: list[Any] = [Failed("not called")] * len(calls)
+        waiting = deque(enumerate(calls))
+        try:
+            while waiting or any(worker.call >= 0 for worker in self._workers):
+                self._hand_out(waiting, results)
+                self._collect(results)
+        except BaseException:
+            # Interrupted in the middle: a late result must not be taken for a later call's.
+            self.close()
+            raise
+        return results
+
+    def close(self) -> None:
+        """Stop all workers."""
+        _stop(self._workers, os.getpid())
+
+    def _hand_out(self, waiting: deque[tuple[int, Mapping[str, Any]]], results: list[Any]) -> None:
+        while len(self._workers) < min(self.size, len(waiting)):
+            self._workers.append(self._start())
+        for worker in list(self._workers):
+            while waiting and worker.call < 0:
+                index, arguments = waiting.popleft()
+                try:
+                    message = pickle.dumps(arguments)
+                except Exception as error:
+                    results[index] = Failed(f"its arguments can't be sent to a worker: {error}")
+                    continue
+                try:
+                    worker.pipe.send_bytes(message)
+                except OSError:
+                    # The idle worker had died; the call is given to its replacement.
+                    waiting.appendleft((index, arguments))
+                    self._replace(worker)
+                    break
+                worker.call = index
+                worker.deadline = time.monotonic() + (self.seconds or float("inf"))
+
+    def _collect(self, results: list[Any]) -> None:
+        busy = {worker.pipe: worker for worker in self._workers if worker.call >= 0}
+        if not busy:
+            return
+        first = min(worker.deadline for worker in busy.values())
+        patience = None if first == float("inf") else max(0.0, first - time.monotonic())
+        for pipe in wait(list(busy), patience):
+            worker = busy[pipe]  # type: ignore[index]
+            try:
+                results[worker.call] = pickle.loads(worker.pipe.recv_bytes())
+                worker.call, worker.deadline = -1, float("inf")
+            except (EOFError, OSError):
+                worker.process.join(5)
+                code = worker.process.exitcode
+                results[worker.call] = Failed(f"its process ended (exit code {code})")
+                self._replace(worker)
+        now = time.monotonic()
+        for worker in busy.values():
+            if worker.call >= 0 and worker in self._workers and worker.deadline <= now:
+                results[worker.call] = Failed(f"no result within {self.seconds:g} s")
+                self._replace(worker)
+
+    def _replace(self, worker: _Worker) -> None:
+        self._workers.remove(worker)
+        _stop([worker], os.getpid())
+
+    def _start(self) -> _Worker:
+        ours, theirs = self._context.Pipe()
+        others = [worker.pipe for worker in self._workers] if START == "fork" else []
+        process = self._context.Process(  # type: ignore[attr-defined]
+            target=_serve,
+            args=(self.function, theirs, [ours, *others] if START == "fork" else [], self.seconds),
+            daemon=True,
+        )
+        process.start()
+        theirs.close()
+        return _Worker(process, ours)
+
+
+def _stop(workers: list[_Worker], owner: int) -> None:
+    if owner != os.getpid():
+        return
+    for worker in workers:
+        # The worker leads its own group, so that what it started ends with it.
+        with contextlib.suppress(OSError):
+            os.killpg(worker.process.pid, signal.SIGKILL)
+        worker.process.kill()
+        worker.process.join(5)
+        worker.pipe.close()
+    workers.clear()
+
+
+def _serve(
+    function: Callable[..., Any],
+    pipe: Connection,
+    inherited: list[Connection],
+    seconds: float | None,
+) -> None:
+    """A worker's life: receive arguments, call, send the result, until the pipe closes."""
+    with contextlib.suppress(OSError):
+        os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # With the other pipes open here, a sibling would outlive a killed owner.
+    for other in inherited:
+        other.close()
+    while True:
+        try:
+            arguments = pickle.loads(pipe.recv_bytes())
+        except (EOFError, OSError):
+            return
+        if seconds is not None:
+            # Should the owner be gone, the kernel ends a stuck call.
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.setitimer(signal.ITIMER_REAL, 2 * seconds + 5)
+        result = call(function, arguments)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        try:
+            message = pickle.dumps(result)
+        except Exception as error:
+            message = pickle.dumps(Failed(f"its result can't be sent back: {error}"))
+        pipe.send_bytes(message)
+
+
+def call(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+    """``function(**arguments)``, or `Failed` with the exception in one short line."""
+    try:
+        return function(**arguments)
+    except (Exception, SystemExit) as error:
+        line = " ".join(str(error).split())[:200]
+        return Failed(f"{type(error).__name__}: {line}" if line else type(error).__name__)
