@@ -18,9 +18,10 @@ Worker = Callable[[Task, random.Random, float], str]
 
 
 def worked_arithmetic(task: Task, source: random.Random, careless: float) -> str:
-    """Sums column by column from the right; a careless worker forgets to carry or borrow.
+    """Column by column from the right, or step by step.
 
-    The careful way announces itself with "carry:", the careless one with "quick:", so a policy
+    A careless worker forgets to carry or borrow, and stops after the first of two steps. The
+    careful way announces itself with "carry:", the careless one with "quick:", so a policy
     that has seen both can learn to prefer one at the first token.
     """
     operands = [int(n) for n in task.columns["operands"]]
@@ -28,14 +29,14 @@ def worked_arithmetic(task: Task, source: random.Random, careless: float) -> str
     slip = source.random() < careless
     if operation in ("addition", "subtraction"):
         steps, result = _columns(*operands, 1 if operation == "addition" else -1, slip)
-        return _tagged(f"{'quick' if slip else 'carry'}: {' '.join(steps)}", str(result))
-    if operation == "multiplication":
-        tens, ones = divmod(operands[0], 10)
-        first, second = 10 * tens * operands[1], ones * operands[1]
-        total = first + second + (source.choice((-10, -1, 1, 10)) if slip else 0)
-        return _tagged(f"{first}+{second}={total}", str(total))
-    middle = operands[0] + operands[1] + (source.choice((-10, -1, 1, 10)) if slip else 0)
-    return _tagged(f"{operands[0]}+{operands[1]}={middle}", str(middle - operands[2]))
+    elif operation == "multiplication":
+        steps, result = _product(*operands, slip)
+    else:
+        a, b, c = operands
+        steps, result = [f"{a}+{b}={a + b}"], a + b
+        if not slip:
+            steps, result = [*steps, f"{a + b}-{c}={a + b - c}"], a + b - c
+    return _tagged(f"{'quick' if slip else 'carry'}: {' '.join(steps)}", str(result))
 
 
 def worked_choice(task: Task, source: random.Random, careless: float) -> str:
@@ -130,6 +131,18 @@ def _columns(a: int, b: int, sign: int, forget: bool) -> tuple[list[str], int]:
         result += column % 10 * place
         carry = 0 if forget else moved
         a, b, place = a // 10, b // 10, place * 10
+    return steps, result
+
+
+def _product(a: int, b: int, forget: bool) -> tuple[list[str], int]:
+    steps: list[str] = []
+    carry, result, place = 0, 0, 1
+    while a:
+        digit, a = a % 10, a // 10
+        column = digit * b + carry
+        steps.append(f"{digit}*{b}{f'+{carry}' if carry else ''}={column}")
+        result += (column % 10 if a else column) * place
+        carry, place = (0 if forget else column // 10), place * 10
     return steps, result
 
 

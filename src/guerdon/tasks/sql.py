@@ -25,8 +25,8 @@ class SqlQueries:
     table's eight rows, so that a query can be run) and ``table``.
     """
 
-    train: int = 4096
-    test: int = 512
+    train: int = 2048
+    test: int = 256
     seed: int = 0
 
     def draw(self, source: random.Random) -> Problem:
