@@ -1,0 +1,56 @@
+"""Advantage and log-probabilities to a loss; preference losses."""
+
+from guerdon.objectives.aggregation import (
+    ConstantLength,
+    SequenceMean,
+    SequenceSumMean,
+    TokenMean,
+    TokenSum,
+)
+from guerdon.objectives.kl import KL, k1, k2, k3, k3_corrected, k3_straight_through
+from guerdon.objectives.preference import DPO, IPO, Hinge
+from guerdon.objectives.surrogate import (
+    CISPO,
+    GSPO,
+    PPO,
+    SAPO,
+    ClippedSurrogate,
+    PolicyGradient,
+    Surrogate,
+    Terms,
+)
+
+NAMES = {
+    "clipped-surrogate": ClippedSurrogate,
+    "gspo": GSPO,
+    "cispo": CISPO,
+    "policy-gradient": PolicyGradient,
+    "sapo": SAPO,
+    "ppo": PPO,
+}
+
+__all__ = [
+    "CISPO",
+    "DPO",
+    "GSPO",
+    "IPO",
+    "KL",
+    "NAMES",
+    "PPO",
+    "SAPO",
+    "ClippedSurrogate",
+    "ConstantLength",
+    "Hinge",
+    "PolicyGradient",
+    "SequenceMean",
+    "SequenceSumMean",
+    "Surrogate",
+    "Terms",
+    "TokenMean",
+    "TokenSum",
+    "k1",
+    "k2",
+    "k3",
+    "k3_corrected",
+    "k3_straight_through",
+]

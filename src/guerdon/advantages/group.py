@@ -1,0 +1,161 @@
+"""Advantages that compare a completion with others of its group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from guerdon.advantages.groups import (
+    GroupStatistics,
+    group_statistics,
+    spread_over_tokens,
+    whiten,
+)
+from guerdon.records import Rollouts, Scores
+
+
+class Scale(Protocol):
+    """What a centred reward is divided by: float[N] from the group's and the batch's spread."""
+
+    def __call__(
+        self, statistics: GroupStatistics, centred_N: Tensor, valid_N: Tensor
+    ) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class GroupStd:
+    """The group's standard deviation plus ``epsilon``: GRPO (2402.03300)."""
+
+    epsilon: float = 1e-6
+
+    def __call__(self, statistics: GroupStatistics, centred_N: Tensor, valid_N: Tensor) -> Tensor:
+        return statistics.std + self.epsilon
+
+
+@dataclass(frozen=True)
+class NoScale:
+    """1: the mean is subtracted and nothing more, as in Dr. GRPO (2503.20783)."""
+
+    def __call__(self, statistics: GroupStatistics, centred_N: Tensor, valid_N: Tensor) -> Tensor:
+        return torch.ones_like(statistics.std)
+
+
+@dataclass(frozen=True)
+class BatchStd:
+    """The standard deviation of all valid rewards of the batch plus ``epsilon``."""
+
+    epsilon: float = 1e-6
+
+    def __call__(self, statistics: GroupStatistics, centred_N: Tensor, valid_N: Tensor) -> Tensor:
+        raw = (centred_N + statistics.mean)[valid_N]
+        std = raw.std() if len(raw) > 1 else torch.tensor(0.0)
+        return (std + self.epsilon).expand_as(centred_N)
+
+
+class Single(Protocol):
+    """The advantage of a row that is alone in its group: float[N] from its reward."""
+
+    def __call__(self, value_N: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class SingleZero:
+    """0: with nothing to compare there is nothing to learn."""
+
+    def __call__(self, value_N: Tensor) -> Tensor:
+        return torch.zeros_like(value_N)
+
+
+@dataclass(frozen=True)
+class SingleRaw:
+    """The reward itself, verl's behaviour (mean 0, std 1)."""
+
+    def __call__(self, value_N: Tensor) -> Tensor:
+        return value_N
+
+
+@dataclass(frozen=True)
+class GroupNormalised:
+    """``A = (R - mean) / scale`` over the group's valid rows.
+
+    Defaults are GRPO's (2402.03300, eq. 3): group standard deviation with ddof 1. An all-equal
+    group gives 0; a group of one gives what ``single`` says; invalid rows give 0 and do not
+    count. Invariant to a shift of all rewards; to their scale as well with `GroupStd` (up to
+    epsilon).
+    """
+
+    scale: Scale = field(default_factory=GroupStd)
+    unbiased: bool = True
+    single: Single = field(default_factory=SingleZero)
+
+    def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
+        value_N = torch.where(scores.valid, scores.value, 0.0)
+        statistics = group_statistics(value_N, scores.valid, rollouts.group, self.unbiased)
+        centred_N = value_N - statistics.mean
+        scale_N = self.scale(statistics, centred_N, scores.valid)
+        advantage_N = centred_N / scale_N
+        # Rounding in the mean of equal rewards must not be blown up by a spread of nearly 0.
+        tied_N = statistics.std <= 1e-7 * statistics.mean.abs().clamp_min(1e-12)
+        advantage_N = torch.where(tied_N, 0.0, advantage_N)
+        advantage_N = torch.where(statistics.count == 1, self.single(value_N), advantage_N)
+        return spread_over_tokens(advantage_N, scores, rollouts)
+
+
+@dataclass(frozen=True)
+class LeaveOneOut:
+    """RLOO (2402.14740): ``R_i`` less the mean of the group's other valid rows; alone, 0."""
+
+    def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
+        value_N = torch.where(scores.valid, scores.value, 0.0)
+        statistics = group_statistics(value_N, scores.valid, rollouts.group)
+        factor_N = statistics.count / (statistics.count - 1).clamp_min(1)
+        advantage_N = torch.where(statistics.count > 1, factor_N * (value_N - statistics.mean), 0.0)
+        return spread_over_tokens(advantage_N, scores, rollouts)
+
+
+@dataclass(frozen=True)
+class LengthWeightedBaseline:
+    """OPO (2505.23585): ``R_i - sum_j L_j R_j / sum_j L_j`` over the group's valid rows."""
+
+    def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
+        value_N = torch.where(scores.valid, scores.value, 0.0)
+        length_N = rollouts.mask.sum(1).float() * scores.valid
+        groups = len(rollouts.tasks)
+        total = torch.zeros(groups).index_add(0, rollouts.group, length_N * value_N)
+        weight = torch.zeros(groups).index_add(0, rollouts.group, length_N)
+        baseline = (total / weight.clamp_min(1))[rollouts.group]
+        return spread_over_tokens(value_N - baseline, scores, rollouts)
+
+
+@dataclass(frozen=True)
+class NormalisedParts:
+    """GDPO (2601.05242): each named part group-normalised, weighted, summed, then whitened.
+
+    ``weights`` maps part names to weights; empty means every part with weight 1. Whitening is
+    over the batch's valid rows; ``whitened=False`` leaves it out.
+    """
+
+    weights: dict[str, float] = field(default_factory=dict)
+    epsilon: float = 1e-6
+    whitened: bool = True
+
+    def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
+        weights = self.weights or dict.fromkeys(scores.parts, 1.0)
+        missing = [name for name in weights if name not in scores.parts]
+        if missing or not weights:
+            raise ValueError(
+                f"NormalisedParts needs the parts {sorted(weights)}, the reward has "
+                f"{sorted(scores.parts)}"
+            )
+        total_N = torch.zeros(len(scores))
+        for name, weight in weights.items():
+            part_N = torch.where(scores.valid, scores.parts[name], 0.0)
+            statistics = group_statistics(part_N, scores.valid, rollouts.group)
+            scaled = (part_N - statistics.mean) / (statistics.std + self.epsilon)
+            total_N = total_N + weight * torch.where(statistics.std > 0, scaled, 0.0)
+        if self.whitened:
+            total_N = whiten(total_N, scores.valid)
+        return spread_over_tokens(total_N, scores, rollouts)

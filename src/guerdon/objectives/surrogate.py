@@ -1,0 +1,213 @@
+"""Policy objectives: a loss per token from a ratio and an advantage, then aggregated.
+
+Notation: ``rho = exp(logp - old_logp)``, ``A`` the advantage, ``sg`` stop-gradient. All add
+the same optional terms: a KL loss against the reference, an entropy bonus, and a truncated
+weight for the mismatch between trainer and sampling engine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from guerdon.objectives.aggregation import SequenceMean, TokenMean
+from guerdon.objectives.kl import KL
+from guerdon.records import Loss, PolicyOutput, Rollouts
+from guerdon.stages import Aggregation
+
+_BOUND = 20.0
+"""Log-ratios are clamped here: exp stays finite whatever the policies say."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What every policy objective may add.
+
+    ``kl`` None means no reference is needed. ``entropy_bonus`` is subtracted times the
+    entropy. ``engine_cap`` C multiplies the surrogate by ``min(exp(old - sampled), C)``, the
+    truncated importance weight for completions another engine sampled (None = off).
+    """
+
+    kl: KL | None = None
+    entropy_bonus: float = 0.0
+    engine_cap: float | None = None
+    aggregation: Aggregation = field(default_factory=TokenMean)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What to compute besides log-probs."""
+        wanted = {"reference"} if self.kl is not None else set()
+        return frozenset(wanted | ({"entropy"} if self.entropy_bonus else set()))
+
+    def surrogate(self, now: PolicyOutput, rollouts: Rollouts, advantage: Tensor) -> Surrogate:
+        """The loss per token, and shares to log."""
+        raise TypeError(f"{type(self).__name__} defines no surrogate")
+
+    def __call__(
+        self,
+        now: PolicyOutput,
+        rollouts: Rollouts,
+        advantage: Tensor,
+        row_weight: Tensor | None = None,
+    ) -> Loss:
+        mask_NT = rollouts.mask
+        if row_weight is None:
+            row_weight = self.aggregation(mask_NT.sum(1))
+        weight_NT = torch.where(mask_NT, row_weight[:, None], 0.0).to(now.logps.dtype)
+        made = self.surrogate(now, rollouts, advantage)
+        loss_NT = made.loss
+        if self.engine_cap is not None:
+            gap_NT = (rollouts.behaviour_logps - rollouts.logps).clamp(-_BOUND, _BOUND)
+            loss_NT = loss_NT * gap_NT.exp().clamp_max(self.engine_cap)
+        metrics = {name: _total(share, weight_NT) for name, share in made.shares.items()}
+        if self.kl is not None:
+            if rollouts.reference_logps is None:
+                raise ValueError("the objective has a KL term but the rollouts no reference_logps")
+            kl_NT = self.kl.estimator(now.logps, rollouts.reference_logps)
+            loss_NT = loss_NT + self.kl.coefficient * kl_NT
+            metrics["kl"] = _total(kl_NT, weight_NT)
+        if self.entropy_bonus:
+            if now.entropy is None:
+                raise ValueError("the objective has an entropy bonus but got no entropy")
+            loss_NT = loss_NT - self.entropy_bonus * now.entropy
+            metrics["entropy"] = _total(now.entropy, weight_NT)
+        return Loss((torch.where(mask_NT, loss_NT, 0.0) * weight_NT).sum(), metrics)
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """loss float[N, T] and named float[N, T] shares, which are logged by the loss's weights."""
+
+    loss: Tensor
+    shares: dict[str, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClippedSurrogate(Terms):
+    """``-min(rho A, clip(rho, 1 - clip_low, 1 + clip_high) A)``: PPO (1707.06347, eq. 7).
+
+    With a larger ``clip_high`` it is DAPO's clip-higher. ``dual_clip`` c > 1 bounds the loss
+    of a negative advantage by ``-c A`` (1912.09729).
+    """
+
+    clip_low: float = 0.2
+    clip_high: float = 0.2
+    dual_clip: float | None = None
+
+    def surrogate(self, now: PolicyOutput, rollouts: Rollouts, advantage: Tensor) -> Surrogate:
+        ratio_NT = _ratio(now.logps, rollouts.behaviour_logps)
+        clipped_NT = ratio_NT.clamp(1 - self.clip_low, 1 + self.clip_high)
+        plain, bounded = -ratio_NT * advantage, -clipped_NT * advantage
+        loss = torch.maximum(plain, bounded)
+        if self.dual_clip is not None:
+            capped = torch.minimum(loss, -self.dual_clip * advantage)
+            loss = torch.where(advantage < 0, capped, loss)
+        return Surrogate(loss, _shares(ratio_NT, bounded > plain))
+
+
+@dataclass(frozen=True, kw_only=True)
+class GSPO(Terms):
+    """Sequence-level ratio ``s = exp(mean_t log rho)``, clipped (2507.18071, eq. 5).
+
+    The gradient flows through the mean of the row's log-probs. Aggregated per sequence.
+    """
+
+    clip_low: float = 3e-4
+    clip_high: float = 4e-4
+    aggregation: Aggregation = field(default_factory=SequenceMean)
+
+    def surrogate(self, now: PolicyOutput, rollouts: Rollouts, advantage: Tensor) -> Surrogate:
+        mask_NT = rollouts.mask
+        gap_NT = torch.where(mask_NT, now.logps - rollouts.behaviour_logps, 0.0)
+        mean_N1 = gap_NT.sum(1, keepdim=True) / mask_NT.sum(1, keepdim=True).clamp_min(1)
+        ratio_NT = mean_N1.clamp(-_BOUND, _BOUND).exp().expand_as(gap_NT)
+        clipped_NT = ratio_NT.clamp(1 - self.clip_low, 1 + self.clip_high)
+        plain, bounded = -ratio_NT * advantage, -clipped_NT * advantage
+        return Surrogate(torch.maximum(plain, bounded), _shares(ratio_NT, bounded > plain))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CISPO(Terms):
+    """``-sg(clamp(rho, 1 - clip_low, 1 + clip_high)) A logp`` (2506.13585, eq. 4).
+
+    The weight is clipped, never the gradient. The default lower bound never acts (verl's
+    recipe); TRL's ``epsilon_high`` is ``1 + clip_high`` here.
+    """
+
+    clip_low: float = 10.0
+    clip_high: float = 0.2
+
+    def surrogate(self, now: PolicyOutput, rollouts: Rollouts, advantage: Tensor) -> Surrogate:
+        ratio_NT = _ratio(now.logps, rollouts.behaviour_logps).detach()
+        weight_NT = ratio_NT.clamp(1 - self.clip_low, 1 + self.clip_high)
+        return Surrogate(
+            -weight_NT * advantage * now.logps, _shares(ratio_NT, weight_NT != ratio_NT)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyGradient(Terms):
+    """``-A logp``: REINFORCE; with advantage 1 it is the likelihood of demonstrations."""
+
+    def surrogate(self, now: PolicyOutput, rollouts: Rollouts, advantage: Tensor) -> Surrogate:
+        return Surrogate(-advantage * now.logps, {})
+
+
+@dataclass(frozen=True, kw_only=True)
+class SAPO(Terms):
+    """``-(4 / tau) sigmoid(tau (rho - 1)) A``, tau by the sign of A: a soft clip."""
+
+    tau_positive: float = 1.0
+    tau_negative: float = 1.05
+
+    def surrogate(self, now: PolicyOutput, rollouts: Rollouts, advantage: Tensor) -> Surrogate:
+        ratio_NT = _ratio(now.logps, rollouts.behaviour_logps)
+        tau = torch.where(advantage > 0, self.tau_positive, self.tau_negative)
+        gate_NT = 4 / tau * torch.sigmoid(tau * (ratio_NT - 1))
+        return Surrogate(-gate_NT * advantage, _shares(ratio_NT, torch.zeros_like(rollouts.mask)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PPO(ClippedSurrogate):
+    """`ClippedSurrogate` plus ``value_weight / 2 * max((V - R)^2, (clip(V) - R)^2)``.
+
+    ``clip(V)`` keeps the new value within ``value_clip`` of the one at sampling time. Needs a
+    value head, and `GAE` for the targets.
+    """
+
+    value_weight: float = 1.0
+    value_clip: float = 0.5
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What to compute besides log-probs."""
+        return super().needs | {"values"}
+
+    def surrogate(self, now: PolicyOutput, rollouts: Rollouts, advantage: Tensor) -> Surrogate:
+        if now.values is None or rollouts.values is None or rollouts.returns is None:
+            raise ValueError(
+                "PPO needs values and returns: use the GAE advantage and model.value_head"
+            )
+        made = super().surrogate(now, rollouts, advantage)
+        near = rollouts.values + (now.values - rollouts.values).clamp(
+            -self.value_clip, self.value_clip
+        )
+        worse = torch.maximum((now.values - rollouts.returns) ** 2, (near - rollouts.returns) ** 2)
+        value_NT = 0.5 * self.value_weight * worse
+        return Surrogate(made.loss + value_NT, {**made.shares, "value_loss": value_NT})
+
+
+def _ratio(logp: Tensor, old_logp: Tensor) -> Tensor:
+    return (logp - old_logp).clamp(-_BOUND, _BOUND).exp()
+
+
+def _shares(ratio_NT: Tensor, clipped_NT: Tensor) -> dict[str, Tensor]:
+    return {"clip_share": clipped_NT.float(), "ratio_gap": (ratio_NT - 1).abs()}
+
+
+def _total(share_NT: Tensor, weight_NT: Tensor) -> float:
+    """A weighted sum; entries without weight may hold anything, NaN too."""
+    kept = torch.where(weight_NT > 0, share_NT.detach(), 0.0)
+    return float((kept * weight_NT).sum())
