@@ -60,11 +60,11 @@ def same_text(answer: str, gold: str) -> bool:
 
 @dataclass(frozen=True)
 class AnswerMatch:
-    """1 where the completion's answer equals the reference answer, else 0.
+    r"""1 where the completion's answer equals the reference answer, else 0.
 
     The answer is what the first of ``extract`` finds: the last ``<answer>`` section, else the
     last box, else the last number. It is compared exactly: as numbers where both are numbers
-    (``1,000`` = ``1000.0``, ``0.5`` = ``\\frac{1}{2}``), else as text, else — only where the
+    (``1,000`` = ``1000.0``, ``0.5`` = ``\frac{1}{2}``), else as text, else — only where the
     reference is an expression rather than a number and both look like mathematics — by
     symbolic equality, in a process that is stopped after ``symbolic_seconds`` (0 = never
     compare so). An expression such as ``3+4`` is therefore not accepted for the number 7.

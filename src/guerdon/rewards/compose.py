@@ -1,0 +1,268 @@
+"""Rewards made of rewards. The named parts of each add up to its value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from guerdon.records import Progress, Rollouts, Scores
+from guerdon.stages import Reward
+
+UNBOUNDED = (-math.inf, math.inf)
+
+
+@dataclass(frozen=True)
+class WeightedSum:
+    """sum_k w_k r_k over named rewards; a weight left out is 1.
+
+    Parts: ``w_k r_k`` float[N] under each name. A row that is invalid in any reward of
+    non-zero weight is invalid. Placed rewards stay placed; beside them, an unplaced one falls
+    on the row's last acted position (a row without one is invalid).
+    """
+
+    rewards: Mapping[str, Reward]
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_names(self, self.rewards)
+        for name in self.weights:
+            if name not in self.rewards:
+                raise ValueError(
+                    f"WeightedSum has a weight for {name!r}, but its rewards are "
+                    f"{', '.join(self.rewards)}"
+                )
+
+    @property
+    def scope(self) -> str:
+        return _scope(self.rewards.values())
+
+    @property
+    def range(self) -> tuple[float, float]:
+        low = high = 0.0
+        for name, reward in self.rewards.items():
+            weight = self._weight(name)
+            if weight:
+                ends = [weight * end for end in _range(reward)]
+                low, high = low + min(ends), high + max(ends)
+        return low, high
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        weighted = {n: r for n, r in self.rewards.items() if self._weight(n)}
+        scores = {name: reward(rollouts, progress) for name, reward in weighted.items()}
+        valid_N, reasons = _joint_validity(scores, len(rollouts))
+        parts = {name: self._weight(name) * s.value for name, s in scores.items()}
+        placed = None
+        if any(s.placed is not None for s in scores.values()):
+            nowhere_N = ~rollouts.mask.any(1)
+            for row in (nowhere_N & valid_N).nonzero().flatten().tolist():
+                reasons[row] = "the row has no acted position to place a reward on"
+            valid_N = valid_N & ~nowhere_N
+            placed_each = [
+                self._weight(n) * (_at_end(s, rollouts) if s.placed is None else s.placed)
+                for n, s in scores.items()
+            ]
+            total_NT = torch.stack(placed_each).sum(0)
+            placed = torch.where(valid_N[:, None], total_NT, torch.zeros_like(total_NT))
+        return Scores(_total(parts, len(rollouts)), parts, valid_N, tuple(reasons), placed)
+
+    def _weight(self, name: str) -> float:
+        return self.weights.get(name, 1.0)
+
+
+@dataclass(frozen=True)
+class Product:
+    """prod_k r_k over named rewards.
+
+    Parts: the first reward's value, and for each further one what it changes in the running
+    product, so that they sum to it (format 1 and accuracy 0: parts 1 and -1). A row that is
+    invalid in any reward is invalid. Raises ValueError for placed scores.
+    """
+
+    rewards: Mapping[str, Reward]
+
+    def __post_init__(self) -> None:
+        _check_names(self, self.rewards)
+
+    @property
+    def scope(self) -> str:
+        return _scope(self.rewards.values())
+
+    @property
+    def range(self) -> tuple[float, float]:
+        return reduce(_range_product, (_range(reward) for reward in self.rewards.values()))
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        scores = {name: reward(rollouts, progress) for name, reward in self.rewards.items()}
+        _refuse_placed(self, scores)
+        valid_N, reasons = _joint_validity(scores, len(rollouts))
+        parts: dict[str, Tensor] = {}
+        running_N = None
+        for name, score in scores.items():
+            product_N = score.value if running_N is None else running_N * score.value
+            parts[name] = product_N if running_N is None else product_N - running_N
+            running_N = product_N
+        return Scores(_total(parts, len(rollouts)), parts, valid_N, tuple(reasons))
+
+
+@dataclass(frozen=True)
+class Gate:
+    """``then`` where ``on`` is above ``threshold``, ``otherwise`` elsewhere.
+
+    Parts: those of ``then`` where the gate is open, 0 elsewhere, and "closed", which is
+    ``otherwise`` where the gate is closed. A row is invalid where ``on`` is, and where the
+    gate is open and ``then`` is: behind a closed gate nothing was to be judged.
+    """
+
+    on: Reward
+    then: Reward
+    threshold: float = 0.5
+    otherwise: float = 0.0
+
+    @property
+    def scope(self) -> str:
+        return _scope((self.on, self.then))
+
+    @property
+    def range(self) -> tuple[float, float]:
+        low, high = _range(self.then)
+        return min(low, self.otherwise), max(high, self.otherwise)
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        on, then = self.on(rollouts, progress), self.then(rollouts, progress)
+        if then.placed is not None and self.otherwise:
+            raise ValueError("Gate: otherwise must be 0 where the gated scores are placed")
+        open_N = on.value > self.threshold
+        zero_N = torch.zeros_like(then.value)
+        closed_N = torch.where(open_N, zero_N, torch.full_like(zero_N, self.otherwise))
+        parts = {name: torch.where(open_N, part, zero_N) for name, part in then.parts.items()}
+        parts = parts or {"then": torch.where(open_N, then.value, zero_N)}
+        placed = then.placed
+        if placed is not None:
+            placed = torch.where(open_N[:, None], placed, torch.zeros_like(placed))
+        return Scores(
+            value=torch.where(open_N, then.value, closed_N),
+            parts={**parts, "closed": closed_N} if self.otherwise else parts,
+            valid=on.valid & (then.valid | ~open_N),
+            reasons=tuple(
+                first or second for first, second in zip(on.reasons, then.reasons, strict=True)
+            ),
+            placed=placed,
+        )
+
+
+@dataclass(frozen=True)
+class GroupZAverage:
+    """(1/K) sum_k z_k, every reward standardised within the group (BLEUBERI, 2505.11080).
+
+    ``z = (r - mean) / (std + epsilon)`` over the rows of a group that are valid in all
+    rewards, with the biased std (ddof 0) unless ``unbiased``. A group of one valid row and a
+    group of equal values give 0. Parts: ``z_k / K`` float[N]. Row-order equivariant; the
+    value of a row depends on its group. Raises ValueError for placed scores.
+    """
+
+    rewards: Mapping[str, Reward]
+    epsilon: float = 1e-6
+    unbiased: bool = False
+
+    def __post_init__(self) -> None:
+        _check_names(self, self.rewards)
+
+    @property
+    def scope(self) -> str:
+        return "group"
+
+    @property
+    def range(self) -> tuple[float, float]:
+        return UNBOUNDED
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        scores = {name: reward(rollouts, progress) for name, reward in self.rewards.items()}
+        _refuse_placed(self, scores)
+        valid_N, reasons = _joint_validity(scores, len(rollouts))
+        parts = {
+            name: self._standardised(score.value, valid_N, rollouts.group) / len(scores)
+            for name, score in scores.items()
+        }
+        return Scores(_total(parts, len(rollouts)), parts, valid_N, tuple(reasons))
+
+    def _standardised(self, value_N: Tensor, valid_N: Tensor, group_N: Tensor) -> Tensor:
+        groups = int(group_N.max()) + 1 if len(group_N) else 0
+        # Measured from the group's largest value, equal values come out as exactly 0.
+        lowest_N = torch.where(valid_N, value_N, -math.inf).double()
+        top_B = torch.full((groups,), -math.inf, dtype=torch.double)
+        top_B = top_B.scatter_reduce(0, group_N, lowest_N, "amax")
+        reward_N = torch.where(valid_N, value_N.double() - top_B[group_N], 0.0)
+        count_B = _by_group(valid_N.double(), group_N, groups)
+        mean_B = _by_group(reward_N, group_N, groups) / count_B.clamp(min=1)
+        centred_N = torch.where(valid_N, reward_N - mean_B[group_N], 0.0)
+        free_B = (count_B - float(self.unbiased)).clamp(min=1)
+        std_B = (_by_group(centred_N**2, group_N, groups) / free_B).sqrt()
+        return (centred_N / (std_B[group_N] + self.epsilon)).float()
+
+
+def _by_group(value_N: Tensor, group_N: Tensor, groups: int) -> Tensor:
+    return torch.zeros(groups, dtype=value_N.dtype).index_add(0, group_N, value_N)
+
+
+def _check_names(owner: Any, rewards: Mapping[str, Reward]) -> None:
+    if not rewards:
+        raise ValueError(f"{type(owner).__name__} needs at least one named reward")
+    for name in ("part", "function"):
+        if name in rewards:
+            raise ValueError(
+                f"{type(owner).__name__}: {name!r} can't name a reward, since recipe files "
+                "use that word themselves; choose another name"
+            )
+
+
+def _refuse_placed(owner: Any, scores: Mapping[str, Scores]) -> None:
+    for name, score in scores.items():
+        if score.placed is not None:
+            raise ValueError(
+                f"{type(owner).__name__} combines totals, but {name!r} is placed at positions; "
+                "use WeightedSum or Gate"
+            )
+
+
+def _joint_validity(scores: Mapping[str, Scores], rows: int) -> tuple[Tensor, list[str | None]]:
+    valid_N = torch.ones(rows, dtype=torch.bool)
+    reasons: list[str | None] = [None] * rows
+    for name, score in scores.items():
+        valid_N = valid_N & score.valid
+        for row, reason in enumerate(score.reasons):
+            if reason is not None and reasons[row] is None:
+                reasons[row] = f"{name}: {reason}"
+    return valid_N, reasons
+
+
+def _at_end(score: Scores, rollouts: Rollouts) -> Tensor:
+    if rollouts.mask.shape[1] == 0:
+        return torch.zeros(rollouts.mask.shape)
+    positions_T = torch.arange(rollouts.mask.shape[1])
+    last_N = torch.where(rollouts.mask, positions_T, -1).amax(1)
+    at_last_NT = positions_T == last_N[:, None]
+    return torch.where(at_last_NT, score.value[:, None], 0.0)
+
+
+def _total(parts: Mapping[str, Tensor], rows: int) -> Tensor:
+    return torch.stack(list(parts.values())).sum(0) if parts else torch.zeros(rows)
+
+
+def _scope(rewards: Any) -> str:
+    order: Sequence[str] = ("completion", "turn", "group", "linked")
+    return max((getattr(r, "scope", "completion") for r in rewards), key=order.index)
+
+
+def _range(reward: Any) -> tuple[float, float]:
+    return getattr(reward, "range", None) or UNBOUNDED
+
+
+def _range_product(one: tuple[float, float], two: tuple[float, float]) -> tuple[float, float]:
+    ends = [0.0 if 0.0 in (a, b) else a * b for a in one for b in two]
+    return min(ends), max(ends)

@@ -1,0 +1,67 @@
+"""The environment's own reward."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from guerdon.records import Progress, Rollouts, Scores
+
+
+@dataclass(frozen=True)
+class EnvironmentReturn:
+    """The sum of an episode's turn rewards, each placed at its turn's last acted position.
+
+    Value and part "return": float[N]; ``placed`` float[N, T] sums to it. The reward of a turn
+    in which the policy did not act falls on the last position it acted at before (on the
+    first, if there is none before). A row without any acted position, or with a reward that
+    is not finite, is invalid.
+
+    Raises ValueError for rollouts without turn rewards, or with several turns and no turn
+    index.
+    """
+
+    scope: ClassVar[str] = "turn"
+    range: ClassVar[tuple[float, float] | None] = None
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        reward_NK = rollouts.turn_rewards
+        if reward_NK is None:
+            raise ValueError(
+                "EnvironmentReturn needs rollouts of an environment: these have no turn_rewards"
+            )
+        value_N = reward_NK.float().sum(1)
+        acted_N = rollouts.mask.any(1)
+        placed_NT = torch.where(
+            (acted_N & torch.isfinite(value_N))[:, None], _placed(rollouts, reward_NK.float()), 0.0
+        )
+        reason = "the row has no acted position to place a reward on"
+        return Scores(
+            value=value_N,
+            parts={"return": value_N},
+            valid=acted_N,
+            reasons=tuple(None if acted else reason for acted in acted_N.tolist()),
+            placed=placed_NT,
+        )
+
+
+def _placed(rollouts: Rollouts, reward_NK: Tensor) -> Tensor:
+    mask_NT, turns = rollouts.mask, reward_NK.shape[1]
+    if rollouts.turn is None and turns > 1:
+        raise ValueError(
+            f"EnvironmentReturn: {turns} turns of rewards, but the rollouts have no turn index"
+        )
+    turn_NT = torch.zeros_like(rollouts.ids) if rollouts.turn is None else rollouts.turn
+    placed_NT = torch.zeros(mask_NT.shape)
+    if mask_NT.shape[1] == 0:
+        return placed_NT
+    positions_T = torch.arange(mask_NT.shape[1])
+    where_N = mask_NT.int().argmax(1)
+    for k in range(turns):
+        last_N = torch.where(mask_NT & (turn_NT == k), positions_T, -1).amax(1)
+        where_N = torch.where(last_N >= 0, last_N, where_N)
+        placed_NT = placed_NT.scatter_add(1, where_N[:, None], reward_NK[:, k : k + 1])
+    return placed_NT
