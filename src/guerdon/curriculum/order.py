@@ -23,7 +23,8 @@ class ShuffledTasks:
     _drawn: int = field(default=0, init=False, repr=False, compare=False)
 
     def next(self, tasks: Sequence[Task], count: int, progress: Progress) -> list[Task]:
-        """The next ``count`` tasks."""
+        """The next ``count`` tasks. Raises ValueError where there are none."""
+        _need(tasks)
         chosen: list[Task] = []
         while len(chosen) < count:
             lap, start = divmod(self._drawn, len(tasks))
@@ -52,7 +53,8 @@ class SequentialTasks:
     _drawn: int = field(default=0, init=False, repr=False, compare=False)
 
     def next(self, tasks: Sequence[Task], count: int, progress: Progress) -> list[Task]:
-        """The next ``count`` tasks."""
+        """The next ``count`` tasks. Raises ValueError where there are none."""
+        _need(tasks)
         chosen = [tasks[(self._drawn + i) % len(tasks)] for i in range(count)]
         self._drawn += count
         return chosen
@@ -65,3 +67,8 @@ class SequentialTasks:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._drawn = int(state["drawn"])
+
+
+def _need(tasks: Sequence[Task]) -> None:
+    if not tasks:
+        raise ValueError("there are no tasks to draw from; is the training split empty?")

@@ -51,6 +51,8 @@ def select_by_score(
     values = np.asarray(scores, dtype=float)
     if len(values) != len(tasks):
         raise ValueError(f"{len(tasks)} tasks but {len(values)} scores")
+    if count < 0:
+        raise ValueError(f"count is {count}; give 0 or more")
     graded = np.flatnonzero(np.isfinite(values))
     if len(graded) < count:
         raise ValueError(f"{count} tasks wanted but only {len(graded)} have a score")

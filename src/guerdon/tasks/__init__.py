@@ -8,6 +8,7 @@ from guerdon.tasks.gym import ReasoningGym
 from guerdon.tasks.regions import TextBoxes, TextIntervals
 from guerdon.tasks.sql import SqlQueries
 from guerdon.tasks.tool_calls import TOOLS, ToolCalls
+from guerdon.tasks.worlds import CornerTasks, GridTasks, ToyTextTasks
 
 NAMES = {
     "arithmetic": Arithmetic,
@@ -18,6 +19,9 @@ NAMES = {
     "sql": SqlQueries,
     "boxes": TextBoxes,
     "intervals": TextIntervals,
+    "grid": GridTasks,
+    "corner": CornerTasks,
+    "toy-text": ToyTextTasks,
     "file": FileTasks,
     "reasoning-gym": ReasoningGym,
 }
@@ -28,9 +32,11 @@ __all__ = [
     "TOOLS",
     "VALUES",
     "Arithmetic",
+    "CornerTasks",
     "DataError",
     "FactQuestions",
     "FileTasks",
+    "GridTasks",
     "MultiChoice",
     "MultipleChoice",
     "PreferenceFile",
@@ -39,6 +45,7 @@ __all__ = [
     "TextBoxes",
     "TextIntervals",
     "ToolCalls",
+    "ToyTextTasks",
     "paraphrase",
     "read_rows",
     "stated_facts",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from guerdon.records import PreferencePair, Task
+from guerdon.tasks.procedural import SPLITS
 
 
 class DataError(ValueError):
@@ -23,7 +24,8 @@ class FileTasks:
     ``prompt`` and ``answer`` name the columns; all other columns reach the rewards. ``id`` names
     the id column if there is one (else the id is a hash of prompt and answer). Rows whose
     ``split`` column says "train" or "test" go there; without that column a share ``held_out``
-    of the rows is kept for the test split, chosen by a hash of the id.
+    of the rows is kept for the test split, chosen by a hash of the id, so a row stays in its
+    split when others are added.
     """
 
     path: str
@@ -32,36 +34,41 @@ class FileTasks:
     id: str = "id"
     held_out: float = 0.1
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.held_out <= 1:
+            raise ValueError(f"FileTasks.held_out is {self.held_out}; give a share from 0 to 1")
+
     def load(self, split: str) -> Sequence[Task]:
         """The tasks of "train" or "test" in file order. Raises DataError."""
-        seen: dict[str, int] = {}
+        if split not in SPLITS:
+            raise ValueError(f"{self.path} has no split {split!r}; it has {' and '.join(SPLITS)}")
+        seen: dict[str, str] = {}
         tasks = []
-        for line, row in enumerate(read_rows(Path(self.path)), 1):
-            task = self._task(row, line)
-            if task.id in seen:
+        for where, row in read_rows(Path(self.path)):
+            task = self._task(row, f"{self.path}, {where}")
+            _refuse_copy(seen, task.id, self.path, where, self.id)
+            home = row.get("split", self._share(task.id))
+            if home not in SPLITS:
                 raise DataError(
-                    f"{self.path}, row {line}, field {self.id!r}: {task.id!r} is also row "
-                    f"{seen[task.id]}; give every row its own id or remove the copy"
+                    f"{self.path}, {where}, field 'split': {home!r} is neither "
+                    f"{' nor '.join(map(repr, SPLITS))}; rename it or remove the column"
                 )
-            seen[task.id] = line
-            if row.get("split", self._share(task.id)) == split:
+            if home == split:
                 tasks.append(task)
+        if not seen:
+            raise DataError(f"{self.path} holds no rows")
         return tasks
 
-    def _task(self, row: Mapping[str, Any], line: int) -> Task:
+    def _task(self, row: Mapping[str, Any], where: str) -> Task:
         for field in (self.prompt, self.answer):
             if row.get(field) is None:
                 raise DataError(
-                    f"{self.path}, row {line}: field {field!r} is missing or empty; the row has "
+                    f"{where}: field {field!r} is missing or empty; the row has "
                     f"{', '.join(map(str, row))}. Name the right columns with "
                     "--tasks.prompt and --tasks.answer"
                 )
         prompt = row[self.prompt]
-        if not isinstance(prompt, str) and not _is_chat(prompt):
-            raise DataError(
-                f"{self.path}, row {line}, field {self.prompt!r}: a prompt is text or a list of "
-                f'{{"role": ..., "content": ...}} messages, not {type(prompt).__name__}'
-            )
+        _check_prompt(prompt, f"{where}, field {self.prompt!r}")
         known = (self.prompt, self.answer, self.id, "split")
         columns = {k: v for k, v in row.items() if k not in known}
         name = row.get(self.id)
@@ -72,49 +79,78 @@ class FileTasks:
 
     def _share(self, name: str) -> str:
         digest = int(hashlib.sha256(name.encode()).hexdigest()[:8], 16)
-        return "test" if digest / 0xFFFFFFFF < self.held_out else "train"
+        return "test" if digest < self.held_out * 2**32 else "train"
 
 
 @dataclass(frozen=True)
 class PreferenceFile:
-    """Preference pairs from the same kinds of file: prompt, chosen, rejected (and margin)."""
+    """Preference pairs from the same kinds of file.
+
+    A row holds ``prompt`` (text or chat), ``chosen`` and ``rejected`` as texts; or, without a
+    prompt, both sides as whole chats that differ only in their last message. ``margin`` and
+    ``id`` are optional; other columns go to the task. Without an ``id`` pairs are numbered.
+    """
 
     path: str
 
     def load(self) -> list[PreferencePair]:
         """All pairs in file order. Raises DataError; equal sides are an error."""
+        seen: dict[str, str] = {}
         pairs = []
-        for line, row in enumerate(read_rows(Path(self.path)), 1):
-            for field in ("prompt", "chosen", "rejected"):
-                if not row.get(field):
-                    raise DataError(
-                        f"{self.path}, row {line}: field {field!r} is missing or empty; a pair "
-                        "needs prompt, chosen and rejected"
-                    )
-            if row["chosen"] == row["rejected"]:
-                raise DataError(
-                    f"{self.path}, row {line}: chosen and rejected are the same text; "
-                    "remove the row"
-                )
-            task = Task(str(row.get("id", f"pair-{line}")), row["prompt"])
-            margin = row.get("margin")
-            pairs.append(
-                PreferencePair(
-                    task,
-                    str(row["chosen"]),
-                    str(row["rejected"]),
-                    None if margin is None else float(margin),
-                )
-            )
+        for number, (where, row) in enumerate(read_rows(Path(self.path)), 1):
+            pair = _pair(row, f"{self.path}, {where}", f"pair-{number}")
+            _refuse_copy(seen, pair.task.id, self.path, where, "id")
+            pairs.append(pair)
+        if not pairs:
+            raise DataError(f"{self.path} holds no rows")
         return pairs
 
 
-def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a JSONL or Parquet file or a saved ``datasets`` folder, one dict each."""
+def _pair(row: Mapping[str, Any], where: str, name: str) -> PreferencePair:
+    for side in ("chosen", "rejected"):
+        if row.get(side) is None:
+            raise DataError(
+                f"{where}: field {side!r} is missing; a pair needs prompt, chosen and rejected"
+            )
+    chosen, rejected, prompt = row["chosen"], row["rejected"], row.get("prompt")
+    if _is_chat(chosen) and _is_chat(rejected) and chosen and rejected:
+        if chosen[:-1] != rejected[:-1]:
+            raise DataError(
+                f"{where}: chosen and rejected answer different prompts; the two chats may "
+                "differ in their last message only"
+            )
+        shared = list(chosen[:-1]) or None
+        prompt = shared if prompt is None else prompt
+        chosen, rejected = chosen[-1]["content"], rejected[-1]["content"]
+    if prompt is None:
+        raise DataError(f"{where}: field 'prompt' is missing; give text or chat messages")
+    _check_prompt(prompt, f"{where}, field 'prompt'")
+    for side, text in (("chosen", chosen), ("rejected", rejected)):
+        if not isinstance(text, str):
+            raise DataError(
+                f"{where}, field {side!r}: a completion is text or a whole chat, "
+                f"not {type(text).__name__}"
+            )
+    if chosen == rejected:
+        raise DataError(f"{where}: chosen and rejected are the same text; remove the row")
+    margin = row.get("margin")
+    if margin is not None and (isinstance(margin, bool) or not isinstance(margin, int | float)):
+        raise DataError(f"{where}, field 'margin': {margin!r} is not a number; give one or none")
+    known = ("id", "prompt", "chosen", "rejected", "margin")
+    columns = {k: v for k, v in row.items() if k not in known}
+    task = Task(str(row.get("id", name)), prompt, columns=columns)
+    return PreferencePair(task, chosen, rejected, None if margin is None else float(margin))
+
+
+def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rows of a JSONL or Parquet file or a saved ``datasets`` folder.
+
+    Each comes with its place for messages: "line 3" (counted past blank lines) or "row 3".
+    """
     if not path.exists():
         raise DataError(f"there is no file or folder {path}")
     if path.is_dir():
-        yield from _folder_rows(path)
+        yield from _numbered(_folder_rows(path))
     elif path.suffix == ".parquet":
         import pyarrow.parquet
 
@@ -122,14 +158,14 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
             table = pyarrow.parquet.read_table(path)
         except Exception as error:
             raise DataError(f"{path} can't be read as Parquet: {error}") from error
-        yield from table.to_pylist()
+        yield from _numbered(table.to_pylist())
     elif path.suffix in (".jsonl", ".json", ".ndjson"):
         yield from _json_rows(path)
     else:
         raise DataError(f"{path}: expected .jsonl, .parquet or a datasets folder")
 
 
-def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
+def _json_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     with path.open("rb") as file:
         for line, raw in enumerate(file, 1):
             if not raw.strip():
@@ -143,7 +179,7 @@ def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
                 ) from error
             if not isinstance(row, dict):
                 raise DataError(f"{path}, line {line}: a {type(row).__name__}, not an object")
-            yield row
+            yield f"line {line}", row
 
 
 def _folder_rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -158,6 +194,27 @@ def _folder_rows(path: Path) -> Iterator[dict[str, Any]]:
             yield from ({"split": split, **row} for row in part)
     else:
         yield from (dict(row) for row in loaded)
+
+
+def _numbered(rows: Iterable[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    return ((f"row {n}", row) for n, row in enumerate(rows, 1))
+
+
+def _refuse_copy(seen: dict[str, str], name: str, path: str, where: str, field: str) -> None:
+    if name in seen:
+        raise DataError(
+            f"{path}, {where}, field {field!r}: {name!r} is also {seen[name]}; give every row "
+            "its own id or remove the copy"
+        )
+    seen[name] = where
+
+
+def _check_prompt(prompt: Any, where: str) -> None:
+    if not isinstance(prompt, str) and not _is_chat(prompt):
+        raise DataError(
+            f"{where}: a prompt is text or a list of "
+            f'{{"role": ..., "content": ...}} messages, not {type(prompt).__name__}'
+        )
 
 
 def _is_chat(prompt: Any) -> bool:

@@ -2,50 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from guerdon.records import Task
+from guerdon.tasks.procedural import SPLITS
 
 
 @dataclass(frozen=True)
 class ReasoningGym:
-    """Tasks of one reasoning-gym data set; the columns carry what its own scorer reads.
+    """Tasks of one reasoning-gym data set, such as "chain_sum" or "countdown".
 
     ``settings`` go to the data set's generator. Train and test are drawn with different seeds,
-    and a test question that also stands in the training part is left out of the test part.
-    Score with ``guerdon.rewards.ReasoningGymScore``.
+    and a test question that also stands in the training part is left out of the test part, so
+    a data set of few questions can give fewer than ``test`` tasks. The column ``reasoning_gym``
+    carries data set, settings and entry: what ``guerdon.rewards.ReasoningGymScore`` reads.
     """
 
     dataset: str
     train: int = 1000
     test: int = 256
     seed: int = 0
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def load(self, split: str) -> Sequence[Task]:
-        """The tasks of "train" or "test". Raises ImportError naming the extra."""
+        """The tasks of "train" or "test".
+
+        Raises ImportError naming the extra, ValueError for an unknown split or data set and for
+        settings that the generator refuses.
+        """
+        if split not in SPLITS:
+            raise ValueError(
+                f"{self.dataset} has no split {split!r}; it has {' and '.join(SPLITS)}"
+            )
+        train = self._draw(self.train, self.seed, "train")
         if split == "train":
-            return self._draw(self.train, self.seed, "train")
-        known = {t.prompt for t in self.load("train")}
+            return train
+        known = {t.prompt for t in train}
+        # Seeds of two sources that differ by one must not make one's test the other's train.
         drawn = self._draw(self.test, self.seed + 1_000_003, "test")
         return [t for t in drawn if t.prompt not in known]
 
     def _draw(self, size: int, seed: int, split: str) -> list[Task]:
         try:
             import reasoning_gym
+            from reasoning_gym.factory import DATASETS
         except ImportError as error:
             raise ImportError(
                 "ReasoningGym needs the package reasoning-gym: pip install 'guerdon[reasoning-gym]'"
             ) from error
-        data = reasoning_gym.create_dataset(self.dataset, size=size, seed=seed, **self.settings)
+        if self.dataset not in DATASETS:
+            raise ValueError(
+                f"reasoning-gym has no data set {self.dataset!r}; it has "
+                f"{', '.join(sorted(DATASETS))}"
+            )
+        try:
+            data = reasoning_gym.create_dataset(self.dataset, size=size, seed=seed, **self.settings)
+        except (TypeError, AssertionError) as error:
+            raise ValueError(
+                f"reasoning-gym's {self.dataset} refuses the settings {dict(self.settings)}: "
+                f"{error}"
+            ) from error
         return [
             Task(
                 id=f"{self.dataset}-{split}-{seed}-{n}",
                 prompt=entry["question"],
                 answer=entry["answer"],
-                columns={"reasoning_gym": self.dataset, "entry": entry},
+                columns={
+                    "reasoning_gym": {
+                        "dataset": self.dataset,
+                        "settings": dict(self.settings),
+                        "entry": entry,
+                    }
+                },
             )
             for n, entry in enumerate(data)
         ]

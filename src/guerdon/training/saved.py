@@ -27,12 +27,12 @@ def load_completions(path: Path) -> Rollouts:
     tasks: dict[str, Task] = {}
     group: list[int] = []
     texts: list[str] = []
-    for line, row in enumerate(read_rows(path), 1):
-        task = _task(row, path, line)
+    for line, (where, row) in enumerate(read_rows(path), 1):
+        task = _task(row, f"{path}, {where}", f"row-{line}")
         known = tasks.setdefault(task.id, task)
         if known.prompt != task.prompt:
             raise ValueError(
-                f"{path}, row {line}: id {task.id!r} was used above for another prompt; "
+                f"{path}, {where}: id {task.id!r} was used above for another prompt; "
                 "give every task its own id"
             )
         group.append(list(tasks).index(task.id) if known is not task else len(tasks) - 1)
@@ -53,16 +53,16 @@ def load_completions(path: Path) -> Rollouts:
     )
 
 
-def _task(row: Mapping[str, Any], path: Path, line: int) -> Task:
+def _task(row: Mapping[str, Any], where: str, unnamed: str) -> Task:
     for name in ("prompt", "completion"):
         if row.get(name) is None:
             raise ValueError(
-                f"{path}, row {line}: no {name!r} column; the file needs prompt and completion "
+                f"{where}: no {name!r} column; the file needs prompt and completion "
                 f"(it has {', '.join(row)})"
             )
     name = row.get("task_id", row.get("id"))
     return Task(
-        id=f"row-{line}" if name is None else str(name),
+        id=unnamed if name is None else str(name),
         prompt=row["prompt"],
         answer=row.get("answer"),
         columns={k: v for k, v in row.items() if k not in _KNOWN},

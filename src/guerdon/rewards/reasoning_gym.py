@@ -1,0 +1,64 @@
+"""The scorers of reasoning-gym's own data sets as a reward (an optional extra)."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from guerdon.parsing import answer_text
+from guerdon.records import Progress, Rollouts, Scores
+from guerdon.rewards.function import FunctionReward
+
+
+@dataclass(frozen=True)
+class ReasoningGymScore:
+    """The data set's own score of the answer, in [0, 1]; part ``accuracy``: is it 1?
+
+    Reads the column ``reasoning_gym`` that ``guerdon.tasks.ReasoningGym`` writes. The answer is
+    the text inside ``<answer>`` tags, or the whole completion without them. Several data sets
+    give partial credit, also for a wrong answer (0.01 is common), so look at ``accuracy``.
+
+    Scorers run symbolic and sometimes unbounded code on the model's text: each call has
+    ``timeout`` seconds in a process of its own, and one that fails or overruns makes its row
+    invalid. Raises ImportError naming the extra, ValueError for tasks without the column.
+    """
+
+    timeout: float = 10.0
+    workers: int = 0
+    _scorer: FunctionReward = field(init=False, repr=False, compare=False)
+
+    scope: ClassVar[str] = "completion"
+    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        scorer = FunctionReward(
+            score_entry, range=self.range, timeout=self.timeout, workers=self.workers
+        )
+        object.__setattr__(self, "_scorer", scorer)
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        if importlib.util.find_spec("reasoning_gym") is None:
+            raise ImportError(
+                "ReasoningGymScore needs the package reasoning-gym: "
+                "pip install 'guerdon[reasoning-gym]'"
+            )
+        return self._scorer(rollouts, progress)
+
+
+def score_entry(completion: str, reasoning_gym: Mapping[str, Any]) -> dict[str, float]:
+    """One completion's score by the data set named in the column ``reasoning_gym``."""
+    settings = json.dumps(dict(reasoning_gym["settings"]), sort_keys=True)
+    scorer = _data_set(str(reasoning_gym["dataset"]), settings)
+    score = float(scorer.score_answer(answer_text(completion), reasoning_gym["entry"]))
+    return {"score": score, "accuracy": float(score >= 1.0)}
+
+
+@functools.lru_cache(maxsize=128)
+def _data_set(name: str, settings: str) -> Any:
+    import reasoning_gym
+
+    return reasoning_gym.create_dataset(name, size=1, seed=0, **json.loads(settings))

@@ -1,0 +1,185 @@
+"""Tasks and pairs from files: nothing dropped silently, every error says where and what to do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from guerdon.tasks import DataError, FileTasks, PreferenceFile
+
+ROWS = [{"prompt": f"{n}+1?", "answer": str(n + 1), "level": n % 3} for n in range(40)]
+
+
+def jsonl(path: Path, rows: list[object]) -> Path:
+    path.write_text("".join(json.dumps(r) + "\n" for r in rows))
+    return path
+
+
+@pytest.fixture(params=["jsonl", "parquet", "folder", "folder with splits"])
+def stored(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    if request.param == "jsonl":
+        return jsonl(tmp_path / "rows.jsonl", list(ROWS))
+    if request.param == "parquet":
+        pq.write_table(pa.Table.from_pylist(ROWS), tmp_path / "rows.parquet")
+        return tmp_path / "rows.parquet"
+    folder = tmp_path / "rows"
+    whole = datasets.Dataset.from_list(ROWS)
+    if request.param == "folder":
+        whole.save_to_disk(str(folder))
+    else:
+        parts = {"train": whole.select(range(36)), "test": whole.select(range(36, 40))}
+        datasets.DatasetDict(parts).save_to_disk(str(folder))
+    return folder
+
+
+def test_every_row_lands_in_exactly_one_split_with_its_columns(stored: Path) -> None:
+    source = FileTasks(str(stored), held_out=0.25)
+    train, test = source.load("train"), source.load("test")
+    assert len(train) + len(test) == 40
+    assert 1 <= len(test) < len(train)
+    by_prompt = {t.prompt: t for t in [*train, *test]}
+    assert len(by_prompt) == 40
+    assert by_prompt["7+1?"].answer == "8"
+    assert by_prompt["7+1?"].columns == {"level": 1}
+    assert len({t.id for t in by_prompt.values()}) == 40
+
+
+def test_a_row_stays_in_its_split_when_others_are_added(tmp_path: Path) -> None:
+    few = FileTasks(str(jsonl(tmp_path / "a.jsonl", list(ROWS[:20]))), held_out=0.3)
+    all_of_them = FileTasks(str(jsonl(tmp_path / "b.jsonl", list(ROWS))), held_out=0.3)
+    assert {t.id for t in few.load("test")} <= {t.id for t in all_of_them.load("test")}
+
+
+def test_a_split_column_decides(tmp_path: Path) -> None:
+    rows = [{**r, "split": "test" if n < 3 else "train"} for n, r in enumerate(ROWS)]
+    source = FileTasks(str(jsonl(tmp_path / "r.jsonl", list(rows))))
+    assert [t.prompt for t in source.load("test")] == ["0+1?", "1+1?", "2+1?"]
+    assert len(source.load("train")) == 37
+
+
+def test_named_columns_ids_and_chat_prompts(tmp_path: Path) -> None:
+    chat = [{"role": "user", "content": "hi"}]
+    rows = [{"q": chat, "gold": 0, "id": 7}]
+    path = jsonl(tmp_path / "r.jsonl", list(rows))
+    source = FileTasks(str(path), prompt="q", answer="gold", held_out=0.0)
+    (task,) = source.load("train")
+    assert (task.id, task.answer, task.prompt) == ("7", 0, chat)
+    assert task.text == "user: hi"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"prompt": "a", "answer": "b"}\nnot json\n', r"line 2.*not a JSON object"),
+        ('{"prompt": "a", "answer": "b"}\n\n[1]\n', r"line 3.*list.*not an object"),
+        ('{"prompt": "a"}\n', r"line 1.*'answer' is missing.*the row has prompt.*--tasks\.answer"),
+        ('{"prompt": null, "answer": 1}\n', r"line 1.*'prompt' is missing"),
+        ('{"prompt": 3, "answer": 1}\n', r"line 1, field 'prompt'.*not int"),
+        ('{"prompt": [{"role": "user"}], "answer": 1}\n', r"line 1, field 'prompt'.*messages"),
+        ('{"prompt": "a", "answer": 1}\n{"prompt": "a", "answer": 1}\n', r"line 2.*also line 1"),
+        ('{"prompt":"a","answer":1,"id":"x"}\n{"prompt":"b","answer":1,"id":"x"}\n', "own id"),
+        ("[" * 100000 + "\n", r"line 1.*not a JSON object"),
+        ('{"prompt": "a", "answer": 1, "split": "valid"}\n', r"line 1, field 'split'.*'valid'"),
+        ("", "holds no rows"),
+    ],
+)
+def test_a_bad_line_is_named(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(text)
+    with pytest.raises(DataError, match=message) as caught:
+        FileTasks(str(path)).load("train")
+    assert "rows.jsonl" in str(caught.value)
+
+
+def test_lines_are_counted_past_blank_ones(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('\n\n{"prompt": "a"}\n')
+    with pytest.raises(DataError, match="line 3"):
+        FileTasks(str(path)).load("train")
+
+
+def test_other_splits_and_shares_are_refused(tmp_path: Path) -> None:
+    path = str(jsonl(tmp_path / "r.jsonl", list(ROWS)))
+    with pytest.raises(ValueError, match="no split 'dev'"):
+        FileTasks(path).load("dev")
+    with pytest.raises(ValueError, match="held_out"):
+        FileTasks(path, held_out=1.5)
+
+
+def test_files_of_the_wrong_kind(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no file or folder"):
+        FileTasks(str(tmp_path / "none.jsonl")).load("train")
+    (tmp_path / "rows.csv").write_text("prompt,answer\n")
+    with pytest.raises(DataError, match=r"expected \.jsonl"):
+        FileTasks(str(tmp_path / "rows.csv")).load("train")
+    (tmp_path / "rows.parquet").write_text("no parquet")
+    with pytest.raises(DataError, match="can't be read as Parquet"):
+        FileTasks(str(tmp_path / "rows.parquet")).load("train")
+    with pytest.raises(DataError, match="save_to_disk"):
+        FileTasks(str(tmp_path)).load("train")
+
+
+def test_not_text_bytes_are_an_error_with_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'{"prompt": "a", "answer": "b"}\n\xff\xfe\n')
+    with pytest.raises(DataError, match="line 2"):
+        FileTasks(str(path)).load("train")
+
+
+def test_preference_pairs(tmp_path: Path) -> None:
+    rows: list[object] = [
+        {"prompt": "p", "chosen": "good", "rejected": "bad", "margin": 2, "source": "x"},
+        {"id": "k", "prompt": "p", "chosen": "yes", "rejected": ""},
+    ]
+    first, second = PreferenceFile(str(jsonl(tmp_path / "p.jsonl", rows))).load()
+    assert (first.chosen, first.rejected, first.margin) == ("good", "bad", 2.0)
+    assert first.task.columns == {"source": "x"}
+    assert (second.task.id, second.rejected, second.margin) == ("k", "", None)
+
+
+def test_pairs_of_whole_chats_share_their_prompt(tmp_path: Path) -> None:
+    ask = {"role": "user", "content": "2+2?"}
+    row = {
+        "chosen": [ask, {"role": "assistant", "content": "4"}],
+        "rejected": [ask, {"role": "assistant", "content": "5"}],
+    }
+    (pair,) = PreferenceFile(str(jsonl(tmp_path / "p.jsonl", [row]))).load()
+    assert (pair.task.prompt, pair.chosen, pair.rejected) == ([ask], "4", "5")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"prompt": "p", "chosen": "a"}, r"field 'rejected' is missing"),
+        ({"prompt": "p", "chosen": "a", "rejected": "a"}, "same text"),
+        ({"prompt": "p", "chosen": 1, "rejected": "a"}, r"field 'chosen'.*not int"),
+        ({"prompt": "p", "chosen": "b", "rejected": "a", "margin": "x"}, r"field 'margin'"),
+        ({"chosen": "b", "rejected": "a"}, r"field 'prompt' is missing"),
+        (
+            {
+                "chosen": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}],
+                "rejected": [
+                    {"role": "user", "content": "z"},
+                    {"role": "assistant", "content": "c"},
+                ],
+            },
+            "different prompts",
+        ),
+    ],
+)
+def test_bad_pairs_are_named(tmp_path: Path, row: dict[str, object], message: str) -> None:
+    path = jsonl(tmp_path / "p.jsonl", [row])
+    with pytest.raises(DataError, match=message) as caught:
+        PreferenceFile(str(path)).load()
+    assert "p.jsonl, line 1" in str(caught.value)
+
+
+def test_pair_ids_must_differ(tmp_path: Path) -> None:
+    row = {"id": "k", "prompt": "p", "chosen": "a", "rejected": "b"}
+    with pytest.raises(DataError, match=r"line 2.*'k' is also line 1"):
+        PreferenceFile(str(jsonl(tmp_path / "p.jsonl", [row, row]))).load()
