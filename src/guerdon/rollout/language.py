@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from guerdon.nursery import seedling_path
 from guerdon.records import PolicyOutput, Rollouts, Task
 from guerdon.rollout.decoding import Continuations, decode
+from guerdon.rollout.episodes import is_played, play
 from guerdon.rollout.keyed import row_key
 from guerdon.rollout.projection import action_logps
 from guerdon.stages import Sampling
@@ -113,7 +114,13 @@ class LanguagePolicy:
     def sample(
         self, tasks: Sequence[Task], group_size: int, sampling: Sampling, seed: int
     ) -> Rollouts:
-        """``group_size`` completions of each task; every prompt is computed once."""
+        """``group_size`` completions of each task; every prompt is computed once.
+
+        Tasks that are worlds are played instead, for up to ``sampling.max_turns`` turns;
+        a batch holds only the one kind or the other.
+        """
+        if any(map(is_played, tasks)):
+            return play(self, tasks, group_size, sampling, seed)
         prompts = [self.encode(task) for task in tasks]
         fan = [b for b in range(len(tasks)) for _ in range(group_size)]
         keys = [row_key(task.id, member) for task in tasks for member in range(group_size)]
@@ -202,9 +209,7 @@ class LanguagePolicy:
         width = int((start_N + rollouts.lengths).max())
         ids_NS = torch.full((len(rollouts), width), self.tokenizer.pad_token_id or 0)
         for row, (group, start, length) in enumerate(
-            zip(
-                rollouts.group.tolist(), start_N.tolist(), rollouts.lengths.tolist(), strict=True
-            )
+            zip(rollouts.group.tolist(), start_N.tolist(), rollouts.lengths.tolist(), strict=True)
         ):
             ids_NS[row, :start] = rollouts.prompts[group]
             ids_NS[row, start : start + length] = rollouts.ids[row, :length]

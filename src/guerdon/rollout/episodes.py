@@ -1,0 +1,169 @@
+"""Many turns as one row: a language policy playing in text worlds."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from guerdon.records import Rollouts, Task
+from guerdon.rollout.decoding import Continuations
+from guerdon.rollout.environments import Environment, make_environment
+from guerdon.rollout.keyed import row_key
+from guerdon.stages import Sampling
+
+INVALID_ACTION = 0.1
+"""Taken from a turn's reward when its text names no action (GiGPO, 2505.10978)."""
+
+
+class Speaker(Protocol):
+    """What `play` needs of a language policy."""
+
+    tokenizer: Any
+
+    def encode(self, task: Task) -> Tensor: ...
+
+    def decode(self, ids: Tensor, length: Tensor | int) -> str: ...
+
+    def generate(
+        self,
+        contexts: Sequence[Tensor],
+        keys: Sequence[int],
+        sampling: Sampling,
+        seed: int,
+        *,
+        fan: Sequence[int] | None = None,
+    ) -> Continuations: ...
+
+
+def is_played(task: Task) -> bool:
+    """Whether the task is a world to act in rather than a question to answer."""
+    return "environment" in task.columns
+
+
+@dataclass
+class _Episode:
+    """One row while it is played."""
+
+    world: Environment
+    group: int
+    member: int
+    ids: list[int] = field(default_factory=list)
+    mask: list[bool] = field(default_factory=list)
+    logps: list[float] = field(default_factory=list)
+    turn: list[int] = field(default_factory=list)
+    states: list[Hashable] = field(default_factory=list)
+    rewards: list[float] = field(default_factory=list)
+    done: bool = False
+
+    def add(self, ids: list[int], logps: list[float], turn: int, acted: bool) -> None:
+        self.ids += ids
+        self.logps += logps
+        self.mask += [acted] * len(ids)
+        self.turn += [turn] * len(ids)
+
+
+def play(
+    policy: Speaker,
+    tasks: Sequence[Task],
+    group_size: int,
+    sampling: Sampling,
+    seed: int,
+    *,
+    penalty: float = INVALID_ACTION,
+) -> Rollouts:
+    """``group_size`` episodes of each task, all live ones stepped together.
+
+    One row is one episode: the turns' tokens with the world's text between them (mask False,
+    belonging to the turn that it opens). The prompt is the world's first observation. An
+    episode ends when the world says so (``finished``) or after ``sampling.max_turns`` turns;
+    a turn has at most ``sampling.max_turn_tokens`` tokens. A text that names no action costs
+    ``penalty`` in its turn's reward, hence in the episode's total, and leaves the world as it
+    was. The whole history is the context of every turn and is read anew each time.
+    """
+    spoken = replace(sampling, max_tokens=sampling.max_turn_tokens)
+    episodes = [
+        _Episode(make_environment(task), group, member)
+        for group, task in enumerate(tasks)
+        for member in range(group_size)
+    ]
+    firsts = [episode.world.reset() for episode in episodes]
+    prompts = [
+        policy.encode(replace(task, prompt=firsts[group * group_size]))
+        for group, task in enumerate(tasks)
+        if group_size
+    ]
+    for turn in range(sampling.max_turns):
+        live = [episode for episode in episodes if not episode.done]
+        if not live:
+            break
+        groups = sorted({e.group for e in live})
+        if turn == 0:  # every prompt is computed once for its whole group
+            contexts, fan = [prompts[g] for g in groups], [groups.index(e.group) for e in live]
+        else:
+            contexts = [torch.cat([prompts[e.group], torch.tensor(e.ids)]) for e in live]
+            fan = list(range(len(live)))
+        keys = [row_key(tasks[e.group].id, e.member, turn) for e in live]
+        made = policy.generate(contexts, keys, spoken, seed, fan=fan)
+        for row, episode in enumerate(live):
+            _act(policy, episode, made, row, turn, turn + 1 == sampling.max_turns, penalty)
+    return _rows(policy, tasks, prompts, episodes, sampling)
+
+
+def _act(
+    policy: Speaker,
+    episode: _Episode,
+    made: Continuations,
+    row: int,
+    turn: int,
+    last: bool,
+    penalty: float,
+) -> None:
+    """One turn: the tokens said, what the world made of them, and its answer."""
+    length = int(made.lengths[row])
+    said = policy.decode(made.ids[row], length)
+    episode.states.append(episode.world.state_key)
+    episode.add(made.ids[row, :length].tolist(), made.logps[row, :length].tolist(), turn, True)
+    step = episode.world.step(said)
+    episode.rewards.append(step.reward - (0.0 if step.valid else penalty))
+    episode.done = step.done
+    if not step.done and not last:
+        # A turn that was cut off has no end mark to keep its text from the world's.
+        text = step.observation if made.finished[row] else "\n" + step.observation
+        heard = policy.tokenizer.encode(text, add_special_tokens=False)
+        episode.add(heard, [0.0] * len(heard), turn + 1, False)
+
+
+def _rows(
+    policy: Speaker,
+    tasks: Sequence[Task],
+    prompts: list[Tensor],
+    episodes: list[_Episode],
+    sampling: Sampling,
+) -> Rollouts:
+    lengths = torch.tensor([len(e.ids) for e in episodes], dtype=torch.long)
+    width = int(lengths.max()) if episodes else 0
+    turns = max((len(e.rewards) for e in episodes), default=0)
+    ids = torch.tensor([_padded(e.ids, width, 0) for e in episodes], dtype=torch.long)
+    return Rollouts(
+        tasks=tuple(tasks),
+        group=torch.tensor([e.group for e in episodes], dtype=torch.long),
+        prompts=tuple(prompts),
+        ids=ids.reshape(len(episodes), width),
+        mask=torch.tensor([_padded(e.mask, width, False) for e in episodes], dtype=torch.bool),
+        lengths=lengths,
+        logps=torch.tensor([_padded(e.logps, width, 0.0) for e in episodes]),
+        texts=tuple(policy.decode(torch.tensor(e.ids), len(e.ids)) for e in episodes),
+        finished=torch.tensor([e.done for e in episodes], dtype=torch.bool),
+        turn=torch.tensor([_padded(e.turn, width, 0) for e in episodes], dtype=torch.long),
+        states=tuple(tuple(e.states) for e in episodes),
+        turn_rewards=torch.tensor([_padded(e.rewards, turns, 0.0) for e in episodes]),
+        temperature=sampling.temperature or 1.0,
+    )
+
+
+def _padded(values: list[Any], width: int, fill: Any) -> list[Any]:
+    return values + [fill] * (width - len(values))

@@ -1,0 +1,162 @@
+"""A softmax over actions per state: the smallest policy, for worlds and for single choices."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from guerdon.records import PolicyOutput, Rollouts, Task
+from guerdon.rollout.choosing import choose
+from guerdon.rollout.environments import Environment, make_environment
+from guerdon.rollout.episodes import INVALID_ACTION, is_played
+from guerdon.rollout.keyed import row_key, uniforms
+from guerdon.stages import Sampling
+
+
+@dataclass
+class _Play:
+    """One row while it is played; ``world`` is None for a single choice."""
+
+    world: Environment | None
+    start: Hashable
+    ids: list[int] = field(default_factory=list)
+    logps: list[float] = field(default_factory=list)
+    states: list[Hashable] = field(default_factory=list)
+    rewards: list[float] = field(default_factory=list)
+    done: bool = False
+
+    @property
+    def state(self) -> Hashable:
+        return self.start if self.world is None else self.world.state_key
+
+
+class TabularPolicy(nn.Module):
+    """Logits float[S, A], one row per declared state; T counts turns.
+
+    A task with an ``environment`` column is played in its world for at most
+    ``sampling.max_turns`` turns (``actions`` are then the world's). Any other task is one
+    choice: its state is the task's id, the completion's text is the action's name and
+    ``prompts`` are empty. ``logits`` start at 0 (uniform) unless given. A state that was not
+    declared raises ValueError.
+    """
+
+    def __init__(
+        self,
+        states: Sequence[Hashable],
+        actions: Sequence[str],
+        logits: Tensor | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        self.index = {state: row for row, state in enumerate(states)}
+        self.actions = tuple(actions)
+        shape = (len(self.index), len(self.actions))
+        if logits is not None and tuple(logits.shape) != shape:
+            raise ValueError(f"logits have shape {tuple(logits.shape)}, not {shape}")
+        table = torch.zeros(shape, dtype=dtype) if logits is None else logits.detach().to(dtype)
+        self.logits = nn.Parameter(table.clone())
+
+    @property
+    def module(self) -> nn.Module:
+        """The table itself."""
+        return self
+
+    def sample(
+        self, tasks: Sequence[Task], group_size: int, sampling: Sampling, seed: int
+    ) -> Rollouts:
+        """``group_size`` episodes (or single choices) of each task."""
+        plays = [
+            _Play(make_environment(task) if is_played(task) else None, task.id)
+            for task in tasks
+            for _ in range(group_size)
+        ]
+        for played in plays:
+            if played.world is not None:
+                played.world.reset()
+        keys = [row_key(task.id, member) for task in tasks for member in range(group_size)]
+        single = not any(map(is_played, tasks))
+        turns = 1 if single else sampling.max_turns
+        uniform_NK = uniforms(seed, keys, turns)
+        table_SA = self.logits.detach()
+        for turn in range(turns):
+            live = [row for row, played in enumerate(plays) if not played.done]
+            if not live:
+                break
+            rows = torch.tensor([self._row(plays[i].state) for i in live])
+            action_M, logp_M = choose(table_SA[rows], uniform_NK[live, turn], sampling)
+            for i, action, logp in zip(live, action_M.tolist(), logp_M.tolist(), strict=True):
+                self._act(plays[i], action, logp)
+        group = [g for g in range(len(tasks)) for _ in range(group_size)]
+        return self._rows(tasks, group, plays, single, sampling)
+
+    def forward(self, rollouts: Rollouts, needs: frozenset[str] = frozenset()) -> PolicyOutput:
+        """Log-probs (and entropies) of the rollouts' actions, 0 where the mask is False."""
+        states = rollouts.states
+        if states is None:
+            raise ValueError("a TabularPolicy reads rollouts.states, which these rollouts lack")
+        row_M, at_M = rollouts.mask.nonzero(as_tuple=True)
+        state_M = torch.tensor(
+            [self._row(states[i][t]) for i, t in zip(row_M.tolist(), at_M.tolist(), strict=True)],
+            dtype=torch.long,
+        )
+        logp_MA = torch.log_softmax(self.logits[state_M] / rollouts.temperature, dim=-1)
+        zeros = torch.zeros(rollouts.mask.shape, dtype=logp_MA.dtype)
+        taken_M = logp_MA.gather(1, rollouts.ids[row_M, at_M][:, None])[:, 0]
+        entropy_NT = None
+        if "entropy" in needs:
+            entropy_M = -(logp_MA.exp() * logp_MA).sum(-1)
+            entropy_NT = zeros.index_put((row_M, at_M), entropy_M)
+        return PolicyOutput(zeros.index_put((row_M, at_M), taken_M), entropy_NT)
+
+    def _act(self, played: _Play, action: int, logp: float) -> None:
+        played.states.append(played.state)
+        played.ids.append(action)
+        played.logps.append(logp)
+        if played.world is None:
+            played.done = True
+            return
+        step = played.world.step(self.actions[action])
+        played.rewards.append(step.reward - (0.0 if step.valid else INVALID_ACTION))
+        played.done = step.done
+
+    def _rows(
+        self,
+        tasks: Sequence[Task],
+        group: list[int],
+        plays: list[_Play],
+        single: bool,
+        sampling: Sampling,
+    ) -> Rollouts:
+        lengths = torch.tensor([len(p.ids) for p in plays], dtype=torch.long)
+        n, width = len(plays), max((len(p.ids) for p in plays), default=0)
+
+        def table(rows: list[list[float]]) -> Tensor:
+            padded = [row + [0.0] * (width - len(row)) for row in rows]
+            return torch.tensor(padded).reshape(n, width)
+
+        mask = torch.arange(width) < lengths[:, None]
+        return Rollouts(
+            tasks=tuple(tasks),
+            group=torch.tensor(group, dtype=torch.long),
+            prompts=tuple(torch.zeros(0, dtype=torch.long) for _ in tasks),
+            ids=table([[float(i) for i in p.ids] for p in plays]).long(),
+            mask=mask,
+            lengths=lengths,
+            logps=table([p.logps for p in plays]),
+            texts=tuple(" ".join(self.actions[i] for i in p.ids) for p in plays),
+            finished=torch.tensor([p.done for p in plays], dtype=torch.bool),
+            turn=torch.arange(width).expand(n, width).clone(),
+            states=tuple(tuple(p.states) for p in plays),
+            turn_rewards=None if single else table([p.rewards for p in plays]),
+            temperature=sampling.temperature or 1.0,
+        )
+
+    def _row(self, state: Hashable) -> int:
+        if state not in self.index:
+            raise ValueError(
+                f"state {state!r} is not in the table; declare every state the tasks can reach"
+            )
+        return self.index[state]
