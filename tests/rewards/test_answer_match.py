@@ -1,0 +1,103 @@
+"""AnswerMatch: where the answer is read, what counts as equal, what is invalid."""
+
+import time
+
+import pytest
+from completions import START, rollouts_of, task
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guerdon.parts import build, describe
+from guerdon.rewards import AnswerMatch, Boxed, LastNumber, Tagged, WholeText
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("<answer> 7 </answer> or \\boxed{8}", "7"),
+        ("<answer>1</answer><answer>2</answer>", "2"),
+        ("<answer>so \\boxed{3}</answer>", "3"),
+        ("\\boxed{4} then 5", "4"),
+        ("it is 6.", "6"),
+        ("<answer></answer> 7", ""),
+        ("<answer>9", "9"),
+        ("no idea", None),
+    ],
+)
+def test_order_of_reading(text: str, answer: str | None) -> None:
+    assert AnswerMatch().read(text) == answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold", "value"),
+    [
+        ("7", 7, 1),
+        ("7.0", "7", 1),
+        ("1,000", "1000", 1),
+        ("0.5", "1/2", 1),
+        ("0.1", 0.1, 1),
+        ("\\frac{1}{2}", "0.5", 1),
+        ("50%", "0.5", 1),
+        ("7", "8", 0),
+        ("Paris", "Paris", 1),
+        ("New  York", "New York", 1),
+        ("paris", "Paris", 0),
+        ("B", ["A", "B"], 1),
+        ("C", ["A", "B"], 0),
+        ("3+4", "7", 0),  # echoing the question is no answer
+        ("", "7", 0),
+    ],
+)
+def test_equality_without_symbols(answer: str, gold: object, value: float) -> None:
+    scores = AnswerMatch(symbolic_seconds=0)(
+        rollouts_of([f"<answer>{answer}</answer>"], task(gold)), START
+    )
+    assert scores.value.tolist() == [value]
+    assert scores.parts["accuracy"].tolist() == [value]
+
+
+@given(st.fractions(), st.integers(1, 99))
+def test_a_fraction_equals_itself_expanded_and_not_its_neighbour(x: object, k: int) -> None:
+    a, b = x.numerator, x.denominator  # type: ignore[attr-defined]
+    texts = [f"<answer>{a * k}/{b * k}</answer>", f"<answer>{a * k + 1}/{b * k}</answer>"]
+    scores = AnswerMatch()(rollouts_of(texts, task(f"{a}/{b}")), START)
+    assert scores.value.tolist() == [1, 0]
+
+
+def test_symbolic_equality_between_expressions_only() -> None:
+    texts = ["\\boxed{1+x^2}", "\\boxed{x^2+2}", "\\boxed{x^2+1}", "\\boxed{hello}"]
+    match = AnswerMatch(symbolic_seconds=20)
+    assert match(rollouts_of(texts, task("x^2+1")), START).value.tolist() == [1, 0, 1, 0]
+    # A list accepts any member; the number in it is compared as a number.
+    assert match(rollouts_of(texts[:2], task(["5", "x^2+1"])), START).value.tolist() == [1, 0]
+    assert match(rollouts_of(["\\boxed{3+4}"], task("7")), START).value.tolist() == [0]
+
+
+def test_a_stuck_comparison_is_stopped_and_invalid() -> None:
+    AnswerMatch(symbolic_seconds=20)(rollouts_of(["\\boxed{1+x}"], task("x+1")), START)  # loads
+    texts = ["\\boxed{9^{9^{9^{9^{9}}}}+x}", "\\boxed{1+x^2}"]
+    start = time.monotonic()
+    scores = AnswerMatch(symbolic_seconds=1.5)(rollouts_of(texts, task("x^2+1")), START)
+    assert time.monotonic() - start < 10
+    assert scores.valid.tolist() == [False, True]
+    assert "no result within 1.5 s" in (scores.reasons[0] or "")
+    assert scores.value[1] == 1
+
+
+def test_no_reference_is_invalid_and_no_answer_is_zero() -> None:
+    scores = AnswerMatch()(rollouts_of(["5", "?"], task(None, "a"), task("5", "b")), START)
+    assert scores.valid.tolist() == [False, True]
+    assert scores.value[1] == 0
+    assert scores.reasons[0] == "the task has no reference answer"
+    assert len(AnswerMatch()(rollouts_of([], task("5")), START)) == 0
+
+
+def test_readers_are_settings_and_survive_a_recipe_file() -> None:
+    whole = AnswerMatch(extract=(WholeText(),))
+    assert whole(rollouts_of([" Paris\n", "in Paris"], task("Paris")), START).value.tolist() == [
+        1,
+        0,
+    ]
+    other = AnswerMatch(extract=(Tagged("final"), Boxed(), LastNumber()), symbolic_seconds=0)
+    assert build(describe(other)) == other
+    assert other.read("<final>x</final> 3") == "x"
