@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from guerdon.parts import PartError, locate
-from guerdon.records import Progress
 from guerdon.recipes import all_recipes, load_recipe
+from guerdon.records import Progress
 from guerdon.tasks import FileTasks
 from guerdon.training import Recipe, TrainingStopped, describe_held_out, train
 from guerdon.training import evaluate as evaluate_policy

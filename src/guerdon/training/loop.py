@@ -72,6 +72,7 @@ def train(
     telemetry = Telemetry(
         folder if shard.rank == 0 else None,
         recipe,
+        policy,
         resume=resume,
         quiet=quiet or shard.rank > 0,
         trackers=trackers if shard.rank == 0 else (),
@@ -110,7 +111,7 @@ def train(
             telemetry.note(f"interrupted after {step} steps: the run can be resumed")
         state.save(folder, step, shard)
         after = _evaluate(recipe, policy, held_out, Progress(step, loop.steps), shard)
-        telemetry.finish(step, state.before, after, policy)
+        telemetry.finish(step, state.before, after)
     return Result(policy, state.before, after, tuple(telemetry.history), folder)
 
 

@@ -58,12 +58,13 @@ class Telemetry:
         self,
         folder: Path | None,
         recipe: Recipe,
+        policy: Policy,
         *,
         resume: bool = False,
         quiet: bool = False,
         trackers: Sequence[str] = (),
     ) -> None:
-        self.recipe = recipe
+        self.recipe, self.policy = recipe, policy
         self.run = None if folder is None else RunFolder(folder, resume=resume)
         if self.run is not None and not resume:
             recipe.save(self.run.path / "recipe.yaml")
@@ -111,15 +112,28 @@ class Telemetry:
                 collected.raw,
                 collected.advantage,
                 shaped=collected.scores,
+                token_texts=self._token_texts(collected.rollouts),
             )
+
+    def _token_texts(self, rollouts: Rollouts) -> list[list[str]]:
+        """Each row's tokens as text; whole bytes may be missing inside a token."""
+        tokenizer = getattr(self.policy, "tokenizer", None)
+        if tokenizer is None:
+            return [[] for _ in range(len(rollouts))]
+        known: dict[int, str] = {}
+        rows = []
+        for ids, length in zip(rollouts.ids.tolist(), rollouts.lengths.tolist(), strict=True):
+            for token in ids[:length]:
+                if token not in known:
+                    known[token] = tokenizer.decode([token])
+            rows.append([known[token] for token in ids[:length]])
+        return rows
 
     def note(self, text: str) -> None:
         """A line above the progress display."""
         self.display.note(text)
 
-    def finish(
-        self, steps: int, before: HeldOut | None, after: HeldOut | None, policy: Policy
-    ) -> None:
+    def finish(self, steps: int, before: HeldOut | None, after: HeldOut | None) -> None:
         """Summary, picture, report and the trained weights."""
         summary: dict[str, Any] = {
             "recipe": self.recipe.name,
@@ -131,7 +145,7 @@ class Telemetry:
         if self.run is not None:
             summary["folder"] = str(self.run.path)
             self.run.write_summary(summary)
-            save = getattr(policy, "save", None)
+            save = getattr(self.policy, "save", None)
             if save is not None:
                 save(self.run.path / "model")
             summary["report"] = str(build_report(self.run.path))
@@ -160,7 +174,7 @@ def held_out_summary(before: HeldOut | None, after: HeldOut | None) -> dict[str,
         ]
         if both:
             gain = paired_difference([a for a, _ in both], [b for _, b in both])
-            summary["gain"] = {"mean": gain.mean, "low": gain.low, "high": gain.high}
+            summary["gain"] = {"mean": gain.estimate, "low": gain.low, "high": gain.high}
     return summary
 
 

@@ -1,0 +1,134 @@
+"""Live progress on the terminal; plain lines where there is none."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+_BARS = "▁▂▃▄▅▆▇█"
+_SHOWN = (
+    ("reward", "reward", "{:.3f}"),
+    ("accuracy", "accuracy", "{:.3f}"),
+    ("kl", "KL", "{:.4f}"),
+    ("length", "tokens per answer", "{:.1f}"),
+    ("zero_std_share", "groups without signal", "{:.0%}"),
+    ("invalid_share", "invalid", "{:.1%}"),
+    ("tokens_per_second", "tokens/s", "{:,.0f}"),
+)
+
+
+class Display:
+    """Progress of a run. ``quiet`` shows nothing; without a terminal it prints a line a step."""
+
+    def __init__(self, total: int, *, quiet: bool = False, console: Console | None = None) -> None:
+        self.total, self.quiet = total, quiet
+        self.console = console or Console(stderr=False)
+        self.history: list[dict[str, float]] = []
+        self.started = time.perf_counter()
+        self._done, self._first = 0, 0
+        self._live: Live | None = None
+
+    def __enter__(self) -> Display:
+        self.started = time.perf_counter()
+        if not self.quiet and self.console.is_terminal:
+            self._live = Live(console=self.console, refresh_per_second=4, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop()
+
+    def update(self, step: int, metrics: dict[str, float]) -> None:
+        """Show a finished step (counted from 0)."""
+        if not self.history:
+            self._first = step
+        self.history.append(metrics)
+        self._done = step + 1
+        if self.quiet:
+            return
+        if self._live is not None:
+            self._live.update(self._panel(metrics))
+            return
+        shown = "  ".join(
+            f"{label} {form.format(metrics[name])}"
+            for name, label, form in _SHOWN
+            if name in metrics and name not in ("invalid_share", "zero_std_share")
+        )
+        self.console.print(f"step {step + 1}/{self.total}  {shown}  {self._left()}", markup=False)
+
+    def note(self, text: str) -> None:
+        """A line that stays above the progress."""
+        if not self.quiet:
+            self.console.print(text, markup=False, highlight=False)
+
+    def summary(self, summary: dict[str, Any]) -> None:
+        """The end of a run: what changed, how sure that is, where to look next."""
+        self._stop()
+        if self.quiet:
+            return
+        table = Table.grid(padding=(0, 2))
+        for name in ("before", "after"):
+            if name in summary:
+                table.add_row(f"held-out {summary[name]['metric']} {name}", _figure(summary[name]))
+        if "gain" in summary:
+            table.add_row("gain, paired by task", _figure(summary["gain"], signed=True))
+        table.add_row("time", f"{summary['seconds']:.0f} s for {summary['steps']} steps")
+        for name, count in summary.get("alarms", {}).items():
+            table.add_row("alarm", f"{name} in {count} steps")
+        if "report" in summary:
+            table.add_row("look at", escape(summary["report"]))
+            table.add_row("", escape(summary["folder"]) + "/curves.png")
+        self.console.print(Panel(table, title=f"{summary['recipe']} done", expand=False))
+
+    def _stop(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _panel(self, metrics: dict[str, float]) -> Panel:
+        grid = Table.grid(padding=(0, 2))
+        bar = ProgressBar(total=self.total, completed=self._done, width=40)
+        grid.add_row(f"step {self._done}/{self.total}", bar, self._left())
+        for name, label, form in _SHOWN:
+            if name in metrics and metrics[name] == metrics[name]:
+                values = [m[name] for m in self.history if name in m]
+                grid.add_row(label, sparkline(values, 40), form.format(metrics[name]))
+        return Panel(grid, title="guerdon", expand=False)
+
+    def _left(self) -> str:
+        steps = self._done - self._first
+        if steps <= 0:
+            return ""
+        seconds = (time.perf_counter() - self.started) / steps * (self.total - self._done)
+        return f"{seconds / 60:.0f} min left" if seconds > 90 else f"{seconds:.0f} s left"
+
+
+def sparkline(values: list[float], width: int) -> str:
+    """The last ``width`` finite values as block characters, scaled to their own range."""
+    kept = [v for v in values if v == v][-width:]
+    if not kept:
+        return ""
+    low, high = min(kept), max(kept)
+    if high == low:
+        return _BARS[0] * len(kept)
+    return "".join(_BARS[int((v - low) / (high - low) * (len(_BARS) - 1))] for v in kept)
+
+
+def _figure(entry: dict[str, float], signed: bool = False) -> str:
+    form = "{:+.3f}" if signed else "{:.3f}"
+    low, high = form.format(entry["low"]), form.format(entry["high"])
+    tasks = f", {entry['tasks']} tasks" if "tasks" in entry else ""
+    return f"{form.format(entry['mean'])}  (95 % interval {low} to {high}{tasks})"

@@ -1,0 +1,41 @@
+"""Experiment trackers, through accelerate: tensorboard, wandb, trackio and its others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+class Trackers:
+    """Sends figures to the named trackers (none by default).
+
+    Raises ImportError naming the extra for a tracker whose package is missing.
+    """
+
+    def __init__(self, names: tuple[str, ...], folder: Path | None) -> None:
+        self._accelerator: Any = None
+        if not names:
+            return
+        from accelerate import Accelerator
+        from accelerate.tracking import get_available_trackers
+
+        available = {str(getattr(t, "value", t)) for t in get_available_trackers()}
+        for name in names:
+            if name not in available:
+                raise ImportError(
+                    f"the tracker {name!r} is not installed (installed: "
+                    f"{', '.join(sorted(available)) or 'none'}); pip install {name}, or "
+                    "pip install 'guerdon[trackers]' for trackio"
+                )
+        self._accelerator = Accelerator(log_with=list(names), project_dir=folder or ".")
+        self._accelerator.init_trackers("guerdon")
+
+    def log(self, metrics: dict[str, float], step: int) -> None:
+        """One step's figures."""
+        if self._accelerator is not None:
+            self._accelerator.log(metrics, step=step)
+
+    def close(self) -> None:
+        """Flush and end."""
+        if self._accelerator is not None:
+            self._accelerator.end_training()
