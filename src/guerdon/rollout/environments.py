@@ -7,6 +7,7 @@ and returns an `Environment`, which is how a user brings one of their own.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Hashable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
@@ -125,12 +126,14 @@ def _cell(value: Any) -> Cell:
 
 TOY_TEXT: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "FrozenLake-v1": ("left", "down", "right", "up"),
-        "CliffWalking-v1": ("up", "right", "down", "left"),
-        "Taxi-v3": ("south", "north", "east", "west", "pickup", "dropoff"),
+        "FrozenLake": ("left", "down", "right", "up"),
+        "CliffWalking": ("up", "right", "down", "left"),
+        "Taxi": ("south", "north", "east", "west", "pickup", "dropoff"),
     }
 )
-"""Action names of Gymnasium's worlds with numbered states and actions, in their order."""
+"""Action names of Gymnasium's worlds with numbered states and actions, in their order.
+
+The names are Gymnasium's without the version; its newest is played."""
 
 
 class ToyText:
@@ -142,13 +145,16 @@ class ToyText:
     """
 
     def __init__(
-        self, id: str = "FrozenLake-v1", seed: int = 0, options: Mapping[str, Any] | None = None
+        self, id: str = "FrozenLake", seed: int = 0, options: Mapping[str, Any] | None = None
     ) -> None:
         import gymnasium
 
         if id not in TOY_TEXT:
             raise ValueError(f"ToyText has no world {id!r}; it has {', '.join(TOY_TEXT)}")
-        self.world = gymnasium.make(id, **dict(options or {}))
+        with warnings.catch_warnings():
+            # Worlds are named without a version on purpose: their newest is wanted.
+            warnings.simplefilter("ignore")
+            self.world = gymnasium.make(id, **dict(options or {}))
         self.id, self.seed, self.actions = id, seed, TOY_TEXT[id]
         self.state = 0
         self.reset()
@@ -172,10 +178,10 @@ class ToyText:
         return Step(self._observation(), float(reward), bool(terminated or truncated))
 
     def _observation(self) -> str:
-        if self.id == "Taxi-v3":
+        if self.id == "Taxi":
             row, column, passenger, goal = self.world.unwrapped.decode(self.state)
             return f"Taxi at ({column},{row}). Passenger {passenger}. Goal {goal}.\nMove:"
-        width = self.world.unwrapped.shape[1] if self.id == "CliffWalking-v1" else None
+        width = self.world.unwrapped.shape[1] if self.id == "CliffWalking" else None
         columns = width or self.world.unwrapped.ncol
         last = int(self.world.observation_space.n) - 1
         y, x = divmod(self.state, columns)

@@ -93,7 +93,7 @@ class ToyTextTasks:
     ``options`` go to ``gymnasium.make``.
     """
 
-    world: str = "FrozenLake-v1"
+    world: str = "FrozenLake"
     options: dict[str, bool] | None = None
     train: int = 64
     test: int = 32
