@@ -76,15 +76,15 @@ def skills() -> list[Skill]:
         *Arithmetic(("addition",), 3, train=3000, seed=2).load("train"),
     ]
     return [
-        ("sums", 0.45, sums, worked_arithmetic),
-        ("choice", 0.08, MultipleChoice(train=8000).load("train"), worked_choice),
-        ("choices", 0.18, MultiChoice(train=8000).load("train"), worked_choices),
-        ("calls", 0.08, ToolCalls(train=2000).load("train"), worked_call),
-        ("facts", 0.12, FactQuestions(train=8000).load("train"), worked_fact),
-        ("queries", 0.06, SqlQueries(train=2000).load("train"), worked_query),
-        ("boxes", 0.04, TextBoxes(train=4000).load("train"), worked_region),
-        ("intervals", 0.03, TextIntervals(train=2000).load("train"), worked_region),
-        ("moves", 0.05, moves(0, 4000), worked_move),
+        ("sums", 0.60, sums, worked_arithmetic),
+        ("choice", 0.07, MultipleChoice(train=8000).load("train"), worked_choice),
+        ("choices", 0.09, MultiChoice(train=8000).load("train"), worked_choices),
+        ("calls", 0.05, ToolCalls(train=2000).load("train"), worked_call),
+        ("facts", 0.09, FactQuestions(train=8000).load("train"), worked_fact),
+        ("queries", 0.03, SqlQueries(train=2000).load("train"), worked_query),
+        ("boxes", 0.02, TextBoxes(train=4000).load("train"), worked_region),
+        ("intervals", 0.02, TextIntervals(train=2000).load("train"), worked_region),
+        ("moves", 0.03, moves(0, 4000), worked_move),
     ]
 
 
@@ -194,7 +194,7 @@ def main() -> None:
     """Train for a number of minutes and write the seedling."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=20.0)
-    parser.add_argument("--tokens", type=int, default=4096)
+    parser.add_argument("--tokens", type=int, default=2048)
     parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--resume", action="store_true")
@@ -241,7 +241,7 @@ def grow(
         logits = model(input_ids=ids, use_cache=False).logits[:, :-1]
         target = labels[:, 1:]
         loss = torch.nn.functional.cross_entropy(logits[target >= 0], target[target >= 0])
-        adam.zero_grad()
+        model.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         adam.step()

@@ -17,7 +17,7 @@ class TextBoxes:
     Coordinates lie on a square canvas of side ``canvas``. Column ``box`` holds the numbers.
     """
 
-    canvas: int = 30
+    canvas: int = 15
     train: int = 4096
     test: int = 512
     seed: int = 0
