@@ -49,7 +49,7 @@ def build(data: Any, where: str = "recipe") -> Any:
         return tuple(build(v, f"{where}[{i}]") for i, v in enumerate(data))
     if not isinstance(data, Mapping):
         return data
-    if "function" in data:
+    if "function" in data and "part" not in data:
         return locate(str(data["function"]), where)
     body = {k: build(v, f"{where}.{k}") for k, v in data.items() if k != "part"}
     if "part" not in data:

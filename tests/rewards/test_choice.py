@@ -67,7 +67,7 @@ def test_stricter_forms_are_options() -> None:
 
 @pytest.mark.parametrize("gold", ["", None, "none", []])
 def test_a_reference_without_letters_is_refused(gold: object) -> None:
-    with pytest.raises(ValueError, match="task 't'.*none of the choice letters"):
+    with pytest.raises(ValueError, match=r"task 't'.*none of the choice letters"):
         score("<think>x</think><answer>\\boxed{}</answer>", gold)
 
 
