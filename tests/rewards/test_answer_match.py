@@ -73,6 +73,30 @@ def test_symbolic_equality_between_expressions_only() -> None:
     assert match(rollouts_of(["\\boxed{3+4}"], task("7")), START).value.tolist() == [0]
 
 
+@pytest.mark.parametrize(
+    ("answer", "gold"),
+    [
+        ("A", "B"),
+        ("2018", "2024-05-01"),
+        ("2*t", "SELECT * FROM t"),
+        ('{"a": 2}', '{"a": 1+1}'),
+        ("3+4", "7"),
+        ("x" * 400, "x^2"),
+    ],
+)
+def test_what_is_no_mathematics_is_never_solved(
+    answer: str, gold: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from guerdon.rewards import symbolic
+
+    def refuse(pairs: object, seconds: float) -> None:
+        raise AssertionError(f"compared {pairs}")
+
+    monkeypatch.setattr(symbolic, "compare", refuse)
+    scores = AnswerMatch()(rollouts_of([f"<answer>{answer}</answer>"], task(gold)), START)
+    assert scores.value.tolist() == [0]
+
+
 def test_a_stuck_comparison_is_stopped_and_invalid() -> None:
     AnswerMatch(symbolic_seconds=20)(rollouts_of(["\\boxed{1+x}"], task("x+1")), START)  # loads
     texts = ["\\boxed{9^{9^{9^{9^{9}}}}+x}", "\\boxed{1+x^2}"]

@@ -135,16 +135,26 @@ def _plain_verdict(answer: str | None, gold: tuple[str, ...]) -> Judged | Ungrad
     return None
 
 
-_MATHEMATICS = re.compile(r"[\d\\^_=+*/()\[\]{}|√π∞−-]|\A\s*[a-zA-Z]\s*\Z")
+_OPERATOR = re.compile(r"[\d\\^_=+*/()\[\]{}|√π∞−-]")
+_COMMAND = re.compile(r"\\[a-zA-Z]+")
+_LONG_WORD = re.compile(r"[a-zA-Z]{4,}")
+_FUNCTIONS = frozenset(
+    ["sqrt", "sinh", "cosh", "tanh", "asin", "acos", "atan", "arcsin", "arccos", "arctan"]
+)
+_DATE = re.compile(r"\d+(?:[-/]\d+){2}")
 _LONGEST_EXPRESSION = 300
 
 
 def _both_mathematics(answer: str, gold: str) -> bool:
-    if len(answer) > _LONGEST_EXPRESSION or len(gold) > _LONGEST_EXPRESSION:
+    return parse_number(gold) is None and all(map(_looks_mathematical, (answer, gold)))
+
+
+def _looks_mathematical(text: str) -> bool:
+    """Operators or digits, and neither prose, a query, JSON nor a date: those aren't solved."""
+    if len(text) > _LONGEST_EXPRESSION or '"' in text or _DATE.fullmatch(text.strip()):
         return False
-    if parse_number(gold) is not None:
-        return False
-    return bool(_MATHEMATICS.search(answer)) and bool(_MATHEMATICS.search(gold))
+    words = _LONG_WORD.findall(_COMMAND.sub(" ", text))
+    return bool(_OPERATOR.search(text)) and all(word in _FUNCTIONS for word in words)
 
 
 def _any_of(outcomes: Sequence[bool | str]) -> Judged | Ungradable:
