@@ -19,6 +19,14 @@ from guerdon.advantages.tokens import (
     ReturnToGo,
     Whiten,
 )
+from guerdon.advantages.turns import (
+    AcrossSteps,
+    AcrossTrajectories,
+    MeanNorm,
+    MeanStdNorm,
+    TwoLevel,
+    returns_to_go,
+)
 
 NAMES = {
     "group-normalised": GroupNormalised,
@@ -29,17 +37,22 @@ NAMES = {
     "reinforce++": ReinforcePlusPlus,
     "reinforce++-baseline": ReinforcePlusPlusBaseline,
     "gae": GAE,
+    "two-level": TwoLevel,
 }
 
 __all__ = [
     "GAE",
     "NAMES",
+    "AcrossSteps",
+    "AcrossTrajectories",
     "BatchStd",
     "GroupNormalised",
     "GroupStatistics",
     "GroupStd",
     "LeaveOneOut",
     "LengthWeightedBaseline",
+    "MeanNorm",
+    "MeanStdNorm",
     "NoScale",
     "NormalisedParts",
     "ReinforcePlusPlus",
@@ -47,7 +60,9 @@ __all__ = [
     "ReturnToGo",
     "SingleRaw",
     "SingleZero",
+    "TwoLevel",
     "Whiten",
     "group_statistics",
+    "returns_to_go",
     "whiten",
 ]
