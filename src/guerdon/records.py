@@ -299,6 +299,17 @@ class Scores:
             placed=None if self.placed is None else self.placed[index],
         )
 
+    def at_positions(self, mask: Tensor) -> Tensor:
+        """float[N, T]: ``placed``, or the value on a row's last acted position of ``mask``.
+
+        0 on invalid rows, and on rows that never acted and have no placement.
+        """
+        valid_N1 = self.valid[:, None]
+        if self.placed is not None:
+            return torch.where(valid_N1, self.placed, 0.0)
+        acted_after_NT = mask.flip(1).cumsum(1).flip(1)
+        return torch.where(valid_N1 & mask & (acted_after_NT == 1), self.value[:, None], 0.0)
+
     def map(self, change: Callable[[Tensor], Tensor]) -> Scores:
         """The same judgement with ``value`` passed through ``change``; parts stay.
 

@@ -38,6 +38,7 @@ NAMES = {
     "reinforce++-baseline": ReinforcePlusPlusBaseline,
     "gae": GAE,
     "two-level": TwoLevel,
+    "two-level": TwoLevel,
 }
 
 __all__ = [

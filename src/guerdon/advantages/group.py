@@ -94,14 +94,20 @@ class GroupNormalised:
     def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
         value_N = torch.where(scores.valid, scores.value, 0.0)
         statistics = group_statistics(value_N, scores.valid, rollouts.group, self.unbiased)
-        centred_N = value_N - statistics.mean
-        scale_N = self.scale(statistics, centred_N, scores.valid)
-        advantage_N = centred_N / scale_N
-        # Rounding in the mean of equal rewards must not be blown up by a spread of nearly 0.
-        tied_N = statistics.std <= 1e-7 * statistics.mean.abs().clamp_min(1e-12)
-        advantage_N = torch.where(tied_N, 0.0, advantage_N)
-        advantage_N = torch.where(statistics.count == 1, self.single(value_N), advantage_N)
+        advantage_N = normalised(value_N, scores.valid, statistics, self.scale, self.single)
         return spread_over_tokens(advantage_N, scores, rollouts)
+
+
+def normalised(
+    value_N: Tensor, valid_N: Tensor, statistics: GroupStatistics, scale: Scale, single: Single
+) -> Tensor:
+    """float[N]: ``(value - mean) / scale``; 0 in tied groups, ``single``'s where alone."""
+    centred_N = value_N - statistics.mean
+    advantage_N = centred_N / scale(statistics, centred_N, valid_N)
+    # Rounding in the mean of equal rewards must not be blown up by a spread of nearly 0.
+    tied_N = statistics.std <= 1e-7 * statistics.mean.abs().clamp_min(1e-12)
+    advantage_N = torch.where(tied_N, 0.0, advantage_N)
+    return torch.where(statistics.count == 1, single(value_N), advantage_N)
 
 
 @dataclass(frozen=True)
@@ -122,12 +128,12 @@ class LengthWeightedBaseline:
 
     def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
         value_N = torch.where(scores.valid, scores.value, 0.0)
-        length_N = rollouts.mask.sum(1).float() * scores.valid
-        groups = len(rollouts.tasks)
-        total = torch.zeros(groups).index_add(0, rollouts.group, length_N * value_N)
-        weight = torch.zeros(groups).index_add(0, rollouts.group, length_N)
-        baseline = (total / weight.clamp_min(1))[rollouts.group]
-        return spread_over_tokens(value_N - baseline, scores, rollouts)
+        length_N = rollouts.mask.sum(1).double() * scores.valid
+        zeros = torch.zeros(len(rollouts.tasks), dtype=torch.float64)
+        total = zeros.index_add(0, rollouts.group, length_N * value_N)
+        weight = zeros.index_add(0, rollouts.group, length_N)
+        baseline_N = (total / weight.clamp_min(1))[rollouts.group]
+        return spread_over_tokens(value_N - baseline_N, scores, rollouts)
 
 
 @dataclass(frozen=True)

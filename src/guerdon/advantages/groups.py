@@ -44,19 +44,6 @@ def spread_over_tokens(row_N: Tensor, scores: Scores, rollouts: Rollouts) -> Ten
     return torch.where(use_NT, row_N[:, None].float(), 0.0)
 
 
-def rewards_at_positions(scores: Scores, rollouts: Rollouts) -> Tensor:
-    """float[N, T]: placed rewards, or the value on the row's last acted token; 0 if invalid."""
-    valid_N1 = scores.valid[:, None]
-    if scores.placed is not None:
-        return torch.where(valid_N1, scores.placed, 0.0)
-    width = rollouts.mask.shape[1]
-    position = torch.arange(width).expand_as(rollouts.mask)
-    last_N = torch.where(rollouts.mask, position, -1).amax(1, keepdim=True) if width else None
-    if last_N is None:
-        return torch.zeros(rollouts.mask.shape)
-    return torch.where(valid_N1 & (position == last_N), scores.value[:, None], 0.0)
-
-
 def whiten(value_NT: Tensor, mask_NT: Tensor) -> Tensor:
     """(x - mean) / sqrt(var + 1e-8) over masked entries (ddof 1), 0 elsewhere.
 

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from guerdon.advantages.groups import (
     group_statistics,
-    rewards_at_positions,
     spread_over_tokens,
     whiten,
 )
@@ -28,7 +27,7 @@ class ReturnToGo:
     discount: float = 1.0
 
     def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
-        reward_NT = rewards_at_positions(scores, rollouts)
+        reward_NT = scores.at_positions(rollouts.mask)
         running_N = torch.zeros(len(scores))
         return_NT = torch.zeros(rollouts.mask.shape)
         for t in reversed(range(rollouts.mask.shape[1])):
@@ -96,7 +95,7 @@ class GAE:
         return torch.where(use_NT, advantage_NT + _values(rollouts), 0.0)
 
     def _advantage(self, scores: Scores, rollouts: Rollouts) -> Tensor:
-        reward_NT, value_NT = rewards_at_positions(scores, rollouts), _values(rollouts)
+        reward_NT, value_NT = scores.at_positions(rollouts.mask), _values(rollouts)
         n, width = rollouts.mask.shape
         next_value_N, next_advantage_N = torch.zeros(n), torch.zeros(n)
         pending_N = torch.zeros(n)  # rewards on observations fall to the action before them

@@ -7,7 +7,7 @@ weight for the mismatch between trainer and sampling engine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -56,6 +56,8 @@ class Terms:
         if row_weight is None:
             row_weight = self.aggregation(mask_NT.sum(1))
         weight_NT = torch.where(mask_NT, row_weight[:, None], 0.0).to(now.logps.dtype)
+        # Cut here as well, so that no policy can leak a gradient through what it didn't do.
+        now = replace(now, logps=torch.where(mask_NT, now.logps, 0.0))
         made = self.surrogate(now, rollouts, advantage)
         loss_NT = made.loss
         if self.engine_cap is not None:

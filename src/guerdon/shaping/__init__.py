@@ -1,30 +1,42 @@
-"""Scores to scores."""
+"""Scores to scores: penalties, scales and rank-dependent rewards. Parts are kept."""
 
-from guerdon.shaping.penalties import Affine, KLPenalty, OverlongPenalty, log_ratio
+from guerdon.shaping.linear import Chain, Scale, Shift, WeightedParts, add_to_rows
+from guerdon.shaping.penalties import KLPenalty, OverlongPenalty, log_ratio
 from guerdon.shaping.unlikeliness import (
-    MeanLogProb,
-    PaperForm,
-    ReleasedForm,
-    SumLogProb,
     Unlikeliness,
+    arbitrary_ties,
+    average_ties,
+    mean_likelihood,
+    paper_form,
+    released_form,
+    sum_likelihood,
 )
 
 NAMES = {
-    "affine": Affine,
     "kl-penalty": KLPenalty,
-    "overlong": OverlongPenalty,
+    "overlong-penalty": OverlongPenalty,
+    "scale": Scale,
+    "shift": Shift,
     "unlikeliness": Unlikeliness,
+    "weighted-parts": WeightedParts,
 }
+"""Command-line names of the shapers whose settings all have defaults."""
 
 __all__ = [
     "NAMES",
-    "Affine",
+    "Chain",
     "KLPenalty",
-    "MeanLogProb",
     "OverlongPenalty",
-    "PaperForm",
-    "ReleasedForm",
-    "SumLogProb",
+    "Scale",
+    "Shift",
     "Unlikeliness",
+    "WeightedParts",
+    "add_to_rows",
+    "arbitrary_ties",
+    "average_ties",
     "log_ratio",
+    "mean_likelihood",
+    "paper_form",
+    "released_form",
+    "sum_likelihood",
 ]
