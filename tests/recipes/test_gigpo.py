@@ -1,0 +1,84 @@
+"""GiGPO: the recipe in the real loop, and its miniature in small."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from guerdon.advantages import TwoLevel
+from guerdon.recipes import gigpo, load_recipe
+from guerdon.records import Progress, Rollouts, Task
+from guerdon.rewards import EnvironmentReturn
+from guerdon.training import Loop, Recipe, train
+
+
+def spec_episodes() -> Rollouts:
+    """Trajectory 1: s0 (0), s1 (10). Trajectory 2: s0, s2, s0, all 0."""
+    lengths = torch.tensor([2, 3])
+    mask = torch.arange(3) < lengths[:, None]
+    return Rollouts(
+        tasks=(Task("t", ""),),
+        group=torch.zeros(2, dtype=torch.long),
+        prompts=(torch.zeros(0, dtype=torch.long),),
+        ids=torch.zeros(2, 3, dtype=torch.long),
+        mask=mask,
+        lengths=lengths,
+        logps=torch.zeros(2, 3),
+        texts=("", ""),
+        finished=torch.tensor([True, False]),
+        turn=torch.arange(3).expand(2, 3),
+        states=(("s0", "s1"), ("s0", "s2", "s0")),
+        turn_rewards=torch.tensor([[0.0, 10.0, 0.0], [0.0, 0.0, 0.0]]),
+    )
+
+
+def test_arms_credit_the_worked_episodes() -> None:
+    rows = spec_episodes()
+    scores = EnvironmentReturn()(rows, Progress())
+    assert scores.value.tolist() == [10.0, 0.0]
+    step = gigpo.step_only(scores, rows)[rows.mask]
+    assert step.tolist() == pytest.approx([6.3333, 0.0, -3.1667, 0.0, -3.1667], abs=1e-4)
+    episode = TwoLevel(omega=0.0)(scores, rows)
+    assert episode[rows.mask].tolist() == pytest.approx([6, 6, -4, -4, -4])
+    unique = gigpo.UniqueStates(TwoLevel(omega=1.0))(scores, rows)
+    assert torch.equal(unique, episode)
+
+
+def test_a_step_counter_alone_leaves_first_states_shared() -> None:
+    rows = spec_episodes()
+    counted = tuple(tuple((s, t) for t, s in enumerate(row)) for row in rows.states or ())
+    rows = replace(rows, states=counted)
+    scores = EnvironmentReturn()(rows, Progress())
+    assert not torch.equal(TwoLevel()(scores, rows), TwoLevel(omega=0.0)(scores, rows))
+
+
+def test_the_miniature_repeats_and_its_arms_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gigpo, "ITERATIONS", 12)
+    monkeypatch.setattr(gigpo, "SIDE", 3)
+    claim = gigpo.claim()
+    told: list[float] = []
+    grpo, both = (gigpo.walk(TwoLevel(omega=w), 0, told.append) for w in (0.0, 1.0))
+    assert told[-1] == 1.0
+    assert gigpo.walk(TwoLevel(omega=0.0), 0, told.append) == grpo
+    assert grpo[0] == both[0]  # the same first samples
+    assert grpo != both
+    unique = claim.arms["unique states"](0, told.append)
+    assert unique["distance from grpo"] == 0.0
+
+
+def test_recipe_is_listed_and_round_trips(tmp_path: Path) -> None:
+    recipe = load_recipe("gigpo").build()
+    recipe.save(tmp_path / "recipe.yaml")
+    assert Recipe.load(tmp_path / "recipe.yaml") == recipe
+
+
+def test_the_real_loop_trains_the_seedling_on_episodes() -> None:
+    loop = Loop(steps=2, groups=2, group_size=4, evaluation_tasks=4, checkpoint_every=0)
+    result = train(gigpo.build(loop=loop), quiet=True)
+    assert len(result.history) == 2
+    assert result.before is not None
+    assert result.after is not None
+    assert result.after.mean == result.after.mean  # graded, not NaN

@@ -1,0 +1,55 @@
+"""The unlikeliness reward: the recipe in the real loop, and its miniature in small."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from guerdon.recipes import load_recipe, unlikeliness
+from guerdon.records import Progress, Task
+from guerdon.rollout import TabularPolicy
+from guerdon.stages import Sampling
+from guerdon.training import Loop, Recipe, train
+
+
+def test_the_miniature_starts_where_the_specification_says() -> None:
+    p = unlikeliness.starting_logits()[0].exp()
+    assert p.sum().item() == pytest.approx(1.0, abs=1e-5)
+    assert p[0].item() == pytest.approx(0.30)
+    assert p[1:7].tolist() == pytest.approx([0.01] * 6)
+    assert p[7:].tolist() == pytest.approx([0.64 / 57] * 57)
+
+
+def test_seven_answers_are_right() -> None:
+    policy = TabularPolicy(["q"], [str(i) for i in range(64)])
+    rows = policy.sample([Task("q", "")], 500, Sampling(), seed=0)
+    value = unlikeliness.correct(rows, Progress()).value
+    assert {int(t) for t, v in zip(rows.texts, value, strict=True) if v} == set(range(7))
+
+
+def test_beta_lifts_rare_answers_from_the_same_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unlikeliness, "ITERATIONS", 6)
+    monkeypatch.setattr(unlikeliness, "PROMPTS", 8)
+    told: list[float] = []
+    plain, lifted = (unlikeliness.Miniature(beta)(0, told.append) for beta in (0.0, 0.75))
+    assert told[-1] == 1.0
+    assert lifted["rare uplift"] > plain["rare uplift"]
+    assert lifted["rare pass@32"] > plain["rare pass@32"]
+    assert unlikeliness.Miniature(0.0)(0, told.append) == plain
+    allowed = unlikeliness.Miniature(0.0, allowance=0.03)(0, told.append)
+    assert allowed["pass@1 within 0.03"] == pytest.approx(plain["pass@1"] - 0.03)
+
+
+def test_recipe_is_listed_and_round_trips(tmp_path: Path) -> None:
+    recipe = load_recipe("unlikeliness").build()
+    recipe.save(tmp_path / "recipe.yaml")
+    assert Recipe.load(tmp_path / "recipe.yaml") == recipe
+
+
+def test_the_real_loop_shapes_and_drops_groups_without_contrast() -> None:
+    loop = Loop(steps=2, groups=3, group_size=6, resample=2, evaluation_tasks=4, checkpoint_every=0)
+    result = train(unlikeliness.build(loop=loop), quiet=True)
+    assert len(result.history) == 2
+    assert all(torch.isfinite(p).all() for p in result.policy.module.parameters())
