@@ -38,7 +38,6 @@ NAMES = {
     "reinforce++-baseline": ReinforcePlusPlusBaseline,
     "gae": GAE,
     "two-level": TwoLevel,
-    "two-level": TwoLevel,
 }
 
 __all__ = [

@@ -1,42 +1,30 @@
-"""Scores to scores: penalties, scales and rank-dependent rewards. Parts are kept."""
+"""Scores to scores."""
 
-from guerdon.shaping.linear import Chain, Scale, Shift, WeightedParts, add_to_rows
-from guerdon.shaping.penalties import KLPenalty, OverlongPenalty, log_ratio
+from guerdon.shaping.penalties import Affine, KLPenalty, OverlongPenalty, log_ratio
 from guerdon.shaping.unlikeliness import (
+    MeanLogProb,
+    PaperForm,
+    ReleasedForm,
+    SumLogProb,
     Unlikeliness,
-    arbitrary_ties,
-    average_ties,
-    mean_likelihood,
-    paper_form,
-    released_form,
-    sum_likelihood,
 )
 
 NAMES = {
+    "affine": Affine,
     "kl-penalty": KLPenalty,
-    "overlong-penalty": OverlongPenalty,
-    "scale": Scale,
-    "shift": Shift,
+    "overlong": OverlongPenalty,
     "unlikeliness": Unlikeliness,
-    "weighted-parts": WeightedParts,
 }
-"""Command-line names of the shapers whose settings all have defaults."""
 
 __all__ = [
     "NAMES",
-    "Chain",
+    "Affine",
     "KLPenalty",
+    "MeanLogProb",
     "OverlongPenalty",
-    "Scale",
-    "Shift",
+    "PaperForm",
+    "ReleasedForm",
+    "SumLogProb",
     "Unlikeliness",
-    "WeightedParts",
-    "add_to_rows",
-    "arbitrary_ties",
-    "average_ties",
     "log_ratio",
-    "mean_likelihood",
-    "paper_form",
-    "released_form",
-    "sum_likelihood",
 ]

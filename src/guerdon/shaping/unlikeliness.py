@@ -1,80 +1,83 @@
-"""A larger reward for the less likely of a group's correct completions."""
+"""Pay rare correct samples more: the unlikeliness reward (2506.02355)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
+from scipy.stats import rankdata
 from torch import Tensor
 
-from guerdon.records import INVALID, Progress, Rollouts, Scores
+from guerdon.records import Progress, Rollouts, Scores
 
 
-def mean_likelihood(logp_NT: Tensor, mask_NT: Tensor) -> Tensor:
-    """float[N]: mean log-prob of the acted positions, 0 without any (the released code's)."""
-    return sum_likelihood(logp_NT, mask_NT) / mask_NT.sum(1).clamp_min(1)
+class Likelihood(Protocol):
+    """How likely each row was under the policy that sampled it: float[N]."""
+
+    def __call__(self, rollouts: Rollouts) -> Tensor: ...
 
 
-def sum_likelihood(logp_NT: Tensor, mask_NT: Tensor) -> Tensor:
-    """float[N]: log-prob of the whole completion."""
-    return torch.where(mask_NT, logp_NT, 0.0).sum(1)
+@dataclass(frozen=True)
+class MeanLogProb:
+    """Mean over acted tokens (the released code's choice); 0 for an empty row."""
+
+    def __call__(self, rollouts: Rollouts) -> Tensor:
+        total = torch.where(rollouts.mask, rollouts.behaviour_logps, 0.0).sum(1)
+        return total / rollouts.mask.sum(1).clamp_min(1)
 
 
-def average_ties(likelihood_G: Tensor) -> Tensor:
-    """float[G]: place in ascending order from 0; equal entries share their mean place."""
-    _, place, count = likelihood_G.unique(return_inverse=True, return_counts=True)
-    return (count.cumsum(0) - (count + 1) / 2)[place]
+@dataclass(frozen=True)
+class SumLogProb:
+    """Sum over acted tokens: the sequence's log-probability."""
+
+    def __call__(self, rollouts: Rollouts) -> Tensor:
+        return torch.where(rollouts.mask, rollouts.behaviour_logps, 0.0).sum(1)
 
 
-def arbitrary_ties(likelihood_G: Tensor) -> Tensor:
-    """float[G]: place in ascending order from 0; equal entries in the order they come."""
-    order = likelihood_G.argsort(stable=True)
-    return order.argsort().float()
+class Form(Protocol):
+    """Ascending ranks from 0 (least likely) in a group of ``size`` to the share taken off."""
+
+    def __call__(self, rank: Tensor, size: int) -> Tensor: ...
 
 
-def released_form(rank_G: Tensor, count: int) -> Tensor:
-    """``rank / G``: the rarest loses nothing."""
-    return rank_G / count
+@dataclass(frozen=True)
+class ReleasedForm:
+    """``rank / G``: 0 for the least likely."""
+
+    def __call__(self, rank: Tensor, size: int) -> Tensor:
+        return rank / size
 
 
-def paper_form(rank_G: Tensor, count: int) -> Tensor:
-    """``(rank + 1) / G``, the paper's with ranks counted from the rarest: all lose something."""
-    return (rank_G + 1) / count
+@dataclass(frozen=True)
+class PaperForm:
+    """``(rank + 1) / G``: 1 for the most likely, 1/G for the least."""
+
+    def __call__(self, rank: Tensor, size: int) -> Tensor:
+        return (rank + 1) / size
 
 
 @dataclass(frozen=True)
 class Unlikeliness:
-    """``r (1 - beta f)`` with f growing with a row's likelihood in its group (2506.02355).
+    """``r'_i = r_i (1 - beta f_i)``, ``f_i`` growing with the likelihood's rank in the group.
 
-    All valid rows of a group are ranked by ``likelihood`` of the log-probs at sampling time
-    (the trainer's own where recomputed), wrong ones too; ``ties`` ranks, 0 the least likely;
-    ``form`` makes f of rank and group size. Value and placements of a row take the same
-    factor, so a reward of 0 stays 0; part "unlikeliness" float[N] is the factor. Meant for
-    rewards of at least 0. A group of one valid row keeps its reward in the released form.
-    ``beta`` 0 changes no value. Drop all-correct groups by the original reward (a filter),
-    else their members are only ranked against each other.
+    All valid samples of the group are ranked, wrong ones too. Rows of equal likelihood share
+    their average rank. Wrong samples (reward 0) stay 0; ``beta`` 0 changes nothing. Adds the
+    part "unlikeliness", what was taken off.
     """
 
     beta: float = 0.25
-    likelihood: Callable[[Tensor, Tensor], Tensor] = mean_likelihood
-    ties: Callable[[Tensor], Tensor] = average_ties
-    form: Callable[[Tensor, int], Tensor] = released_form
+    likelihood: Likelihood = MeanLogProb()
+    form: Form = ReleasedForm()
 
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
-        likelihood_N = self.likelihood(rollouts.behaviour_logps, rollouts.mask)
-        factor_N = torch.full_like(scores.value, INVALID)
-        for group in rollouts.group.unique():
+        likelihood_N = self.likelihood(rollouts)
+        factor_N = torch.zeros(len(scores))
+        for group in range(len(rollouts.tasks)):
             rows = ((rollouts.group == group) & scores.valid).nonzero().flatten()
             if len(rows):
-                share_G = self.form(self.ties(likelihood_N[rows]), len(rows))
-                factor_N[rows] = (1 - self.beta * share_G).float()
-        placed = scores.placed
-        if placed is not None:
-            placed = torch.where(scores.valid[:, None], factor_N[:, None] * placed, 0.0)
-        return replace(
-            scores,
-            value=scores.value * factor_N,
-            parts={**scores.parts, "unlikeliness": factor_N},
-            placed=placed,
-        )
+                rank = torch.from_numpy(rankdata(likelihood_N[rows].numpy()) - 1).float()
+                factor_N[rows] = self.form(rank, len(rows))
+        shaped = scores.map(lambda value: value * (1 - self.beta * factor_N))
+        taken = torch.where(scores.valid, shaped.value - scores.value, 0.0)
+        return replace(shaped, parts={**scores.parts, "unlikeliness": taken})
