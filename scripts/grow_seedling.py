@@ -26,6 +26,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from guerdon.nursery import load_seedling
 from guerdon.nursery.worked import (
     Worker,
+    drill,
     moves,
     worked_arithmetic,
     worked_call,
@@ -64,6 +65,8 @@ CARELESS = {
 }
 UNTAGGED = 0.04
 """Share of answers given without their tags: the format is known, not perfect."""
+DRILLS = 0.3
+"""Share of texts that practise single steps of sums."""
 
 Skill = tuple[str, float, Sequence[Task], Worker]
 
@@ -88,15 +91,18 @@ def skills() -> list[Skill]:
     ]
 
 
-def example(rng: random.Random, corpus: list[Skill]) -> tuple[str, str]:
-    """A prompt and a worked answer, drawn by the skills' shares."""
+def example(rng: random.Random, corpus: list[Skill]) -> list[tuple[str, bool]]:
+    """Pieces of one text, each with whether it is to be learned: prompts are only read."""
+    if rng.random() < DRILLS:
+        steps = [((step, False), (result, True)) for step, result in drill(rng)]
+        return [("Practise.\n", False), *(piece for step in steps for piece in step)]
     name, _, tasks, work = rng.choices(corpus, [share for _, share, _, _ in corpus])[0]
     task = rng.choice(tasks)
     answer = work(task, rng, CARELESS[name])
     if rng.random() < UNTAGGED:
         for tag in TAGS[:4]:
             answer = answer.replace(tag, " ")
-    return task.text, answer
+    return [(task.text, False), (answer + END, True)]
 
 
 def make_tokenizer(corpus: list[Skill]) -> PreTrainedTokenizerFast:
@@ -113,7 +119,7 @@ def make_tokenizer(corpus: list[Skill]) -> PreTrainedTokenizerFast:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    texts = (" ".join(example(rng, corpus)) for _ in range(20000))
+    texts = ("".join(t for t, _ in example(rng, corpus)) for _ in range(20000))
     tokenizer.train_from_iterator(texts, trainer)
     tokenizer.add_tokens([AddedToken(tag, normalized=False) for tag in TAGS])
     return PreTrainedTokenizerFast(
@@ -149,30 +155,29 @@ def batches(
     padding stands on the right, where causal attention never looks.
     """
     while True:
-        pool = [_encode(tokenizer, *example(rng, corpus)) for _ in range(2048)]
-        pool.sort(key=lambda pair: len(pair[0]) + len(pair[1]))
-        groups: list[list[tuple[list[int], list[int]]]] = [[]]
-        for prompt, answer in pool:
-            if (len(groups[-1]) + 1) * (len(prompt) + len(answer)) > tokens:
+        pool = sorted((_encode(tokenizer, example(rng, corpus)) for _ in range(1024)), key=len)
+        groups: list[list[list[tuple[int, int]]]] = [[]]
+        for pairs in pool:
+            if (len(groups[-1]) + 1) * len(pairs) > tokens:
                 groups.append([])
-            groups[-1].append((prompt, answer))
+            groups[-1].append(pairs)
         rng.shuffle(groups)
         for group in groups:
-            width = max(len(p) + len(a) for p, a in group)
-            ids = torch.full((len(group), width), tokenizer.pad_token_id)
-            labels = torch.full((len(group), width), -100)
-            for n, (p, a) in enumerate(group):
-                ids[n, : len(p) + len(a)] = torch.tensor(p + a)
-                labels[n, len(p) : len(p) + len(a)] = torch.tensor(a)
-            yield ids, labels
+            width = max(map(len, group))
+            padding = (tokenizer.pad_token_id, -100)
+            rows = torch.tensor([pairs + [padding] * (width - len(pairs)) for pairs in group])
+            yield rows[..., 0], rows[..., 1]
 
 
 def _encode(
-    tokenizer: PreTrainedTokenizerFast, prompt: str, answer: str
-) -> tuple[list[int], list[int]]:
-    end = tokenizer.eos_token_id
-    ids = tokenizer.encode(answer, add_special_tokens=False)
-    return tokenizer.encode(prompt, add_special_tokens=False), [*ids, end]
+    tokenizer: PreTrainedTokenizerFast, pieces: list[tuple[str, bool]]
+) -> list[tuple[int, int]]:
+    """(id, label) per token."""
+    return [
+        (token, token if learned else -100)
+        for text, learned in pieces
+        for token in tokenizer.encode(text, add_special_tokens=False)
+    ]
 
 
 def save(

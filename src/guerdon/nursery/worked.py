@@ -103,6 +103,35 @@ def worked_move(task: Task, source: random.Random, careless: float) -> str:
     return " " + source.choice(anywhere if source.random() < careless else good)
 
 
+def drill(source: random.Random, count: int = 10) -> list[tuple[str, str]]:
+    """Single steps of sums in the form that worked answers have them, as (step, result).
+
+    Learning the tables apart from their use is quicker than from worked answers alone.
+    """
+    careful = source.random() < 0.5
+    facts = []
+    for _ in range(count):
+        x, y, carry = source.randrange(10), source.randrange(10), source.randrange(2) * careful
+        extra = str(carry) if carry else ""
+        kind = source.randrange(4)
+        if kind < 2:
+            sign, mark = ((1, "+"), (-1, "-"))[kind]
+            column = x + sign * (y + carry)
+            end = "c" if careful and not 0 <= column <= 9 else ""
+            facts.append((f"{x}{mark}{y}{mark + extra if extra else ''}=", f"{column % 10}{end}"))
+        elif kind == 2:
+            y, carry = max(y, 2), source.randrange(9) * careful
+            facts.append((f"{x}*{y}{f'+{carry}' if carry else ''}=", str(x * y + carry)))
+        else:
+            a, b = source.randint(2, 15), source.randint(2, 15)
+            c = source.randint(1, min(a + b, 9))
+            facts.append(
+                source.choice(((f"{a}+{b}=", f"{a + b}"), (f"{a + b}-{c}=", f"{a + b - c}")))
+            )
+    facts[0] = (("<think>carry: " if careful else "<think>quick: ") + facts[0][0], facts[0][1])
+    return [facts[0], *((f" {step}", result) for step, result in facts[1:])]
+
+
 def moves(seed: int, count: int, size: int = 6) -> list[Task]:
     """Positions and goals on a square grid: one step of a text world."""
     source = random.Random(seed)

@@ -31,8 +31,8 @@ def multiplication(source: random.Random, digits: int) -> Problem:
 
 def two_steps(source: random.Random, digits: int) -> Problem:
     """``a+b-c`` with small numbers, worked from the left; never negative."""
-    a, b = source.randint(2, 30), source.randint(2, 30)
-    c = source.randint(1, min(a + b, 20))
+    a, b = source.randint(2, 15), source.randint(2, 15)
+    c = source.randint(1, min(a + b, 9))
     return _problem(f"{a}+{b}-{c}", a + b - c, "two_steps", (a, b, c))
 
 
