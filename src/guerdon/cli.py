@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
+from rich.progress import Progress as Bar
 from rich.table import Table
 
+from guerdon.evaluation import student
 from guerdon.parts import PartError, locate
 from guerdon.recipes import all_recipes, load_recipe
 from guerdon.records import Progress
+from guerdon.reproduction import Reproduction
 from guerdon.tasks import FileTasks
 from guerdon.training import Recipe, TrainingStopped, describe_held_out, train
 from guerdon.training import evaluate as evaluate_policy
@@ -212,28 +215,79 @@ def _show_scores(recipe: Recipe, path: Path, as_json: bool) -> int:
 
 
 def _reproduce(arguments: list[str]) -> int:
-    from guerdon.reproduction import render, run_claim
+    from guerdon.reproduction import Verdict, run_claim, write
+    from guerdon.reproduction.picture import draw
 
     options, rest = _take(
         arguments,
         "reproduce",
         "Run a paper's claim in miniature; exit status 0 if it is shown.",
-        ["SLUG", "--seeds", "--out"],
+        ["SLUG", "--out"],
         ["--json", "--quiet"],
+        "  --seeds N        the first N seeds, or --seeds 0 1 2 for these (default: the claim's)",
     )
-    _none_left(rest)
     claim = load_recipe(options["slug"]).claim()
-    result = run_claim(
-        claim,
-        seeds=int(options["seeds"]) if options["seeds"] else None,
-        folder=Path(options["out"] or "reproductions"),
-        quiet=options["quiet"] or options["json"],
-    )
+    seeds = _seeds(rest)
+    with Bar(transient=True, disable=options["quiet"] or options["json"]) as progress:
+        bar = progress.add_task(claim.slug, total=1.0)
+        result = run_claim(
+            claim,
+            seeds,
+            lambda done, label: progress.update(bar, completed=done, description=label),
+        )
+    folder = Path(options["out"] or "reproductions")
+    path = write(result, folder)
+    picture = draw(result, folder)
     if options["json"]:
-        print(json.dumps(result.to_dict(), indent=2))
+        print(path.read_text())
     else:
-        Console().print(render(result))
-    return 0 if result.verdict == "shown" else 1
+        _show_reproduction(result)
+        print(f"{path}\n{picture}")
+    return 0 if result.verdict == Verdict.SHOWN else 1
+
+
+def _seeds(rest: list[str]) -> tuple[int, ...] | None:
+    """``--seeds 3`` is the first three; ``--seeds 0 4 7`` are these."""
+    if not rest:
+        return None
+    numbers = rest[1:]
+    if rest[0] != "--seeds" or not numbers or not all(n.isdigit() for n in numbers):
+        raise ValueError(f"unknown argument {rest[0]!r}; --seeds takes whole numbers")
+    return tuple(range(int(numbers[0]))) if len(numbers) == 1 else tuple(map(int, numbers))
+
+
+def _show_reproduction(result: Reproduction) -> None:
+    console = Console()
+    table = Table(title=f"{result.slug}: {result.statement}", title_justify="left")
+    names = sorted({name for runs in result.runs.values() for m in runs.values() for name in m})
+    table.add_column("arm")
+    for name in names:
+        table.add_column(name, justify="right")
+    for arm, runs in result.runs.items():
+        cells = []
+        for name in names:
+            values = [m[name] for m in runs.values() if name in m]
+            found = student(values) if len(values) > 1 else None
+            cells.append(
+                "–"
+                if found is None
+                else f"{found.estimate:.3f} [{found.low:.3f}, {found.high:.3f}]"
+            )
+        table.add_row(arm, *cells)
+    console.print(table)
+    effects = Table(title="expectations, written before the run", title_justify="left")
+    for heading in ("expected", "effect [95 %]", "at least", "verdict"):
+        effects.add_column(heading)
+    for outcome in result.outcomes:
+        e, i = outcome.expectation, outcome.interval
+        effects.add_row(
+            f"{e.metric}: {e.better} > {e.worse}",
+            f"{i.estimate:+.3f} [{i.low:+.3f}, {i.high:+.3f}]",
+            f"{e.at_least:g}",
+            str(outcome.verdict),
+        )
+    console.print(effects)
+    console.print(f"verdict: {result.verdict} ({len(result.seeds)} seeds, {result.seconds:.0f} s)")
 
 
 def _recipes(arguments: list[str]) -> int:
@@ -243,7 +297,8 @@ def _recipes(arguments: list[str]) -> int:
         arguments, "recipes", "The systems, and what works of each.", [], ["--json"]
     )
     _none_left(rest)
-    found = [{"slug": slug, **marks(slug)} for slug in all_recipes()]
+    root = Path.cwd()
+    found = [{"slug": slug, **asdict(marks(slug, root))} for slug in all_recipes()]
     if options["json"]:
         print(json.dumps(found, indent=2))
         return 0
@@ -325,15 +380,22 @@ def _short_forms(recipe: Recipe, arguments: list[str]) -> tuple[Recipe, list[str
             if not pending:
                 raise ValueError(f"{name} needs a value")
             value = pending.pop(0)
-        changes: dict[str, Any] = {
-            "--model": lambda v=value: {"model": replace(recipe.model, name=v)},
-            "--tasks": lambda v=value: {"tasks": FileTasks(v)},
-            "--reward": lambda v=value: {"reward": _reward(v)},
-            "--steps": lambda v=value: {"loop": replace(recipe.loop, steps=int(v))},
-            "--seed": lambda v=value: {"loop": replace(recipe.loop, seed=int(v))},
-        }[name]()
-        recipe = replace(recipe, **changes)
+        recipe = _lay(recipe, name, value)
     return recipe, rest
+
+
+def _lay(recipe: Recipe, name: str, value: str) -> Recipe:
+    """One short form over a recipe."""
+    if name == "--model":
+        return replace(recipe, model=replace(recipe.model, name=value))
+    if name == "--tasks":
+        return replace(recipe, tasks=FileTasks(value))
+    if name == "--reward":
+        return replace(recipe, reward=_reward(value))
+    field = name.removeprefix("--")
+    if not value.removeprefix("-").isdigit():
+        raise ValueError(f"{name} needs a whole number, not {value!r}")
+    return replace(recipe, loop=replace(recipe.loop, **{field: int(value)}))
 
 
 def _reward(path: str) -> Any:
@@ -402,7 +464,6 @@ _OPTION_HELP = {
     "--json": "machine-readable output",
     "--settings": "list every setting of the recipe and stop",
     "--count": "how many completions (default 4)",
-    "--seeds": "how many seeds (default: the claim's own)",
     "FILE": "JSONL or Parquet of saved completions",
     "SLUG": "the system, e.g. gigpo",
     "RUN": "a run's folder",

@@ -1,0 +1,72 @@
+"""GiGPO's two levels against the worked numbers of its specification."""
+
+import pytest
+import torch
+from making import make_rollouts, make_scores
+
+from guerdon.advantages import AcrossTrajectories, MeanStdNorm, TwoLevel
+
+ROLLOUTS = make_rollouts(
+    [0, 0],
+    [2, 3],
+    states=[("s0", "s1"), ("s0", "s2", "s0")],
+    turn_rewards=[[0.0, 10.0, 0.0], [0.0, 0.0, 0.0]],
+)
+SCORES = make_scores([10.0, 0.0])
+
+
+def test_both_levels():
+    step = torch.tensor([[6.3333, 0.0, 0.0], [-3.1667, 0.0, -3.1667]])
+    episode = torch.tensor([[6.0, 6.0, 0.0], [-4.0, -4.0, -4.0]])
+    assert torch.allclose(TwoLevel()(SCORES, ROLLOUTS), episode + step, atol=1e-3)
+    assert torch.allclose(TwoLevel(omega=0.0)(SCORES, ROLLOUTS), episode, atol=1e-5)
+
+
+def test_across_trajectories():
+    made = TwoLevel(omega=0.0, statistic=AcrossTrajectories())(SCORES, ROLLOUTS)
+    assert made.tolist() == [[5.0, 5.0, 0.0], [-5.0, -5.0, -5.0]]
+    scaled = TwoLevel(omega=0.0, statistic=AcrossTrajectories(), norm=MeanStdNorm())
+    assert scaled(SCORES, ROLLOUTS)[:, 0].tolist() == pytest.approx([0.7071, -0.7071], abs=1e-4)
+
+
+def test_standardised_step_level():
+    both = TwoLevel(norm=MeanStdNorm())(SCORES, ROLLOUTS)
+    episode = TwoLevel(norm=MeanStdNorm(), omega=0.0)(SCORES, ROLLOUTS)
+    found = [(both - episode)[row, turn].item() for row, turn in ((0, 0), (1, 0), (1, 2))]
+    assert found == pytest.approx([1.1547, -0.5774, -0.5774], abs=1e-4)
+
+
+def test_unique_states_leave_the_episode_level_alone():
+    rollouts = make_rollouts(
+        [0, 0], [2, 2], states=[("a", "b"), ("c", "d")], turn_rewards=[[0.0, 10.0], [0.0, 0.0]]
+    )
+    assert torch.equal(TwoLevel()(SCORES, rollouts), TwoLevel(omega=0.0)(SCORES, rollouts))
+    assert TwoLevel().stats(SCORES, rollouts)["singleton_share"] == 1.0
+
+
+def test_equal_states_of_different_tasks_never_meet():
+    rollouts = make_rollouts(
+        [0, 1], [1, 1], states=[("a",), ("a",)], turn_rewards=[[10.0], [0.0]]
+    )
+    assert TwoLevel()(SCORES, rollouts).abs().sum() == 0
+
+
+def test_equal_totals_still_tell_early_from_late():
+    rollouts = make_rollouts(
+        [0, 0],
+        [2, 2],
+        states=[("a", "b"), ("b", "a")],
+        turn_rewards=[[0.0, 10.0], [0.0, 10.0]],
+    )
+    made = TwoLevel()(make_scores([10.0, 10.0]), rollouts)
+    assert made[0, 1] > 0 > made[1, 0]
+
+
+def test_an_invalid_episode_takes_no_part():
+    scores = make_scores([10.0, 0.0], [True, False])
+    assert TwoLevel()(scores, ROLLOUTS).abs().sum() == 0
+
+
+def test_rollouts_without_states_are_refused():
+    with pytest.raises(ValueError, match="multi-turn"):
+        TwoLevel()(SCORES, make_rollouts([0, 0]))

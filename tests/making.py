@@ -1,0 +1,56 @@
+"""Small rollouts and scores for tests of the mathematics."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+import torch
+
+from guerdon.records import Rollouts, Scores, Task
+
+
+def make_rollouts(
+    group: Sequence[int],
+    lengths: Sequence[int] | None = None,
+    *,
+    mask: Sequence[Sequence[int]] | None = None,
+    logps: torch.Tensor | None = None,
+    states: Sequence[Sequence[Hashable]] | None = None,
+    turn_rewards: Sequence[Sequence[float]] | None = None,
+    **more: object,
+) -> Rollouts:
+    """Rollouts of the given groups and lengths; ``mask`` (0/1 rows) instead of lengths."""
+    n = len(group)
+    if mask is None:
+        lengths = lengths or [1] * n
+        width = max(lengths, default=0)
+        table = torch.arange(width) < torch.tensor(lengths)[:, None]
+    else:
+        table = torch.tensor(mask).bool()
+        width = table.shape[1]
+        lengths = [width] * n
+    tasks = tuple(Task(f"t{g}", f"prompt {g}") for g in range(max(group, default=-1) + 1))
+    return Rollouts(
+        tasks=tasks,
+        group=torch.tensor(group, dtype=torch.long),
+        prompts=tuple(torch.tensor([1, 2]) for _ in tasks),
+        ids=torch.ones(n, width, dtype=torch.long),
+        mask=table,
+        lengths=torch.tensor(lengths, dtype=torch.long),
+        logps=torch.zeros(n, width) if logps is None else logps,
+        texts=("",) * n,
+        finished=torch.ones(n, dtype=torch.bool),
+        states=None if states is None else tuple(tuple(s) for s in states),
+        turn=None if states is None else torch.arange(width).expand(n, width),
+        turn_rewards=None if turn_rewards is None else torch.tensor(turn_rewards),
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def make_scores(values: Sequence[float], valid: Sequence[bool] | None = None, **more: object) -> Scores:
+    """Scores of the given values."""
+    return Scores(
+        torch.tensor(values),
+        valid=None if valid is None else torch.tensor(valid),  # type: ignore[arg-type]
+        **more,  # type: ignore[arg-type]
+    )
