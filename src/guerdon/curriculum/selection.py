@@ -65,19 +65,21 @@ def select_by_score(
 class Informative:
     """Keep groups whose rewards differ: DAPO's dynamic sampling (2503.14476, section 3.2).
 
-    ``part`` names the part to look at ("" = the total). Invalid rows are not looked at; a
-    group with fewer than two valid rows, or with all values within ``tolerance``, is dropped.
+    ``component`` names the part of the scores to look at ("" = the total). Invalid rows are
+    not looked at; a group with fewer than two valid rows, or with all values within
+    ``tolerance``, is dropped.
     """
 
-    part: str = ""
+    component: str = ""
     tolerance: float = 1e-9
 
     def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
-        if self.part and self.part not in scores.parts:
+        if self.component and self.component not in scores.parts:
             raise ValueError(
-                f"Informative.part is {self.part!r} but the reward has {', '.join(scores.parts)}"
+                f"Informative.component is {self.component!r} but the reward has "
+                f"{', '.join(scores.parts)}"
             )
-        value_N = scores.parts[self.part] if self.part else scores.value
+        value_N = scores.parts[self.component] if self.component else scores.value
         ok = scores.valid & torch.isfinite(value_N)
         group, value = rollouts.group[ok], value_N[ok]
         low = torch.full((len(rollouts.tasks),), float("inf"))
