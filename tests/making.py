@@ -47,7 +47,9 @@ def make_rollouts(
     )
 
 
-def make_scores(values: Sequence[float], valid: Sequence[bool] | None = None, **more: object) -> Scores:
+def make_scores(
+    values: Sequence[float], valid: Sequence[bool] | None = None, **more: object
+) -> Scores:
     """Scores of the given values."""
     return Scores(
         torch.tensor(values),

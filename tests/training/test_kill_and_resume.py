@@ -1,0 +1,68 @@
+"""A real process is killed at random moments and resumed: the run equals one never killed."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import torch
+
+ARGUMENTS = [
+    "--loop.groups", "2", "--loop.group-size", "4", "--loop.evaluation-tasks", "4",
+    "--loop.checkpoint-every", "2", "--steps", "10", "--quiet",
+]  # fmt: skip
+
+
+def guerdon(*arguments):
+    return [sys.executable, "-m", "guerdon.cli", "train", *arguments]
+
+
+def state_of(folder):
+    return torch.load(folder / "checkpoints" / "step-000010" / "state.pt", weights_only=True)
+
+
+def figures(folder):
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    timed = ("seconds/", "tokens_per_second")
+    return [
+        {k: v for k, v in json.loads(line).items() if not k.startswith(timed)} for line in lines
+    ]
+
+
+def flat(state):
+    if isinstance(state, torch.Tensor):
+        return [state]
+    if isinstance(state, dict):
+        return [t for key in sorted(state, key=str) for t in flat(state[key])]
+    if isinstance(state, list | tuple):
+        return [t for item in state for t in flat(item)]
+    return [torch.tensor(float(state))] if isinstance(state, int | float) else []
+
+
+def test_killed_runs_continue_bit_for_bit(tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    subprocess.run(guerdon("--out", str(whole), *ARGUMENTS), check=True)
+    source = random.Random(time.time_ns())  # other moments at every run of the test
+    kills = 0
+    command = guerdon("--out", str(killed), *ARGUMENTS)
+    while kills < 3:
+        process = subprocess.Popen(command)
+        started = time.monotonic()
+        while not (killed / "metrics.jsonl").exists() and process.poll() is None:
+            time.sleep(0.02)
+            assert time.monotonic() - started < 120
+        time.sleep(source.uniform(0.0, 1.0))
+        if process.poll() is not None:
+            break
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        kills += 1
+        command = guerdon("--resume", str(killed), "--quiet")
+    subprocess.run(guerdon("--resume", str(killed), "--quiet"), check=True)
+    assert kills > 0
+    assert figures(killed) == figures(whole)
+    a, b = flat(state_of(whole)), flat(state_of(killed))
+    assert len(a) == len(b) > 100
+    assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
