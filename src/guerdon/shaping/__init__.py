@@ -1,6 +1,7 @@
 """Scores to scores."""
 
-from guerdon.shaping.penalties import Affine, KLPenalty, OverlongPenalty, log_ratio
+from guerdon.shaping.linear import Affine, Chain, WeightedParts, add_to_rows
+from guerdon.shaping.penalties import KLPenalty, OverlongPenalty, log_ratio
 from guerdon.shaping.unlikeliness import (
     MeanLogProb,
     PaperForm,
@@ -14,11 +15,13 @@ NAMES = {
     "kl-penalty": KLPenalty,
     "overlong": OverlongPenalty,
     "unlikeliness": Unlikeliness,
+    "weighted-parts": WeightedParts,
 }
 
 __all__ = [
     "NAMES",
     "Affine",
+    "Chain",
     "KLPenalty",
     "MeanLogProb",
     "OverlongPenalty",
@@ -26,5 +29,7 @@ __all__ = [
     "ReleasedForm",
     "SumLogProb",
     "Unlikeliness",
+    "WeightedParts",
+    "add_to_rows",
     "log_ratio",
 ]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from guerdon.records import Progress, Rollouts, Scores
+from guerdon.shaping.linear import add_to_rows
 
 
 def log_ratio(logp: Tensor, reference: Tensor) -> Tensor:
@@ -34,10 +35,9 @@ class KLPenalty:
         if rollouts.reference_logps is None:
             raise ValueError("KLPenalty needs reference log-probs: set recipe.reference")
         estimate_NT = self.estimator(rollouts.behaviour_logps, rollouts.reference_logps)
-        penalty_NT = torch.where(rollouts.mask, -self.coefficient * estimate_NT, 0.0)
-        placed_NT = penalty_NT + (
-            _at_the_end(scores, rollouts) if scores.placed is None else scores.placed
-        )
+        use_NT = rollouts.mask & scores.valid[:, None]
+        penalty_NT = torch.where(use_NT, -self.coefficient * estimate_NT, 0.0)
+        placed_NT = scores.at_positions(rollouts.mask) + penalty_NT
         penalty_N = penalty_NT.sum(1)
         return replace(
             scores,
@@ -72,27 +72,5 @@ class OverlongPenalty:
         if self.bounded:
             over_N = over_N.clamp_max(1)
         penalty_N = -self.factor * over_N
-        shaped = scores.map(lambda value: value + penalty_N)
+        shaped = add_to_rows(scores, rollouts, penalty_N)
         return replace(shaped, parts={**scores.parts, "overlong": penalty_N})
-
-
-@dataclass(frozen=True)
-class Affine:
-    """``scale * value + shift``; placed rewards are scaled, the shift needs an unplaced one."""
-
-    scale: float = 1.0
-    shift: float = 0.0
-
-    def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
-        if scores.placed is None:
-            return scores.map(lambda value: self.scale * value + self.shift)
-        if self.shift:
-            raise ValueError("Affine.shift has no place among rewards placed at positions")
-        return replace(scores, value=self.scale * scores.value, placed=self.scale * scores.placed)
-
-
-def _at_the_end(scores: Scores, rollouts: Rollouts) -> Tensor:
-    """float[N, T]: the value on the last acted token; 0 on invalid and empty rows."""
-    position = torch.arange(rollouts.mask.shape[1]).expand_as(rollouts.mask)
-    last_N1 = torch.where(rollouts.mask, position, -1).amax(1, keepdim=True)
-    return torch.where(scores.valid[:, None] & (position == last_N1), scores.value[:, None], 0.0)

@@ -63,7 +63,7 @@ class Unlikeliness:
 
     All valid samples of the group are ranked, wrong ones too. Rows of equal likelihood share
     their average rank. Wrong samples (reward 0) stay 0; ``beta`` 0 changes nothing. Adds the
-    part "unlikeliness", what was taken off.
+    part "unlikeliness", what was taken off. Placed rewards take their row's factor.
     """
 
     beta: float = 0.25
@@ -78,6 +78,11 @@ class Unlikeliness:
             if len(rows):
                 rank = torch.from_numpy(rankdata(likelihood_N[rows].numpy()) - 1).float()
                 factor_N[rows] = self.form(rank, len(rows))
-        shaped = scores.map(lambda value: value * (1 - self.beta * factor_N))
-        taken = torch.where(scores.valid, shaped.value - scores.value, 0.0)
-        return replace(shaped, parts={**scores.parts, "unlikeliness": taken})
+        kept_N = 1 - self.beta * factor_N
+        taken_N = torch.where(scores.valid, scores.value * (kept_N - 1), 0.0)
+        return replace(
+            scores,
+            value=scores.value * kept_N,
+            placed=None if scores.placed is None else scores.placed * kept_N[:, None],
+            parts={**scores.parts, "unlikeliness": taken_N},
+        )

@@ -1,0 +1,78 @@
+"""Sums, factors and sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from guerdon.records import Progress, Rollouts, Scores
+from guerdon.stages import Shaper
+
+
+def add_to_rows(scores: Scores, rollouts: Rollouts, amount_N: Tensor) -> Scores:
+    """``value + amount``; placed rewards take it on the row's last acted position.
+
+    A row that never acted has no such position: there only the value changes.
+    """
+    placed = scores.placed
+    if placed is not None:
+        placed = placed + Scores(amount_N, valid=scores.valid).at_positions(rollouts.mask)
+    return replace(scores, value=scores.value + amount_N, placed=placed)
+
+
+@dataclass(frozen=True)
+class Affine:
+    """``scale * value + shift``; placed rewards are scaled, and shifted on the last acted one."""
+
+    scale: float = 1.0
+    shift: float = 0.0
+
+    def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
+        placed = None if scores.placed is None else self.scale * scores.placed
+        scaled = replace(scores, value=self.scale * scores.value, placed=placed)
+        return add_to_rows(scaled, rollouts, torch.full_like(scores.value, self.shift))
+
+
+@dataclass(frozen=True)
+class WeightedParts:
+    """``sum_k weight_k part_k`` in place of the total; parts not named weigh 0.
+
+    Without weights the scores pass unchanged. Raises ValueError for a part the reward lacks,
+    and for placed scores, whose parts have no positions.
+    """
+
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+    def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
+        if not self.weights:
+            return scores
+        missing = [name for name in self.weights if name not in scores.parts]
+        if missing:
+            raise ValueError(
+                f"WeightedParts.weights names {missing}, but the reward has the parts "
+                f"{sorted(scores.parts)}"
+            )
+        total_N = torch.zeros_like(scores.value)
+        for name, weight in self.weights.items():
+            total_N = total_N + weight * scores.parts[name]
+        return scores.map(lambda _: total_N)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Several shapers as one, first to last; none is the identity."""
+
+    shapers: tuple[Shaper, ...] = ()
+
+    @property
+    def needs_reference(self) -> bool:
+        """True if any of them reads ``rollouts.reference_logps``."""
+        return any(getattr(shaper, "needs_reference", False) for shaper in self.shapers)
+
+    def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
+        for shaper in self.shapers:
+            scores = shaper(scores, rollouts, progress)
+        return scores
