@@ -131,5 +131,5 @@ def _stop_at(
     for row in rows.tolist():
         # No token is shorter than one byte, so this many tokens cover the longest stop string.
         tail = text_of(ids[row, max(0, t + 1 - 4 * longest) : t + 1])
-        if any(s in tail[-2 * longest :] for s in stop):
+        if any(s in tail for s in stop):  # an earlier one would have ended the row already
             finished[row] = True

@@ -170,12 +170,16 @@ class LanguagePolicy:
         return str(self.tokenizer.decode(ids[: int(length)], skip_special_tokens=True))
 
     def forward(self, rollouts: Rollouts, needs: frozenset[str] = frozenset()) -> PolicyOutput:
-        """Log-probs of the completions (entropy, values if needed), 0 where mask is False."""
+        """Log-probs of the completions (entropy, values if needed), 0 where mask is False.
+
+        Rollouts in which nothing was acted have zeros that are still part of the graph, so a
+        loss over them can be differentiated. Raises ValueError when values are needed and the
+        policy has no value head.
+        """
         n, t = rollouts.ids.shape
         device = self.model.device
-        zeros = torch.zeros(n, t, device=device)
-        if not bool(rollouts.mask.any()):
-            return PolicyOutput(zeros, zeros, zeros)
+        if n == 0:
+            return PolicyOutput(torch.zeros(n, t), torch.zeros(n, t), torch.zeros(n, t))
         ids_NS, start_N = self._join(rollouts)
         length_N = start_N + rollouts.lengths
         attend_NS = torch.arange(ids_NS.shape[1]) < length_N[:, None]
