@@ -1,16 +1,29 @@
 """What people look at: curves, alarms and a page of every run."""
 
-from guerdon.report.alarms import Alarm, Alarms, Thresholds, length_correlation, step_alarms
-from guerdon.report.curves import draw_curves, read_summary
+from guerdon.report.alarms import (
+    Alarm,
+    Alarms,
+    Thresholds,
+    advice,
+    history_alarms,
+    length_correlation,
+    step_alarms,
+)
+from guerdon.report.curves import draw_curves
 from guerdon.report.page import build_report
+from guerdon.report.reading import number, read_metrics, read_summary
 
 __all__ = [
     "Alarm",
     "Alarms",
     "Thresholds",
+    "advice",
     "build_report",
     "draw_curves",
+    "history_alarms",
     "length_correlation",
+    "number",
+    "read_metrics",
     "read_summary",
     "step_alarms",
 ]

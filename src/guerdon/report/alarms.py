@@ -3,36 +3,61 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from guerdon.records import Rollouts, Scores
 
 
 @dataclass(frozen=True)
 class Alarm:
-    """One thing to look at, with the mend."""
+    """One thing to look at. ``severity`` is "notice" (look) or "warning" (mend before going on).
+
+    ``message`` says what was seen and what to do about it.
+    """
 
     name: str
+    severity: str
     message: str
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """When each alarm sounds. Shares are in [0, 1]; ``window`` is in steps."""
+    """When each alarm sounds. Shares are in [0, 1].
 
-    constant_rows: int = 16
+    ``rows`` is the fewest valid completions from which a constant part or a correlation is
+    concluded; ``window`` is how many steps in a row KL and certainty must be beyond their
+    threshold. ``certainty`` is the mean of minus the sampled tokens' log-probability, in nats.
+    """
+
+    rows: int = 16
     zero_std_share: float = 0.9
     invalid_share: float = 0.05
     length_correlation: float = 0.8
-    logp_collapse: float = 0.02
+    certainty: float = 0.02
     kl: float = 1.0
     truncated_share: float = 0.3
     window: int = 5
+
+
+ADVICE: Mapping[str, str] = {
+    "no signal": "use tasks of other difficulty, a finer reward, or a group filter",
+    "invalid rewards": "mend the grader or the data: these rows teach nothing",
+    "truncated": "raise sampling.max_tokens or penalise length",
+    "reward follows length": "read the longest and shortest completions: length may be what pays",
+    "KL": "lower the learning rate or raise the KL coefficient",
+    "entropy collapse": "add an entropy bonus or a KL term, sample hotter, or stop here",
+    "constant": "a part that never differs teaches nothing: does it read the right column?",
+}
+"""The mend of each alarm, by name; "constant NAME" alarms share one."""
+
+
+def advice(name: str) -> str:
+    """The mend of the alarm ``name``; empty for an unknown one."""
+    return ADVICE.get("constant" if name.startswith("constant ") else name, "")
 
 
 class Alarms:
@@ -52,7 +77,8 @@ class Alarms:
         news = []
         for alarm in step_alarms(rollouts, scores, history, self.thresholds):
             self._counts[alarm.name] += 1
-            if self._step - self._last.get(alarm.name, -(10**9)) > self.thresholds.window:
+            last = self._last.get(alarm.name)
+            if last is None or self._step - last > self.thresholds.window:
                 news.append(alarm)
             self._last[alarm.name] = self._step
         return news
@@ -70,54 +96,60 @@ def step_alarms(
 ) -> Iterable[Alarm]:
     """All alarms of a step; ``history`` ends with this step's figures."""
     yield from _constant_parts(scores, thresholds)
-    now: dict[str, Any] = history[-1] if history else {}
-    if now.get("zero_std_share", 0.0) >= thresholds.zero_std_share:
-        yield Alarm(
-            "no signal",
-            f"{now['zero_std_share']:.0%} of groups have equal rewards and teach nothing; use "
-            "other tasks, a finer reward, or the Informative filter",
-        )
-    if now.get("invalid_share", 0.0) > thresholds.invalid_share:
-        reason = next((r for r in scores.reasons if r), "no reason given")
-        yield Alarm(
-            "invalid rewards",
-            f"{now['invalid_share']:.1%} of rewards could not be computed, e.g. {reason}",
-        )
-    if now.get("truncated_share", 0.0) > thresholds.truncated_share:
-        yield Alarm(
-            "truncated",
-            f"{now['truncated_share']:.0%} of completions hit the length limit; raise "
-            "sampling.max_tokens or penalise length",
-        )
     correlation = length_correlation(rollouts, scores)
-    if abs(correlation) > thresholds.length_correlation:
-        yield Alarm(
-            "reward follows length",
-            f"reward and length correlate by {correlation:+.2f}: the reward may be paying for "
-            "length",
-        )
-    recent = [h.get("kl") for h in history[-thresholds.window :]]
-    if len(recent) == thresholds.window and all(
-        k is not None and k > thresholds.kl for k in recent
+    if int(scores.valid.sum()) >= thresholds.rows and (
+        abs(correlation) > thresholds.length_correlation
     ):
-        yield Alarm(
-            "KL", f"KL has been above {thresholds.kl} for {len(recent)} steps; lower the lr"
+        yield _alarm(
+            "reward follows length", "notice", f"reward and length correlate by {correlation:+.2f}"
         )
-    sure = [h.get("sampling_logp") for h in history[-thresholds.window :]]
-    if len(sure) == thresholds.window and all(
-        s is not None and -s < thresholds.logp_collapse for s in sure
-    ):
-        yield Alarm(
+    for alarm in history_alarms(history, thresholds):
+        reason = next((r for r in scores.reasons if r), None)
+        if alarm.name == "invalid rewards" and reason:
+            yield replace(alarm, message=f"{alarm.message} (e.g. {reason})")
+        else:
+            yield alarm
+
+
+def history_alarms(history: Sequence[Mapping[str, Any]], thresholds: Thresholds) -> Iterable[Alarm]:
+    """The alarms that a run's figures alone can tell, about the last step of ``history``.
+
+    Figures that a step lacks, or that were not finite, raise no alarm.
+    """
+    now: Mapping[str, Any] = history[-1] if history else {}
+    silent = _share(now, "zero_std_share")
+    if silent >= thresholds.zero_std_share:
+        yield _alarm("no signal", "warning", f"{silent:.0%} of groups have equal rewards")
+    invalid = _share(now, "invalid_share")
+    if invalid > thresholds.invalid_share:
+        yield _alarm(
+            "invalid rewards", "warning", f"{invalid:.1%} of rewards could not be computed"
+        )
+    truncated = _share(now, "truncated_share")
+    if truncated > thresholds.truncated_share:
+        yield _alarm("truncated", "notice", f"{truncated:.0%} of completions hit the length limit")
+    window = history[-thresholds.window :]
+    if len(window) < thresholds.window:
+        return
+    kls = [h.get("kl") for h in window]
+    if all(k is not None and k > thresholds.kl for k in kls):
+        yield _alarm("KL", "warning", f"KL has been above {thresholds.kl:g} for {len(kls)} steps")
+    sure = [h.get("sampling_logp") for h in window]
+    if all(s is not None and -s < thresholds.certainty for s in sure):
+        yield _alarm(
             "entropy collapse",
-            "sampled tokens have been almost certain "
-            f"(mean log-prob {sure[-1]:.4f}) for {len(sure)} steps: nothing new is tried; add an "
-            "entropy bonus or a KL term, or stop here",
+            "warning",
+            f"sampled tokens have been almost certain (mean log-prob {sure[-1]:.4f}) for "
+            f"{len(sure)} steps, so nothing new is tried",
         )
 
 
 def length_correlation(rollouts: Rollouts, scores: Scores) -> float:
-    """Pearson correlation of value and length over valid rows; 0 where either is constant."""
-    value_N: Tensor = scores.value[scores.valid].double()
+    """Pearson correlation of value and acted length over valid rows.
+
+    0 with fewer than three valid rows and where either is constant.
+    """
+    value_N = scores.value[scores.valid].double()
     length_N = rollouts.mask.sum(1)[scores.valid].double()
     if len(value_N) < 3 or float(value_N.std()) == 0 or float(length_N.std()) == 0:
         return 0.0
@@ -127,9 +159,18 @@ def length_correlation(rollouts: Rollouts, scores: Scores) -> float:
 def _constant_parts(scores: Scores, thresholds: Thresholds) -> Iterable[Alarm]:
     for name, part in scores.parts.items():
         kept = part[scores.valid & torch.isfinite(part)]
-        if len(kept) >= thresholds.constant_rows and bool((kept == kept[0]).all()):
-            yield Alarm(
+        if len(kept) >= thresholds.rows and bool((kept == kept[0]).all()):
+            yield _alarm(
                 f"constant {name}",
-                f"the part {name!r} is {float(kept[0]):g} for all {len(kept)} completions: it "
-                "teaches nothing; is it reading the right column?",
+                "notice",
+                f"the part {name!r} is {float(kept[0]):g} for all {len(kept)} completions",
             )
+
+
+def _alarm(name: str, severity: str, seen: str) -> Alarm:
+    return Alarm(name, severity, f"{seen}; {advice(name)}")
+
+
+def _share(figures: Mapping[str, Any], name: str) -> float:
+    value = figures.get(name)
+    return 0.0 if value is None or value != value else float(value)

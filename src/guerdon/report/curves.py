@@ -2,93 +2,159 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from guerdon.report.reading import number
+
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#444444")
+"""Colours that stay apart in every common colour blindness (Okabe and Ito)."""
+_INK = "#1c2430"
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """``lines`` are (figure, label) pairs; a figure named ``-x`` is drawn negated."""
+
+    title: str
+    lines: tuple[tuple[str, str], ...]
+    from_zero: bool = False
+    share: bool = False
+
+
 _PANELS = (
-    ("Reward", (("reward", "mean reward"), ("accuracy", "accuracy"))),
-    ("Completion length (tokens)", (("length", "mean"),)),
-    ("Certainty", (("sampling_logp", "mean log-prob of sampled tokens"), ("entropy", "entropy"))),
-    (
-        "Shares",
+    _Panel("Completion length, tokens", (("length", "mean"),), from_zero=True),
+    _Panel(
+        "Uncertainty, nats per token",
+        (("entropy", "entropy"), ("-sampling_logp", "−log-prob of sampled tokens")),
+        from_zero=True,
+    ),
+    _Panel("KL to the reference", (("kl", "KL"),)),
+    _Panel(
+        "Share of groups and completions",
         (
             ("zero_std_share", "groups without signal"),
             ("invalid_share", "invalid"),
-            ("truncated_share", "truncated"),
-            ("clip_share", "clipped tokens"),
+            ("truncated_share", "cut off"),
         ),
+        share=True,
     ),
-    ("Update", (("grad_norm", "gradient norm"), ("kl", "KL to reference"))),
-    (
+    _Panel("Gradient norm before clipping", (("grad_norm", "norm"),), from_zero=True),
+    _Panel("Clipped tokens", (("clip_share", "share"),), from_zero=True),
+    _Panel("Tokens per second", (("tokens_per_second", "sampled and learned"),), from_zero=True),
+    _Panel(
         "Seconds per step",
         (
             ("seconds/sampling", "sampling"),
             ("seconds/scoring", "scoring"),
             ("seconds/update", "update"),
         ),
+        from_zero=True,
     ),
 )
 
 
 def draw_curves(history: Sequence[dict[str, Any]], summary: dict[str, Any], path: Path) -> Path:
-    """Draw ``curves.png``; works with a run that has no summary yet or no steps."""
-    import matplotlib as mpl
+    """Draw ``curves.png``; works with a run that has no summary yet or no steps.
 
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
+    A panel whose figures the run never logged is left out. Long runs are drawn pale with a
+    moving mean over a twentieth of the run on top.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
-    figure, axes = plt.subplots(2, 3, figsize=(13, 6.4), layout="constrained")
-    steps = [h["step"] + 1 for h in history]
-    for axis, (title, lines) in zip(axes.flat, _PANELS, strict=True):
-        axis.set_title(title, loc="left", fontsize=11, fontweight="bold")
-        for name, label in lines:
-            values = [h.get(name) for h in history]
-            if any(v is not None for v in values):
-                numbers = [float("nan") if v is None else v for v in values]
-                axis.plot(steps, numbers, label=label, linewidth=1.6)
-        axis.grid(alpha=0.25)
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.set_xlabel("step", fontsize=9)
-        if axis.get_legend_handles_labels()[1]:
-            axis.legend(fontsize=8, frameon=False)
-    for axis in (axes[0, 1], axes[1, 2]):
-        axis.set_ylim(bottom=0)
-    _held_out(axes[0, 0], summary, max(steps, default=1))
-    figure.suptitle(_title(summary), fontsize=13, x=0.01, ha="left")
+    names = sorted({name for h in history for name in h if name.startswith("part/")})
+    parts = tuple((name, name.removeprefix("part/")) for name in names[: len(_COLOURS)])
+    panels = [_Panel("Reward", (("reward", "mean reward"), ("accuracy", "accuracy")))]
+    panels += [_Panel("Parts of the reward", parts)] if len(parts) > 1 else []
+    panels += [p for p in _PANELS if any(_values(history, name) for name, _ in p.lines)]
+    rows = math.ceil(len(panels) / 3)
+    figure = Figure(figsize=(13, 2.9 * rows + 0.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, 3, squeeze=False).flatten()
+    for axis, panel in zip(axes, panels, strict=False):
+        _draw(axis, panel, history)
+    for axis in axes[len(panels) :]:
+        axis.set_axis_off()
+    _held_out(axes[0], history, summary)
+    figure.suptitle(_title(summary), fontsize=13, x=0.01, ha="left", color=_INK)
     figure.savefig(path, dpi=110)
-    plt.close(figure)
     return path
 
 
-def _held_out(axis: Any, summary: dict[str, Any], last: int) -> None:
-    """Held-out results with their intervals, before the first and after the last step."""
+def _draw(axis: Any, panel: _Panel, history: Sequence[dict[str, Any]]) -> None:
+    axis.set_title(panel.title, loc="left", fontsize=11, fontweight="bold", color=_INK)
+    drawn: list[dict[int, float]] = []
+    for colour, (name, label) in zip(_COLOURS, panel.lines, strict=False):
+        values = _values(history, name)
+        if not values or values in drawn:  # one line drawn over another would hide it
+            continue
+        drawn.append(values)
+        steps, numbers = list(values), list(values.values())
+        mean = _moving_mean(numbers, len(numbers) // 20)
+        if len(numbers) >= 40:
+            axis.plot(steps, numbers, color=colour, linewidth=0.9, alpha=0.28)
+        marker = "o" if len(numbers) == 1 else None
+        axis.plot(steps, mean, color=colour, label=label, linewidth=1.9, marker=marker)
+    axis.grid(alpha=0.22)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.tick_params(labelsize=8.5)
+    axis.set_xlabel("step", fontsize=9)
+    if panel.from_zero:
+        axis.set_ylim(bottom=0)
+    if panel.share:
+        axis.set_ylim(-0.02, 1.02)
+    if len(drawn) > 1:
+        axis.legend(fontsize=8.5, frameon=False)
+
+
+def _values(history: Sequence[dict[str, Any]], name: str) -> dict[int, float]:
+    """Step (counted from 1) to figure, where there is one."""
+    sign, key = (-1.0, name[1:]) if name.startswith("-") else (1.0, name)
+    found = {int(h["step"]) + 1: h.get(key) for h in history}
+    return {step: sign * v for step, v in found.items() if v is not None and math.isfinite(v)}
+
+
+def _moving_mean(values: Sequence[float], half: int) -> list[float]:
+    """The mean of each value and up to ``half`` neighbours on either side."""
+    means = []
+    for i in range(len(values)):
+        near = values[max(0, i - half) : i + half + 1]
+        means.append(sum(near) / len(near))
+    return means
+
+
+def _held_out(axis: Any, history: Sequence[dict[str, Any]], summary: dict[str, Any]) -> None:
+    """Held-out results: with intervals before the first and after the last step."""
+    between = _values(history, "held_out")
+    if between:
+        axis.plot(list(between), list(between.values()), "o", color="black", markersize=4)
+    label: str | None = "held out, 95 %"
+    last = max((int(h["step"]) + 1 for h in history), default=1)
     for at, name in ((0, "before"), (last, "after")):
-        entry = summary.get(name)
-        if entry and entry.get("mean") is not None:
-            spread = [[entry["mean"] - entry["low"]], [entry["high"] - entry["mean"]]]
-            axis.errorbar(
-                at, entry["mean"], yerr=spread, fmt="o", color="black", capsize=4,
-                label="held out, 95 %" if name == "before" else None,
-            )  # fmt: skip
-    if "before" in summary:
-        axis.legend(fontsize=8, frameon=False)
+        entry = summary.get(name) or {}
+        if any(entry.get(k) is None for k in ("mean", "low", "high")):
+            continue
+        spread = [[entry["mean"] - entry["low"]], [entry["high"] - entry["mean"]]]
+        axis.errorbar(
+            at, entry["mean"], yerr=spread, fmt="o", color="black", capsize=4, label=label
+        )
+        label = None
+    if axis.get_legend_handles_labels()[1]:
+        axis.legend(fontsize=8.5, frameon=False)
 
 
 def _title(summary: dict[str, Any]) -> str:
     if "gain" not in summary:
-        return summary.get("recipe", "a run that is not finished")
+        return str(summary.get("recipe", "a run that is not finished"))
     before, after, gain = summary["before"], summary["after"], summary["gain"]
+    signed = "{:+.3f}"
     return (
-        f"{summary['recipe']}: held-out {before['metric']} {before['mean']:.3f} → "
-        f"{after['mean']:.3f}, gain {gain['mean']:+.3f} "
-        f"[{gain['low']:+.3f}, {gain['high']:+.3f}] over {before['tasks']} tasks"
+        f"{summary['recipe']}: held-out {before['metric']} {number(before['mean'])} → "
+        f"{number(after['mean'])}, gain {number(gain['mean'], signed)} "
+        f"[{number(gain['low'], signed)}, {number(gain['high'], signed)}] "
+        f"over {before['tasks']} tasks"
     )
-
-
-def read_summary(run: Path) -> dict[str, Any]:
-    """A run's ``summary.json``; {} while it has none."""
-    file = run / "summary.json"
-    found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
-    return found

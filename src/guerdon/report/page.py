@@ -3,116 +3,179 @@
 from __future__ import annotations
 
 import base64
-import json
 import math
 from collections.abc import Sequence
 from importlib import resources
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from guerdon.report.curves import draw_curves, read_summary
+from guerdon.report.alarms import Thresholds, advice, history_alarms
+from guerdon.report.curves import draw_curves
+from guerdon.report.reading import number, read_metrics, read_summary
 
 SHOWN_STEPS = 8
 SHOWN_GROUPS = 3
-"""How many steps, evenly spread, and groups of each the page shows; the rest is in Parquet."""
+SHOWN_ROWS = 16
+"""Steps, evenly spread, groups of each and completions of those; the rest is in Parquet."""
+
+_VISIBLE = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"}
+"""Control characters to their pictures: a browser would drop or obey them."""
 
 
 def build_report(run: Path) -> Path:
     """Write ``curves.png`` and ``report.html`` into a run's folder, finished or not.
 
-    Raises FileNotFoundError where there is no run.
+    The page holds everything it shows and loads nothing. Raises FileNotFoundError where there
+    is no run.
     """
     run = Path(run)
     if not (run / "recipe.yaml").exists():
-        raise FileNotFoundError(f"{run} holds no run (there is no recipe.yaml)")
+        raise FileNotFoundError(
+            f"{run} holds no run (there is no recipe.yaml); give the folder that training named"
+        )
     from jinja2 import Environment
 
-    history = _history(run)
+    history = read_metrics(run)
     summary = read_summary(run)
     picture = draw_curves(history, summary, run / "curves.png")
     source = resources.files("guerdon.report").joinpath("page.html").read_text()
-    page = Environment(autoescape=True).from_string(source)
-    text = page.render(
-        name=run.name,
+    environment = Environment(autoescape=True)
+    environment.filters["number"] = number
+    text = environment.from_string(source).render(
+        name=run.resolve().name,
         summary=summary,
+        whiskers=_whiskers(summary),
+        alarms=_alarms(history, summary),
         picture=base64.b64encode(picture.read_bytes()).decode(),
-        recipe=(run / "recipe.yaml").read_text(),
+        recipe=_shown((run / "recipe.yaml").read_text()),
         steps=_steps(run),
         finished=bool(summary),
         done=len(history),
     )
     part = run / "report.html.writing"
-    part.write_text(text)
+    part.write_text(text, encoding="utf-8", errors="replace")
     part.replace(run / "report.html")
     return run / "report.html"
 
 
-def _history(run: Path) -> list[dict[str, Any]]:
-    file = run / "metrics.jsonl"
-    if not file.exists():
+def _alarms(history: Sequence[dict[str, Any]], summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """Alarms by name: in how many steps, and the mend. An unfinished run has only its figures."""
+    counts: dict[str, int] = dict(summary.get("alarms") or {})
+    if not summary:
+        for end in range(1, len(history) + 1):
+            for alarm in history_alarms(history[:end], Thresholds()):
+                counts[alarm.name] = counts.get(alarm.name, 0) + 1
+    return [{"name": n, "steps": c, "advice": advice(n)} for n, c in sorted(counts.items())]
+
+
+def _whiskers(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """Before and after with intervals, as percentages of one common axis for the drawing."""
+    entries = [
+        (name, summary[name])
+        for name in ("before", "after")
+        if summary.get(name) and all(summary[name][k] is not None for k in ("mean", "low", "high"))
+    ]
+    if not entries:
         return []
-    return [json.loads(line) for line in file.read_text().split("\n")[:-1] if line]
+    least = min(0.0, *(e["low"] for _, e in entries))
+    most = max(1.0, *(e["high"] for _, e in entries))
+    return [
+        {
+            "name": name,
+            **{k: 100 * (e[k] - least) / (most - least) for k in ("mean", "low", "high")},
+        }
+        for name, e in entries
+    ]
 
 
 def _steps(run: Path) -> list[dict[str, Any]]:
+    import pyarrow
     import pyarrow.parquet
 
     files = sorted((run / "rollouts").glob("step-*.parquet"))
     count = min(SHOWN_STEPS, len(files))
     chosen = [files[round(i * (len(files) - 1) / max(count - 1, 1))] for i in range(count)]
     steps = []
-    for file in dict.fromkeys(chosen):
+    for file in chosen:
         rows = pyarrow.parquet.read_table(file).to_pylist()
+        if not rows:
+            continue
         groups: dict[int, list[dict[str, Any]]] = {}
         for row in rows:
             groups.setdefault(row["group"], []).append(row)
         picked = sorted(groups.values(), key=_spread, reverse=True)[:SHOWN_GROUPS]
-        step = rows[0]["step"] + 1 if rows else 0
-        steps.append({"step": step, "groups": [_group(g) for g in picked]})
+        largest = max((abs(a) for g in picked for r in g for a in r["token_advantage"]), default=0)
+        steps.append({"step": rows[0]["step"] + 1, "groups": [_group(g, largest) for g in picked]})
     return steps
 
 
 def _spread(group: Sequence[dict[str, Any]]) -> float:
     """Groups with the most different rewards first: they are what the step learned from."""
-    values = [r["value"] for r in group if r["valid"] and r["value"] is not None]
+    values = [r["value"] for r in group if r["valid"]]
     return max(values) - min(values) if values else -1.0
 
 
-def _group(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _group(rows: Sequence[dict[str, Any]], largest: float) -> dict[str, Any]:
     return {
-        "task": rows[0]["task"],
-        "prompt": rows[0]["prompt"],
-        "answer": rows[0]["answer"],
-        "rows": [_row(r) for r in rows],
+        "task": _shown(rows[0]["task"]),
+        "prompt": _shown(rows[0]["prompt"]),
+        "answer": _shown(rows[0]["answer"]),
+        "size": len(rows),
+        "rows": [_row(r, largest) for r in rows[:SHOWN_ROWS]],
     }
 
 
-def _row(row: dict[str, Any]) -> dict[str, Any]:
-    parts = {
-        name.removeprefix("part:"): value for name, value in row.items() if name.startswith("part:")
-    }
-    tokens = [
-        {"text": text, "colour": _colour(advantage), "advantage": f"{advantage:+.2f}"}
-        for text, advantage in zip(row["token"], row["token_advantage"], strict=True)
+def _row(row: dict[str, Any], largest: float) -> dict[str, Any]:
+    parts = [
+        (name.removeprefix("part:"), number(value, "{:.3g}"))
+        for name, value in row.items()
+        if name.startswith("part:")
+    ]
+    advantage = row["token_advantage"]
+    if len(row["token"]) == len(advantage) and advantage:
+        tokens = list(zip(row["token"], advantage, strict=True))
+    else:  # a policy without a tokenizer, or a completion without tokens
+        tokens = [(row["completion"], _mean(advantage))]
+    spans = [
+        {
+            "text": _shown("".join(text for text, _ in span)),
+            "colour": _colour(value, largest),
+            "advantage": f"advantage {value:+.3g}",
+        }
+        # neighbours of equal advantage share a span: a page of long completions stays small
+        for value, span in groupby(tokens, key=lambda token: token[1])
     ]
     return {
-        "tokens": tokens or [{"text": row["completion"], "colour": "", "advantage": ""}],
-        "value": _number(row["value"]) if row["valid"] else "invalid",
-        "reason": row["reason"],
-        "parts": ", ".join(f"{k} {_number(v)}" for k, v in parts.items()),
+        "spans": spans,
+        "value": number(row["value"], "{:.3g}") if row["valid"] else "invalid",
+        "advantage": number(_mean(advantage), "{:+.2f}"),
+        "reason": _shown(row["reason"] or ""),
+        "parts": parts,
         "valid": row["valid"],
         "finished": row["finished"],
+        "length": row["length"],
     }
 
 
-def _colour(advantage: float) -> str:
-    """Blue for positive, orange for negative (told apart in every common colour blindness)."""
-    strength = min(abs(advantage) / 2, 1) * 0.55
-    if strength < 0.02:
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
+
+
+def _shown(text: str) -> str:
+    return text.translate(_VISIBLE)
+
+
+def _colour(advantage: float, largest: float) -> str:
+    """Blue for positive, orange for negative (told apart in every common colour blindness).
+
+    The strength is relative to the largest advantage of the step, so that scales of any size
+    can be read.
+    """
+    if largest == 0 or not math.isfinite(advantage):
+        return ""
+    strength = 0.5 * min(abs(advantage) / largest, 1)
+    if strength < 0.01:
         return ""
     base = "0,114,178" if advantage > 0 else "230,120,0"
     return f"rgba({base},{strength:.2f})"
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None or math.isnan(value) else f"{value:.3g}"

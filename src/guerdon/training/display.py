@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from types import TracebackType
 from typing import Any
@@ -12,6 +13,8 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+
+from guerdon.report import number
 
 _BARS = "▁▂▃▄▅▆▇█"
 _SHOWN = (
@@ -65,7 +68,7 @@ class Display:
         shown = "  ".join(
             f"{label} {form.format(metrics[name])}"
             for name, label, form in _SHOWN
-            if name in metrics and name not in ("invalid_share", "zero_std_share")
+            if name not in ("invalid_share", "zero_std_share") and _finite(metrics.get(name))
         )
         self.console.print(f"step {step + 1}/{self.total}  {shown}  {self._left()}", markup=False)
 
@@ -87,11 +90,11 @@ class Display:
             table.add_row("gain, paired by task", _figure(summary["gain"], signed=True))
         table.add_row("time", f"{summary['seconds']:.0f} s for {summary['steps']} steps")
         for name, count in summary.get("alarms", {}).items():
-            table.add_row("alarm", f"{name} in {count} steps")
+            table.add_row("alarm", escape(f"{name} in {count} steps"))
         if "report" in summary:
             table.add_row("look at", escape(summary["report"]))
             table.add_row("", escape(summary["folder"]) + "/curves.png")
-        self.console.print(Panel(table, title=f"{summary['recipe']} done", expand=False))
+        self.console.print(Panel(table, title=escape(f"{summary['recipe']} done"), expand=False))
 
     def _stop(self) -> None:
         if self._live is not None:
@@ -103,7 +106,7 @@ class Display:
         bar = ProgressBar(total=self.total, completed=self._done, width=40)
         grid.add_row(f"step {self._done}/{self.total}", bar, self._left())
         for name, label, form in _SHOWN:
-            if name in metrics and metrics[name] == metrics[name]:
+            if _finite(metrics.get(name)):
                 values = [m[name] for m in self.history if name in m]
                 grid.add_row(label, sparkline(values, 40), form.format(metrics[name]))
         return Panel(grid, title="guerdon", expand=False)
@@ -118,7 +121,7 @@ class Display:
 
 def sparkline(values: list[float], width: int) -> str:
     """The last ``width`` finite values as block characters, scaled to their own range."""
-    kept = [v for v in values if v == v][-width:]
+    kept = [v for v in values if _finite(v)][-width:]
     if not kept:
         return ""
     low, high = min(kept), max(kept)
@@ -127,8 +130,13 @@ def sparkline(values: list[float], width: int) -> str:
     return "".join(_BARS[int((v - low) / (high - low) * (len(_BARS) - 1))] for v in kept)
 
 
+def _finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
 def _figure(entry: dict[str, float], signed: bool = False) -> str:
-    form = "{:+.3f}" if signed else "{:.3f}"
-    low, high = form.format(entry["low"]), form.format(entry["high"])
+    mean, low, high = (
+        number(entry[name], "{:+.3f}" if signed else "{:.3f}") for name in ("mean", "low", "high")
+    )
     tasks = f", {entry['tasks']} tasks" if "tasks" in entry else ""
-    return f"{form.format(entry['mean'])}  (95 % interval {low} to {high}{tasks})"
+    return f"{mean}  (95 % interval {low} to {high}{tasks})"

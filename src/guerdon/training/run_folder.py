@@ -13,6 +13,7 @@ import pyarrow.parquet
 from torch import Tensor
 
 from guerdon.records import Rollouts, Scores
+from guerdon.report import read_metrics
 
 
 class RunFolder:
@@ -64,46 +65,45 @@ class RunFolder:
     ) -> None:
         """Every completion of a step, a row each.
 
-        ``token_texts`` lists each row's tokens as text, beside ``token_advantage`` and
-        ``token_logp``.
+        ``token_texts`` lists each row's tokens as text (empty lists for a policy without a
+        tokenizer), beside ``token_advantage`` and ``token_logp``. ``advantage`` and ``logp``
+        are their means over the positions where the policy acted, 0 where it never did.
         """
         lengths = rollouts.lengths.tolist()
         group = rollouts.group.tolist()
+        acted_N = rollouts.mask.sum(1).clamp(min=1)
         columns: dict[str, list[Any]] = {
             "step": [step] * len(rollouts),
             "group": group,
-            "task": [rollouts.tasks[g].id for g in group],
-            "prompt": [rollouts.tasks[g].text for g in group],
-            "completion": list(rollouts.texts),
-            "answer": [str(rollouts.tasks[g].answer) for g in group],
+            "member": [group[:row].count(g) for row, g in enumerate(group)],
+            "task": [_storable(rollouts.tasks[g].id) for g in group],
+            "prompt": [_storable(rollouts.tasks[g].text) for g in group],
+            "completion": [_storable(text) for text in rollouts.texts],
+            "answer": [_storable(str(rollouts.tasks[g].answer)) for g in group],
             "value": scores.value.tolist(),
             "shaped_value": shaped.value.tolist(),
             **{f"part:{name}": part.tolist() for name, part in scores.parts.items()},
             "valid": scores.valid.tolist(),
-            "reason": list(scores.reasons),
+            "reason": [None if r is None else _storable(r) for r in scores.reasons],
+            "advantage": ((advantage_NT * rollouts.mask).sum(1) / acted_N).tolist(),
+            "logp": ((rollouts.logps * rollouts.mask).sum(1) / acted_N).tolist(),
             "length": rollouts.mask.sum(1).tolist(),
             "finished": rollouts.finished.tolist(),
-            "token": token_texts,
+            "token": [[_storable(t) for t in row] for row in token_texts],
             "token_advantage": [r[:n] for r, n in zip(advantage_NT.tolist(), lengths, strict=True)],
             "token_logp": [r[:n] for r, n in zip(rollouts.logps.tolist(), lengths, strict=True)],
         }
         final = self.path / "rollouts" / f"step-{step:06d}.parquet"
         part = final.with_suffix(".writing")
-        pyarrow.parquet.write_table(pyarrow.table(columns), part, compression="zstd")
+        with part.open("wb") as file:
+            pyarrow.parquet.write_table(pyarrow.table(columns), file, compression="zstd")
+            file.flush()
+            os.fsync(file.fileno())
         part.replace(final)
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """``summary.json``, whole."""
         write_whole(self.path / "summary.json", json.dumps(_plain(summary), indent=2) + "\n")
-
-
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The figures in a run's ``metrics.jsonl`` ([] if there is none)."""
-    file = path / "metrics.jsonl"
-    if not file.exists():
-        return []
-    lines = file.read_text().split("\n")
-    return [json.loads(line) for line in lines[:-1] if line]
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -114,6 +114,11 @@ def write_whole(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
+
+
+def _storable(text: str) -> str:
+    """``text`` with what UTF-8 can't hold (lone surrogates) replaced."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _line(metrics: dict[str, Any]) -> str:

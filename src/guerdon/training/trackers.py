@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 
 class Trackers:
-    """Sends figures to the named trackers (none by default).
+    """Sends figures to trackers, each a name or one of accelerate's own tracker objects.
 
     Raises ImportError naming the extra for a tracker whose package is missing.
     """
 
-    def __init__(self, names: tuple[str, ...], folder: Path | None) -> None:
+    def __init__(self, names: Sequence[Any], folder: Path | None) -> None:
         self._accelerator: Any = None
         if not names:
             return
@@ -21,7 +22,7 @@ class Trackers:
 
         available = {str(getattr(t, "value", t)) for t in get_available_trackers()}
         for name in names:
-            if name not in available:
+            if isinstance(name, str) and name not in available:
                 raise ImportError(
                     f"the tracker {name!r} is not installed (installed: "
                     f"{', '.join(sorted(available)) or 'none'}); pip install {name}, or "

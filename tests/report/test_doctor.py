@@ -1,0 +1,39 @@
+"""What the doctor finds is plain data, and what is missing stands beside its mend."""
+
+import io
+import json
+
+from rich.console import Console
+
+from guerdon import doctor
+
+
+def shown(found):
+    console = Console(file=io.StringIO(), width=140, color_system=None)
+    console.print(doctor.render(found))
+    return console.file.getvalue()
+
+
+def test_findings_are_plain_and_the_rate_is_measured():
+    found = json.loads(json.dumps(doctor.diagnose(matrix=64)))
+    assert found["gflops"]["cpu"]["float32"] > 0.1
+    assert found["cores"] >= 1
+    assert found["memory_gib"] is None or found["memory_gib"] > 0.1
+    assert found["packages"]["torch"]
+    assert found["engines"]["transformers"] is True
+    assert found["packages"]["torch"] in shown(found)
+
+
+def test_a_missing_extra_is_shown_with_its_command(monkeypatch):
+    monkeypatch.setattr(doctor, "_EXTRAS", {"bench": ("no_such_module_anywhere", "json")})
+    found = doctor.diagnose(matrix=16)
+    assert found["extras"]["bench"] == {
+        "installed": False,
+        "missing": ["no_such_module_anywhere"],
+        "command": "pip install 'guerdon[bench]'",
+    }
+    assert "pip install 'guerdon[bench]'" in shown(found)
+
+
+def test_a_type_that_the_device_lacks_has_no_rate():
+    assert doctor._rate("meta-no-such-device", doctor.torch.float32, 8) is None

@@ -1,0 +1,146 @@
+"""Alarms sound on what they name and stay silent on a healthy run."""
+
+import pytest
+import torch
+
+from guerdon.records import Rollouts, Scores, Task
+from guerdon.report import Alarms, Thresholds, advice, history_alarms, length_correlation
+from guerdon.report import step_alarms as sounded
+
+HEALTHY = {
+    "zero_std_share": 0.3,
+    "invalid_share": 0.0,
+    "truncated_share": 0.1,
+    "kl": 0.02,
+    "sampling_logp": -0.6,
+}
+
+
+def rows(lengths):
+    n, width = len(lengths), max(lengths)
+    lengths_N = torch.tensor(lengths)
+    return Rollouts(
+        tasks=(Task("a", "p"),),
+        group=torch.zeros(n, dtype=torch.long),
+        prompts=(torch.tensor([1]),),
+        ids=torch.zeros(n, width, dtype=torch.long),
+        mask=torch.arange(width) < lengths_N[:, None],
+        lengths=lengths_N,
+        logps=torch.zeros(n, width),
+        texts=("",) * n,
+        finished=torch.ones(n, dtype=torch.bool),
+    )
+
+
+def alternating(n=16, **more):
+    """Values 0, 1, 0, 1... on lengths 1, 1, 2, 2, 1, 1...: no correlation."""
+    value_N = torch.arange(n) % 2
+    return rows([1 + i // 2 % 2 for i in range(n)]), Scores(value_N.float(), **more)
+
+
+def names(rollouts, scores, history, thresholds=None):
+    return [a.name for a in sounded(rollouts, scores, history, thresholds or Thresholds())]
+
+
+def test_silence_on_a_healthy_run():
+    rollouts, scores = alternating(parts={"accuracy": torch.arange(16.0) % 2})
+    assert names(rollouts, scores, [HEALTHY] * 8) == []
+
+
+@pytest.mark.parametrize(
+    ("figure", "sounds", "silent", "name"),
+    [
+        ("zero_std_share", 0.9, 0.89, "no signal"),
+        ("invalid_share", 0.051, 0.05, "invalid rewards"),
+        ("truncated_share", 0.31, 0.3, "truncated"),
+    ],
+)
+def test_shares_sound_past_their_threshold_only(figure, sounds, silent, name):
+    rollouts, scores = alternating()
+    assert names(rollouts, scores, [{**HEALTHY, figure: sounds}]) == [name]
+    assert names(rollouts, scores, [{**HEALTHY, figure: silent}]) == []
+
+
+@pytest.mark.parametrize("absent", [None, float("nan")])
+def test_a_figure_that_is_absent_raises_no_alarm(absent):
+    empty = dict.fromkeys(HEALTHY, absent)
+    assert list(history_alarms([empty] * 8, Thresholds())) == []
+    assert list(history_alarms([], Thresholds())) == []
+
+
+@pytest.mark.parametrize(
+    ("figure", "bad", "name"), [("kl", 1.5, "KL"), ("sampling_logp", -0.01, "entropy collapse")]
+)
+def test_kl_and_certainty_must_last_the_whole_window(figure, bad, name):
+    ill = {**HEALTHY, figure: bad}
+    found = [a.name for a in history_alarms([HEALTHY] + [ill] * 5, Thresholds())]
+    assert found == [name]
+    assert list(history_alarms([ill] * 4, Thresholds())) == []
+    assert list(history_alarms([ill] * 4 + [HEALTHY], Thresholds())) == []
+    assert list(history_alarms([ill, ill, HEALTHY, ill, ill], Thresholds())) == []
+
+
+def test_a_constant_part_is_named_with_its_value():
+    rollouts, scores = alternating(parts={"format": torch.full((16,), 0.5)})
+    (alarm,) = sounded(rollouts, scores, [HEALTHY], Thresholds())
+    assert alarm.name == "constant format"
+    assert "'format' is 0.5 for all 16" in alarm.message
+    assert alarm.message.endswith(advice("constant format"))
+
+
+def test_a_part_is_not_called_constant_on_few_or_differing_rows():
+    rollouts, scores = alternating(15, parts={"format": torch.ones(15)})
+    assert names(rollouts, scores, [HEALTHY]) == []
+    part_N = torch.ones(17)
+    part_N[3] = 0.0
+    rollouts, scores = alternating(17, parts={"format": part_N})
+    assert names(rollouts, scores, [HEALTHY]) == []
+
+
+def test_invalid_rows_do_not_count_towards_a_constant_part():
+    part_N = torch.ones(17)
+    part_N[4] = 7.0
+    valid_N = torch.arange(17) != 4
+    rollouts, scores = alternating(17, parts={"format": part_N}, valid=valid_N)
+    assert names(rollouts, scores, [HEALTHY]) == ["constant format"]
+
+
+def test_correlation_by_hand():
+    # lengths 1, 2, 3 and values 1, 3, 2: covariance 1/2 over standard deviations 1 and 1
+    assert length_correlation(rows([1, 2, 3]), Scores(torch.tensor([1.0, 3.0, 2.0]))) == (
+        pytest.approx(0.5)
+    )
+
+
+def test_correlation_of_constants_and_of_too_few_rows_is_none():
+    assert length_correlation(rows([1, 2, 3]), Scores(torch.ones(3))) == 0.0
+    assert length_correlation(rows([2, 2, 2]), Scores(torch.tensor([1.0, 2.0, 3.0]))) == 0.0
+    some = Scores(torch.tensor([1.0, 2.0, 3.0]), valid=torch.tensor([True, True, False]))
+    assert length_correlation(rows([1, 2, 3]), some) == 0.0
+
+
+def test_a_reward_for_length_is_noticed_from_enough_rows():
+    lengths = list(range(1, 17))
+    paying = Scores(torch.tensor(lengths).float())
+    assert names(rows(lengths), paying, [HEALTHY]) == ["reward follows length"]
+    assert names(rows(lengths[:15]), Scores(paying.value[:15]), [HEALTHY]) == []
+
+
+def test_the_message_of_invalid_rewards_quotes_one_reason():
+    valid_N = torch.arange(16) != 3
+    reasons = tuple(None if ok else "no such table" for ok in valid_N.tolist())
+    rollouts, scores = alternating(valid=valid_N, reasons=reasons)
+    (alarm,) = sounded(rollouts, scores, [{**HEALTHY, "invalid_share": 1 / 16}], Thresholds())
+    assert "6.2%" in alarm.message
+    assert "no such table" in alarm.message
+    assert alarm.severity == "warning"
+
+
+def test_an_alarm_is_news_again_only_after_silence():
+    alarms = Alarms(Thresholds(window=2))
+    rollouts, scores = alternating()
+    ill = {**HEALTHY, "zero_std_share": 1.0}
+    pattern = [ill, ill, ill, HEALTHY, ill, HEALTHY, HEALTHY, ill]
+    news = [len(alarms.look(rollouts, scores, [figures])) for figures in pattern]
+    assert news == [1, 0, 0, 0, 0, 0, 0, 1]
+    assert alarms.counts() == {"no signal": 5}
