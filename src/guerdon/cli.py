@@ -5,21 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
 
-import tyro
 from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from guerdon.arguments import OVERRIDES, recipe_from, take_options
 from guerdon.evaluation import student
-from guerdon.parts import PartError, locate
 from guerdon.recipes import all_recipes, load_recipe
 from guerdon.records import Progress
 from guerdon.reproduction import Reproduction
-from guerdon.tasks import FileTasks
 from guerdon.training import Recipe, TrainingStopped, describe_held_out, train
 from guerdon.training import evaluate as evaluate_policy
 from guerdon.training.policies import load_policy
@@ -38,16 +35,6 @@ HELP = """guerdon: reward-driven post-training.
 
 guerdon COMMAND --help explains a command. Exit status: 0 done, 1 failed or not shown,
 2 wrong arguments."""
-
-OVERRIDES = """Settings of the recipe follow as nested options, for example
-  --loop.steps 100 --sampling.temperature 0.8 --objective.clip-high 0.28
-and these short forms:
-  --model NAME     a Hub id or a local folder instead of the seedling (--model.name)
-  --tasks FILE     JSONL, Parquet or a saved datasets folder with prompt and answer columns
-  --reward FILE:F  a function of your own, e.g. rewards.py:brevity, or module:name
-  --steps N        --loop.steps
-  --seed N         --loop.seed
-Ask for all settings of a recipe with --settings."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train(arguments: list[str]) -> int:
-    options, rest = _take(
+    options, rest = take_options(
         arguments,
         "train",
         "Train a model by a recipe.",
@@ -107,7 +94,7 @@ def _train(arguments: list[str]) -> int:
 
 
 def _sample(arguments: list[str]) -> int:
-    options, rest = _take(
+    options, rest = take_options(
         arguments,
         "sample",
         "Print completions of a model for a recipe's held-out tasks.",
@@ -141,7 +128,7 @@ def _sample(arguments: list[str]) -> int:
 
 
 def _evaluate(arguments: list[str]) -> int:
-    options, rest = _take(
+    options, rest = take_options(
         arguments,
         "evaluate",
         "Grade a model on a recipe's held-out tasks.",
@@ -166,7 +153,7 @@ def _evaluate(arguments: list[str]) -> int:
 
 
 def _score(arguments: list[str]) -> int:
-    options, rest = _take(
+    options, rest = take_options(
         arguments,
         "score",
         "Score saved completions: JSONL or Parquet with prompt, completion and answer columns.",
@@ -218,7 +205,7 @@ def _reproduce(arguments: list[str]) -> int:
     from guerdon.reproduction import Verdict, run_claim, write
     from guerdon.reproduction.picture import draw
 
-    options, rest = _take(
+    options, rest = take_options(
         arguments,
         "reproduce",
         "Run a paper's claim in miniature; exit status 0 if it is shown.",
@@ -293,7 +280,7 @@ def _show_reproduction(result: Reproduction) -> None:
 def _recipes(arguments: list[str]) -> int:
     from guerdon.reproduction.table import marks
 
-    options, rest = _take(
+    options, rest = take_options(
         arguments, "recipes", "The systems, and what works of each.", [], ["--json"]
     )
     _none_left(rest)
@@ -314,7 +301,7 @@ def _recipes(arguments: list[str]) -> int:
 def _report(arguments: list[str]) -> int:
     from guerdon.report import build_report
 
-    options, rest = _take(
+    options, rest = take_options(
         arguments, "report", "Write a run's curves.png and report.html again.", ["RUN"], []
     )
     _none_left(rest)
@@ -325,7 +312,7 @@ def _report(arguments: list[str]) -> int:
 def _doctor(arguments: list[str]) -> int:
     from guerdon.doctor import diagnose, render
 
-    options, rest = _take(
+    options, rest = take_options(
         arguments, "doctor", "What is installed, which devices work, how fast.", [], ["--json"]
     )
     _none_left(rest)
@@ -349,71 +336,6 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
 }
 
 
-def recipe_from(slug: str, arguments: list[str], *, settings: bool = False) -> Recipe:
-    """A named recipe (or a recipe.yaml) with command-line overrides laid over it."""
-    recipe: Recipe
-    if slug.endswith((".yaml", ".yml")):
-        recipe = Recipe.load(Path(slug))
-    else:
-        recipe = load_recipe(slug).build()
-    recipe, rest = _short_forms(recipe, arguments)
-    overridden: Recipe = tyro.cli(
-        Annotated[Recipe, tyro.conf.arg(name="")],  # type: ignore[arg-type]
-        default=recipe,
-        args=["--help"] if settings else rest,
-        prog="guerdon",
-        config=(tyro.conf.SuppressFixed, tyro.conf.AvoidSubcommands),
-    )
-    return overridden
-
-
-def _short_forms(recipe: Recipe, arguments: list[str]) -> tuple[Recipe, list[str]]:
-    """Take --model, --tasks, --reward, --steps and --seed out of the arguments."""
-    rest: list[str] = []
-    pending = list(arguments)
-    while pending:
-        name, equals, value = pending.pop(0).partition("=")
-        if name not in ("--model", "--tasks", "--reward", "--steps", "--seed"):
-            rest.append(name + equals + value)
-            continue
-        if not equals:
-            if not pending:
-                raise ValueError(f"{name} needs a value")
-            value = pending.pop(0)
-        recipe = _lay(recipe, name, value)
-    return recipe, rest
-
-
-def _lay(recipe: Recipe, name: str, value: str) -> Recipe:
-    """One short form over a recipe."""
-    if name == "--model":
-        return replace(recipe, model=replace(recipe.model, name=value))
-    if name == "--tasks":
-        return replace(recipe, tasks=FileTasks(value))
-    if name == "--reward":
-        return replace(recipe, reward=_reward(value))
-    field = name.removeprefix("--")
-    if not value.removeprefix("-").isdigit():
-        raise ValueError(f"{name} needs a whole number, not {value!r}")
-    return replace(recipe, loop=replace(recipe.loop, **{field: int(value)}))
-
-
-def _reward(path: str) -> Any:
-    from guerdon.rewards import NAMES, FunctionReward, reward
-
-    if path in NAMES:
-        return NAMES[path]()
-    try:
-        found = locate(path, "--reward")
-    except PartError as error:
-        raise ValueError(f"{error}; or one of ours: {', '.join(sorted(NAMES))}") from error
-    if isinstance(found, type):
-        return found()
-    if isinstance(found, FunctionReward) or not callable(found):
-        return found
-    return reward(found)
-
-
 def _fresh_folder(name: str) -> Path:
     """runs/NAME, or runs/NAME-2 and so on where that exists."""
     base = Path("runs") / name
@@ -423,51 +345,6 @@ def _fresh_folder(name: str) -> Path:
         number += 1
         folder = base.with_name(f"{name}-{number}")
     return folder
-
-
-def _take(
-    arguments: list[str],
-    command: str,
-    about: str,
-    valued: list[str],
-    flags: list[str],
-    more: str = "",
-) -> tuple[dict[str, Any], list[str]]:
-    """A command's own options; what it does not know is left for the recipe's settings."""
-    import argparse
-
-    parser = argparse.ArgumentParser(
-        prog=f"guerdon {command}",
-        description=about,
-        epilog=more,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    for name in valued:
-        if name.startswith("--"):
-            parser.add_argument(name, help=_OPTION_HELP[name])
-        else:
-            parser.add_argument(name.lower(), metavar=name, help=_OPTION_HELP[name])
-    for name in flags:
-        parser.add_argument(name, action="store_true", help=_OPTION_HELP[name])
-    known, rest = parser.parse_known_args(arguments)
-    return vars(known), rest
-
-
-_OPTION_HELP = {
-    "--recipe": "a system's name (see guerdon recipes) or a recipe.yaml; default grpo",
-    "--out": "the folder to write to (train: default runs/RECIPE)",
-    "--resume": "continue the run in this folder from its newest checkpoint",
-    "--trackers": "comma-separated: tensorboard, wandb, trackio",
-    "--dry-run": "score this file of saved completions with the recipe's reward; no training",
-    "--quiet": "no progress display",
-    "--json": "machine-readable output",
-    "--settings": "list every setting of the recipe and stop",
-    "--count": "how many completions (default 4)",
-    "FILE": "JSONL or Parquet of saved completions",
-    "SLUG": "the system, e.g. gigpo",
-    "RUN": "a run's folder",
-}
 
 
 def _none_left(rest: list[str]) -> None:

@@ -109,7 +109,8 @@ def _module_of(name: str, where: str) -> types.ModuleType:
     key = f"guerdon_user_file_{path.stem}_{abs(hash(str(path)))}"
     if key not in sys.modules:
         spec = importlib.util.spec_from_file_location(key, path)
-        assert spec is not None and spec.loader is not None
+        assert spec is not None
+        assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         module.__guerdon_file__ = str(path)  # type: ignore[attr-defined]
         sys.modules[key] = module

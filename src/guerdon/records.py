@@ -266,7 +266,7 @@ class Scores:
         value = self.value.float()
         n = value.shape[0]
         valid = torch.ones(n, dtype=torch.bool) if self.valid is None else self.valid.bool()
-        reasons = list(self.reasons) if self.reasons else [None] * n
+        reasons: list[str | None] = list(self.reasons) if self.reasons else [None] * n
         if valid.shape[0] != n or len(reasons) != n:
             raise ValueError(
                 f"Scores: {n} values, {valid.shape[0]} valid flags and {len(reasons)} reasons"

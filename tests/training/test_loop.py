@@ -174,7 +174,10 @@ def test_references_move_by_their_rule(reference):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"objective": ClippedSurrogate(kl=KL(0.01), entropy_bonus=0.01), "reference": FixedReference()},
+        {
+            "objective": ClippedSurrogate(kl=KL(0.01), entropy_bonus=0.01),
+            "reference": FixedReference(),
+        },
         {"objective": PPO(), "advantage": GAE(), "model": Model(value_head=True)},
         {"filter": Informative(), "loop": replace(SMALL, steps=1, resample=3)},
         {"model": Model(adapter="lora", rank=4)},

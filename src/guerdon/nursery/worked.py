@@ -28,9 +28,11 @@ def worked_arithmetic(task: Task, source: random.Random, careless: float) -> str
     operation = task.columns["operation"]
     slip = source.random() < careless
     if operation in ("addition", "subtraction"):
-        steps, result = _columns(*operands, 1 if operation == "addition" else -1, slip)
+        a, b = operands
+        steps, result = _columns(a, b, 1 if operation == "addition" else -1, slip)
     elif operation == "multiplication":
-        steps, result = _product(*operands, slip)
+        a, b = operands
+        steps, result = _product(a, b, slip)
     else:
         a, b, c = operands
         steps, result = [f"{a}+{b}={a + b}"], a + b
@@ -135,7 +137,7 @@ def drill(source: random.Random, count: int = 10) -> list[tuple[str, str]]:
 def moves(seed: int, count: int, size: int = 6) -> list[Task]:
     """Positions and goals on a square grid: one step of a text world."""
     source = random.Random(seed)
-    tasks = []
+    tasks: list[Task] = []
     while len(tasks) < count:
         x, y, gx, gy = (source.randrange(size) for _ in range(4))
         if (x, y) != (gx, gy):

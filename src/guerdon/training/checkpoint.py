@@ -53,7 +53,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 def generator_states() -> dict[str, Any]:
     """The global generators' states, as plain values: ours are counter-based, users' may not be."""
-    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # noqa: NPY002
+    legacy: Any = np.random.get_state(legacy=True)  # noqa: NPY002
+    name, keys, position, has_gauss, cached = legacy
     return {
         "torch": torch.get_rng_state(),
         "python": random.getstate(),

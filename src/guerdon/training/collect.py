@@ -41,7 +41,7 @@ class Collected:
 def collect(
     recipe: Recipe,
     policy: Policy,
-    draw: Callable[[int], list[Task]],
+    tasks: Sequence[Task],
     progress: Progress,
     reference: RunningReference | None,
     shard: Shard,
@@ -57,10 +57,11 @@ def collect(
     seconds = {"sampling": 0.0, "scoring": 0.0}
     sampled = have = 0
     for attempt in range(max(recipe.loop.resample, 1)):
-        tasks = draw(wanted - have if recipe.filter is not None else wanted)
+        missing = wanted - have if recipe.filter is not None else wanted
+        drawn = recipe.curriculum.next(tasks, missing, progress)
         seed = _mix(recipe.loop.seed, progress.step, attempt)
         started = clock()
-        local = _sample_share(policy, tasks, recipe, seed, shard)
+        local = _sample_share(policy, drawn, recipe, seed, shard)
         sampled_at = clock()
         scores = None if local is None else recipe.reward(local, progress)
         seconds["sampling"] += sampled_at - started

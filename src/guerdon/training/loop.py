@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -77,18 +78,17 @@ def train(
         quiet=quiet or shard.rank > 0,
         trackers=trackers if shard.rank == 0 else (),
     )
-    start = state.resume(folder) if resume and folder is not None else 0
-    if start == 0:
+    step = state.resume(folder) if resume and folder is not None else 0
+    if step == 0:
         state.before = _evaluate(recipe, policy, held_out, Progress(0, loop.steps), shard)
     with telemetry, Interrupt() as interrupt:
-        telemetry.begin(start, state.before)
-        step = start
+        telemetry.begin(step, state.before)
         while step < min(loop.steps, stop_after or loop.steps) and not interrupt.requested:
             progress = Progress(step, loop.steps)
             collected = collect(
                 recipe,
                 policy,
-                lambda count, at=progress: recipe.curriculum.next(tasks, count, at),
+                tasks,
                 progress,
                 state.reference,
                 shard,

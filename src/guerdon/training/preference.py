@@ -61,7 +61,7 @@ def fit_preferences(
                 *(reference.logps(side).sum(1) for side in sides),
             )
             adam.zero_grad(set_to_none=True)
-            loss.value.backward()  # type: ignore[no-untyped-call]
+            loss.value.backward()
             norm = float(torch.nn.utils.clip_grad_norm_(parameters, settings.clip))
             if guard.allows(norm):
                 adam.step()

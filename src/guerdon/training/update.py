@@ -101,7 +101,7 @@ def update(
         now = policy.forward(piece, objective.needs - {"reference"})
         loss = objective(now, piece, advantage_NT[rows, :width], row_weight_N[rows])
         if loss.value.requires_grad:
-            loss.value.backward()  # type: ignore[no-untyped-call]
+            loss.value.backward()
         metrics.update({"loss": float(loss.value.detach()), **loss.metrics})
     parameters = [p for p in policy.module.parameters() if p.requires_grad]
     _share_gradients(parameters, shard)

@@ -1,0 +1,23 @@
+"""The default recipe: its run in the real loop, and its miniature in small."""
+
+from __future__ import annotations
+
+import torch
+
+from guerdon.recipes import grpo
+from guerdon.training import Loop, train
+
+
+def test_the_default_recipe_trains() -> None:
+    loop = Loop(steps=1, groups=2, group_size=4, evaluation_tasks=4, checkpoint_every=0)
+    result = train(grpo.build(loop=loop), quiet=True)
+    assert len(result.history) == 1
+    assert result.before is not None
+    assert result.after is not None
+    assert all(torch.isfinite(p).all() for p in result.policy.module.parameters())
+
+
+def test_the_claim_names_its_arms() -> None:
+    claim = grpo.claim()
+    assert claim.slug == grpo.SLUG
+    assert {e.better for e in claim.expectations} <= set(claim.arms)

@@ -1,0 +1,163 @@
+"""What the layout promises: who may import whom, and how large things may grow."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "src" / "guerdon"
+FILES = sorted(SOURCE.rglob("*.py"))
+STAGES = frozenset(
+    {"tasks", "rollout", "rewards", "judges", "reward_models", "shaping", "advantages"}
+    | {"objectives", "curriculum", "evaluation"}
+)
+SPINE = frozenset({"records", "stages", "parts", "parsing"})
+EXCEPTIONS = {"guerdon.rollout.language": {"nursery"}}
+OPTIONAL = frozenset(["trl", "vllm", "reasoning_gym", "trackio", "wandb", "httpx"])
+SEES_RECIPES = frozenset({"cli", "arguments", "recipes", "reproduction"})
+VAGUE = frozenset({"utils", "common", "helpers", "misc", "core"})
+
+
+def module_name(path: Path) -> str:
+    """``guerdon.rollout.language`` for its file."""
+    names = path.relative_to(SOURCE.parent).with_suffix("").parts
+    return ".".join(names[:-1] if names[-1] == "__init__" else names)
+
+
+def imported(nodes: Iterator[ast.AST] | list[ast.stmt], path: Path) -> Iterator[str]:
+    """Full names of what the import statements among ``nodes`` bring in."""
+    package = module_name(path).split(".")
+    if path.name != "__init__.py":
+        package = package[:-1]
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def ours(path: Path) -> set[str]:
+    """First name below guerdon of everything a file imports, at any depth."""
+    names = imported(ast.walk(ast.parse(path.read_text())), path)
+    return {name.split(".")[1] for name in names if name.startswith("guerdon.")}
+
+
+def top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Statements run on import: also inside top-level if, try and with; not TYPE_CHECKING."""
+    for node in body:
+        yield node
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            continue
+        if isinstance(node, ast.If | ast.Try | ast.With):
+            for field in ("body", "orelse", "finalbody"):
+                yield from top_level(getattr(node, field, []))
+            for handler in getattr(node, "handlers", []):
+                yield from top_level(handler.body)
+
+
+def documented(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Module) -> int:
+    """Lines of the docstring: explaining more must not count against what is explained."""
+    if ast.get_docstring(node) is None:
+        return 0
+    return (node.body[0].end_lineno or 0) - node.body[0].lineno + 1
+
+
+def test_the_reader_of_imports_reads_every_form() -> None:
+    text = "import a.b, c\nfrom d import e\nfrom . import f\nfrom .g import h\nfrom ..i import j"
+    found = set(imported(ast.parse(text).body, SOURCE / "rollout" / "language.py"))
+    assert found == {"a.b", "c", "d.e", "guerdon.rollout.f", "guerdon.rollout.g.h", "guerdon.i.j"}
+
+
+@pytest.mark.parametrize("stage", sorted(STAGES))
+def test_a_stage_imports_only_the_spine_and_itself(stage: str) -> None:
+    wrong = {
+        module_name(path): extra
+        for path in FILES
+        if path.is_relative_to(SOURCE / stage)
+        and (extra := ours(path) - SPINE - {stage} - EXCEPTIONS.get(module_name(path), set()))
+    }
+    assert not wrong
+
+
+def test_the_nursery_imports_tasks_in_one_place_only() -> None:
+    users = {
+        module_name(path)
+        for path in FILES
+        if path.is_relative_to(SOURCE / "nursery") and ours(path) & STAGES
+    }
+    assert users <= {"guerdon.nursery.worked"}
+    assert ours(SOURCE / "nursery" / "worked.py") & STAGES <= {"tasks"}
+
+
+def test_only_the_ends_import_recipes() -> None:
+    users = {
+        path.relative_to(SOURCE).with_suffix("").parts[0]
+        for path in FILES
+        if "recipes" in ours(path)
+    }
+    assert users <= SEES_RECIPES
+
+
+def test_records_import_nothing_of_ours() -> None:
+    assert ours(SOURCE / "records.py") == set()
+
+
+def test_the_spine_does_not_look_upwards() -> None:
+    assert ours(SOURCE / "stages.py") == {"records"}
+    assert ours(SOURCE / "parts.py") == set()
+
+
+def test_optional_packages_are_imported_where_they_are_used() -> None:
+    wrong = {
+        module_name(path): found
+        for path in FILES
+        if (
+            found := {
+                name.split(".")[0]
+                for name in imported(list(top_level(ast.parse(path.read_text()).body)), path)
+            }
+            & OPTIONAL
+        )
+    }
+    assert not wrong
+
+
+def test_no_file_is_longer_than_400_lines() -> None:
+    sizes = {path: len(path.read_text().splitlines()) for path in FILES}
+    assert not {str(p.relative_to(ROOT)): n for p, n in sizes.items() if n > 400}
+
+
+def test_no_recipe_is_longer_than_120_lines() -> None:
+    sizes = {}
+    for path in (SOURCE / "recipes").glob("[!_]*.py"):
+        text = path.read_text()
+        sizes[path.stem] = len(text.splitlines()) - documented(ast.parse(text))
+    assert not {name: n for name, n in sizes.items() if n > 120}
+
+
+def test_no_function_is_longer_than_60_lines() -> None:
+    wrong = {}
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or 0) - node.lineno + 1 - documented(node)
+                if lines > 60:
+                    wrong[f"{path.relative_to(ROOT)}:{node.name}"] = lines
+    assert not wrong
+
+
+def test_no_module_has_a_vague_name() -> None:
+    assert not [p for p in FILES if VAGUE & set(p.relative_to(SOURCE).with_suffix("").parts)]
+
+
+def test_every_recipe_has_a_test() -> None:
+    slugs = {p.stem for p in (SOURCE / "recipes").glob("*.py")} - {"__init__"}
+    tested = {p.stem.removeprefix("test_") for p in (ROOT / "tests").rglob("test_*.py")}
+    assert slugs
+    assert slugs <= tested

@@ -1,0 +1,186 @@
+"""The commands, called in process as a user calls them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from guerdon import __version__
+from guerdon.cli import COMMANDS, main
+from guerdon.recipes import all_recipes
+from guerdon.training import Recipe
+
+QUICK = [
+    *("--steps", "2", "--loop.groups", "2", "--loop.group-size", "2"),
+    *("--loop.evaluation-tasks", "4", "--sampling.max-tokens", "8"),
+    *("--evaluation-sampling.max-tokens", "8"),
+]
+Captured = pytest.CaptureFixture[str]
+
+
+def objects(capsys: Captured) -> list[dict[str, object]]:
+    """What was printed, an object a line."""
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def write_lines(path: Path, *rows: object) -> str:
+    """A JSONL file; strings are written as they stand."""
+    path.write_text("".join((r if isinstance(r, str) else json.dumps(r)) + "\n" for r in rows))
+    return str(path)
+
+
+def saved(tmp_path: Path) -> str:
+    """Three completions, the second wrong and the third of another task."""
+    return write_lines(
+        tmp_path / "saved.jsonl",
+        {"task_id": "a", "prompt": "2 + 2 =", "completion": r"\boxed{4}", "answer": "4"},
+        {"task_id": "a", "prompt": "2 + 2 =", "completion": r"\boxed{5}", "answer": "4"},
+        {"task_id": "b", "prompt": "1 + 2 =", "completion": r"\boxed{3}", "answer": "3"},
+    )
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
+def test_help_names_every_command(arguments: list[str], capsys: Captured) -> None:
+    assert main(arguments) == 0
+    told = capsys.readouterr().out
+    assert all(f"guerdon {name}" in told for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_explains_itself(name: str, capsys: Captured) -> None:
+    with pytest.raises(SystemExit) as left:
+        main([name, "--help"])
+    assert left.value.code == 0
+    assert f"guerdon {name}" in capsys.readouterr().out
+
+
+def test_version(capsys: Captured) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == __version__
+
+
+def test_unknown_command_is_2_and_names_the_known(capsys: Captured) -> None:
+    assert main(["trian"]) == 2
+    told = capsys.readouterr().err
+    assert "'trian'" in told
+    assert "train" in told
+
+
+def test_recipes_as_json(capsys: Captured) -> None:
+    assert main(["recipes", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [entry["slug"] for entry in found] == list(all_recipes())
+    assert main(["recipes", "--wide"]) == 1
+    assert "--wide" in capsys.readouterr().err
+
+
+def test_sample_as_json(capsys: Captured) -> None:
+    arguments = ["sample", "--json", "--count", "2", "--sampling.max-tokens", "8"]
+    assert main(arguments) == 0
+    first = objects(capsys)
+    assert len(first) == 2
+    assert set(first[0]) == {"id", "prompt", "completion", "answer", "value", "reason"}
+    assert first[0]["prompt"]
+    assert main(arguments) == 0
+    assert objects(capsys) == first  # the same seed draws the same
+
+
+def test_score_as_json(tmp_path: Path, capsys: Captured) -> None:
+    assert main(["score", saved(tmp_path), "--json"]) == 0
+    found = objects(capsys)
+    assert [row["id"] for row in found] == ["a", "a", "b"]
+    assert [row["value"] for row in found] == [1.0, 0.0, 1.0]
+    assert all(row["valid"] and row["reason"] is None for row in found)
+
+
+def test_score_as_a_table(tmp_path: Path, capsys: Captured) -> None:
+    assert main(["score", saved(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert "0.6667" in told
+    assert "all valid" in told
+
+
+def test_a_bad_line_is_named(tmp_path: Path, capsys: Captured) -> None:
+    row = {"prompt": "p", "completion": "c", "answer": "a"}
+    file = write_lines(tmp_path / "bad.jsonl", row, "{not json", row)
+    assert main(["score", file]) == 1
+    told = capsys.readouterr().err
+    assert file in told
+    assert "line 2" in told
+    file = write_lines(tmp_path / "short.jsonl", row, {"prompt": "p", "answer": "a"})
+    assert main(["score", file]) == 1
+    told = capsys.readouterr().err
+    assert "line 2" in told
+    assert "'completion'" in told
+
+
+def test_a_missing_file_is_named(tmp_path: Path, capsys: Captured) -> None:
+    assert main(["score", str(tmp_path / "none.jsonl")]) == 1
+    assert "none.jsonl" in capsys.readouterr().err
+
+
+def test_training_leaves_its_files_and_is_not_overwritten(tmp_path: Path, capsys: Captured) -> None:
+    folder = tmp_path / "run"
+    mine = tmp_path / "mine.py"
+    mine.write_text("def brevity(completion, answer):\n    return 1.0 / (1 + len(completion))\n")
+    arguments = ["train", *QUICK, "--out", str(folder), "--quiet"]
+    arguments += ["--reward", f"{mine}:brevity", "--objective.clip-high", "0.28"]
+    assert main(arguments) == 0
+    for name in ("recipe.yaml", "metrics.jsonl", "summary.json", "curves.png", "report.html"):
+        assert (folder / name).stat().st_size > 0, name
+    assert len((folder / "metrics.jsonl").read_text().splitlines()) == 2
+    assert len(list((folder / "rollouts").glob("*.parquet"))) == 2
+    recipe = Recipe.load(folder / "recipe.yaml")
+    assert recipe.loop.steps == 2
+    assert recipe.objective.clip_high == 0.28  # type: ignore[attr-defined]
+    assert f"{mine}:brevity" in (folder / "recipe.yaml").read_text()
+    capsys.readouterr()
+    assert main(arguments) == 1
+    told = capsys.readouterr().err
+    assert "already holds a run" in told
+    assert "--resume" in told
+    assert main(["report", str(folder)]) == 0
+    assert main(["train", "--resume", str(folder), "--seed", "3"]) == 1
+    assert "no other settings" in capsys.readouterr().err
+
+
+def test_a_users_reward_judges(tmp_path: Path, capsys: Captured) -> None:
+    mine = tmp_path / "judged.py"
+    mine.write_text(
+        "from guerdon.rewards import reward\n\n\n@reward\n"
+        "def length(completion, answer):\n    return float(len(completion))\n"
+    )
+    assert main(["score", saved(tmp_path), "--json", "--reward", f"{mine}:length"]) == 0
+    assert [row["value"] for row in objects(capsys)] == [9.0, 9.0, 9.0]
+
+
+def test_dry_run_scores_and_trains_nothing(tmp_path: Path, capsys: Captured) -> None:
+    folder = tmp_path / "never"
+    file = saved(tmp_path)
+    assert main(["train", "--dry-run", file, "--json", "--out", str(folder)]) == 0
+    assert [row["value"] for row in objects(capsys)] == [1.0, 0.0, 1.0]
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["train", "--recipe", "nothing"], "there is no recipe 'nothing'"),
+        (["train", "--steps", "many"], "--steps needs a whole number"),
+        (["train", "--seed"], "--seed needs a value"),
+        (["train", "--reward", "nowhere"], "one of ours"),
+        (["reproduce", "gigpo", "--seeds", "x"], "--seeds takes whole numbers"),
+    ],
+)
+def test_wrong_values_name_the_mend(arguments: list[str], told: str, capsys: Captured) -> None:
+    assert main(arguments) == 1
+    assert told in capsys.readouterr().err
+
+
+def test_an_unknown_setting_is_2(capsys: Captured) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["sample", "--objective.no-such-thing", "1"])
+    assert left.value.code == 2
+    assert "no-such-thing" in "".join(capsys.readouterr())

@@ -1,0 +1,38 @@
+"""The doctor looks at this machine and says what is missing and how to get it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from rich.console import Console
+
+from guerdon import doctor
+
+
+def test_findings_are_plain_and_true() -> None:
+    found = doctor.diagnose(matrix=64)
+    assert json.loads(json.dumps(found)) == found
+    assert found["packages"]["torch"] == torch.__version__
+    assert found["cores"] >= 1
+    assert found["seedling"] is True
+    assert found["devices"][0].startswith("cpu")
+    assert found["gflops"]["cpu"]["float32"] > 0
+
+
+def test_what_is_missing_comes_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_found", lambda module: module != "trl")
+    found = doctor.diagnose(matrix=16)
+    assert found["extras"]["bench"] == {
+        "installed": False,
+        "missing": ["trl"],
+        "command": "pip install 'guerdon[bench]'",
+    }
+    assert found["extras"]["endpoint"]["command"] is None
+    console = Console(width=120)
+    with console.capture() as captured:
+        console.print(doctor.render(found))
+    told = captured.get()
+    assert "pip install 'guerdon[bench]'" in told
+    assert "GFLOP/s" in told
