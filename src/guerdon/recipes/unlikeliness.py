@@ -71,8 +71,7 @@ def correct(rollouts: Rollouts, progress: Progress) -> Scores:
 class Miniature:
     """One arm: ``beta`` 0 is GRPO; ``kl`` 0 has no reference.
 
-    ``allowance`` is taken off the reported "pass@1 within 0.03", so that an arm may be asked
-    to lose less than that against another.
+    ``allowance`` is taken off "pass@1 within 0.03": another arm may lose that much.
     """
 
     beta: float = 0.0
@@ -80,32 +79,29 @@ class Miniature:
     allowance: float = 0.0
 
     def __call__(self, seed: int, report: Report) -> dict[str, float]:
-        tasks = [Task(f"choice-{i}", "") for i in range(PROMPTS)]
-        names = [str(i) for i in range(ANSWERS)]
-        policy = TabularPolicy([t.id for t in tasks], names, starting_logits())
+        tasks, names = [Task(f"choice-{i}", "") for i in range(PROMPTS)], map(str, range(ANSWERS))
+        policy = TabularPolicy([t.id for t in tasks], tuple(names), starting_logits())
         reference = FixedReference().start(policy)
         objective = ClippedSurrogate(kl=KL(self.kl) if self.kl else None)
         shaper, credit, keep = Unlikeliness(beta=self.beta), GroupNormalised(), Informative()
         optimiser = torch.optim.SGD(policy.parameters(), lr=RATE * PROMPTS)
         raised: list[Tensor] = []
         for step in range(ITERATIONS):
-            progress = Progress(step, ITERATIONS)
+            at = Progress(step, ITERATIONS)
             rows = policy.sample(tasks, GROUP, Sampling(), seed * ITERATIONS + step)
-            scores = correct(rows, progress)
+            scores = correct(rows, at)
             kept = keep(scores, rows)[rows.group]
-            rows, scores = rows.select(kept), scores.select(kept)
+            rows = rows.select(kept)
             rows = replace(rows, reference_logps=reference.logps(rows))
-            scores = shaper(scores, rows, progress)
+            scores = shaper(scores.select(kept), rows, at)
             update(policy, optimiser, objective, rows, credit(scores, rows), guard=Guard(), clip=0)
-            with torch.no_grad():
-                rare = (rows.ids[:, 0] >= 1) & (rows.ids[:, 0] <= RARE)
-                raised.append((policy(rows).logps > rows.logps)[rare, 0])
+            rare = (rows.ids[:, 0] >= 1) & (rows.ids[:, 0] <= RARE)
+            raised.append((policy(rows).logps > rows.logps)[rare, 0])
             report((step + 1) / ITERATIONS)
         p_BA = policy.logits.detach().softmax(-1)
         pass_1 = p_BA[:, : RARE + 1].sum(1).mean().item()
-        missed = (1 - p_BA[:, 1 : RARE + 1].sum(1)) ** 32
         return {
-            "rare pass@32": 1 - missed.mean().item(),
+            "rare pass@32": 1 - ((1 - p_BA[:, 1 : RARE + 1].sum(1)) ** 32).mean().item(),
             "rare uplift": torch.cat(raised).float().mean().item(),
             "pass@1": pass_1,
             "pass@1 within 0.03": pass_1 - self.allowance,
@@ -114,7 +110,7 @@ class Miniature:
 
 def claim() -> Claim:
     """Rare right answers survive training, at little cost in pass@1."""
-    metric = "rare pass@32"
+    metric, kept = "rare pass@32", "pass@1 within 0.03"
     return Claim(
         slug=SLUG,
         statement="Paying rare correct samples more keeps rare answers alive where GRPO drops them",
@@ -130,7 +126,7 @@ def claim() -> Claim:
             Expectation("beta 0.5", "grpo", metric, at_least=0.03, min_seeds_agreeing=5),
             Expectation("beta 0.25", "grpo", metric, why="rises with beta"),
             Expectation("beta 0.5", "beta 0.25", metric, why="rises with beta"),
-            Expectation("beta 0.5", "grpo", "pass@1 within 0.03", why="pass@1 is kept"),
+            Expectation("beta 0.5", "grpo", kept, why="pass@1 is kept"),
         ),
         seeds=6,
     )
