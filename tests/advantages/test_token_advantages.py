@@ -41,7 +41,9 @@ def test_gae_passes_over_observations():
     holed = make_rollouts([0], mask=[[1, 0, 1]], values=torch.tensor([[0.5, 9.0, 0.6]]))
     gae = GAE(0.9, 0.8, whitened=False)
     expected = gae(make_scores([1.0]), plain)[0].tolist()
-    assert gae(make_scores([1.0]), holed)[0].tolist() == pytest.approx([expected[0], 0, expected[1]])
+    assert gae(make_scores([1.0]), holed)[0].tolist() == pytest.approx(
+        [expected[0], 0, expected[1]]
+    )
 
 
 def test_gae_credits_a_reward_on_an_observation_to_the_action_before_it():

@@ -45,9 +45,7 @@ def test_unique_states_leave_the_episode_level_alone():
 
 
 def test_equal_states_of_different_tasks_never_meet():
-    rollouts = make_rollouts(
-        [0, 1], [1, 1], states=[("a",), ("a",)], turn_rewards=[[10.0], [0.0]]
-    )
+    rollouts = make_rollouts([0, 1], [1, 1], states=[("a",), ("a",)], turn_rewards=[[10.0], [0.0]])
     assert TwoLevel()(SCORES, rollouts).abs().sum() == 0
 
 
