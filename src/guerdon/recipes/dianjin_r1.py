@@ -1,0 +1,158 @@
+r"""DianJin-R1: worked traces first, then GRPO with one reward for form and one for correctness.
+
+Paper: DianJin-R1 (2504.15716). Changed against GRPO: a supervised stage on
+``<think>...</think><answer>\boxed{BD}</answer>`` traces, then `DianjinReward` (the released
+product of format and accuracy, or their sum as the paper words it), KL 0.001, temperature 0.6
+and top-p 0.95. Left out: building traces with large models and judges, the compliance dialogues,
+the FinQA judge and the open-ended questions; the letters of five numbers divisible by k stand
+for multiple-answer exam questions.
+
+The miniature: a Llama of 2 layers and width 128, drawn from the seed, with the seedling's
+tokenizer. The budget is cut to four runs in a minute: 4 epochs of traces and 10 GRPO steps of
+8 x 8 completions, at temperature 1 (a model this small needs the breadth).
+Expected of the summed reward from scratch: nothing, as a random model never writes the tags; it
+is reported, not judged.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from guerdon.nursery import load_seedling
+from guerdon.nursery.worked import worked_choices
+from guerdon.objectives import KL, ClippedSurrogate
+from guerdon.recipes import Paper
+from guerdon.records import Progress
+from guerdon.reproduction import Claim, Expectation, Report
+from guerdon.rewards import ChoiceMatch, DianjinReward, FormatReward, summed
+from guerdon.rollout import LanguagePolicy
+from guerdon.stages import Reward, Sampling
+from guerdon.tasks import MultiChoice
+from guerdon.training import (
+    Demonstration,
+    FixedReference,
+    Loop,
+    Optimiser,
+    Recipe,
+    fit_texts,
+    train,
+)
+
+SLUG = "dianjin-r1"
+PAPER = Paper(
+    "DianJin-R1: Evaluating and Enhancing Financial Reasoning in Large Language Models",
+    "2504.15716",
+)
+TASKS = MultiChoice()
+GREEDY = Sampling(max_tokens=28, temperature=0.0)
+
+
+def right_in_form(format_N: Tensor, accuracy_N: Tensor) -> Mapping[str, Tensor]:
+    """format x accuracy as the one part "accuracy", so that it reads as a share of answers."""
+    return {"accuracy": format_N * accuracy_N}
+
+
+def build(**overrides: Any) -> Recipe:
+    """The second stage on the seedling, whose corpus held worked traces: the first stage."""
+    recipe = Recipe(
+        name=SLUG,
+        tasks=TASKS,
+        reward=DianjinReward(combine=right_in_form),
+        objective=ClippedSurrogate(kl=KL(0.001)),
+        reference=FixedReference(),
+        sampling=Sampling(max_tokens=28, temperature=0.6, top_p=0.95),
+        evaluation_sampling=GREEDY,
+        optimiser=Optimiser(lr=3e-4),
+        loop=Loop(steps=50, groups=16, group_size=8),
+    )
+    return replace(recipe, **overrides)
+
+
+def scratch(seed: int) -> LanguagePolicy:
+    """A small Llama with weights drawn from ``seed``."""
+    _, tokenizer = load_seedling()
+    torch.manual_seed(seed)
+    shape = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=128,
+        intermediate_size=344,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=256,
+        tie_word_embeddings=True,
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=None,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return LanguagePolicy(LlamaForCausalLM(shape), tokenizer)
+
+
+@lru_cache(maxsize=1)  # two arms of a seed begin with the same supervised stage
+def _taught(seed: int, traces: int, epochs: int) -> dict[str, Tensor]:
+    policy, source = scratch(seed), random.Random(seed)
+    tasks = replace(TASKS, train=traces, seed=seed).load("train")
+    shown = [Demonstration(task, worked_choices(task, source, 0.0)) for task in tasks]
+    fit_texts(policy, shown, epochs=epochs, batch=10, optimiser=Optimiser(lr=2e-3), seed=seed)
+    return {name: value.clone() for name, value in policy.module.state_dict().items()}
+
+
+@dataclass(frozen=True)
+class Miniature:
+    """One arm: ``traces`` worked traces (0 = none), then ``steps`` of GRPO by ``reward``."""
+
+    reward: DianjinReward
+    traces: int = 0
+    steps: int = 0
+    epochs: int = 4
+    held_out: int = 256
+
+    def __call__(self, seed: int, report: Report) -> dict[str, float]:
+        policy = scratch(seed)
+        if self.traces:
+            policy.module.load_state_dict(_taught(seed, self.traces, self.epochs))
+        report(0.5)
+        metrics: dict[str, float] = {}
+        if self.steps:
+            loop = Loop(self.steps, 8, 8, checkpoint_every=0, evaluation_tasks=1, seed=seed)
+            draws = Sampling(max_tokens=28)
+            recipe = build(loop=loop, reward=self.reward, sampling=draws)
+            history = train(recipe, policy=policy, quiet=True).history
+            metrics["zero_std_share"] = sum(h["zero_std_share"] for h in history) / len(history)
+        rows = policy.sample(TASKS.load("test")[: self.held_out], 1, GREEDY, seed)
+        measures: dict[str, Reward] = {
+            "accuracy": DianjinReward(right_in_form),
+            "any-form accuracy": ChoiceMatch(),
+            "format": FormatReward(box_in="answer"),
+        }
+        for name, measure in measures.items():
+            metrics[name] = measure(rows, Progress()).value.mean().item()
+        return metrics
+
+
+def claim() -> Claim:
+    """Without traces the reward never speaks; with them it does no harm."""
+    product = DianjinReward(right_in_form)
+    return Claim(
+        slug=SLUG,
+        statement="GRPO from scratch has no signal; after 500 worked traces it keeps form and gain",
+        arms={
+            "scratch, gated": Miniature(product, steps=10),
+            "scratch, summed": Miniature(DianjinReward(summed), steps=10),
+            "traces, gated": Miniature(product, traces=500, steps=10),
+            "traces only": Miniature(product, traces=500),
+        },
+        metric="accuracy",
+        expectations=(
+            Expectation(0.02, "scratch, gated", "accuracy", why="never leaves 0"),
+            Expectation("traces, gated", 0.98, "format", refuted_below=-0.1, why="form is kept"),
+            Expectation("traces, gated", "traces only", "accuracy", refuted_below=-0.02),
+        ),
+    )

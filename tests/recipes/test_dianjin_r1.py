@@ -1,0 +1,82 @@
+"""DianJin-R1: what is paid, the supervised stage, and the recipe in the real loop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from guerdon.recipes import dianjin_r1, load_recipe
+from guerdon.records import Progress, Rollouts, Task
+from guerdon.rewards import DianjinReward, summed
+from guerdon.training import Loop, Recipe, train
+
+TEXTS = (
+    "<think>x</think><answer>\\boxed{B}</answer>",
+    "<think>x</think><answer>\\boxed{A}</answer>",
+    "<answer>\\boxed{B}</answer>",
+    "<think>\\boxed{B}</think><answer>B</answer>",
+)
+
+
+def rows() -> Rollouts:
+    """One completion of a single token for each text; the answer is B."""
+    n = len(TEXTS)
+    return Rollouts(
+        tasks=(Task("t", "", "B"),),
+        group=torch.zeros(n, dtype=torch.long),
+        prompts=(torch.tensor([1]),),
+        ids=torch.zeros(n, 1, dtype=torch.long),
+        mask=torch.ones(n, 1, dtype=torch.bool),
+        lengths=torch.ones(n, dtype=torch.long),
+        logps=torch.zeros(n, 1),
+        texts=TEXTS,
+        finished=torch.ones(n, dtype=torch.bool),
+    )
+
+
+def test_the_released_product_and_the_papers_sum() -> None:
+    recipe = dianjin_r1.build()
+    paid = recipe.reward(rows(), Progress())
+    assert paid.value.tolist() == [1, 0, 0, 0]
+    assert paid.parts["accuracy"].tolist() == [1, 0, 0, 0]
+    assert DianjinReward(summed)(rows(), Progress()).value.tolist() == [2, 1, 0, 0]
+
+
+def test_one_right_answer_of_four_is_worth_three_halves() -> None:
+    recipe = dianjin_r1.build()
+    credit = recipe.advantage(recipe.reward(rows(), Progress()), rows())
+    assert credit[:, 0].tolist() == pytest.approx([1.5, -0.5, -0.5, -0.5], abs=1e-4)
+
+
+def test_a_seed_is_one_model_and_traces_change_it() -> None:
+    one, two, other = (dianjin_r1.scratch(s).module.state_dict() for s in (0, 0, 1))
+    name = next(k for k in one if "q_proj" in k)
+    assert torch.equal(one[name], two[name])
+    assert not torch.equal(one[name], other[name])
+    taught = dianjin_r1._taught(0, 4, 1)
+    assert not torch.equal(taught[name], one[name])
+
+
+def test_a_model_from_scratch_hears_nothing() -> None:
+    arm = dianjin_r1.Miniature(DianjinReward(dianjin_r1.right_in_form), steps=1, held_out=4)
+    found = arm(0, [].append)
+    assert found["zero_std_share"] == 1.0
+    assert found["accuracy"] == found["format"] == 0.0
+
+
+def test_recipe_is_listed_and_round_trips(tmp_path: Path) -> None:
+    recipe = load_recipe("dianjin-r1").build()
+    recipe.save(tmp_path / "recipe.yaml")
+    assert Recipe.load(tmp_path / "recipe.yaml") == recipe
+    assert load_recipe("dianjin-r1").claim().slug == "dianjin-r1"
+
+
+def test_runs_in_the_real_loop(tmp_path: Path) -> None:
+    loop = Loop(steps=2, groups=4, group_size=4, evaluation_tasks=8, checkpoint_every=0)
+    result = train(dianjin_r1.build(loop=loop), tmp_path / "run", quiet=True)
+    assert len(result.history) == 2
+    assert result.after is not None
+    assert 0 <= result.after.mean <= 1
+    assert all(torch.isfinite(p).all() for p in result.policy.module.parameters())
