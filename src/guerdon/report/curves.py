@@ -34,16 +34,16 @@ _PANELS = (
     ),
     _Panel("KL to the reference", (("kl", "KL"),)),
     _Panel(
-        "Share of groups and completions",
+        "Shares",
         (
             ("zero_std_share", "groups without signal"),
-            ("invalid_share", "invalid"),
-            ("truncated_share", "cut off"),
+            ("invalid_share", "rewards invalid"),
+            ("truncated_share", "completions cut off"),
+            ("clip_share", "tokens clipped"),
         ),
         share=True,
     ),
     _Panel("Gradient norm before clipping", (("grad_norm", "norm"),), from_zero=True),
-    _Panel("Clipped tokens", (("clip_share", "share"),), from_zero=True),
     _Panel("Tokens per second", (("tokens_per_second", "sampled and learned"),), from_zero=True),
     _Panel(
         "Seconds per step",
@@ -80,7 +80,7 @@ def draw_curves(history: Sequence[dict[str, Any]], summary: dict[str, Any], path
     for axis in axes[len(panels) :]:
         axis.set_axis_off()
     _held_out(axes[0], history, summary)
-    figure.suptitle(_title(summary), fontsize=13, x=0.01, ha="left", color=_INK)
+    figure.suptitle(_title(summary) + "\n", fontsize=13, x=0.01, ha="left", color=_INK)
     figure.savefig(path, dpi=110)
     return path
 
