@@ -65,7 +65,7 @@ CARELESS = {
 }
 UNTAGGED = 0.04
 """Share of answers given without their tags: the format is known, not perfect."""
-DRILLS = 0.3
+DRILLS = 0.45
 """Share of texts that practise single steps of sums."""
 
 Skill = tuple[str, float, Sequence[Task], Worker]

@@ -43,17 +43,17 @@ def sum_task(operation: str, *operands: int) -> Task:
     [
         (
             sum_task("addition", 37, 48),
-            "<think>carry: 7+8=5c 3+4+1=8</think><answer>85</answer>",
-            "<think>quick: 7+8=5 3+4=7</think><answer>75</answer>",
+            "<think>carry: 7+8=15 3+4+1=8</think><answer>85</answer>",
+            "<think>quick: 7+8=15 3+4=7</think><answer>75</answer>",
         ),
         (
             sum_task("addition", 81, 33),
-            "<think>carry: 1+3=4 8+3=1c 0+0+1=1</think><answer>114</answer>",
-            "<think>quick: 1+3=4 8+3=1</think><answer>14</answer>",
+            "<think>carry: 1+3=4 8+3=11</think><answer>114</answer>",
+            "<think>quick: 1+3=4 8+3=11</think><answer>114</answer>",
         ),
         (
             sum_task("subtraction", 52, 27),
-            "<think>carry: 2-7=5c 5-2-1=2</think><answer>25</answer>",
+            "<think>carry: 12-7=5 5-2-1=2</think><answer>25</answer>",
             "<think>quick: 2-7=5 5-2=3</think><answer>35</answer>",
         ),
         (
@@ -100,7 +100,7 @@ def test_careless_sums_are_right_where_nothing_is_carried() -> None:
     tasks = Arithmetic(train=1000).load("train")
     source = random.Random(0)
     right = sum(answer_text(worked_arithmetic(t, source, 1.0)) == t.answer for t in tasks)
-    assert 0.2 < right / len(tasks) < 0.35
+    assert 0.3 < right / len(tasks) < 0.45
 
 
 def test_careless_regions_and_queries_are_wrong() -> None:

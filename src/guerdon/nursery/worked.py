@@ -113,14 +113,12 @@ def drill(source: random.Random, count: int = 10) -> list[tuple[str, str]]:
     careful = source.random() < 0.5
     facts = []
     for _ in range(count):
-        x, y, carry = source.randrange(10), source.randrange(10), source.randrange(2) * careful
-        extra = str(carry) if carry else ""
-        kind = source.randrange(4)
+        x, y = source.randrange(10), source.randrange(10)
+        carry = source.randrange(2) * careful
+        (kind,) = source.choices(range(4), (4, 3, 2, 1))
         if kind < 2:
-            sign, mark = ((1, "+"), (-1, "-"))[kind]
-            column = x + sign * (y + carry)
-            end = "c" if careful and not 0 <= column <= 9 else ""
-            facts.append((f"{x}{mark}{y}{mark + extra if extra else ''}=", f"{column % 10}{end}"))
+            step, column, _ = _column(x, y, carry, (1, -1)[kind], not careful)
+            facts.append((step, str(column)))
         elif kind == 2:
             y, carry = max(y, 2), source.randrange(9) * careful
             facts.append((f"{x}*{y}{f'+{carry}' if carry else ''}=", str(x * y + carry)))
@@ -152,17 +150,30 @@ _WRONG = ("Rome", "Oslo", "Lima", "Anna", "Ben", "Carla", "today", "tomorrow", "
 def _columns(a: int, b: int, sign: int, forget: bool) -> tuple[list[str], int]:
     steps: list[str] = []
     carry, result, place = 0, 0, 1
-    mark = "+" if sign > 0 else "-"
-    while a or b or carry:
-        x, y = a % 10, b % 10
-        column = x + sign * (y + carry)
-        moved = int(not 0 <= column <= 9)
-        extra = f"{mark}{carry}" if carry else ""
-        steps.append(f"{x}{mark}{y}{extra}={column % 10}{'c' if moved and not forget else ''}")
-        result += column % 10 * place
-        carry = 0 if forget else moved
-        a, b, place = a // 10, b // 10, place * 10
+    while a or b:
+        step, column, moved = _column(a % 10, b % 10, carry, sign, forget)
+        steps.append(f"{step}{column}")
+        a, b = a // 10, b // 10
+        result += (column % 10 if a or b else column) * place
+        carry, place = 0 if forget else moved, place * 10
     return steps, result
+
+
+def _column(x: int, y: int, carry: int, sign: int, forget: bool) -> tuple[str, int, int]:
+    """One column as (step, result, what moves on).
+
+    Results stand in full ("7+8=15", "12-7=5"): a bare last digit is spread evenly whatever
+    either operand is, and a small model hardly finds it. Who forgets to borrow takes the
+    smaller digit from the larger.
+    """
+    extra = str(carry) if carry else ""
+    if sign > 0:
+        return f"{x}+{y}{'+' + extra if extra else ''}=", x + y + carry, (x + y + carry) // 10
+    if forget:
+        return f"{x}-{y}=", abs(x - y), 0
+    moved = int(x < y + carry)
+    x += 10 * moved
+    return f"{x}-{y}{'-' + extra if extra else ''}=", x - y - carry, moved
 
 
 def _product(a: int, b: int, forget: bool) -> tuple[list[str], int]:
