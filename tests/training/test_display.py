@@ -41,6 +41,12 @@ def test_without_a_terminal_each_step_is_one_plain_line():
     assert "\x1b" not in shown(display)
 
 
+def test_a_long_line_stays_one_line():
+    display = Display(1, console=console())
+    display.note("word " * 60)
+    assert len(shown(display).splitlines()) == 1
+
+
 def test_quiet_says_nothing():
     with Display(1, quiet=True, console=console(terminal=True)) as display:
         display.update(0, {"reward": 1.0})

@@ -70,12 +70,14 @@ class Display:
             for name, label, form in _SHOWN
             if name not in ("invalid_share", "zero_std_share") and _finite(metrics.get(name))
         )
-        self.console.print(f"step {step + 1}/{self.total}  {shown}  {self._left()}", markup=False)
+        self.console.print(
+            f"step {step + 1}/{self.total}  {shown}  {self._left()}", markup=False, soft_wrap=True
+        )
 
     def note(self, text: str) -> None:
         """A line that stays above the progress."""
         if not self.quiet:
-            self.console.print(text, markup=False, highlight=False)
+            self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def summary(self, summary: dict[str, Any]) -> None:
         """The end of a run: what changed, how sure that is, where to look next."""
