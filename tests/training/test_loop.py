@@ -94,6 +94,16 @@ def test_microbatches_do_not_change_the_update():
     assert torch.allclose(*moved, atol=1e-5)
 
 
+def test_negative_and_zero_metrics_are_kept():
+    policy = LanguagePolicy.load()
+    rollouts = policy.sample(build().tasks.load("train")[:1], 2, build().sampling, 0)
+    sgd = torch.optim.SGD(policy.module.parameters(), lr=0.0)
+    ones = rollouts.mask.float()
+    made = update(policy, sgd, ClippedSurrogate(), rollouts, ones, guard=Guard(), microbatch=1)
+    assert made["loss"] == pytest.approx(-1.0, abs=1e-3)
+    assert made["clip_share"] == 0.0
+
+
 class HalfBroken:
     """A reward that crashes on every other row."""
 

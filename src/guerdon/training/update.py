@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -94,7 +93,7 @@ def update(
     # Rows of like length share a micro-batch: less padding, same sum.
     order = torch.argsort(rollouts.lengths, descending=True, stable=True)[shard.rank :: shard.world]
     size = microbatch or max(len(order), 1)
-    metrics: Counter[str] = Counter()
+    metrics: dict[str, float] = {}
     for rows in order.split(size) if len(order) else ():
         piece = rollouts.select(rows)
         width = piece.ids.shape[1]
@@ -102,10 +101,14 @@ def update(
         loss = objective(now, piece, advantage_NT[rows, :width], row_weight_N[rows])
         if loss.value.requires_grad:
             loss.value.backward()
-        metrics.update({"loss": float(loss.value.detach()), **loss.metrics})
+        for name, value in {"loss": float(loss.value.detach()), **loss.metrics}.items():
+            metrics[name] = metrics.get(name, 0.0) + value
     parameters = [p for p in policy.module.parameters() if p.requires_grad]
     _share_gradients(parameters, shard)
-    totals: Counter[str] = sum(map(Counter, shard.gather(dict(metrics))), Counter())
+    totals: dict[str, float] = {}
+    for part in shard.gather(metrics):
+        for name, value in part.items():
+            totals[name] = totals.get(name, 0.0) + value
     norm = float(torch.nn.utils.clip_grad_norm_(parameters, clip if clip > 0 else float("inf")))
     applied = guard.allows(norm)
     if applied:
