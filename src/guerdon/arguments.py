@@ -37,8 +37,9 @@ def recipe_from(slug: str, arguments: list[str], *, settings: bool = False) -> R
     recipe, rest = _short_forms(recipe, arguments)
     parts = {f.name: getattr(recipe, f.name) for f in fields(recipe)}
     shape = _settings_of(parts)
+    unprefixed: Any = Annotated[shape, tyro.conf.arg(name="")]
     overridden = tyro.cli(
-        Annotated[shape, tyro.conf.arg(name="")],
+        unprefixed,
         default=shape(**parts),
         args=["--help"] if settings else rest,
         prog="guerdon",

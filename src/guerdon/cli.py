@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         return command(arguments[1:])
-    except (ValueError, FileNotFoundError, ImportError, TrainingStopped) as error:
+    except (ValueError, OSError, ImportError, TrainingStopped) as error:
         print(f"guerdon {arguments[0]}: {error}", file=sys.stderr)
         return 1
 

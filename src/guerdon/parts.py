@@ -30,12 +30,11 @@ def describe(value: Any, where: str = "recipe") -> Any:
             for f in dataclasses.fields(value)
             if f.init
         }
-        for name in ("part", "function"):
-            if name in body:
-                raise PartError(
-                    f"{where}: {type(value).__name__} has a setting named {name!r}, which in a "
-                    "recipe file says what a part is; give the setting another name"
-                )
+        if "part" in body:
+            raise PartError(
+                f"{where}: {type(value).__name__} has a setting named 'part', which in a "
+                "recipe file says what a part is; give the setting another name"
+            )
         return {"part": name_of(type(value)), **body}
     if isinstance(value, types.FunctionType):
         return {"function": name_of(value)}
