@@ -20,8 +20,7 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 bench: $(STAMP)
-	$(BIN)/pip install -q -c constraints.txt -e '.[bench]'
-	$(BIN)/python benchmarks/against_trl.py
+	$(BIN)/python benchmarks/rewards.py
 
 reproduce: $(STAMP)
 	for slug in dianjin-r1 bleuberi unlikeliness gigpo; do $(BIN)/guerdon reproduce $$slug || true; done

@@ -33,17 +33,14 @@ class Model:
 
     ``name`` is ``seedling``, a Hub id or a local folder; ``gguf_file`` names a GGUF file in
     it. ``adapter`` "lora", "dora" or "rslora" trains an adapter of rank ``rank`` instead of
-    all weights. ``engine`` "transformers" samples in process; "vllm" with the extra of that
-    name. ``value_head`` adds one for GAE and PPO.
+    all weights. ``value_head`` adds one for GAE and PPO.
     """
 
     name: str = "seedling"
     gguf_file: str | None = None
     adapter: str | None = None
     rank: int = 16
-    engine: str = "transformers"
     dtype: str = "float32"
-    chat: bool = False
     value_head: bool = False
 
 
