@@ -25,6 +25,7 @@ from guerdon.rewards.overlap import (
     rouge_l,
     sacrebleu_bleu,
 )
+from guerdon.rewards.reasoning_gym import ReasoningGymScore
 from guerdon.rewards.rows import Judged, Ungradable, gather
 
 NAMES = {
@@ -57,6 +58,7 @@ __all__ = [
     "LastNumber",
     "LengthReward",
     "Product",
+    "ReasoningGymScore",
     "ReferenceBLEU",
     "RougeL",
     "Tagged",
