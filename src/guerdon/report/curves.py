@@ -86,28 +86,37 @@ def draw_curves(history: Sequence[dict[str, Any]], summary: dict[str, Any], path
 
 
 def _draw(axis: Any, panel: _Panel, history: Sequence[dict[str, Any]]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     axis.set_title(panel.title, loc="left", fontsize=11, fontweight="bold", color=_INK)
-    drawn: list[dict[int, float]] = []
-    for colour, (name, label) in zip(_COLOURS, panel.lines, strict=False):
+    lines: dict[tuple[tuple[int, float], ...], list[str]] = {}
+    for name, label in panel.lines:
         values = _values(history, name)
-        if not values or values in drawn:  # one line drawn over another would hide it
-            continue
-        drawn.append(values)
-        steps, numbers = list(values), list(values.values())
-        mean = _moving_mean(numbers, len(numbers) // 20)
-        if len(numbers) >= 40:
-            axis.plot(steps, numbers, color=colour, linewidth=0.9, alpha=0.28)
-        marker = "o" if len(numbers) == 1 else None
-        axis.plot(steps, mean, color=colour, label=label, linewidth=1.9, marker=marker)
+        if values:  # equal figures share one line and its label: one would hide the other
+            lines.setdefault(tuple(values.items()), []).append(label)
+    for colour, (points, labels) in zip(_COLOURS, lines.items(), strict=False):
+        steps, figures = zip(*points, strict=True)
+        if len(figures) >= 40:
+            axis.plot(steps, figures, color=colour, linewidth=0.9, alpha=0.28)
+        axis.plot(
+            steps,
+            _moving_mean(figures, len(figures) // 20),
+            color=colour,
+            label=", ".join(labels),
+            linewidth=1.9,
+            marker="o" if len(figures) == 1 else None,
+        )
     axis.grid(alpha=0.22)
     axis.spines[["top", "right"]].set_visible(False)
     axis.tick_params(labelsize=8.5)
     axis.set_xlabel("step", fontsize=9)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     if panel.from_zero:
-        axis.set_ylim(bottom=0)
+        largest = max((value for points in lines for _, value in points), default=0.0)
+        axis.set_ylim(0, 1.08 * largest if largest > 0 else 1)
     if panel.share:
         axis.set_ylim(-0.02, 1.02)
-    if len(drawn) > 1:
+    if sum(map(len, lines.values())) > 1:
         axis.legend(fontsize=8.5, frameon=False)
 
 
