@@ -71,6 +71,13 @@ def test_agreement_of_a_constant_is_zero_and_of_a_coin_a_half() -> None:
     assert bleu["share right"] > 0.6
 
 
+def test_an_arm_of_the_study_reports_truth_beside_the_reward() -> None:
+    untrained = bleuberi.Tuned(steps=0, held_out=8)(0, [].append)
+    tuned = bleuberi.Tuned(hard, steps=1, pool=12, count=8, held_out=8)(0, [].append)
+    assert untrained.keys() == tuned.keys() == {"share right", "bleu", "zero_std_share"}
+    assert all(0 <= value <= 1 for value in (untrained | tuned).values())
+
+
 def test_facts_are_right_only_alone() -> None:
     judge = bleuberi.facts_right.function
     assert judge("Anna lives in Oslo.", "Oslo", "city", "Anna") == 1

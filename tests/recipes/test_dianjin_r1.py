@@ -55,8 +55,16 @@ def test_a_seed_is_one_model_and_traces_change_it() -> None:
     name = next(k for k in one if "q_proj" in k)
     assert torch.equal(one[name], two[name])
     assert not torch.equal(one[name], other[name])
+
+
+def test_the_supervised_stage_is_learned_and_shared() -> None:
+    product = DianjinReward(dianjin_r1.right_in_form)
+    arm = dianjin_r1.Miniature(product, traces=4, epochs=1, held_out=4)
+    assert arm(0, [].append).keys() == {"accuracy", "any-form accuracy", "format"}
     taught = dianjin_r1._taught(0, 4, 1)
-    assert not torch.equal(taught[name], one[name])
+    before = dianjin_r1.scratch(0).module.state_dict()
+    assert dianjin_r1._taught(0, 4, 1) is taught
+    assert any(not torch.equal(taught[k], before[k]) for k in before)
 
 
 def test_a_model_from_scratch_hears_nothing() -> None:
