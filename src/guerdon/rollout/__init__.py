@@ -1,14 +1,17 @@
 """How completions are made: policies over language models and small tables, and engines."""
 
+from guerdon.rollout.endpoint import EndpointError, EndpointPolicy
 from guerdon.rollout.environments import Environment, Grid, Step, ToyText, make_environment
 from guerdon.rollout.episodes import play
 from guerdon.rollout.language import LanguagePolicy
 from guerdon.rollout.tabular import TabularPolicy
 
-NAMES = {"transformers": LanguagePolicy, "tabular": TabularPolicy}
+NAMES = {"transformers": LanguagePolicy, "tabular": TabularPolicy, "endpoint": EndpointPolicy}
 
 __all__ = [
     "NAMES",
+    "EndpointError",
+    "EndpointPolicy",
     "Environment",
     "Grid",
     "LanguagePolicy",
