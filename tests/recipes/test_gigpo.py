@@ -75,7 +75,7 @@ def test_recipe_is_listed_and_round_trips(tmp_path: Path) -> None:
     assert Recipe.load(tmp_path / "recipe.yaml") == recipe
 
 
-def test_the_real_loop_trains_the_seedling_on_episodes() -> None:
+def test_runs_on_the_seedling_in_a_text_world() -> None:
     loop = Loop(steps=2, groups=2, group_size=4, evaluation_tasks=4, checkpoint_every=0)
     result = train(gigpo.build(loop=loop), quiet=True)
     assert len(result.history) == 2

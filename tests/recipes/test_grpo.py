@@ -8,7 +8,7 @@ from guerdon.recipes import grpo
 from guerdon.training import Loop, train
 
 
-def test_the_default_recipe_trains() -> None:
+def test_runs_the_default_recipe() -> None:
     loop = Loop(steps=1, groups=2, group_size=4, evaluation_tasks=4, checkpoint_every=0)
     result = train(grpo.build(loop=loop), quiet=True)
     assert len(result.history) == 1

@@ -48,7 +48,7 @@ def test_recipe_is_listed_and_round_trips(tmp_path: Path) -> None:
     assert Recipe.load(tmp_path / "recipe.yaml") == recipe
 
 
-def test_the_real_loop_shapes_and_drops_groups_without_contrast() -> None:
+def test_runs_and_drops_groups_without_contrast() -> None:
     loop = Loop(steps=2, groups=3, group_size=6, resample=2, evaluation_tasks=4, checkpoint_every=0)
     result = train(unlikeliness.build(loop=loop), quiet=True)
     assert len(result.history) == 2
