@@ -78,7 +78,7 @@ class LanguagePolicy:
             source, gguf_file = str(Path(source).parent), Path(source).name
         more = {} if gguf_file is None else {"gguf_file": gguf_file}
         tokenizer = AutoTokenizer.from_pretrained(source, **more)
-        model = AutoModelForCausalLM.from_pretrained(source, dtype=kind, **more)
+        model = AutoModelForCausalLM.from_pretrained(source, dtype=kind, **_dense(gguf_file))
         if torch.cuda.is_available():
             model = model.to("cuda")
         if adapter is not None:
@@ -240,6 +240,18 @@ def _end_tokens(model: Any, tokenizer: Any) -> list[int]:
     configured = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
     extra = configured if isinstance(configured, list) else [configured]
     return sorted({tokenizer.eos_token_id, *(t for t in extra if t is not None)})
+
+
+def _dense(gguf_file: str | None) -> dict[str, Any]:
+    """Loading settings of a GGUF file: unpacked, for packed weights can't be trained."""
+    if gguf_file is None:
+        return {}
+    import transformers
+
+    settings: dict[str, Any] = {"gguf_file": gguf_file}
+    if hasattr(transformers, "GgufConfig"):  # versions without it always unpack
+        settings["quantization_config"] = transformers.GgufConfig(dequantize=True)
+    return settings
 
 
 def _with_adapter(model: Any, adapter: str, rank: int) -> Any:

