@@ -5,8 +5,14 @@ from guerdon.rollout.environments import Environment, Grid, Step, ToyText, make_
 from guerdon.rollout.episodes import play
 from guerdon.rollout.language import LanguagePolicy
 from guerdon.rollout.tabular import TabularPolicy
+from guerdon.rollout.vllm import VLLMEngine
 
-NAMES = {"transformers": LanguagePolicy, "tabular": TabularPolicy, "endpoint": EndpointPolicy}
+NAMES = {
+    "transformers": LanguagePolicy,
+    "vllm": VLLMEngine,
+    "tabular": TabularPolicy,
+    "endpoint": EndpointPolicy,
+}
 
 __all__ = [
     "NAMES",
@@ -18,6 +24,7 @@ __all__ = [
     "Step",
     "TabularPolicy",
     "ToyText",
+    "VLLMEngine",
     "make_environment",
     "play",
 ]
