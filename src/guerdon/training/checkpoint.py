@@ -51,6 +51,13 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return state
 
 
+def seed_generators(seed: int) -> None:
+    """Seed the global generators, for users' parts that draw from them."""
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002
+
+
 def generator_states() -> dict[str, Any]:
     """The global generators' states, as plain values: ours are counter-based, users' may not be."""
     legacy: Any = np.random.get_state(legacy=True)  # noqa: NPY002

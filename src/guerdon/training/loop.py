@@ -19,6 +19,7 @@ from guerdon.training.checkpoint import (
     load_checkpoint,
     restore_generators,
     save_checkpoint,
+    seed_generators,
 )
 from guerdon.training.collect import Collected, collect
 from guerdon.training.held_out import HeldOut, evaluate
@@ -65,7 +66,7 @@ def train(
     recipe = copy.deepcopy(recipe)  # a curriculum with memory belongs to this run alone
     loop = recipe.loop
     shard = processes()
-    torch.manual_seed(loop.seed)
+    seed_generators(loop.seed)
     policy = policy or load_policy(recipe.model)
     tasks, held_out = _tasks(recipe)
     state = _State(recipe, policy)
