@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from guerdon.curriculum import Informative
 from guerdon.evaluation import bootstrap, paired_difference, wilson
 from guerdon.records import Rollouts, Scores
 from guerdon.report import Alarms, build_report
@@ -202,12 +203,6 @@ def _mean(value_N: Tensor, valid_N: Tensor) -> float:
 
 def _zero_std_share(rollouts: Rollouts, scores: Scores) -> float:
     """Share of groups whose valid shaped rewards are all equal (or that have none)."""
-    groups = len(rollouts.tasks)
-    if groups == 0:
+    if not rollouts.tasks:
         return 0.0
-    low = torch.full((groups,), float("inf"))
-    high = torch.full((groups,), float("-inf"))
-    group, value = rollouts.group[scores.valid], scores.value[scores.valid]
-    low.scatter_reduce_(0, group, value, "amin")
-    high.scatter_reduce_(0, group, value, "amax")
-    return float((high - low <= 1e-9).float().mean())
+    return 1.0 - float(Informative()(scores, rollouts).float().mean())
