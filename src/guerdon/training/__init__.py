@@ -13,6 +13,7 @@ from guerdon.training.reference import (
     RefreshedReference,
 )
 from guerdon.training.schedule import Constant, Cosine, Linear, Schedule
+from guerdon.training.selected import SelectedTasks
 from guerdon.training.supervised import Demonstration, demonstrations_to_rollouts, fit_texts
 from guerdon.training.telemetry import describe_held_out, held_out_summary
 from guerdon.training.update import ALONE, Guard, Shard, TrainingStopped, update
@@ -37,6 +38,7 @@ __all__ = [
     "RefreshedReference",
     "Result",
     "Schedule",
+    "SelectedTasks",
     "Shard",
     "TrainingStopped",
     "demonstrations_to_rollouts",
