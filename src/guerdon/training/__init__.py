@@ -16,7 +16,16 @@ from guerdon.training.schedule import Constant, Cosine, Linear, Schedule
 from guerdon.training.selected import SelectedTasks
 from guerdon.training.supervised import Demonstration, demonstrations_to_rollouts, fit_texts
 from guerdon.training.telemetry import describe_held_out, held_out_summary
-from guerdon.training.update import ALONE, Guard, Shard, TrainingStopped, update
+from guerdon.training.update import (
+    ALONE,
+    Guard,
+    Shard,
+    TrainingStopped,
+    adamw,
+    apply_gradients,
+    set_rate,
+    update,
+)
 
 __all__ = [
     "ALONE",
@@ -41,12 +50,15 @@ __all__ = [
     "SelectedTasks",
     "Shard",
     "TrainingStopped",
+    "adamw",
+    "apply_gradients",
     "demonstrations_to_rollouts",
     "describe_held_out",
     "evaluate",
     "fit_preferences",
     "fit_texts",
     "held_out_summary",
+    "set_rate",
     "train",
     "update",
 ]
