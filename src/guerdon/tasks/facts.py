@@ -6,9 +6,9 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import ClassVar
 
-from guerdon.records import Task
-from guerdon.tasks.procedural import Problem, draw_tasks, size_of
+from guerdon.tasks.procedural import Drawn, Problem
 
 PEOPLE = ("Anna", "Ben", "Carla", "David", "Eva", "Felix", "Greta", "Hugo", "Ida", "Jonas")
 VALUES: Mapping[str, Sequence[str]] = MappingProxyType(
@@ -107,13 +107,15 @@ def corrupted_report(
 
 
 @dataclass(frozen=True)
-class FactQuestions:
+class FactQuestions(Drawn):
     """A table of people with city, pet and job, and a question about one of them.
 
     The answer is the value asked for ("Oslo"). Columns: ``references`` (that many different
     paraphrases of the full answer), ``relation``, ``person``, ``facts`` (person to relation to
     value). Tables hold one to ``people`` rows (at most 10): more rows are harder.
     """
+
+    kind: ClassVar[str] = "facts"
 
     people: int = 3
     references: int = 5
@@ -149,8 +151,3 @@ class FactQuestions:
                 "facts": facts,
             },
         )
-
-    def load(self, split: str) -> Sequence[Task]:
-        """The tasks of "train" or "test"."""
-        size = size_of(split, self.train, self.test)
-        return draw_tasks("facts", split, size, self.seed, self.draw)
