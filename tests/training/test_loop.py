@@ -14,6 +14,7 @@ from guerdon.recipes.grpo import build
 from guerdon.records import Scores
 from guerdon.rollout import LanguagePolicy
 from guerdon.training import (
+    AdapterOffReference,
     FixedReference,
     Guard,
     Loop,
@@ -73,6 +74,8 @@ def test_a_resumed_run_equals_an_unbroken_one(unbroken, tmp_path):
     train(small(), folder, quiet=True, stop_after=3)
     resumed = train(small(), folder, quiet=True, resume=True)
     assert figures(folder) == figures(unbroken[1])
+    whole, again = (json.loads((f / "summary.json").read_text()) for f in (unbroken[1], folder))
+    assert again["alarms"] == whole["alarms"]
     for a, b in zip(
         resumed.policy.module.parameters(), unbroken[0].policy.module.parameters(), strict=True
     ):
@@ -198,6 +201,50 @@ def test_runs_with(changes):
     recipe = replace(recipe, loop=replace(recipe.loop, steps=1))
     result = train(recipe, quiet=True)
     assert math.isfinite(result.history[0].get("loss", 0.0))
+
+
+def test_ppo_learns_values_in_the_real_loop():
+    """A reward of 1 whatever is said: the value head, 0 at first, comes to expect it."""
+    loop = Loop(steps=6, groups=4, group_size=4, epochs=2, evaluation_tasks=0, checkpoint_every=0)
+    recipe = build(
+        loop=loop,
+        tasks=replace(build().tasks, test=0),
+        reward=lambda rollouts, progress: Scores(torch.ones(len(rollouts))),
+        advantage=GAE(lam=0.95, whitened=False),
+        objective=PPO(value_clip=10.0),
+        model=Model(value_head=True),
+        optimiser=Optimiser(lr=1e-3),
+    )
+    result = train(recipe, quiet=True)
+    losses = [h["value_loss"] for h in result.history]
+    # V = 0 and lam .95: returns of a row of L tokens are .95^(L - 1), ..., .95, 1
+    assert 0.1 < losses[0] < 0.5
+    assert losses[-1] < 0.3 * losses[0]
+    rollouts = result.policy.sample(recipe.tasks.load("train")[:2], 2, recipe.sampling, 7)
+    values = result.policy.forward(rollouts, frozenset({"values"})).values[rollouts.mask]
+    assert values.mean().item() == pytest.approx(1.0, abs=0.25)
+
+
+def test_a_filter_that_drops_every_group_stops_nothing():
+    loop = replace(SMALL, steps=1, evaluation_tasks=2, resample=2)
+    reward = lambda rollouts, progress: Scores(torch.ones(len(rollouts)))  # noqa: E731
+    result = train(build(loop=loop, reward=reward, filter=Informative()), quiet=True)
+    (step,) = result.history
+    assert step["updates"] == step["kept_groups"] == 0.0
+    assert step["sampled_groups"] == 8.0
+
+
+def test_the_base_model_under_an_adapter_is_a_reference_that_never_moves():
+    policy = LanguagePolicy.load(adapter="lora", rank=4)
+    running = AdapterOffReference().start(policy)
+    rollouts = policy.sample(build().tasks.load("train")[:1], 2, build().sampling, 0)
+    start = running.logps(rollouts)
+    with torch.no_grad():
+        for p in policy.module.parameters():
+            if p.requires_grad:
+                p.add_(0.05)
+    assert torch.equal(running.logps(rollouts), start)
+    assert not torch.allclose(policy.forward(rollouts).logps, start, atol=1e-3)
 
 
 def test_a_kl_term_without_reference_names_the_mend():

@@ -2,6 +2,7 @@
 
 from guerdon.training.held_out import HeldOut, evaluate
 from guerdon.training.loop import Result, train
+from guerdon.training.pairs import PreferenceRecipe, PreferenceResult, train_on_pairs
 from guerdon.training.preference import fit_preferences
 from guerdon.training.recipe import Loop, Model, Optimiser, Recipe
 from guerdon.training.reference import (
@@ -27,8 +28,19 @@ from guerdon.training.update import (
     update,
 )
 
+REFERENCES = {
+    "none": NoReference,
+    "fixed": FixedReference,
+    "moving": MovingReference,
+    "refreshed": RefreshedReference,
+    "adapter-off": AdapterOffReference,
+}
+SCHEDULES = {"constant": Constant, "linear": Linear, "cosine": Cosine}
+
 __all__ = [
     "ALONE",
+    "REFERENCES",
+    "SCHEDULES",
     "AdapterOffReference",
     "Constant",
     "Cosine",
@@ -42,6 +54,8 @@ __all__ = [
     "MovingReference",
     "NoReference",
     "Optimiser",
+    "PreferenceRecipe",
+    "PreferenceResult",
     "Recipe",
     "Reference",
     "RefreshedReference",
@@ -60,5 +74,6 @@ __all__ = [
     "held_out_summary",
     "set_rate",
     "train",
+    "train_on_pairs",
     "update",
 ]

@@ -34,13 +34,17 @@ from guerdon.training.update import Guard, Shard, adamw, set_rate, update
 
 @dataclass(frozen=True)
 class Result:
-    """What a run ends with. ``before`` and ``after`` are None where nothing was held out."""
+    """What a run ends with. ``before`` and ``after`` are None where nothing was held out.
+
+    ``interrupted``: Ctrl-C ended it before its last step.
+    """
 
     policy: Policy
     before: HeldOut | None
     after: HeldOut | None
     history: tuple[dict[str, Any], ...]
     folder: Path | None
+    interrupted: bool = False
 
 
 def train(
@@ -86,13 +90,7 @@ def train(
         while step < min(loop.steps, stop_after or loop.steps) and not interrupt.requested:
             progress = Progress(step, loop.steps)
             collected = collect(
-                recipe,
-                policy,
-                tasks,
-                progress,
-                state.reference,
-                shard,
-                time.perf_counter,
+                recipe, policy, tasks, progress, state.reference, shard, time.perf_counter
             )
             began = time.perf_counter()
             figures = _learn(recipe, policy, state, collected, progress, shard)
@@ -112,7 +110,8 @@ def train(
         state.save(folder, step, shard)
         after = _evaluate(recipe, policy, held_out, Progress(step, loop.steps), shard)
         telemetry.finish(step, state.before, after)
-    return Result(policy, state.before, after, tuple(telemetry.history), folder)
+    cut = interrupt.requested and step < loop.steps
+    return Result(policy, state.before, after, tuple(telemetry.history), folder, cut)
 
 
 def _learn(
