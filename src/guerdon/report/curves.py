@@ -69,6 +69,7 @@ def draw_curves(history: Sequence[dict[str, Any]], summary: dict[str, Any], path
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     names = sorted({name for h in history for name in h if name.startswith("part/")})
     parts = tuple((name, name.removeprefix("part/")) for name in names[: len(_COLOURS)])
@@ -77,8 +78,8 @@ def draw_curves(history: Sequence[dict[str, Any]], summary: dict[str, Any], path
     panels[1:1] = [_Panel("Parts of the reward", parts)] if len(parts) > 1 else []
     columns = min((3, 4), key=lambda n: -len(panels) % n)  # the fewer empty places
     rows = math.ceil(len(panels) / columns)
-    figure = Figure(figsize=(13 if columns == 3 else 16, 3 * rows + 0.6), layout="constrained")
-    figure.get_layout_engine().set(h_pad=0.1, w_pad=0.08)  # type: ignore[union-attr]
+    size = (13 if columns == 3 else 14.5, 3 * rows + 0.6)
+    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(h_pad=0.1, w_pad=0.08))
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False).flatten()
     for axis, panel in zip(axes, panels, strict=False):
