@@ -243,4 +243,4 @@ def test_all_settings_are_listed_and_nothing_that_is_none(capsys: Captured) -> N
     told = capsys.readouterr().out
     for option in ("--loop.steps", "--objective.clip-low", "--objective.kl.coefficient"):
         assert option in told
-    assert "drawn" not in told
+    assert "_drawn" not in told
