@@ -9,13 +9,13 @@ from pathlib import Path
 import torch
 
 from guerdon.curriculum import easy, hard
-from guerdon.recipes import bleuberi, load_recipe
+from guerdon.recipes import bleuberi
 from guerdon.records import Progress
 from guerdon.rewards import ReferenceBLEU, add_one_bleu
 from guerdon.rollout import LanguagePolicy
 from guerdon.stages import Sampling
 from guerdon.tasks import FactQuestions
-from guerdon.training import Loop, Recipe, train
+from guerdon.training import Loop, train
 
 
 def test_hard_and_easy_prompts_are_the_ends_of_the_models_own_scores() -> None:
@@ -75,13 +75,6 @@ def test_facts_are_right_only_alone() -> None:
     assert judge("Anna lives in Oslo.", "Oslo", "city", "Anna") == 1
     assert judge("Anna lives in Oslo or Rome.", "Oslo", "city", "Anna") == 0
     assert judge("Ben lives in Oslo.", "Oslo", "city", "Anna") == 0
-
-
-def test_recipe_is_listed_and_round_trips(tmp_path: Path) -> None:
-    recipe = load_recipe("bleuberi").build()
-    recipe.save(tmp_path / "recipe.yaml")
-    assert Recipe.load(tmp_path / "recipe.yaml") == recipe
-    assert load_recipe("bleuberi").claim().slug == "bleuberi"
 
 
 def test_runs_in_the_real_loop(tmp_path: Path) -> None:

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from guerdon.nursery.blank import blank_model
-from guerdon.recipes import dianjin_r1, load_recipe
+from guerdon.recipes import dianjin_r1
 from guerdon.records import Progress, Rollouts, Task
 from guerdon.rewards import DianjinReward, right_in_form, summed
 from guerdon.rollout import LanguagePolicy
-from guerdon.training import Loop, Recipe, train
+from guerdon.training import Loop, train
 
 TEXTS = (
     "<think>x</think><answer>\\boxed{B}</answer>",
@@ -67,13 +67,6 @@ def test_a_model_from_scratch_hears_nothing() -> None:
     found = arm(0, [].append)
     assert found["zero_std_share"] == 1.0
     assert found["accuracy"] == found["format"] == 0.0
-
-
-def test_recipe_is_listed_and_round_trips(tmp_path: Path) -> None:
-    recipe = load_recipe("dianjin-r1").build()
-    recipe.save(tmp_path / "recipe.yaml")
-    assert Recipe.load(tmp_path / "recipe.yaml") == recipe
-    assert load_recipe("dianjin-r1").claim().slug == "dianjin-r1"
 
 
 def test_runs_in_the_real_loop(tmp_path: Path) -> None:
