@@ -7,6 +7,7 @@ from threading import Event
 import pytest
 import torch
 
+from guerdon.curriculum import SequentialTasks
 from guerdon.recipes.grpo import build
 from guerdon.records import Progress, Task
 from guerdon.rewards import AnswerMatch
@@ -80,3 +81,17 @@ def test_a_failing_reward_fails_the_step():
 
     with pytest.raises(RuntimeError, match="grader is broken"):
         gathered(2, broken)
+
+
+@pytest.mark.parametrize("size", [0, 2])
+def test_a_task_drawn_twice_is_sampled_anew_and_stays_two_groups(size):
+    """Three draws of two tasks: the third group repeats the first's task, not its samples."""
+    recipe = build(loop=replace(LOOP, groups=3, sampling_groups=size))
+    recipe = replace(recipe, tasks=replace(recipe.tasks, train=2), curriculum=SequentialTasks())
+    tasks = recipe.tasks.load("train")
+    policy = LanguagePolicy.load()
+    made = collect(recipe, policy, tasks, Progress(0, 1), None, ALONE, time.perf_counter)
+    assert [t.id for t in made.rollouts.tasks] == [tasks[i].id for i in (0, 1, 0)]
+    assert made.rollouts.group.tolist() == [g for g in range(3) for _ in range(4)]
+    first, again = (made.rollouts.select(made.rollouts.group == g) for g in (0, 2))
+    assert not torch.allclose(first.logps.sum(1), again.logps.sum(1), atol=1e-3)
