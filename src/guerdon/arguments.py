@@ -13,13 +13,19 @@ import tyro
 from guerdon.parts import PartError, locate
 from guerdon.recipes import load_recipe
 from guerdon.rewards import NAMES, FunctionReward, reward
+from guerdon.rollout import NAMES as ENGINES
+from guerdon.rollout import EndpointPolicy
 from guerdon.tasks import FileTasks
 from guerdon.training import Recipe
 
 OVERRIDES = """Settings of the recipe follow as nested options, for example
   --loop.steps 100 --sampling.temperature 0.8 --objective.clip-high 0.28
 and these short forms:
-  --model NAME     a Hub id or a local folder instead of the seedling (--model.name)
+  --model NAME     a Hub id, a local folder or a GGUF file instead of the seedling (--model.name)
+  --model.engine E what samples: transformers (the model itself) or vllm; its settings follow,
+                   for example --model.engine.max-length 4096
+  --endpoint URL   ask the server at this address, which knows the model as --model NAME
+                   (OpenAI's protocol; sample and evaluate; --model.engine.no-chat for plain text)
   --tasks FILE     JSONL, Parquet or a saved datasets folder with prompt and answer columns
   --reward FILE:F  a function of your own, e.g. rewards.py:brevity, or module:name
   --steps N        --loop.steps
@@ -60,12 +66,12 @@ def _settings_of(parts: Mapping[str, Any]) -> Any:
 
 
 def _short_forms(recipe: Recipe, arguments: list[str]) -> tuple[Recipe, list[str]]:
-    """Take --model, --tasks, --reward, --steps and --seed out of the arguments."""
+    """Take the short forms out of the arguments and lay them over the recipe."""
     rest: list[str] = []
     pending = list(arguments)
     while pending:
         name, equals, value = pending.pop(0).partition("=")
-        if name not in ("--model", "--tasks", "--reward", "--steps", "--seed"):
+        if name not in _SHORT:
             rest.append(name + equals + value)
             continue
         if not equals:
@@ -76,10 +82,21 @@ def _short_forms(recipe: Recipe, arguments: list[str]) -> tuple[Recipe, list[str
     return recipe, rest
 
 
+_SHORT = frozenset(
+    {"--model", "--model.engine", "--endpoint", "--tasks", "--reward", "--steps", "--seed"}
+)
+
+
 def _lay(recipe: Recipe, name: str, value: str) -> Recipe:
     """One short form over a recipe."""
     if name == "--model":
         return replace(recipe, model=replace(recipe.model, name=value))
+    if name == "--model.engine":
+        if value not in ENGINES:
+            raise ValueError(f"there is no engine {value!r}; there are {', '.join(ENGINES)}")
+        return replace(recipe, model=replace(recipe.model, engine=ENGINES[value]()))
+    if name == "--endpoint":
+        return replace(recipe, model=replace(recipe.model, engine=EndpointPolicy(value)))
     if name == "--tasks":
         return replace(recipe, tasks=FileTasks(value))
     if name == "--reward":

@@ -17,6 +17,7 @@ from guerdon.evaluation import student
 from guerdon.recipes import all_recipes, load_recipe
 from guerdon.records import Progress
 from guerdon.reproduction import Reproduction
+from guerdon.rollout import EndpointError
 from guerdon.training import Recipe, TrainingStopped, describe_held_out, train
 from guerdon.training import evaluate as evaluate_policy
 from guerdon.training.policies import load_policy
@@ -57,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         return command(arguments[1:])
-    except (ValueError, OSError, ImportError, TrainingStopped) as error:
+    except (ValueError, OSError, ImportError, TrainingStopped, EndpointError) as error:
         print(f"guerdon {arguments[0]}: {error}", file=sys.stderr)
         return 1
 

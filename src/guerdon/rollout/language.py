@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +47,15 @@ class LanguagePolicy:
     policy that sampled it are the same in both.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, *, value_head: bool = False) -> None:
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        value_head: bool = False,
+        mixed_precision: str = "no",
+    ) -> None:
+        self.mixed = _mixed(mixed_precision)
         self.actor = Actor(model, value_head)
         self.actor.eval()
         self.tokenizer = tokenizer
@@ -61,29 +71,34 @@ class LanguagePolicy:
         adapter: str | None = None,
         rank: int = 16,
         dtype: str = "float32",
+        mixed_precision: str = "auto",
+        device: str = "auto",
         value_head: bool = False,
     ) -> LanguagePolicy:
-        """The seedling, a Hub id or a local folder (with ``gguf_file``, a GGUF file in it).
+        """The seedling, a Hub id, a GGUF file or a local folder (``gguf_file`` names one in it).
 
-        Raises ValueError for an unknown adapter or dtype, and what transformers raises where
-        there is no such model.
+        The settings are those of a recipe's `Model`. Raises ValueError for an unknown
+        adapter, type, precision or device, and what transformers raises where there is no
+        such model.
         """
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         kind = getattr(torch, dtype, None)
         if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
             raise ValueError(f"model.dtype is {dtype!r}; use float32, bfloat16 or float16")
+        _mixed(mixed_precision)
+        place = _device(device)
         source = str(seedling_path()) if name == "seedling" else name
         if gguf_file is None and Path(source).is_file() and source.endswith(".gguf"):
             source, gguf_file = str(Path(source).parent), Path(source).name
         more = {} if gguf_file is None else {"gguf_file": gguf_file}
-        tokenizer = AutoTokenizer.from_pretrained(source, **more)
-        model = AutoModelForCausalLM.from_pretrained(source, dtype=kind, **_dense(gguf_file))
-        if torch.cuda.is_available():
-            model = model.to("cuda")
+        with _without_bars():
+            tokenizer = AutoTokenizer.from_pretrained(source, **more)
+            model = AutoModelForCausalLM.from_pretrained(source, dtype=kind, **_dense(gguf_file))
+        model = model.to(place)
         if adapter is not None:
             model = _with_adapter(model, adapter, rank)
-        return cls(model, tokenizer, value_head=value_head)
+        return cls(model, tokenizer, value_head=value_head, mixed_precision=mixed_precision)
 
     @property
     def model(self) -> Any:
@@ -97,7 +112,8 @@ class LanguagePolicy:
 
     def save(self, folder: Path) -> None:
         """Weights and tokenizer as a folder that transformers (or peft) loads."""
-        self.model.save_pretrained(folder)
+        with _without_bars():
+            self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 
     def encode(self, task: Task) -> Tensor:
@@ -153,17 +169,18 @@ class LanguagePolicy:
         Row i continues ``contexts[fan[i]]`` (default: context i) with random numbers of its
         own, keyed by ``(seed, keys[i])``.
         """
-        return decode(
-            self.model,
-            contexts,
-            list(range(len(contexts))) if fan is None else list(fan),
-            keys,
-            sampling,
-            seed,
-            end=_end_tokens(self.model, self.tokenizer),
-            pad=self.tokenizer.pad_token_id or 0,
-            text_of=lambda ids: str(self.tokenizer.decode(ids)),
-        )
+        with self._precision():
+            return decode(
+                self.model,
+                contexts,
+                list(range(len(contexts))) if fan is None else list(fan),
+                keys,
+                sampling,
+                seed,
+                end=_end_tokens(self.model, self.tokenizer),
+                pad=self.tokenizer.pad_token_id or 0,
+                text_of=lambda ids: str(self.tokenizer.decode(ids)),
+            )
 
     def decode(self, ids: Tensor, length: Tensor | int) -> str:
         """The text of a row's first ``length`` tokens, special tokens left out."""
@@ -176,10 +193,19 @@ class LanguagePolicy:
         loss over them can be differentiated. Raises ValueError when values are needed and the
         policy has no value head.
         """
+        if not len(rollouts):
+            nothing = torch.zeros(rollouts.ids.shape)
+            return PolicyOutput(nothing, nothing, nothing)
+        with self._precision():
+            return self._forward(rollouts, needs)
+
+    def _precision(self) -> torch.autocast:
+        """Where the model computes: in bfloat16 if the precision is mixed."""
+        return torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.mixed)
+
+    def _forward(self, rollouts: Rollouts, needs: frozenset[str]) -> PolicyOutput:
         n, t = rollouts.ids.shape
         device = self.model.device
-        if n == 0:
-            return PolicyOutput(torch.zeros(n, t), torch.zeros(n, t), torch.zeros(n, t))
         ids_NS, start_N = self._join(rollouts)
         length_N = start_N + rollouts.lengths
         attend_NS = torch.arange(ids_NS.shape[1]) < length_N[:, None]
@@ -240,6 +266,51 @@ def _end_tokens(model: Any, tokenizer: Any) -> list[int]:
     configured = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
     extra = configured if isinstance(configured, list) else [configured]
     return sorted({tokenizer.eos_token_id, *(t for t in extra if t is not None)})
+
+
+def _mixed(precision: str) -> bool:
+    """Whether to compute in bfloat16. Raises ValueError for what the loop can't train in."""
+    asked = precision
+    if precision == "auto":
+        precision = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+    if precision not in ("no", "bf16"):
+        raise ValueError(
+            f"model.mixed_precision is {asked!r}, which stands for {precision!r}; use 'bf16' or "
+            "'no' (fp16 and fp8 need their losses scaled, which is not done here)"
+        )
+    return precision == "bf16"
+
+
+def _device(name: str) -> torch.device:
+    """The device of that name, or accelerate's choice. Raises ValueError if there is none."""
+    if name == "auto":
+        from accelerate import PartialState
+
+        found: torch.device = PartialState().device
+        # Samples are drawn in float64, which Apple's accelerator lacks.
+        return torch.device("cpu") if found.type == "mps" else found
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"model.device is {name!r}: {reason}; use 'auto' or 'cpu'") from error
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """Without transformers' progress bars, which break into our display; downloads keep theirs."""
+    from huggingface_hub.utils import are_progress_bars_disabled, enable_progress_bars
+    from transformers.utils import logging
+
+    shown, downloads = logging.is_progress_bar_enabled(), not are_progress_bars_disabled()
+    logging.disable_progress_bar()
+    try:
+        if downloads:
+            enable_progress_bars()
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _dense(gguf_file: str | None) -> dict[str, Any]:
