@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -300,15 +301,19 @@ def _device(name: str) -> torch.device:
 def _without_bars() -> Iterator[None]:
     """Without transformers' progress bars, which break into our display; downloads keep theirs."""
     from huggingface_hub.utils import are_progress_bars_disabled, enable_progress_bars
+    from transformers import modeling_gguf_pytorch_utils as gguf
     from transformers.utils import logging
 
     shown, downloads = logging.is_progress_bar_enabled(), not are_progress_bars_disabled()
+    unpacking = gguf.tqdm  # this one does not ask whether bars are wanted
     logging.disable_progress_bar()
+    gguf.tqdm = partial(unpacking, disable=True)
     try:
         if downloads:
             enable_progress_bars()
         yield
     finally:
+        gguf.tqdm = unpacking
         if shown:
             logging.enable_progress_bar()
 
