@@ -52,4 +52,5 @@ def test_a_run_trains_the_adapter_alone_and_resumes(adapter: str, tmp_path: Path
 
     loaded = LanguagePolicy.load(str(tmp_path / "whole" / "model"))
     with torch.no_grad():
-        torch.testing.assert_close(loaded.forward(rollouts).logps, trained, atol=1e-5, rtol=0)
+        torch.testing.assert_close(loaded.forward(rollouts).logps, trained, atol=1e-4, rtol=0)
+    assert all(p.requires_grad for p in loaded.module.parameters())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -78,6 +79,8 @@ class LanguagePolicy:
     ) -> LanguagePolicy:
         """The seedling, a Hub id, a GGUF file or a local folder (``gguf_file`` names one in it).
 
+        A folder that holds a trained adapter stands for its base model with the adapter
+        merged in: a plain model, which can be trained again, with or without another adapter.
         The settings are those of a recipe's `Model`. Raises ValueError for an unknown
         adapter, type, precision or device, and what transformers raises where there is no
         such model.
@@ -90,12 +93,20 @@ class LanguagePolicy:
         _mixed(mixed_precision)
         place = _device(device)
         source = str(seedling_path()) if name == "seedling" else name
+        base = _adapter_of(source)
+        source = base or source
         if gguf_file is None and Path(source).is_file() and source.endswith(".gguf"):
             source, gguf_file = str(Path(source).parent), Path(source).name
         more = {} if gguf_file is None else {"gguf_file": gguf_file}
         with _without_bars():
             tokenizer = AutoTokenizer.from_pretrained(source, **more)
             model = AutoModelForCausalLM.from_pretrained(source, dtype=kind, **_dense(gguf_file))
+        if gguf_file is not None:  # what a saved adapter will name as its base
+            model.name_or_path = str(Path(source, gguf_file).resolve())
+        if base is not None:
+            from peft import PeftModel
+
+            model = PeftModel.from_pretrained(model, name).merge_and_unload()
         model = model.to(place)
         if adapter is not None:
             model = _with_adapter(model, adapter, rank)
@@ -328,6 +339,17 @@ def _dense(gguf_file: str | None) -> dict[str, Any]:
     if hasattr(transformers, "GgufConfig"):  # versions without it always unpack
         settings["quantization_config"] = transformers.GgufConfig(dequantize=True)
     return settings
+
+
+def _adapter_of(source: str) -> str | None:
+    """The base model of the adapter in folder ``source``; None where there is no adapter."""
+    file = Path(source, "adapter_config.json")
+    if not file.is_file():
+        return None
+    base = json.loads(file.read_text()).get("base_model_name_or_path")
+    if not base:
+        raise ValueError(f"{file} names no base model (base_model_name_or_path); write it there")
+    return str(base)
 
 
 def _with_adapter(model: Any, adapter: str, rank: int) -> Any:
