@@ -107,6 +107,7 @@ class LanguagePolicy:
             from peft import PeftModel
 
             model = PeftModel.from_pretrained(model, name).merge_and_unload()
+            model.requires_grad_(True)  # peft freezes the base
         model = model.to(place)
         if adapter is not None:
             model = _with_adapter(model, adapter, rank)
