@@ -14,13 +14,18 @@ import tyro
 from guerdon.choices import POLICY_CHOICES, PREFERENCE_CHOICES, Choices, choose, listing
 from guerdon.objectives import KL
 from guerdon.recipes import load_recipe
+from guerdon.rollout import EndpointPolicy
 from guerdon.tasks import PreferenceFile
 from guerdon.training import FixedReference, NoReference, PreferenceRecipe, Recipe
 
 OVERRIDES = f"""Settings of the recipe follow as nested options, for example
   --loop.steps 100 --sampling.temperature 0.8 --objective.clip-high 0.28
 and these short forms:
-  --model NAME     a Hub id or a local folder instead of the seedling (--model.name)
+  --model NAME     a Hub id, a local folder or a GGUF file instead of the seedling (--model.name)
+  --model.engine E what samples: transformers (the model itself) or vllm; its settings follow,
+                   for example --model.engine.max-length 4096
+  --endpoint URL   ask the server at this address, which knows the model as --model NAME
+                   (OpenAI's protocol; sample and evaluate; --model.engine.no-chat for plain text)
   --tasks FILE     JSONL, Parquet or a saved datasets folder with prompt and answer columns
   --reward FILE:F  a function of your own, e.g. rewards.py:brevity, or module:name
   --kl X           a KL loss of coefficient X against the starting policy (or --reference)
@@ -107,7 +112,7 @@ def _own_type(part: Any) -> Any:
 
 def _short_forms(recipe: Any, arguments: list[str], choices: Choices) -> tuple[Any, list[str]]:
     """Take parts by name and the other short forms out of the arguments, and lay them over."""
-    forms = {*choices, "model", "kl", "steps", "seed"}
+    forms = {*choices, "model", "endpoint", "kl", "steps", "seed"}
     rest: list[str] = []
     given: list[tuple[str, str]] = []
     pending = list(arguments)
@@ -135,6 +140,8 @@ def _lay(recipe: Any, option: str, value: str) -> Any:
     """One short form over a recipe."""
     if option == "model":
         return replace(recipe, model=replace(recipe.model, name=value))
+    if option == "endpoint":
+        return replace(recipe, model=replace(recipe.model, engine=EndpointPolicy(value)))
     if option == "kl":
         return _with_kl(recipe, value)
     number = whole_number(f"--{option}", value)

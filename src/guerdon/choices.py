@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from guerdon import advantages, curriculum, objectives, rewards, shaping, tasks, training
+from guerdon import advantages, curriculum, objectives, rewards, rollout, shaping, tasks, training
 from guerdon.parts import PartError, locate
 
 Choices = Mapping[str, Mapping[str, Any]]
@@ -31,6 +31,7 @@ POLICY_CHOICES: Choices = MappingProxyType(
         "filter": curriculum.FILTERS,
         "reference": training.REFERENCES,
         "optimiser.schedule": training.SCHEDULES,
+        "model.engine": rollout.NAMES,
     }
 )
 PREFERENCE_CHOICES: Choices = MappingProxyType(

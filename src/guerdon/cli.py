@@ -25,6 +25,7 @@ from guerdon.arguments import (
 )
 from guerdon.recipes import all_recipes, load_recipe
 from guerdon.records import Progress
+from guerdon.rollout import EndpointError
 from guerdon.showing import show_reproduction, show_scores
 from guerdon.training import (
     Recipe,
@@ -79,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"guerdon {arguments[0]}: interrupted", file=sys.stderr)
         return 130
-    except (ValueError, OSError, ImportError, TrainingStopped) as error:
+    except (ValueError, OSError, ImportError, TrainingStopped, EndpointError) as error:
         print(f"guerdon {arguments[0]}: {error}", file=sys.stderr)
         return 1
 

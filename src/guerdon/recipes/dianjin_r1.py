@@ -49,7 +49,7 @@ PAPER = Paper(
     "2504.15716",
 )
 TASKS = MultiChoice()
-GREEDY = Sampling(max_tokens=28, temperature=0.0)
+GREEDY = Sampling(max_tokens=40, temperature=0.0)
 
 
 def build(**overrides: Any) -> Recipe:
@@ -60,7 +60,7 @@ def build(**overrides: Any) -> Recipe:
         reward=DianjinReward(combine=right_in_form),
         objective=ClippedSurrogate(kl=KL(0.001)),
         reference=FixedReference(),
-        sampling=Sampling(max_tokens=28, temperature=0.6, top_p=0.95),
+        sampling=Sampling(max_tokens=40, temperature=0.6, top_p=0.95),
         evaluation_sampling=GREEDY,
         optimiser=Optimiser(lr=3e-4),
         loop=Loop(steps=50, groups=16, group_size=8),
@@ -95,7 +95,7 @@ class Miniature:
         metrics: dict[str, float] = {}
         if self.steps:
             loop = Loop(self.steps, 8, 8, checkpoint_every=0, evaluation_tasks=1, seed=seed)
-            draws = Sampling(max_tokens=28)
+            draws = Sampling(max_tokens=40)
             recipe = build(loop=loop, reward=self.reward, sampling=draws)
             history = train(recipe, policy=policy, quiet=True).history
             metrics["zero_std_share"] = sum(h["zero_std_share"] for h in history) / len(history)

@@ -213,8 +213,9 @@ class _State:
 
 def _trained_state(policy: Policy) -> dict[str, torch.Tensor]:
     """Trainable weights and buffers: with an adapter, the base model is read anew on resume."""
-    trained = {name for name, p in policy.module.named_parameters() if p.requires_grad}
-    frozen = {name for name, _ in policy.module.named_parameters()} - trained
+    # A tied weight has two names, and both must count as frozen.
+    named = policy.module.named_parameters(remove_duplicate=False)
+    frozen = {name for name, p in named if not p.requires_grad}
     return {k: v for k, v in policy.module.state_dict().items() if k not in frozen}
 
 

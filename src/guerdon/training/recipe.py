@@ -12,6 +12,7 @@ from guerdon.curriculum import ShuffledTasks
 from guerdon.objectives import ClippedSurrogate
 from guerdon.parts import PartError, build, describe
 from guerdon.rewards import AnswerMatch
+from guerdon.rollout import Engine, Transformers
 from guerdon.stages import (
     Advantage,
     Curriculum,
@@ -29,11 +30,17 @@ from guerdon.training.schedule import Constant, Schedule
 
 @dataclass(frozen=True)
 class Model:
-    """Which policy to train.
+    """Which policy to train, where, and what samples from it.
 
-    ``name`` is ``seedling``, a Hub id or a local folder; ``gguf_file`` names a GGUF file in
-    it. ``adapter`` "lora", "dora" or "rslora" trains an adapter of rank ``rank`` instead of
-    all weights. ``value_head`` adds one for GAE and PPO.
+    ``name`` is ``seedling``, a Hub id, a local folder or a GGUF file; ``gguf_file`` names a
+    GGUF file in a folder. ``adapter`` "lora", "dora" or "rslora" trains an adapter of rank
+    ``rank`` instead of all weights. ``value_head`` adds one for GAE and PPO. ``engine``
+    samples (``--model.engine vllm``; `guerdon.rollout.NAMES`).
+
+    ``dtype`` is what weights are held in. ``mixed_precision`` "bf16" computes in bfloat16 and
+    leaves weights and optimiser as they are; "no" is off; "auto" is what ``accelerate
+    launch`` was told, else "no". ``device`` "auto" is the one accelerate finds for this
+    process; else torch's name of one, such as "cpu" or "cuda:1".
     """
 
     name: str = "seedling"
@@ -41,7 +48,10 @@ class Model:
     adapter: str | None = None
     rank: int = 16
     dtype: str = "float32"
+    mixed_precision: str = "auto"
+    device: str = "auto"
     value_head: bool = False
+    engine: Engine = field(default_factory=Transformers)
 
 
 @dataclass(frozen=True)
