@@ -12,7 +12,7 @@ from torch import Tensor
 
 from guerdon.rollout.choosing import choose
 from guerdon.rollout.keyed import uniforms
-from guerdon.rollout.row_engines import row_engine
+from guerdon.rollout.row_engines import RowEngine, row_engine
 from guerdon.stages import Sampling
 
 RETIRE_BELOW = 0.75
@@ -51,21 +51,20 @@ def decode(
         raise ValueError("a context to continue has no tokens; begin it with the end-of-text token")
     pages = _Pages(len(fan), keys, sampling, seed, model.device, end, text_of)
     waiting = sorted(range(len(fan)), key=fan.__getitem__) if sampling.max_tokens else []
+    if not waiting:
+        return pages.continuations()
     most = sampling.max_rows or len(fan)
     live = torch.zeros(0, dtype=torch.long, device=model.device)  # the rows of the engine
+    logits = torch.zeros(0)
     with torch.inference_mode():
-        engine = row_engine(model, pad) if waiting else None
-        logits = None
-        while engine is not None and (waiting or len(live)):
-            if engine.refills or not len(live):
-                taken = _take(waiting, fan, most - len(live), idle=not len(live))
-                if taken:
-                    used, group = torch.unique(
-                        torch.tensor([fan[i] for i in taken]), return_inverse=True
-                    )
-                    fresh = engine.admit([contexts[c] for c in used], group.to(model.device))
-                    logits = fresh if logits is None else torch.cat([logits, fresh])
-                    live = torch.cat([live, torch.tensor(taken, device=model.device)])
+        engine = row_engine(model, pad)
+        while waiting or len(live):
+            room = most - len(live) if engine.refills or not len(live) else 0
+            taken = _take(waiting, fan, room, idle=not len(live))
+            if taken:
+                fresh = _admit(engine, contexts, [fan[i] for i in taken], model.device)
+                logits = torch.cat([logits, fresh]) if len(live) else fresh
+                live = torch.cat([live, torch.tensor(taken, device=live.device)])
             token = pages.write(live, logits)
             running = ~pages.done[live]
             still = int(running.sum())
@@ -73,7 +72,8 @@ def decode(
                 kept = running.nonzero().flatten()
                 live, token = live[kept], token[kept]
                 engine.keep(kept)
-            logits = engine.step(token) if still else None
+            if still:
+                logits = engine.step(token)
     return pages.continuations()
 
 
@@ -150,6 +150,14 @@ class _Pages:
             self.logps[:, :width].cpu(),
             self.finished.cpu(),
         )
+
+
+def _admit(
+    engine: RowEngine, contexts: Sequence[Tensor], fan: list[int], device: torch.device
+) -> Tensor:
+    """Lets rows in that continue ``contexts[fan[i]]``, ``fan`` ascending; their logits [n, V]."""
+    used, group = torch.unique(torch.tensor(fan), return_inverse=True)
+    return engine.admit([contexts[c] for c in used.tolist()], group.to(device))
 
 
 def _take(waiting: list[int], fan: list[int], room: int, *, idle: bool) -> list[int]:

@@ -11,7 +11,13 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from guerdon.rollout.shared_cache import Cohort, SharedPrefixCache, Unsupported, shared_attention
+from guerdon.rollout.shared_cache import (
+    Cohort,
+    SharedPrefixCache,
+    Unsupported,
+    check_replaceable,
+    shared_attention,
+)
 
 
 class RowEngine(Protocol):
@@ -47,6 +53,8 @@ class SharedRows:
         self.model, self.pad = model, pad
         self.cache = SharedPrefixCache()
         self.position = torch.zeros(0, dtype=torch.long, device=model.device)
+        # Handed on by the model as it is, and not read: the cache knows what each row sees.
+        self.no_mask = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=model.device)
 
     def admit(self, contexts: Sequence[Tensor], group: Tensor) -> Tensor:
         logits, prefilled, attend = _prefill(self.model, contexts, self.pad)
@@ -58,6 +66,7 @@ class SharedRows:
         with shared_attention(self.model):
             logits: Tensor = self.model(
                 input_ids=token[:, None],
+                attention_mask=self.no_mask,
                 position_ids=self.position[:, None],
                 past_key_values=self.cache,
                 use_cache=True,
@@ -130,10 +139,11 @@ def _why_not(model: Any, pad: int) -> str | None:
     tokens = torch.tensor([[1, 2, 1], [2, 2, 1]], device=model.device)
     made = []
     try:
+        check_replaceable(model)
         for kind in (SharedRows, CopiedRows):
             engine = kind(model, pad)
             engine.admit(contexts, group)
-            made.append(torch.stack([engine.step(token) for token in tokens]))
+            made.append(torch.stack([engine.step(token) for token in tokens]).detach())
     except Unsupported as error:
         return str(error)
     shared, copied = made

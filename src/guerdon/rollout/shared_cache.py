@@ -29,7 +29,7 @@ ATTENTION = "guerdon_shared_prefix"
 FIRST_BLOCK = 16
 """Tokens that a row's own buffer holds at first; it doubles when full."""
 HARMLESS = frozenset(["dropout", "sliding_window", "position_ids", "use_cache"])
-"""What models hand to their attention that changes nothing here (windows come from the cache)."""
+"""What models hand to their attention that changes nothing here; windows come from the cache."""
 
 
 class Unsupported(Exception):
@@ -38,7 +38,7 @@ class Unsupported(Exception):
 
 @dataclass
 class _Layer:
-    """One layer of a cohort: prompt keys [B, K, P, D], own keys [n, K, capacity, D], values alike."""
+    """One layer of a cohort: keys [B, K, P, D] and own keys [n, K, capacity, D]; values alike."""
 
     keys: Tensor
     values: Tensor
@@ -145,7 +145,7 @@ class Cohort:
         return rows if self.full else rows[self.place]
 
 
-class SharedPrefixCache(Cache):  # type: ignore[misc]  # transformers is untyped here
+class SharedPrefixCache(Cache):
     """The cohorts that a model decodes together: its rows are theirs, one after the other."""
 
     def __init__(self) -> None:
@@ -157,18 +157,14 @@ class SharedPrefixCache(Cache):  # type: ignore[misc]  # transformers is untyped
     ) -> tuple[Tensor, Tensor]:
         """Keeps the new token and hands it back: attention reads the rest here."""
         sizes = [len(cohort) for cohort in self.cohorts]
-        parts = zip(
-            self.cohorts, key_states.split(sizes), value_states.split(sizes), strict=True
-        )
+        parts = zip(self.cohorts, key_states.split(sizes), value_states.split(sizes), strict=True)
         for cohort, keys, values in parts:
             cohort.write(layer_idx, keys, values)
         return key_states, value_states
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """Columns of the longest cohort; models ask only where they are given no positions."""
-        return max(
-            (c.layers[layer_idx].keys.shape[2] + c.written for c in self.cohorts), default=0
-        )
+        return max((c.layers[layer_idx].keys.shape[2] + c.written for c in self.cohorts), default=0)
 
     def attend(self, index: int, query: Tensor, scaling: float, softcap: float | None) -> Tensor:
         """[N, 1, H, D] for queries [N, H, 1, D] of all cohorts' rows."""
@@ -210,7 +206,8 @@ def attention(
     """
     if shared_cache is None:
         raise Unsupported("it does not hand its keyword arguments to its attention")
-    strange = sorted(k for k, v in more.items() if k not in HARMLESS and v is not None)
+    given = {name for name, value in more.items() if value is not None and value is not False}
+    strange = sorted(given - HARMLESS)
     if strange:
         raise Unsupported(f"its attention takes {', '.join(strange)}")
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
@@ -220,21 +217,30 @@ def attention(
 AttentionInterface.register(ATTENTION, attention)
 
 
-@contextmanager
-def shared_attention(model: Any) -> Iterator[None]:
-    """While this lasts, the model's decoder computes attention with `attention`.
-
-    Raises `Unsupported` for models whose attention can't be replaced.
-    """
+def check_replaceable(model: Any) -> None:
+    """Raises `Unsupported` where the model's attention can't be replaced by another."""
     decoder = model.get_decoder()
     before = decoder.config._attn_implementation
     decoder.set_attn_implementation(ATTENTION)
     if decoder.config._attn_implementation != ATTENTION:
         raise Unsupported("its attention does not go through transformers' attention interface")
+    decoder.set_attn_implementation(before)
+
+
+@contextmanager
+def shared_attention(model: Any) -> Iterator[None]:
+    """While this lasts, the model's decoder computes attention with `attention`.
+
+    Only the name in its configuration changes: `set_attn_implementation` walks over all modules,
+    which for a small model takes a twentieth of a step.
+    """
+    config = model.get_decoder().config
+    before = config._attn_implementation
+    config._attn_implementation = {"": ATTENTION}
     try:
         yield
     finally:
-        decoder.set_attn_implementation(before)
+        config._attn_implementation = {"": before}
 
 
 def _fresh_layer(layer: Any, rows: int) -> _Layer:
