@@ -16,4 +16,5 @@ def load_policy(model: Model) -> Policy:
         rank=model.rank,
         dtype=model.dtype,
         value_head=model.value_head,
+        shared_prefix=model.shared_prefix,
     )

@@ -33,7 +33,8 @@ class Model:
 
     ``name`` is ``seedling``, a Hub id or a local folder; ``gguf_file`` names a GGUF file in
     it. ``adapter`` "lora", "dora" or "rslora" trains an adapter of rank ``rank`` instead of
-    all weights. ``value_head`` adds one for GAE and PPO.
+    all weights. ``value_head`` adds one for GAE and PPO. ``shared_prefix`` False computes
+    prompts once per completion in training, not once per group: same numbers, more work.
     """
 
     name: str = "seedling"
@@ -42,6 +43,7 @@ class Model:
     rank: int = 16
     dtype: str = "float32"
     value_head: bool = False
+    shared_prefix: bool = True
 
 
 @dataclass(frozen=True)
