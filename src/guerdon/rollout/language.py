@@ -211,7 +211,7 @@ class LanguagePolicy:
         device = self.model.device
         if self.shared_prefix.enabled and len(row_M):
             packed = pack(rollouts, device)
-            if self.shared_prefix.pays(self.model, packed):
+            if self.shared_prefix.pays(packed) and self.shared_prefix.works(self.model):
                 before_M = packed.before[row_M, at_M].to(device)
                 return packed_hidden(self._decoder(), packed)[before_M]
         pad = self.tokenizer.pad_token_id or 0

@@ -198,10 +198,10 @@ def _attend(
         raise CannotShareError("its attention adds a bias to every pair of tokens")
     packed = mask.packed
     dense = theirs if theirs.__name__ == "eager_attention_forward" else sdpa_attention_forward
-    cut = packed.prompt_tokens
-    flat = [x[0].transpose(0, 1) for x in (query, key, value)]
-    prompt = [packed.prompts.pad(x[:cut]) for x in flat]  # [B, P, heads, D]
-    own = [x[cut:] for x in flat]
+    sizes = [packed.prompt_tokens, packed.tokens - packed.prompt_tokens]
+    parts = [x.squeeze(0).transpose(0, 1).split(sizes) for x in (query, key, value)]
+    prompt = [packed.prompts.pad(x) for x, _ in parts]  # [B, P, heads, D]
+    own = [x for _, x in parts]  # [M, heads, D]
     causal = mask.allows is None and dense is sdpa_attention_forward
     prompt_out, _ = dense(
         module,

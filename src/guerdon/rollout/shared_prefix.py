@@ -12,7 +12,7 @@ from guerdon.records import Rollouts, Task
 from guerdon.rollout.packing import Packed, pack
 from guerdon.rollout.shared_attention import CannotShareError, install, sharing
 
-WORTH_IT = 1.1
+WORTH_IT = 1.25
 """Packing pays where the plain computation has this many times the tokens."""
 
 TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
@@ -31,19 +31,21 @@ class SharedPrefix:
         self.enabled = enabled
         self.checked = False
 
-    def pays(self, model: Any, packed: Packed) -> bool:
-        """Whether to compute these rollouts packed; tries the model if it is the first time."""
-        if not self.enabled or packed.padded < WORTH_IT * packed.tokens:
-            return False
-        if not self.checked:
+    def pays(self, packed: Packed) -> bool:
+        """Whether packing saves enough tokens to be faster."""
+        return self.enabled and packed.padded >= WORTH_IT * packed.tokens
+
+    def works(self, model: Any) -> bool:
+        """Whether this model gives the same packed; it is tried once."""
+        if self.enabled and not self.checked:
             self.checked = True
             reason = obstacle(model)
             if reason is not None:
                 self.enabled = False
                 warnings.warn(
-                    f"{type(model).__name__} computes every prompt once per completion, not "
-                    f"once per group: {reason}",
-                    stacklevel=3,
+                    f"{type(model).__name__} computes prompts once per completion, not once per "
+                    f"group: {reason}",
+                    stacklevel=4,
                 )
         return self.enabled
 
