@@ -18,7 +18,9 @@ from guerdon.records import PolicyOutput, Rollouts, Task
 from guerdon.rollout.decoding import Continuations, decode
 from guerdon.rollout.episodes import is_played, play
 from guerdon.rollout.keyed import row_key
+from guerdon.rollout.packing import pack
 from guerdon.rollout.projection import action_logps
+from guerdon.rollout.shared_prefix import SharedPrefix, packed_hidden, padded_hidden
 from guerdon.stages import Sampling
 
 ADAPTERS: dict[str, dict[str, bool]] = {
@@ -56,9 +58,12 @@ class LanguagePolicy:
         *,
         value_head: bool = False,
         mixed_precision: str = "no",
+        shared_prefix: bool = True,
     ) -> None:
+        """``shared_prefix``: compute a prompt once per group in `forward`, where that pays."""
         self.mixed = _mixed(mixed_precision)
         self.actor = Actor(model, value_head)
+        self.shared_prefix = SharedPrefix(shared_prefix)
         self.actor.eval()
         self.tokenizer = tokenizer
         if tokenizer.eos_token_id is None:
@@ -76,6 +81,7 @@ class LanguagePolicy:
         mixed_precision: str = "auto",
         device: str = "auto",
         value_head: bool = False,
+        shared_prefix: bool = True,
     ) -> LanguagePolicy:
         """The seedling, a Hub id, a GGUF file or a local folder (``gguf_file`` names one in it).
 
@@ -111,7 +117,13 @@ class LanguagePolicy:
         model = model.to(place)
         if adapter is not None:
             model = _with_adapter(model, adapter, rank)
-        return cls(model, tokenizer, value_head=value_head, mixed_precision=mixed_precision)
+        return cls(
+            model,
+            tokenizer,
+            value_head=value_head,
+            mixed_precision=mixed_precision,
+            shared_prefix=shared_prefix,
+        )
 
     @property
     def model(self) -> Any:
@@ -219,15 +231,8 @@ class LanguagePolicy:
     def _forward(self, rollouts: Rollouts, needs: frozenset[str]) -> PolicyOutput:
         n, t = rollouts.ids.shape
         device = self.model.device
-        ids_NS, start_N = self._join(rollouts)
-        length_N = start_N + rollouts.lengths
-        attend_NS = torch.arange(ids_NS.shape[1]) < length_N[:, None]
-        hidden_NSH = self._decoder()(
-            input_ids=ids_NS.to(device), attention_mask=attend_NS.to(device), use_cache=False
-        ).last_hidden_state
         row_M, at_M = rollouts.mask.nonzero(as_tuple=True)
-        # A token is predicted by the position before it.
-        hidden_MH = hidden_NSH[row_M.to(device), (start_N[row_M] + at_M - 1).to(device)]
+        hidden_MH = self._hidden_before(rollouts, row_M, at_M)
         action_M = rollouts.ids[row_M, at_M].to(device)
         logp_M, entropy_M = action_logps(
             self._head, hidden_MH, action_M, rollouts.temperature, "entropy" in needs
@@ -245,18 +250,18 @@ class LanguagePolicy:
             spread(logp_M), None if entropy_M is None else spread(entropy_M), values
         )
 
-    def _join(self, rollouts: Rollouts) -> tuple[Tensor, Tensor]:
-        """Prompt and completion in one right-padded row; where each completion starts."""
-        prompt_lengths = torch.tensor([len(p) for p in rollouts.prompts])
-        start_N = prompt_lengths[rollouts.group]
-        width = int((start_N + rollouts.lengths).max())
-        ids_NS = torch.full((len(rollouts), width), self.tokenizer.pad_token_id or 0)
-        for row, (group, start, length) in enumerate(
-            zip(rollouts.group.tolist(), start_N.tolist(), rollouts.lengths.tolist(), strict=True)
-        ):
-            ids_NS[row, :start] = rollouts.prompts[group]
-            ids_NS[row, start : start + length] = rollouts.ids[row, :length]
-        return ids_NS, start_N
+    def _hidden_before(self, rollouts: Rollouts, row_M: Tensor, at_M: Tensor) -> Tensor:
+        """float[M, H] at the positions that predict the tokens ``ids[row, at]``."""
+        device = self.model.device
+        if self.shared_prefix.enabled and len(row_M):
+            packed = pack(rollouts, device)
+            if self.shared_prefix.pays(packed) and self.shared_prefix.works(self.model):
+                before_M = packed.before[row_M, at_M].to(device)
+                return packed_hidden(self._decoder(), packed)[before_M]
+        pad = self.tokenizer.pad_token_id or 0
+        hidden_NSH = padded_hidden(self._decoder(), rollouts, pad, device)
+        start_N = torch.tensor([len(p) for p in rollouts.prompts])[rollouts.group]
+        return hidden_NSH[row_M.to(device), (start_N[row_M] + at_M - 1).to(device)]
 
     def _decoder(self) -> Any:
         return self.model.get_decoder()

@@ -20,6 +20,7 @@ def load_policy(model: Model) -> Policy:
             mixed_precision=model.mixed_precision,
             device=model.device,
             value_head=model.value_head,
+            shared_prefix=model.shared_prefix,
         )
 
     return model.engine.start(model.name, load)

@@ -41,6 +41,8 @@ class Model:
     leaves weights and optimiser as they are; "no" is off; "auto" is what ``accelerate
     launch`` was told, else "no". ``device`` "auto" is the one accelerate finds for this
     process; else torch's name of one, such as "cpu" or "cuda:1".
+    ``shared_prefix`` False computes prompts once per completion in training, not once per
+    group: same numbers, more work.
     """
 
     name: str = "seedling"
@@ -51,6 +53,7 @@ class Model:
     mixed_precision: str = "auto"
     device: str = "auto"
     value_head: bool = False
+    shared_prefix: bool = True
     engine: Engine = field(default_factory=Transformers)
 
 
