@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import platform
+import shutil
 import socket
 import subprocess
 import sys
@@ -360,6 +361,30 @@ run_sandboxed("import time; time.sleep(60)", [{"expression": "1"}], Limits(wall_
     owner.wait()
     time.sleep(0.5)
     assert sandboxed_processes() == 0
+
+
+@kernel
+def test_without_namespaces_the_second_line_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "sandbox"
+    shutil.copytree(sandbox._LAUNCHER.parent, folder)
+    with (folder / "isolation.py").open("a") as file:
+        file.write("\ndef enter_namespaces():\n    return False\n")
+    monkeypatch.setattr(sandbox, "_LAUNCHER", folder / "launcher.py")
+    with pytest.raises(sandbox.WeakIsolationError, match=r"isolate network.*trust_weak=True"):
+        run_sandboxed("", [], QUICK)
+    outcome = run_sandboxed("", [], QUICK, trust_weak=True)
+    assert outcome.isolation["root"] is outcome.isolation["namespaces"] is False
+    tries = ("socket.socket()", "os.fork()", "os.kill(os.getppid(), 9)", "os.remove('/tmp/x')")
+    refused = inside("import os, socket", *tries, trust_weak=True)
+    assert all("PermissionError" in one for one in refused)
+    (written,) = inside("", "open('mine', 'w').write('hello')", trust_weak=True)
+    assert written == 5
+    if outcome.isolation["landlock"]:
+        (tmp_path / "secret").write_text("42")
+        (read,) = inside("", f"open({str(tmp_path / 'secret')!r}).read()", trust_weak=True)
+        assert "PermissionError" in read
 
 
 def test_weak_isolation_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

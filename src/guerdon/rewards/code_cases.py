@@ -81,9 +81,9 @@ def read_assertion(text: str) -> CodeCase:
         return _close(test)
     if isinstance(test, ast.Call):
         return CodeCase({"expression": ast.unparse(test)}, True, truth=True)
-    negated = isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)
-    if negated and isinstance(test.operand, ast.Call):
-        return CodeCase({"expression": ast.unparse(test.operand)}, False, truth=True)
+    match test:
+        case ast.UnaryOp(op=ast.Not(), operand=ast.Call() as operand):
+            return CodeCase({"expression": ast.unparse(operand)}, False, truth=True)
     raise ValueError(
         f"{text!r:.80} can't be decided outside the sandbox; write it as "
         "assert expression == literal"
@@ -117,7 +117,7 @@ def passes(case: CodeCase, line: Any) -> bool:
             return _printed(str(line.get("output"))) == _printed(case.expected)
         value = _decoded(line["value"])
         if case.truth:
-            return bool(value) == case.expected
+            return bool(value) is bool(case.expected)
         return same_value(value, case.expected, case.tolerance)
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
         return False

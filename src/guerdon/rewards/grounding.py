@@ -183,7 +183,9 @@ class PointReward:
 
         def judge(text: str, gold: Sequence[Numbers]) -> float:
             found = number_lists(_inside(text, self.section), 2)
-            return float(bool(found) and any(inside(found[-1][:2], box) for box in gold))
+            return float(
+                bool(found) and any(inside((found[-1][0], found[-1][1]), box) for box in gold)
+            )
 
         return _by_row("inside", rollouts, golds, judge)
 
@@ -207,7 +209,7 @@ def _reference(
     given = task.columns.get(column)
     try:
         several = given if isinstance(given[0], list | tuple) else [given]  # type: ignore[index]
-        read = [tuple(map(float, one)) for one in several]  # type: ignore[union-attr]
+        read = [tuple(map(float, one)) for one in several]  # type: ignore[arg-type,union-attr]
     except (TypeError, ValueError, IndexError, KeyError):
         read = []
     if not read or any(len(one) != count or not good(one) for one in read):

@@ -11,6 +11,8 @@ from guerdon.parsing import last_number, parse_number, sections
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.rows import Judged, Ungradable, accepted_answers, gather
 
+_WORST = Fraction(10**6)
+
 MAX_EDITED = 200
 """Longest reference text that is compared by edit distance."""
 
@@ -65,7 +67,7 @@ class ChartAnswer:
         if _per_cent(answer) and _per_cent(gold):
             a, y = a * 100, y * 100
         error = abs(a - y) / max(abs(y), Fraction(1, 10**6))
-        return self.credit(float(min(error, 10**6)))
+        return self.credit(float(min(error, _WORST)))
 
 
 def _per_cent(text: str) -> bool:
@@ -132,7 +134,7 @@ class CountReward:
         count = _count(last_number(inside) or "") if inside is not None else None
         if count is None or self.credit is None:
             return float(count == gold)
-        return self.credit(float(min(Fraction(abs(count - gold), max(gold, 1)), 10**6)))
+        return self.credit(float(min(Fraction(abs(count - gold), max(gold, 1)), _WORST)))
 
 
 def _count(text: str) -> int | None:

@@ -130,9 +130,10 @@ def read_web_action(text: str, strict: bool = False) -> WebAction | None:
     if strict and (whole.keys() != {"rationale", "action"} or not action.keys() <= known):
         return None
     name, typed = action.get("name", ""), action.get("text", action.get("value", ""))
-    if not all(isinstance(one, str) for one in (action.get("type"), name, typed)):
+    kind = action.get("type")
+    if not all(isinstance(one, str) for one in (kind, name, typed)):
         return None
-    return WebAction(action["type"], name, typed, _point(action.get("point")))
+    return WebAction(str(kind), str(name), str(typed), _point(action.get("point")))
 
 
 def rouge_l_f1(one: str, two: str) -> float:
