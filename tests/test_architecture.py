@@ -18,6 +18,7 @@ STAGES = frozenset(
 SPINE = frozenset({"records", "stages", "parts", "parsing"})
 EXCEPTIONS = {"guerdon.rollout.language": {"nursery"}}
 OPTIONAL = frozenset(["trl", "vllm", "reasoning_gym", "trackio", "wandb", "httpx"])
+OPTIONAL |= {"sqlglot", "duckdb"}
 SEES_RECIPES = frozenset({"cli", "arguments", "recipes", "reproduction"})
 VAGUE = frozenset({"utils", "common", "helpers", "misc", "core"})
 

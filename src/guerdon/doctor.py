@@ -15,6 +15,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from guerdon.nursery import seedling_path
+from guerdon.rewards.sandbox import SandboxError, isolation_in_force
 
 _PACKAGES = ("torch", "transformers", "accelerate", "peft", "datasets", "tokenizers", "numpy")
 _EXTRAS = {
@@ -23,6 +24,7 @@ _EXTRAS = {
     "trackers": ("trackio",),
     "endpoint": ("httpx",),
     "serve": ("fastapi", "uvicorn", "openai", "httpx"),
+    "sql": ("sqlglot", "duckdb"),
     "bench": ("trl",),
 }
 """What each optional extra brings, as the modules that its parts import."""
@@ -54,6 +56,7 @@ def diagnose(*, matrix: int = 768) -> dict[str, Any]:
         },
         "extras": {name: _extra(name) for name in _EXTRAS},
         "seedling": (seedling_path() / "model.safetensors").is_file(),
+        "sandbox": _sandbox(),
         "gflops": _rates(matrix),
     }
 
@@ -71,6 +74,7 @@ def render(found: dict[str, Any]) -> RenderableType:
         "seedling": "present" if found["seedling"] else "[red]missing: reinstall guerdon[/red]",
         "packages": "  ".join(f"{k} {v or '[red]missing[/red]'}" for k, v in _pairs(found)),
     }
+    rows["sandbox"] = _isolation(found["sandbox"])
     for name, text in rows.items():
         machine.add_row(f"[bold]{name}[/bold]", text)
     speed = Table(title="matrix products", title_justify="left")
@@ -91,6 +95,21 @@ def render(found: dict[str, Any]) -> RenderableType:
         # a backslash keeps rich from reading [name] as markup
         optional.add_row(f"extra {name}", state, (extra["command"] or "").replace("[", "\\["))
     return Group(machine, "", speed, "", optional)
+
+
+def _isolation(held: dict[str, Any] | None) -> str:
+    if held is None:
+        return "[red]can't be started: rewards that run programs won't work[/red]"
+    means = "; ".join(f"{name}: {held[name]}" for name in ("network", "files", "processes"))
+    return means if held["kernel"] else f"[yellow]weak[/yellow] ({means}), see docs/sandbox.md"
+
+
+def _sandbox() -> dict[str, Any] | None:
+    """What isolates model-written programs here; None where no sandbox can be started."""
+    try:
+        return dict(isolation_in_force())
+    except (SandboxError, OSError):
+        return None
 
 
 def _pairs(found: dict[str, Any]) -> list[tuple[str, str | None]]:

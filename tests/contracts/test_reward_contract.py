@@ -9,6 +9,7 @@ import torch
 from guerdon.parts import build, describe
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards import NAMES, FunctionReward, Gate, GroupZAverage, Product, WeightedSum
+from guerdon.rewards.sandbox import isolation_in_force
 
 TEXTS = (
     "",
@@ -29,6 +30,21 @@ TEXTS = (
     "9" * 100_000,
     "a{b}\\" * 20_000,
 )
+COLUMNS: dict[str, Any] = {
+    "calls": [{"name": "w", "parameters": {"city": "P"}}],
+    "action": {"type": "click", "name": "add to cart"},
+    "step": {"name": "click", "arguments": {"x": 1, "y": 2}, "box": [0, 0, 3, 3]},
+    "box": [0, 0, 2, 2],
+    "interval": (1, 2),
+    "count": 7,
+    "schema": "CREATE TABLE B (B)",
+    "query": "SELECT B FROM B",
+    "tests": ["assert f(1) == 2"],
+}
+"""What rewards read of a task beside its answer."""
+
+if not isolation_in_force()["kernel"]:
+    NAMES = {name: part for name, part in NAMES.items() if name != "code"}
 COMPOSED: dict[str, Any] = {
     "weighted-sum": WeightedSum({n: part() for n, part in NAMES.items()}, {"bleu": 0.5}),
     "product": Product({"form": NAMES["format"](), "match": NAMES["answer-match"]()}),
@@ -43,7 +59,10 @@ def rollouts() -> Rollouts:
     """Two groups, rows alternating between them, odd lengths, an episode's rewards."""
     n = len(TEXTS)
     mask = torch.arange(6) < torch.arange(n)[:, None].remainder(6) + 1
-    tasks = (Task("a", "one", "B"), Task("b", "two", "B, C", {"references": ["a word", "B"]}))
+    tasks = (
+        Task("a", "one", "B", COLUMNS),
+        Task("b", "two", "B, C", {**COLUMNS, "references": ["a word", "B"]}),
+    )
     return Rollouts(
         tasks=tasks,
         group=torch.arange(n).remainder(2),

@@ -1,0 +1,116 @@
+"""Runs a program's cases inside the sandbox and writes down what came out.
+
+Imports the standard library only. Nothing here is trusted: the program shares this process and
+may change all of it. What it can't do is know the expected values, which never come here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import math
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+_MAX_NODES = 100_000
+
+
+class OutputLimitError(Exception):
+    """More output than allowed."""
+
+
+def run_cases(
+    source: str, cases: Sequence[Mapping[str, Any]], limit: int, report: Callable[[str], None]
+) -> None:
+    """One line of JSON to ``report`` per case: its ``case`` and ``value``, ``output`` or ``error``.
+
+    A case with ``stdin`` runs the program anew on that input. A case with ``expression``
+    evaluates it where the program has run once.
+    """
+    space: dict[str, Any] | None = None
+    for index, case in enumerate(cases):
+        found: dict[str, Any] = {"case": index}
+        try:
+            if "stdin" in case:
+                found["output"] = _run(source, case["stdin"], limit)[1]
+            else:
+                space = _run(source, "", limit)[0] if space is None else space
+                found["value"] = _evaluate(case["expression"], space, limit)
+        except BaseException as error:
+            # Also SystemExit and what a program raises to slip through "except Exception".
+            found["error"] = f"{type(error).__name__}: {error}"[:200]
+        report(json.dumps(found))
+
+
+def _run(source: str, stdin: str, limit: int) -> tuple[dict[str, Any], str]:
+    space: dict[str, Any] = {"__name__": "__main__"}
+    with _Captured(stdin, limit) as captured, contextlib.suppress(SystemExit):
+        exec(compile(source, "program", "exec"), space)
+    return space, captured.text
+
+
+def _evaluate(expression: str, space: dict[str, Any], limit: int) -> Any:
+    with _Captured("", limit):
+        value = eval(compile(expression, "case", "eval"), space)
+    return _Encoder(limit).encode(value)
+
+
+class _Limited(io.BytesIO):
+    limit = 0
+
+    def write(self, data: Any) -> int:
+        if self.tell() + len(data) > self.limit:
+            raise OutputLimitError(f"more than {self.limit} bytes of output")
+        return super().write(data)
+
+
+class _Captured:
+    """Standard streams in memory, the output limited."""
+
+    def __init__(self, stdin: str, limit: int) -> None:
+        self.written = _Limited()
+        self.written.limit = limit
+        self.stdin = io.TextIOWrapper(io.BytesIO(stdin.encode("utf-8", "replace")), "utf-8")
+        self.stdout = io.TextIOWrapper(self.written, "utf-8", "replace", write_through=True)
+
+    def __enter__(self) -> _Captured:
+        self.kept = sys.stdin, sys.stdout, sys.stderr
+        sys.stdin, sys.stdout, sys.stderr = self.stdin, self.stdout, self.stdout
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.stdin, sys.stdout, sys.stderr = self.kept
+
+    @property
+    def text(self) -> str:
+        return self.written.getvalue().decode("utf-8", "replace")
+
+
+class _Encoder:
+    """Plain values to JSON that keeps tuples, sets and dictionaries apart."""
+
+    def __init__(self, limit: int) -> None:
+        self.nodes, self.chars = _MAX_NODES, limit
+
+    def encode(self, value: Any, depth: int = 0) -> Any:
+        self.nodes -= 1
+        kind = type(value)
+        if kind is str:
+            self.chars -= len(value)
+        if self.nodes < 0 or self.chars < 0 or depth > 50:
+            raise OutputLimitError("the value is too large")
+        if kind is float and not math.isfinite(value):
+            return {"float": repr(value)}
+        if value is None or kind in (bool, int, float, str):
+            return value
+        if kind in (list, tuple, set, frozenset):
+            name = "set" if kind is frozenset else kind.__name__
+            return {name: [self.encode(one, depth + 1) for one in value]}
+        if kind is dict:
+            pairs = value.items()
+            return {
+                "dict": [[self.encode(k, depth + 1), self.encode(v, depth + 1)] for k, v in pairs]
+            }
+        raise TypeError(f"a {kind.__name__} is no plain value")

@@ -1,0 +1,276 @@
+"""Queries as answers: executed, and compared in parts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar
+
+from guerdon.parsing import sections
+from guerdon.records import Progress, Rollouts, Scores, Task
+from guerdon.rewards.rows import Judged, Ungradable, gather
+from guerdon.rewards.sql_engines import (
+    Answer,
+    Engine,
+    QueryLimits,
+    Sqlite,
+    database_of,
+    run_queries,
+)
+from guerdon.rewards.sql_text import need_sqlglot, ngram_similarity, query_of, schema_items
+from guerdon.rewards.tool_calls import jaccard
+from guerdon.rewards.workers import Failed, WorkerPool
+
+PARSE_SECONDS = 3.0
+"""Longest time that reading one query's schema items may take; beyond, it has none."""
+
+Compare = Callable[[Answer, Answer], bool]
+"""Reference answer and predicted answer: are they the same?"""
+
+
+def same_set(gold: Answer, predicted: Answer) -> bool:
+    """The same rows, whatever their order and repetition: BIRD's rule, blind to DISTINCT."""
+    return gold.distinct == predicted.distinct
+
+
+def same_multiset(gold: Answer, predicted: Answer) -> bool:
+    """The same rows equally often, whatever their order."""
+    return gold.sorted == predicted.sorted
+
+
+def same_list(gold: Answer, predicted: Answer) -> bool:
+    """The same rows in the same order: for references that ask for an order."""
+    return gold.in_order == predicted.in_order
+
+
+@dataclass(frozen=True)
+class SqlExecution:
+    """1 where the completion's query gives what the reference query gives, else 0.
+
+    The query is the last ```` ```sql ```` block, else the last ``<answer>`` section. Both run
+    on the task's database (`database_of`) under ``limits``, in processes that can be stopped.
+    ``compare`` is `same_set` (column order counts), `same_multiset` or `same_list`. Value and
+    part "execution". A predicted query that fails, writes or runs over a limit is a valid 0;
+    a reference (column ``query``, else the task's answer) that fails makes its rows invalid.
+
+    Raises ValueError naming the task where it has no database or no reference query.
+    """
+
+    engine: Engine = Sqlite()
+    compare: Compare = same_set
+    limits: QueryLimits = QueryLimits()
+
+    scope: ClassVar[str] = "completion"
+    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        rows: list[Judged | Ungradable] = []
+        for ran in executed(rollouts, self.engine, self.compare, self.limits):
+            if ran.gold_error:
+                rows.append(Ungradable(f"the reference query failed: {ran.gold_error}"))
+            else:
+                value = float(ran.right)
+                rows.append(Judged(value, {"execution": value}))
+        return gather(rows)
+
+
+@dataclass(frozen=True)
+class Executed:
+    """One row's query, whether it ran, whether its result is right, why the reference failed."""
+
+    query: str
+    gold: str
+    ran: bool
+    right: bool
+    gold_error: str = ""
+
+
+def executed(
+    rollouts: Rollouts, engine: Engine, compare: Compare, limits: QueryLimits
+) -> list[Executed]:
+    """Every row's query and every reference, each different one run once."""
+    engine.check()
+    databases = [database_of(task) for task in rollouts.tasks]
+    golds = [_gold(task) for task in rollouts.tasks]
+    groups = rollouts.group.tolist()
+    queries = [query_of(text) for text in rollouts.texts]
+    asked = [(g, golds[g]) for g in range(len(golds))]
+    asked += [(g, query) for g, query in zip(groups, queries, strict=True) if query]
+    once = list(dict.fromkeys(asked))
+    answers = run_queries([(databases[g], query) for g, query in once], engine, limits)
+    found = dict(zip(once, answers, strict=True))
+    return [
+        _judged(query, golds[g], found.get((g, query)), found[g, golds[g]], compare)
+        for g, query in zip(groups, queries, strict=True)
+    ]
+
+
+def _judged(
+    query: str, gold: str, predicted: Answer | Failed | None, wanted: Answer | Failed, same: Compare
+) -> Executed:
+    if isinstance(wanted, Failed):
+        return Executed(query, gold, False, False, wanted.reason)
+    ran = isinstance(predicted, Answer)
+    right = isinstance(predicted, Answer) and same(wanted, predicted)
+    return Executed(query, gold, ran, right)
+
+
+def _gold(task: Task) -> str:
+    answer = task.columns.get("query", task.answer)
+    if not isinstance(answer, str) or not answer.strip():
+        raise ValueError(
+            f"task {task.id!r}: its reference query is {answer!r:.40}; give it as text, as the "
+            "answer or in the column 'query'"
+        )
+    return answer.strip().rstrip(";")
+
+
+@dataclass(frozen=True)
+class SqlQuestion:
+    """What a judge is shown: question, schema, reference query, predicted query."""
+
+    question: str
+    schema: str
+    gold: str
+    predicted: str
+
+
+SqlJudge = Callable[[Sequence[SqlQuestion]], Sequence[float | None]]
+"""Logical closeness in [0, 1] of each prediction; None where it could not be judged."""
+
+
+@dataclass(frozen=True)
+class SqlReward:
+    """Six partial rewards for text-to-SQL (Reasoning-SQL, arXiv 2503.23157).
+
+    Value: sum of its parts, each already times its weight:
+
+    - "execution" 3: as `SqlExecution`;
+    - "judge" 2: what ``judge`` says of a wrong query, clipped to [0, 1]; asked only for those;
+    - "syntax" 1: the query runs, whatever it gives;
+    - "schema" 1: Jaccard index of tables and columns named (`schema_items`; extra ``sql``);
+    - "ngram" 1: Jaccard index of token bigrams (`ngram_similarity`);
+    - "format" 1: ``<reasoning>`` and ``<answer>`` once each, in order, nothing outside, and,
+      with ``fenced``, a ```` ```sql ```` block in the answer.
+
+    No query found: all parts but format are 0, and without one there is no format either.
+    With ``spare_form`` a right query gets schema and ngram in full, so that another way of
+    writing it is not held against it. What the judge left open counts ``fallback``, or, with
+    None, makes the row invalid, like a reference that fails.
+
+    A wrong copy that the judge likes may outweigh a right query in other words: `bounds`.
+    """
+
+    engine: Engine = Sqlite()
+    compare: Compare = same_set
+    limits: QueryLimits = QueryLimits()
+    judge: SqlJudge | None = None
+    execution: float = 3.0
+    judged: float = 2.0
+    syntax: float = 1.0
+    schema: float = 1.0
+    ngram: float = 1.0
+    format: float = 1.0
+    reasoning: str = "reasoning"
+    fenced: bool = True
+    spare_form: bool = False
+    fallback: float | None = None
+
+    scope: ClassVar[str] = "completion"
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """0 to the best that a right or a wrong query can get (weights of 0 or more)."""
+        alike = self.syntax + self.schema + self.ngram + self.format
+        return 0.0, alike + max(self.execution, self.judged if self.judge else 0.0)
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least that a right query in form gets, and what no wrong query passes.
+
+        They overlap where the first is below the second: a judge of weight 2 with the default
+        weights gives 5 and 6, of weight 1 or less none.
+        """
+        form = self.schema + self.ngram
+        least = self.execution + self.syntax + self.format + (form if self.spare_form else 0.0)
+        most = (self.judged if self.judge else 0.0) + self.syntax + form + self.format
+        return least, most
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        if self.schema:
+            need_sqlglot("SqlReward with a weight for schema")
+        ran = executed(rollouts, self.engine, self.compare, self.limits)
+        linked = self._links(ran)
+        opinions = self._opinions(rollouts, ran)
+        rows: list[Judged | Ungradable] = []
+        for text, one, link, opinion in zip(rollouts.texts, ran, linked, opinions, strict=True):
+            if one.gold_error:
+                rows.append(Ungradable(f"the reference query failed: {one.gold_error}"))
+            elif opinion is None:
+                rows.append(Ungradable("the judge gave no score"))
+            else:
+                parts = self._parts(text, one, link, opinion)
+                rows.append(Judged(sum(parts.values()), parts))
+        return gather(rows)
+
+    def _parts(self, text: str, one: Executed, link: float, opinion: float) -> dict[str, float]:
+        spared = one.right and self.spare_form
+        close = ngram_similarity(one.query, one.gold) if one.query else 0.0
+        return {
+            "execution": self.execution * one.right,
+            "judge": self.judged * opinion,
+            "syntax": self.syntax * one.ran,
+            "schema": self.schema * (1.0 if spared else link),
+            "ngram": self.ngram * (1.0 if spared else close),
+            "format": self.format * self.holds(text),
+        }
+
+    def holds(self, text: str) -> bool:
+        """Whether a completion has the form."""
+        names = (self.reasoning, "answer") if self.reasoning else ("answer",)
+        found = sections(text, names)
+        inside = found.once("answer") or ""
+        fence = not self.fenced or ("```sql" in inside.lower() and bool(query_of(inside)))
+        return found.strict and bool(inside.strip()) and fence
+
+    def _links(self, ran: Sequence[Executed]) -> list[float]:
+        if not self.schema:
+            return [0.0] * len(ran)
+        dialect = self.engine.dialect
+        once = list(dict.fromkeys(sql for one in ran for sql in (one.query, one.gold) if sql))
+        read = _parsers().map([{"sql": sql, "dialect": dialect} for sql in once])
+        nothing: frozenset[str] = frozenset()
+        items = {
+            sql: nothing if isinstance(found, Failed) else found
+            for sql, found in zip(once, read, strict=True)
+        }
+        return [jaccard(items[o.query], items[o.gold]) if o.query else 0.0 for o in ran]
+
+    def _opinions(self, rollouts: Rollouts, ran: Sequence[Executed]) -> list[float | None]:
+        """The judge's word on wrong queries, each asked once; 0 where it is not asked."""
+        questions: dict[int, SqlQuestion] = {}
+        for row, one in enumerate(ran):
+            if self.judge is not None and one.query and not one.right and not one.gold_error:
+                task = rollouts.task_of(row)
+                schema = str(task.columns.get("schema", ""))
+                questions[row] = SqlQuestion(task.text, schema, one.gold, one.query)
+        once = list(dict.fromkeys(questions.values()))
+        replies: dict[SqlQuestion, float | None] = {}
+        if once and self.judge is not None:
+            replies = dict(zip(once, self.judge(once), strict=True))
+        return [
+            self._opinion(replies[questions[row]]) if row in questions else 0.0
+            for row in range(len(ran))
+        ]
+
+    def _opinion(self, reply: float | None) -> float | None:
+        if reply is None or math.isnan(reply):
+            return self.fallback
+        return min(max(float(reply), 0.0), 1.0)
+
+
+@lru_cache(maxsize=1)
+def _parsers() -> WorkerPool:
+    return WorkerPool(schema_items, PARSE_SECONDS)
