@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -139,12 +140,15 @@ def run_trl(turns: Turns, work: Workload) -> dict[str, list[float]]:
     ``_calculate_rewards``, and update all of a step after its inputs are prepared: forward,
     backward, clipping, optimiser.
     """
-    from transformers import TrainerCallback
+    import transformers
 
+    # What it warns of is its own: the old name of a setting, and our unusual end token.
+    transformers.logging.set_verbosity_error()
+    warnings.simplefilter("ignore", FutureWarning)
     seconds: dict[str, list[float]] = {"sampling": [], "scoring": [], "update": []}
     spent: dict[str, float] = {}
 
-    class InTurn(TrainerCallback):  # type: ignore[misc]
+    class InTurn(transformers.TrainerCallback):  # type: ignore[misc]
         def on_step_begin(self, *_: Any, **__: Any) -> None:
             turns.begin()
             spent.update(sampling=0.0, scoring=0.0, preparing=0.0, began=time.perf_counter())
