@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -125,7 +126,7 @@ def matrix_rate(threads: int) -> float:
 
 def table(found: Comparison) -> Table:
     """A row per side: medians, in milliseconds."""
-    made = Table(title=f"{title(found.work)} (ms, medians)", title_justify="left")
+    made = Table(title=f"{title(found.work)} (ms, medians)", title_justify="left", box=SIMPLE)
     made.add_column("")
     for heading in ("step", "sampling", "scoring", "update", "rest", "tok/s", "matmul", "MiB"):
         made.add_column(heading, justify="right")
