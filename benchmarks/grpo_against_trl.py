@@ -20,7 +20,7 @@ from typing import Any
 import torch
 import tyro
 from growth import draw_growth
-from measuring import Comparison, compare, write_results
+from measuring import Comparison, compare, origin, write_results
 from rich.console import Console
 from turns import Finished, Turns
 from workload import Workload, make_model, make_prompts, make_tokenizer, sevens
@@ -230,10 +230,11 @@ def main() -> None:
     options = tyro.cli(Options)
     console = Console()
     programs = {"guerdon": run_guerdon, "trl": run_trl}
+    source = origin(sys.argv, versions=("trl",))
     done: list[Comparison] = []
     for work in workloads(options):
         done.append(compare(programs, work, options.rounds, options.warm_up, console))
-        write_results(options.out, done, command=sys.argv, versions=("trl",))
+        write_results(options.out, done, source)
     console.print(f"written to {options.out}")
     picture = draw_growth(options.out)
     if picture is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -142,12 +143,24 @@ def table(found: Comparison) -> Table:
     return made
 
 
-def write_results(
-    path: Path, done: Sequence[Comparison], command: Sequence[str], versions: Sequence[str]
-) -> None:
-    """All figures as JSON, with what is needed to repeat them."""
+def origin(command: Sequence[str], versions: Sequence[str]) -> dict[str, Any]:
+    """What is needed to repeat a measurement; to be taken before it starts.
+
+    ``versions`` names packages besides those that `guerdon doctor` lists.
+    """
     machine = diagnose()
-    machine["packages"] |= {name: importlib.metadata.version(name) for name in versions}
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": " ".join(["python", *command]),
+        "commit": _commit(),
+        "machine": {k: machine[k] for k in ("python", "platform", "cores", "memory_gib")},
+        "load": os.getloadavg()[0],
+        "packages": machine["packages"] | {n: importlib.metadata.version(n) for n in versions},
+    }
+
+
+def write_results(path: Path, done: Sequence[Comparison], origin: Mapping[str, Any]) -> None:
+    """All figures as JSON, with their origin."""
     entries = [
         {
             "work": {**asdict(one.work), "microbatch": one.work.microbatch},
@@ -161,26 +174,22 @@ def write_results(
         }
         for one in done
     ]
-    result = {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": " ".join(["python", *command]),
-        "commit": _commit(),
-        "machine": {k: machine[k] for k in ("python", "platform", "cores", "memory_gib")},
-        "packages": machine["packages"],
-        "comparisons": entries,
-    }
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(result, indent=1) + "\n")
+    path.write_text(json.dumps({**origin, "comparisons": entries}, indent=1) + "\n")
 
 
 def _commit() -> str | None:
-    """The checked-out commit, marked where files differ from it; None outside a repository."""
-    here = Path(__file__).parent
+    """The checked-out commit, marked where files differ from it; None outside a repository.
+
+    Results are not counted: a second measurement would differ by the first.
+    """
+    commit = _git("rev-parse", "--short=12", "HEAD")
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":!results")
+    return commit and commit + ("-dirty" if changed else "")
+
+
+def _git(*arguments: str) -> str | None:
     found = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-        cwd=here,
-        capture_output=True,
-        text=True,
-        check=False,
+        ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
     )
     return found.stdout.strip() or None

@@ -6,7 +6,7 @@ import pytest
 import torch
 from growth import draw_growth
 from making import make_rollouts, make_scores
-from measuring import compare, write_results
+from measuring import compare, origin, write_results
 from rich.console import Console
 from workload import Workload, sevens
 
@@ -88,8 +88,11 @@ def test_a_comparison_from_end_to_end(tmp_path):
     programs = {"guerdon": run_guerdon, "trl": run_trl}
     done = [compare(programs, SMALL, 2, 1, Console(quiet=True))]
     path = tmp_path / "results.json"
-    write_results(path, done, ["benchmarks/grpo_against_trl.py"], versions=("trl",))
-    (entry,) = json.loads(path.read_text())["comparisons"]
+    write_results(path, done, origin(["benchmarks/grpo_against_trl.py"], versions=("trl",)))
+    made = json.loads(path.read_text())
+    assert made["command"] == "python benchmarks/grpo_against_trl.py"
+    assert made["packages"]["trl"] == trl.__version__
+    (entry,) = made["comparisons"]
     for side in ("guerdon", "trl"):
         figures = entry["sides"][side]
         assert len(figures["all"]["seconds"]) == 2
