@@ -129,7 +129,7 @@ def table(found: Comparison) -> Table:
     """A row per side: medians, in milliseconds."""
     made = Table(title=f"{title(found.work)} (ms, medians)", title_justify="left", box=SIMPLE)
     made.add_column("")
-    for heading in ("step", "sampling", "scoring", "update", "rest", "tok/s", "matmul", "MiB"):
+    for heading in ("step", "sample", "score", "update", "rest", "tok/s", "matmul", "MiB"):
         made.add_column(heading, justify="right")
     for side in found.sides:
         s = found.summary(side)
