@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint types bench reproduce clean
+.PHONY: demo test lint types bench bench-grid reproduce clean
 
 demo: $(STAMP)
 	$(BIN)/guerdon train --out runs/demo-$$(date +%Y%m%d-%H%M%S)
@@ -19,8 +19,13 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
-bench: $(STAMP)
-	$(BIN)/python benchmarks/rewards.py
+# A step against TRL's on equal work, and the grid of the growth curves (hours).
+bench: $(VENV)/.bench
+	$(BIN)/python benchmarks/grpo_against_trl.py
+
+bench-grid: $(VENV)/.bench
+	$(BIN)/python benchmarks/grpo_against_trl.py --grid --prompts 2 --rounds 5 --warm-up 1 \
+		--out benchmarks/results/grpo-grid.json
 
 reproduce: $(STAMP)
 	for slug in dianjin-r1 bleuberi unlikeliness gigpo; do $(BIN)/guerdon reproduce $$slug || true; done
@@ -33,6 +38,11 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/pip install -q -c constraints.txt torch
 	$(BIN)/pip install -q -c constraints.txt -e '.[dev,reasoning-gym]'
 	touch $(STAMP)
+
+# The bench extra lives in the same environment: its pins agree with ours.
+$(VENV)/.bench: $(STAMP)
+	$(BIN)/pip install -q -c constraints.txt -e '.[bench]'
+	touch $@
 
 clean:
 	rm -rf $(VENV) build dist

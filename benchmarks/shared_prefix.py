@@ -103,9 +103,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.child:
         kind, *numbers = json.loads(arguments.child)
-        found = (
-            case(*numbers) if kind == "case" else memory(numbers[0], made_up(*numbers[1:]))
-        )
+        found = case(*numbers) if kind == "case" else memory(numbers[0], made_up(*numbers[1:]))
         print(json.dumps(found))
         return
     cases = []

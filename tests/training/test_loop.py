@@ -197,7 +197,7 @@ def test_runs_with(changes):
 
 def test_ppo_learns_values_in_the_real_loop():
     """A reward of 1 whatever is said: the value head, 0 at first, comes to expect it."""
-    loop = Loop(steps=6, groups=4, group_size=4, epochs=2, evaluation_tasks=0, checkpoint_every=0)
+    loop = Loop(steps=12, groups=4, group_size=4, epochs=2, evaluation_tasks=0, checkpoint_every=0)
     recipe = build(
         loop=loop,
         tasks=replace(build().tasks, test=0),
