@@ -47,8 +47,7 @@ def made_up(prompt: int, group: int, tokens: int, tasks: int) -> Rollouts:
 
 
 def policy(shared: bool) -> LanguagePolicy:
-    loaded = LanguagePolicy.load("seedling", shared_prefix=shared)
-    return loaded
+    return LanguagePolicy.load("seedling", shared_prefix=shared)
 
 
 def step(policy: LanguagePolicy, rollouts: Rollouts) -> float:
