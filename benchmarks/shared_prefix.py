@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -47,8 +46,7 @@ def made_up(prompt: int, group: int, tokens: int, tasks: int) -> Rollouts:
 
 
 def policy(shared: bool) -> LanguagePolicy:
-    loaded = LanguagePolicy.load("seedling", shared_prefix=shared)
-    return loaded
+    return LanguagePolicy.load("seedling", shared_prefix=shared)
 
 
 def step(policy: LanguagePolicy, rollouts: Rollouts) -> float:
@@ -59,7 +57,9 @@ def step(policy: LanguagePolicy, rollouts: Rollouts) -> float:
 
 
 def peak_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Largest resident memory of this process so far (Linux)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
 def memory(shared: bool, rollouts: Rollouts) -> float:
@@ -103,9 +103,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.child:
         kind, *numbers = json.loads(arguments.child)
-        found = (
-            case(*numbers) if kind == "case" else memory(numbers[0], made_up(*numbers[1:]))
-        )
+        found = case(*numbers) if kind == "case" else memory(numbers[0], made_up(*numbers[1:]))
         print(json.dumps(found))
         return
     cases = []

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-import transformers
 from torch.overrides import TorchFunctionMode
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
@@ -76,9 +75,9 @@ REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
     "mamba": ("mamba", {}),
     "lfm2": ("lfm2", {"layer_types": ["conv", "full_attention", "conv"]}),
 }
-NO_DROPOUT = {
-    name: 0.0 for name in ("dropout", "hidden_dropout", "resid_pdrop", "embd_pdrop", "attn_pdrop")
-}
+NO_DROPOUT = dict.fromkeys(
+    ("dropout", "hidden_dropout", "resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0
+)
 
 
 class Float64(TorchFunctionMode):

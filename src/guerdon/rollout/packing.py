@@ -104,9 +104,9 @@ def pack(rollouts: Rollouts, device: torch.device) -> Packed:
     tail_B = torch.zeros_like(prompt_B).index_add(0, group_N, length_N)
     return Packed(
         ids=torch.cat([*rollouts.prompts, rollouts.ids[order_N][real_NT]])[None].to(device),
-        positions=torch.cat(
-            [*(torch.arange(n) for n in prompt_B.tolist()), positions_NT[real_NT]]
-        )[None].to(device),
+        positions=torch.cat([*(torch.arange(n) for n in prompt_B.tolist()), positions_NT[real_NT]])[
+            None
+        ].to(device),
         prompts=Ragged.of(prompt_B, device),
         responses=Ragged.of(length_N, device),
         tails=Ragged.of(tail_B, device),
