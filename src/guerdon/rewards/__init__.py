@@ -8,11 +8,39 @@ from guerdon.rewards.answer import (
     Tagged,
     WholeText,
 )
-from guerdon.rewards.choice import ChoiceMatch, DianjinReward, gated, summed
+from guerdon.rewards.cache import Cached
+from guerdon.rewards.choice import (
+    ChoiceCredit,
+    ChoiceMatch,
+    DianjinReward,
+    gated,
+    jaccard,
+    none_wrong,
+    summed,
+)
 from guerdon.rewards.compose import Gate, GroupZAverage, Product, WeightedSum
 from guerdon.rewards.environment import EnvironmentReturn
-from guerdon.rewards.format import FormatReward, LengthReward
+from guerdon.rewards.format import FormatReward, StageShare, TagShare
+from guerdon.rewards.free_text import TextMatch, TokenF1, exact_match, token_f1
 from guerdon.rewards.function import FunctionReward, reward
+from guerdon.rewards.language import ScriptShare
+from guerdon.rewards.length import CosineLength, GroupRelativeLength, LengthReward
+from guerdon.rewards.likelihood import (
+    AnswerLikelihood,
+    Certainty,
+    FrozenModel,
+    OptionProbability,
+    PolicyEntropy,
+    Predictor,
+    arithmetic_mean,
+    divergence_from_uniform,
+    entropy,
+    geometric_mean,
+    joint,
+    self_certainty,
+)
+from guerdon.rewards.lists import ListMatch, right_places, same_list, same_set, set_f1
+from guerdon.rewards.normalised import NormalisedSum
 from guerdon.rewards.overlap import (
     HarmonicBleuRouge,
     ReferenceBLEU,
@@ -25,55 +53,137 @@ from guerdon.rewards.overlap import (
     rouge_l,
     sacrebleu_bleu,
 )
+from guerdon.rewards.quantities import DateMatch, QuantityMatch
 from guerdon.rewards.reasoning_gym import ReasoningGymScore
+from guerdon.rewards.repetition import RepetitionPenalty, characters, words
+from guerdon.rewards.routing import Maximum, OnlyIfWrong, Router
 from guerdon.rewards.rows import Judged, Ungradable, gather
+from guerdon.rewards.schedules import CosineSchedule, LinearSchedule, Schedule
+from guerdon.rewards.similarity import (
+    ChrF,
+    EditSimilarity,
+    EmbeddingSimilarity,
+    MeanPooled,
+    Meteor,
+    StaticEmbeddings,
+    TokenSimilarity,
+    chrf,
+    edit_similarity,
+    max_average,
+    meteor,
+)
 
 NAMES = {
     "answer-match": AnswerMatch,
     "bleu": ReferenceBLEU,
     "bleu-rouge": HarmonicBleuRouge,
+    "choice-credit": ChoiceCredit,
     "choice-match": ChoiceMatch,
+    "chrf": ChrF,
+    "cosine-length": CosineLength,
+    "date-match": DateMatch,
     "dianjin": DianjinReward,
     "environment-return": EnvironmentReturn,
     "format": FormatReward,
     "length": LengthReward,
+    "list-match": ListMatch,
+    "relative-length": GroupRelativeLength,
+    "repetition": RepetitionPenalty,
     "rouge-l": RougeL,
+    "script-share": ScriptShare,
+    "stage-share": StageShare,
+    "tag-share": TagShare,
+    "text-match": TextMatch,
+    "token-f1": TokenF1,
 }
-"""Command-line names of the rewards that need no further settings."""
+"""Command-line names of the rewards that need no further settings and no optional package."""
 
 __all__ = [
     "NAMES",
+    "AnswerLikelihood",
     "AnswerMatch",
     "Boxed",
+    "Cached",
+    "Certainty",
+    "ChoiceCredit",
     "ChoiceMatch",
+    "ChrF",
+    "CosineLength",
+    "CosineSchedule",
+    "DateMatch",
     "DianjinReward",
+    "EditSimilarity",
+    "EmbeddingSimilarity",
     "EnvironmentReturn",
     "Extractor",
     "FormatReward",
+    "FrozenModel",
     "FunctionReward",
     "Gate",
+    "GroupRelativeLength",
     "GroupZAverage",
     "HarmonicBleuRouge",
     "Judged",
     "LastNumber",
     "LengthReward",
+    "LinearSchedule",
+    "ListMatch",
+    "Maximum",
+    "MeanPooled",
+    "Meteor",
+    "NormalisedSum",
+    "OnlyIfWrong",
+    "OptionProbability",
+    "PolicyEntropy",
+    "Predictor",
     "Product",
+    "QuantityMatch",
     "ReasoningGymScore",
     "ReferenceBLEU",
+    "RepetitionPenalty",
     "RougeL",
+    "Router",
+    "Schedule",
+    "ScriptShare",
+    "StageShare",
+    "StaticEmbeddings",
+    "TagShare",
     "Tagged",
+    "TextMatch",
+    "TokenF1",
+    "TokenSimilarity",
     "Ungradable",
     "WeightedSum",
     "WholeText",
     "add_one_bleu",
+    "arithmetic_mean",
     "bleu_rouge",
     "brevity_penalty",
+    "characters",
+    "chrf",
+    "divergence_from_uniform",
+    "edit_similarity",
+    "entropy",
+    "exact_match",
     "gated",
     "gather",
+    "geometric_mean",
     "harmonic_mean",
+    "jaccard",
+    "joint",
+    "max_average",
+    "meteor",
+    "none_wrong",
     "references_of",
     "reward",
+    "right_places",
     "rouge_l",
     "sacrebleu_bleu",
+    "same_list",
+    "same_set",
+    "self_certainty",
+    "set_f1",
     "summed",
+    "token_f1",
+    "words",
 ]

@@ -53,6 +53,11 @@ class WholeText:
         return answer_text(text)
 
 
+def first_found(extract: Sequence[Extractor], text: str) -> str | None:
+    """What the first of several readers finds; None where none finds an answer."""
+    return next((found for read in extract if (found := read(text)) is not None), None)
+
+
 @dataclass(frozen=True)
 class AnswerMatch:
     r"""1 where the completion's answer equals the reference answer, else 0.
@@ -97,11 +102,7 @@ class AnswerMatch:
 
     def read(self, text: str) -> str | None:
         """The answer of one completion, None where no extractor finds one."""
-        for extract in self.extract:
-            found = extract(text)
-            if found is not None:
-                return found
-        return None
+        return first_found(self.extract, text)
 
     def _symbolic(self, pairs: Sequence[tuple[str, tuple[str, ...]]]) -> list[Judged | Ungradable]:
         if not pairs:
