@@ -17,7 +17,9 @@ STAGES = frozenset(
 )
 SPINE = frozenset({"records", "stages", "parts", "parsing"})
 EXCEPTIONS = {"guerdon.rollout.language": {"nursery"}}
-OPTIONAL = frozenset(["trl", "vllm", "reasoning_gym", "trackio", "wandb", "httpx"])
+OPTIONAL = frozenset(
+    ["trl", "vllm", "reasoning_gym", "trackio", "wandb", "httpx", "rapidfuzz", "pint", "nltk"]
+)
 OPTIONAL |= {"sqlglot", "duckdb"}
 SEES_RECIPES = frozenset({"cli", "arguments", "recipes", "reproduction"})
 VAGUE = frozenset({"utils", "common", "helpers", "misc", "core"})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import inspect
 import multiprocessing
 import os
 import pickle
@@ -48,7 +50,7 @@ class WorkerPool:
     ) -> None:
         self.function = function
         self.seconds = seconds
-        self.size = workers or max(2, os.cpu_count() or 1)
+        self.size = workers or max(4, os.cpu_count() or 1)
         self._context = multiprocessing.get_context(START)
         self._workers: list[_Worker] = []
         self._owner = os.getpid()
@@ -182,7 +184,13 @@ def _serve(
 def call(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
     """``function(**arguments)``, or `Failed` with the exception in one short line."""
     try:
-        return function(**arguments)
+        result = function(**arguments)
+        return asyncio.run(result) if inspect.iscoroutine(result) else result
     except (Exception, SystemExit) as error:
-        line = " ".join(str(error).split())[:200]
-        return Failed(f"{type(error).__name__}: {line}" if line else type(error).__name__)
+        return failure(error)
+
+
+def failure(error: BaseException) -> Failed:
+    """An exception as one short line."""
+    line = " ".join(str(error).split())[:200]
+    return Failed(f"{type(error).__name__}: {line}" if line else type(error).__name__)
