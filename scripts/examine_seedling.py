@@ -41,8 +41,8 @@ Judge = Callable[[str, Task], tuple[bool, bool]]
 
 def tagged(text: str, task: Task) -> tuple[bool, bool]:
     """The text between answer tags equals the answer."""
-    form = re.fullmatch(r"(<think>[^<]*</think>)?<answer>[^<]*</answer>", text) is not None
-    return answer_text(text) == task.answer, form
+    form = re.fullmatch(r"(<think>[^<]*</think>)?<answer>((?!</answer>).)*</answer>", text)
+    return answer_text(text) == task.answer, form is not None
 
 
 def boxed(text: str, task: Task) -> tuple[bool, bool]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 
 import torch
 
-from guerdon.records import Rollouts, Scores, Task
+from guerdon.records import Progress, Rollouts, Scores, Task
 
 
 def make_rollouts(
@@ -56,3 +57,11 @@ def make_scores(
         valid=None if valid is None else torch.tensor(valid),  # type: ignore[arg-type]
         **more,  # type: ignore[arg-type]
     )
+
+
+@dataclass(frozen=True)
+class ShareOfSevens:
+    """A dense reward for runs that must have a gradient: a group's rows nearly always differ."""
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        return Scores(torch.tensor([t.count("7") / max(len(t), 1) for t in rollouts.texts]))

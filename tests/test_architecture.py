@@ -134,12 +134,12 @@ def test_no_file_is_longer_than_400_lines() -> None:
     assert not {str(p.relative_to(ROOT)): n for p, n in sizes.items() if n > 400}
 
 
-def test_no_recipe_is_longer_than_180_lines() -> None:
+def test_no_recipe_is_longer_than_120_lines() -> None:
     sizes = {}
     for path in (SOURCE / "recipes").glob("[!_]*.py"):
         text = path.read_text()
         sizes[path.stem] = len(text.splitlines()) - documented(ast.parse(text))
-    assert not {name: n for name, n in sizes.items() if n > 180}
+    assert not {name: n for name, n in sizes.items() if n > 120}
 
 
 def test_no_function_is_longer_than_60_lines() -> None:

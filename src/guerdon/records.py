@@ -45,15 +45,13 @@ class Task:
 class PreferencePair:
     """A task with one completion preferred over another.
 
-    ``margin`` is how much better the chosen one is (in the annotator's units), if known;
-    ``weight`` multiplies the pair's loss.
+    ``margin`` is how much better the chosen one is (in the annotator's units), if known.
     """
 
     task: Task
     chosen: str
     rejected: str
     margin: float | None = None
-    weight: float = 1.0
 
 
 @dataclass(frozen=True)

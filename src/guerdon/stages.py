@@ -104,8 +104,9 @@ class Sampling:
 
     ``temperature`` 0 means greedy. ``top_p`` 1, ``top_k`` 0 and ``min_p`` 0 are off. ``stop``
     strings end a completion and are kept at its end. ``max_turns`` and ``max_turn_tokens``
-    bound multi-turn episodes. ``seed`` is mixed with the row's own key, so a row's sample does
-    not depend on which other rows share its batch.
+    bound multi-turn episodes. ``max_rows`` bounds how many completions are written at a time
+    (0 is off); it bounds memory and changes no sample. ``seed`` is mixed with the row's own
+    key, so a row's sample does not depend on which other rows share its batch.
     """
 
     max_tokens: int = 48
@@ -116,6 +117,7 @@ class Sampling:
     stop: tuple[str, ...] = ()
     max_turns: int = 1
     max_turn_tokens: int = 16
+    max_rows: int = 0
 
 
 @runtime_checkable

@@ -9,6 +9,7 @@ from making import make_rollouts, make_scores
 from guerdon.advantages import (
     BatchStd,
     GroupNormalised,
+    GroupStd,
     LeaveOneOut,
     LengthWeightedBaseline,
     NormalisedParts,
@@ -39,8 +40,27 @@ def test_one_right_in_four(advantage, expected):
 
 
 def test_epsilon_is_added_to_the_spread():
-    """verl's 1e-6 gives 1.499997 (_baselines.md)."""
+    """verl's 1e-6 gives 1.499997, TRL's 1e-4 gives 1.49970 (_baselines.md)."""
     assert rows(GroupNormalised(), ONE_IN_FOUR, FOUR)[0] == pytest.approx(1.499997, abs=1e-6)
+    trl = GroupNormalised(scale=GroupStd(1e-4))
+    assert rows(trl, ONE_IN_FOUR, FOUR)[0] == pytest.approx(1.49970, abs=1e-6)
+
+
+@pytest.mark.parametrize("right", [1, 2, 5, 7])
+def test_the_spread_of_right_and_wrong_weighs_a_prompt_by_its_difficulty(right):
+    """Share p right of 8, biased spread sqrt(p (1 - p)): the ratio to the mean-only form."""
+    scores, rollouts = make_scores([1.0] * right + [0.0] * (8 - right)), make_rollouts([0] * 8)
+    scaled = rows(GroupNormalised(scale=GroupStd(0.0), unbiased=False), scores, rollouts)
+    centred = rows(GroupNormalised(scale=NoScale()), scores, rollouts)
+    p = right / 8
+    assert scaled[0] / centred[0] == pytest.approx((p * (1 - p)) ** -0.5, rel=1e-5)
+
+
+def test_batch_spread_is_that_of_all_rewards_not_of_centred_ones():
+    """Groups (1, 0) and (3, 2): deviations of 1/2 from the means, spread of 0, 1, 2, 3."""
+    scores, rollouts = make_scores([1.0, 0.0, 3.0, 2.0]), make_rollouts([0, 0, 1, 1])
+    made = rows(GroupNormalised(scale=BatchStd()), scores, rollouts)
+    assert made == pytest.approx([s * 0.5 / (5 / 3) ** 0.5 for s in (1, -1, 1, -1)], abs=1e-5)
 
 
 def test_invalid_rows_are_left_out_of_the_statistics():
@@ -87,6 +107,8 @@ def test_normalised_parts():
     assert before == pytest.approx([2.3660, -1.3660, 0.3660, -1.3660], abs=1e-4)
     after = rows(NormalisedParts(), scores, FOUR)
     assert after == pytest.approx([1.3321, -0.7691, 0.2061, -0.7691], abs=1e-4)
+    summed_first = rows(GroupNormalised(), scores, FOUR)  # here the first part hardly counts
+    assert summed_first == pytest.approx([0.9464, -0.8641, 0.7818, -0.8641], abs=1e-4)
 
 
 def test_normalised_parts_names_a_missing_part():

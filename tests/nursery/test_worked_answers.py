@@ -96,11 +96,24 @@ def test_careful_work_is_right() -> None:
         assert stated == ({task.columns["person"]}, {task.answer})
 
 
-def test_careless_sums_are_right_where_nothing_is_carried() -> None:
-    tasks = Arithmetic(train=1000).load("train")
+def test_careless_sums_are_right_where_nothing_is_carried_or_miscounted() -> None:
+    # 55 % of pairs of last digits sum below 10; then both columns must be counted right. In the
+    # others a second column counted too high makes up for the forgotten carry.
+    tasks = Arithmetic(("addition",), train=1000).load("train")
     source = random.Random(0)
     right = sum(answer_text(worked_arithmetic(t, source, 1.0)) == t.answer for t in tasks)
-    assert 0.3 < right / len(tasks) < 0.45
+    assert abs(right / len(tasks) - (0.55 * 0.8 * 0.8 + 0.45 * 0.8 * 0.2)) < 0.06
+
+
+def test_a_miscounted_column_is_one_too_many() -> None:
+    draws = iter([0.5, 0.1, 0.9])  # careless, first column miscounted, second not
+
+    class Scripted(random.Random):
+        def random(self) -> float:
+            return next(draws)
+
+    worked = worked_arithmetic(sum_task("addition", 22, 33), Scripted(), 1.0)
+    assert worked == "<think>quick: 2+3=6 2+3=5</think><answer>56</answer>"
 
 
 def test_careless_regions_and_queries_are_wrong() -> None:

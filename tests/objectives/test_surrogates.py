@@ -115,12 +115,36 @@ def test_kl_gradients_by_enumeration(estimator, expected):
     assert logits.grad.tolist() == pytest.approx(expected, abs=1e-4)
 
 
-def test_value_loss():
-    """V 1 -> 2, target 0, clip .5: max(4, 2.25) / 2 (_baselines.md)."""
-    rollouts = make_rollouts([0], values=torch.ones(1, 1), returns=torch.zeros(1, 1))
-    now = PolicyOutput(torch.zeros(1, 1), values=torch.full((1, 1), 2.0))
-    loss = PPO(value_weight=1.0)(now, rollouts, torch.zeros(1, 1))
-    assert loss.value.item() == pytest.approx(2.0)
+@pytest.mark.parametrize(
+    ("new", "target", "loss"),
+    [
+        (2.0, 0.0, 2.0),  # max(2^2, 1.5^2) / 2: the plain error is the worse
+        (0.0, 0.0, 0.125),  # max(0, .5^2) / 2: a step beyond the clip earns nothing
+        (1.2, 1.0, 0.02),  # .2^2 / 2: within the clip both are one
+    ],
+)
+def test_value_loss(new, target, loss):
+    """Value 1 when sampled, clip .5: max((V - R)^2, (clip(V) - R)^2) / 2 (_baselines.md)."""
+    rollouts = make_rollouts([0], values=torch.ones(1, 1), returns=torch.full((1, 1), target))
+    now = PolicyOutput(torch.zeros(1, 1), values=torch.full((1, 1), new))
+    made = PPO(value_weight=1.0)(now, rollouts, torch.zeros(1, 1))
+    assert made.value.item() == pytest.approx(loss)
+    assert made.metrics["value_loss"] == pytest.approx(loss)
+    half = PPO(value_weight=0.5)(now, rollouts, torch.zeros(1, 1))
+    assert half.value.item() == pytest.approx(loss / 2)
+
+
+def test_entropy_bonus_is_taken_off_by_the_losss_own_weights():
+    """Entropies .7 | .1 .3 .5, bonus .1: token mean .4, sequence mean (.7 + .3) / 2."""
+    rollouts = make_rollouts([0, 0], [1, 3])
+    entropy = torch.tensor([[0.7, 0, 0], [0.1, 0.3, 0.5]], requires_grad=True)
+    now, nothing = PolicyOutput(torch.zeros(2, 3), entropy), torch.zeros(2, 3)
+    for aggregation, mean in ((TokenMean(), 0.4), (SequenceMean(), 0.5)):
+        made = ClippedSurrogate(entropy_bonus=0.1, aggregation=aggregation)(now, rollouts, nothing)
+        assert made.value.item() == pytest.approx(-0.1 * mean)
+        assert made.metrics["entropy"] == pytest.approx(mean)
+        (slope,) = torch.autograd.grad(made.value, entropy)
+        assert slope.sum().item() == pytest.approx(-0.1)
 
 
 def test_engine_mismatch_weight_is_capped():
@@ -128,6 +152,17 @@ def test_engine_mismatch_weight_is_capped():
     rollouts = make_rollouts([0], logps=torch.full((1, 1), -1.5), old_logps=torch.zeros(1, 1))
     loss = ClippedSurrogate(engine_cap=2.0)(PolicyOutput(logps), rollouts, torch.ones(1, 1))
     assert loss.value.item() == pytest.approx(-2.0)
+    free = ClippedSurrogate(engine_cap=9.0)(PolicyOutput(logps), rollouts, torch.ones(1, 1))
+    assert free.value.item() == pytest.approx(-4.4817, abs=1e-4)
+
+
+def test_the_engine_weight_does_not_multiply_the_kl():
+    """Mismatch e^1.5 on an advantage of 0: only the KL term (pi .5, ref .4) is left."""
+    old, reference = torch.full((1, 1), math.log(0.5)), torch.full((1, 1), math.log(0.4))
+    rollouts = make_rollouts([0], logps=old - 1.5, old_logps=old, reference_logps=reference)
+    objective = ClippedSurrogate(engine_cap=2.0, kl=KL(1.0))
+    made = objective(PolicyOutput(old), rollouts, torch.zeros(1, 1))
+    assert made.value.item() == pytest.approx(0.023144, abs=1e-6)
 
 
 def test_needs_name_what_is_used():

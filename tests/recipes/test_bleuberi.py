@@ -9,15 +9,13 @@ from pathlib import Path
 import torch
 
 from guerdon.curriculum import easy, hard
-from guerdon.recipes import bleuberi, load_recipe
+from guerdon.recipes import bleuberi
 from guerdon.records import Progress
 from guerdon.rewards import ReferenceBLEU, add_one_bleu
 from guerdon.rollout import LanguagePolicy
 from guerdon.stages import Sampling
-from guerdon.tasks import VALUES, FactQuestions, stated_facts
-from guerdon.training import Loop, Recipe, train
-
-FACTS = {relation: values[0] for relation, values in VALUES.items()}
+from guerdon.tasks import FactQuestions
+from guerdon.training import Loop, train
 
 
 def test_hard_and_easy_prompts_are_the_ends_of_the_models_own_scores() -> None:
@@ -25,8 +23,8 @@ def test_hard_and_easy_prompts_are_the_ends_of_the_models_own_scores() -> None:
     drawn = policy.sample(tasks, 1, Sampling(temperature=0.7, top_p=0.9), 0)
     values = ReferenceBLEU()(drawn, Progress()).value.tolist()
     score = {task.id: value for task, value in zip(tasks, values, strict=True)}
-    lowest = bleuberi.select(policy, tasks, 3, hard)
-    highest = bleuberi.select(policy, tasks, 3, easy)
+    lowest = bleuberi.selected(FactQuestions(), 3, hard).choose(policy, tasks)
+    highest = bleuberi.selected(FactQuestions(), 3, easy).choose(policy, tasks)
     ranked = sorted(score.values())
     assert sorted(score[t.id] for t in lowest) == ranked[:3]
     assert sorted(score[t.id] for t in highest) == ranked[-3:]
@@ -34,25 +32,19 @@ def test_hard_and_easy_prompts_are_the_ends_of_the_models_own_scores() -> None:
 
 def test_only_training_prompts_are_chosen() -> None:
     source = FactQuestions(train=8, test=5)
-    chosen = bleuberi.Selected(source, count=2)
+    chosen = bleuberi.selected(source, 2)
     assert len(chosen.load("train")) == 2
     assert chosen.load("test") == source.load("test")
-
-
-def test_corruption_counts_what_it_breaks() -> None:
-    source, seen = random.Random(0), set()
-    for _ in range(60):
-        wrong, broken, text = bleuberi.corrupted("Anna", FACTS, source)
-        seen.add((wrong, broken))
-        if broken == 0:
-            true = sum(FACTS[r] in stated_facts(text, r)[1] for r in VALUES)
-            assert true == len(VALUES) - wrong
-    assert len(seen) > 8
 
 
 def constant(text: str, references: tuple[str, ...], coin: random.Random) -> float:
     """Every text is as good."""
     return 1.0
+
+
+def toss(text: str, references: tuple[str, ...], coin: random.Random) -> float:
+    """Any text wins."""
+    return coin.random()
 
 
 def bleu_of(text: str, references: tuple[str, ...], coin: random.Random) -> float:
@@ -65,7 +57,7 @@ def test_agreement_of_a_constant_is_zero_and_of_a_coin_a_half() -> None:
         assert 0 <= fraction <= 1
 
     assert bleuberi.Agreement(constant, pairs=20)(0, told) == {"share right": 0.0}
-    coin = bleuberi.Agreement(bleuberi.toss, pairs=400)(0, told)
+    coin = bleuberi.Agreement(toss, pairs=400)(0, told)
     assert 0.4 < coin["share right"] < 0.6
     bleu = bleuberi.Agreement(bleu_of, pairs=100)(0, told)
     assert bleu["share right"] > 0.6
@@ -85,16 +77,9 @@ def test_facts_are_right_only_alone() -> None:
     assert judge("Ben lives in Oslo.", "Oslo", "city", "Anna") == 0
 
 
-def test_recipe_is_listed_and_round_trips(tmp_path: Path) -> None:
-    recipe = load_recipe("bleuberi").build()
-    recipe.save(tmp_path / "recipe.yaml")
-    assert Recipe.load(tmp_path / "recipe.yaml") == recipe
-    assert load_recipe("bleuberi").claim().slug == "bleuberi"
-
-
 def test_runs_in_the_real_loop(tmp_path: Path) -> None:
     loop = Loop(steps=2, groups=4, group_size=4, evaluation_tasks=8, checkpoint_every=0)
-    tasks = bleuberi.Selected(FactQuestions(train=16), count=8)
+    tasks = bleuberi.selected(FactQuestions(train=16), 8)
     recipe = replace(bleuberi.build(loop=loop), tasks=tasks)
     result = train(recipe, tmp_path / "run", quiet=True)
     assert len(result.history) == 2

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from guerdon.recipes import dianjin_r1, load_recipe
+from guerdon.nursery.blank import blank_model
+from guerdon.recipes import dianjin_r1
 from guerdon.records import Progress, Rollouts, Task
-from guerdon.rewards import DianjinReward, summed
-from guerdon.training import Loop, Recipe, train
+from guerdon.rewards import DianjinReward, right_in_form, summed
+from guerdon.rollout import LanguagePolicy
+from guerdon.training import Loop, train
 
 TEXTS = (
     "<think>x</think><answer>\\boxed{B}</answer>",
@@ -50,35 +52,21 @@ def test_one_right_answer_of_four_is_worth_three_halves() -> None:
     assert credit[:, 0].tolist() == pytest.approx([1.5, -0.5, -0.5, -0.5], abs=1e-4)
 
 
-def test_a_seed_is_one_model_and_traces_change_it() -> None:
-    one, two, other = (dianjin_r1.scratch(s).module.state_dict() for s in (0, 0, 1))
-    name = next(k for k in one if "q_proj" in k)
-    assert torch.equal(one[name], two[name])
-    assert not torch.equal(one[name], other[name])
-
-
 def test_the_supervised_stage_is_learned_and_shared() -> None:
-    product = DianjinReward(dianjin_r1.right_in_form)
+    product = DianjinReward(right_in_form)
     arm = dianjin_r1.Miniature(product, traces=4, epochs=1, held_out=4)
     assert arm(0, [].append).keys() == {"accuracy", "any-form accuracy", "format"}
     taught = dianjin_r1._taught(0, 4, 1)
-    before = dianjin_r1.scratch(0).module.state_dict()
+    before = LanguagePolicy(*blank_model(0)).module.state_dict()
     assert dianjin_r1._taught(0, 4, 1) is taught
     assert any(not torch.equal(taught[k], before[k]) for k in before)
 
 
 def test_a_model_from_scratch_hears_nothing() -> None:
-    arm = dianjin_r1.Miniature(DianjinReward(dianjin_r1.right_in_form), steps=1, held_out=4)
+    arm = dianjin_r1.Miniature(DianjinReward(right_in_form), steps=1, held_out=4)
     found = arm(0, [].append)
     assert found["zero_std_share"] == 1.0
     assert found["accuracy"] == found["format"] == 0.0
-
-
-def test_recipe_is_listed_and_round_trips(tmp_path: Path) -> None:
-    recipe = load_recipe("dianjin-r1").build()
-    recipe.save(tmp_path / "recipe.yaml")
-    assert Recipe.load(tmp_path / "recipe.yaml") == recipe
-    assert load_recipe("dianjin-r1").claim().slug == "dianjin-r1"
 
 
 def test_runs_in_the_real_loop(tmp_path: Path) -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 
 from guerdon.advantages import TwoLevel
-from guerdon.recipes import gigpo, load_recipe
+from guerdon.recipes import gigpo
 from guerdon.records import Progress, Rollouts, Task
 from guerdon.rewards import EnvironmentReturn
-from guerdon.training import Loop, Recipe, train
+from guerdon.training import Loop, train
 
 
 def spec_episodes() -> Rollouts:
@@ -67,12 +66,6 @@ def test_the_miniature_repeats_and_its_arms_differ(monkeypatch: pytest.MonkeyPat
     assert grpo != both
     unique = claim.arms["unique states"](0, told.append)
     assert unique["distance from grpo"] == 0.0
-
-
-def test_recipe_is_listed_and_round_trips(tmp_path: Path) -> None:
-    recipe = load_recipe("gigpo").build()
-    recipe.save(tmp_path / "recipe.yaml")
-    assert Recipe.load(tmp_path / "recipe.yaml") == recipe
 
 
 def test_runs_on_the_seedling_in_a_text_world() -> None:

@@ -15,9 +15,3 @@ def test_runs_the_default_recipe() -> None:
     assert result.before is not None
     assert result.after is not None
     assert all(torch.isfinite(p).all() for p in result.policy.module.parameters())
-
-
-def test_the_claim_names_its_arms() -> None:
-    claim = grpo.claim()
-    assert claim.slug == grpo.SLUG
-    assert {e.better for e in claim.expectations} <= set(claim.arms)

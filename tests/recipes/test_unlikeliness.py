@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 
-from guerdon.recipes import load_recipe, unlikeliness
+from guerdon.recipes import unlikeliness
 from guerdon.records import Progress, Task
 from guerdon.rollout import TabularPolicy
 from guerdon.stages import Sampling
-from guerdon.training import Loop, Recipe, train
+from guerdon.training import Loop, train
 
 
 def test_the_miniature_starts_where_the_specification_says() -> None:
@@ -40,12 +38,6 @@ def test_beta_lifts_rare_answers_from_the_same_samples(monkeypatch: pytest.Monke
     assert unlikeliness.Miniature(0.0)(0, told.append) == plain
     allowed = unlikeliness.Miniature(0.0, allowance=0.03)(0, told.append)
     assert allowed["pass@1 within 0.03"] == pytest.approx(plain["pass@1"] - 0.03)
-
-
-def test_recipe_is_listed_and_round_trips(tmp_path: Path) -> None:
-    recipe = load_recipe("unlikeliness").build()
-    recipe.save(tmp_path / "recipe.yaml")
-    assert Recipe.load(tmp_path / "recipe.yaml") == recipe
 
 
 def test_runs_and_drops_groups_without_contrast() -> None:

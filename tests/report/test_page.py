@@ -15,7 +15,6 @@ SUMMARY = {
     "recipe": "grpo",
     "steps": 2,
     "seconds": 61.4,
-    "alarms": {"no signal": 2},
     "before": {"metric": "accuracy", "mean": 0.25, "low": 0.2, "high": 0.31, "tasks": 256},
     "after": {"metric": "accuracy", "mean": 0.5, "low": 0.44, "high": 0.56, "tasks": 256},
     "gain": {"mean": 0.25, "low": 0.18, "high": 0.32},
@@ -48,7 +47,8 @@ def made_run(path, *, summary=SUMMARY, steps=2, texts=((HOSTILE, "!"), ("pl", "a
     run = RunFolder(path)
     (path / "recipe.yaml").write_text(f"name: {HOSTILE}\n")
     for step in range(steps):
-        run.log_metrics(step, {"reward": 0.1 * step, "zero_std_share": 1.0, "kl": float("nan")})
+        figures = {"reward": 0.1 * step, "kl": float("nan"), "alarms": ["no signal"]}
+        run.log_metrics({"step": step, **figures})
         rollouts, scores, advantage_NT = hostile_step()
         run.log_rollouts(step, rollouts, scores, advantage_NT, scores, [list(t) for t in texts])
     if summary is not None:

@@ -6,7 +6,7 @@ import pytest
 from guerdon.recipes import Paper, all_recipes, load_recipe
 from guerdon.reproduction import Claim, Expectation, run_claim, write
 from guerdon.reproduction.picture import draw
-from guerdon.reproduction.table import marks, render
+from guerdon.reproduction.table import in_readme, marks, render
 
 ROOT = Path(__file__).parents[2]
 
@@ -63,3 +63,15 @@ def test_unknown_recipe_names_the_known():
 @pytest.mark.skipif(not all_recipes(), reason="no recipe in the package yet")
 def test_committed_table_is_current():
     assert (ROOT / "docs" / "systems.md").read_text() == render(ROOT)
+    readme = (ROOT / "README.md").read_text()
+    assert in_readme(readme, ROOT) == readme
+
+
+def test_the_readme_keeps_what_stands_around_the_table(tmp_path):
+    text = "a\n<!-- systems begin -->\nold\n<!-- systems end -->\nb\n"
+    made = in_readme(text, tmp_path, [("toy-r1", Paper("A title"))])
+    assert made.startswith("a\n<!-- systems begin -->\n| system |")
+    assert made.endswith("| toy-r1 | A title | no | no | – |\n<!-- systems end -->\nb\n")
+    assert in_readme(made, tmp_path, [("toy-r1", Paper("A title"))]) == made
+    with pytest.raises(ValueError, match="systems begin"):
+        in_readme("nothing", tmp_path, [])

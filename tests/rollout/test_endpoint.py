@@ -192,8 +192,8 @@ def test_inside_a_running_loop(server):
 def test_it_is_a_policy_that_only_samples(server):
     its = policy(server)
     rollouts = its.sample([Task("a", "x")], 1, Sampling(), seed=0)
-    with pytest.raises(TypeError, match="local model"):
+    with pytest.raises(ValueError, match="local model"):
         its.forward(rollouts)
-    with pytest.raises(TypeError, match="can't be trained"):
+    with pytest.raises(ValueError, match="can't be trained"):
         _ = its.module
     assert {"sample", "forward", "module"} <= set(dir(Policy)) & set(dir(its))

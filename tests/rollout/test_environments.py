@@ -65,8 +65,12 @@ def test_misplaced_cells_are_refused() -> None:
         Grid(size=3, walls=((0, 0),))
 
 
-@pytest.mark.parametrize("name", list(TOY_TEXT))
+WORLDS = [i for i in gymnasium.registry if i.rpartition("-v")[0] in TOY_TEXT]
+
+
+@pytest.mark.parametrize("name", WORLDS)
 def test_toy_text_follows_gymnasium(name: str) -> None:
+    assert {i.rpartition("-v")[0] for i in WORLDS} == set(TOY_TEXT)
     world, real = ToyText(name, seed=3), gymnasium.make(name)
     assert len(world.actions) == real.action_space.n
     state, _ = real.reset(seed=3)
@@ -82,7 +86,7 @@ def test_toy_text_follows_gymnasium(name: str) -> None:
 
 
 def test_frozen_lake_is_won_by_the_known_path() -> None:
-    world = ToyText("FrozenLake", options={"is_slippery": False})
+    world = ToyText("FrozenLake-v1", options={"is_slippery": False})
     assert world.reset() == "You are at (0,0). Goal (3,3).\nMove:"
     steps = [world.step(a) for a in ("down", "down", "right", "right", "down", "right")]
     assert [s.reward for s in steps] == [0, 0, 0, 0, 0, 1]
@@ -94,8 +98,9 @@ def test_make_environment_names_task_and_mend() -> None:
         make_environment(Task("a", "", columns={"environment": "moon"}))
     with pytest.raises(ValueError, match=r"task 'a'.*sizes"):
         make_environment(Task("a", "", columns={"environment": "grid", "settings": {"sizes": 1}}))
-    with pytest.raises(ValueError, match="no world"):
-        ToyText("Blackjack")
+    for unknown in ("Blackjack-v1", "FrozenLake", "FrozenLake-v99"):
+        with pytest.raises(ValueError, match=r"no world.*FrozenLake-v1"):
+            ToyText(unknown)
     own = make_environment(Task("a", "", columns={"environment": Grid, "settings": {"size": 3}}))
     assert own.reset().startswith("You are at (0,0). Goal (2,2)")
 

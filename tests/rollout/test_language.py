@@ -243,6 +243,21 @@ def test_saved_and_loaded_is_the_same(tokenizer, tmp_path):
     assert loaded.sample(TASKS, 2, sampling, seed=0).texts == rollouts.texts
 
 
+def test_loading_and_saving_draw_no_bars_and_leave_transformers_as_it_was(tmp_path, capfd):
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    try:
+        for before in (logging.enable_progress_bar, logging.disable_progress_bar):
+            before()
+            setting = logging.is_progress_bar_enabled()
+            LanguagePolicy.load("seedling").save(tmp_path)
+            assert capfd.readouterr() == ("", "")
+            assert logging.is_progress_bar_enabled() == setting
+    finally:
+        (logging.enable_progress_bar if shown else logging.disable_progress_bar)()
+
+
 def test_wrong_settings_say_what_to_write():
     with pytest.raises(ValueError, match=r"model\.adapter is 'qlora'; use lora"):
         LanguagePolicy.load("seedling", adapter="qlora")

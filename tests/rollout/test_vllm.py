@@ -21,11 +21,11 @@ import json, sys
 import torch
 from guerdon.records import Task
 from guerdon.rollout import LanguagePolicy
-from guerdon.rollout.vllm import VLLMEngine
+from guerdon.rollout.vllm import VLLM, VLLMEngine
 from guerdon.stages import Policy, Sampling
 
 policy = LanguagePolicy.load("seedling")
-engine = VLLMEngine(policy, max_length=128, max_rows=16)
+engine = VLLMEngine(policy, VLLM(max_length=128, max_rows=16))
 tasks = [Task("a", "Compute 82-44.\\n"), Task("b", "Compute 12+7.\\n")]
 sampling = Sampling(max_tokens=24, temperature=0.8)
 out = {"policy": isinstance(engine, Policy)}

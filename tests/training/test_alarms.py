@@ -4,7 +4,14 @@ import pytest
 import torch
 
 from guerdon.records import Rollouts, Scores, Task
-from guerdon.report import Alarms, Thresholds, advice, history_alarms, length_correlation
+from guerdon.report import (
+    Alarms,
+    Thresholds,
+    advice,
+    alarm_counts,
+    history_alarms,
+    length_correlation,
+)
 from guerdon.report import step_alarms as sounded
 
 HEALTHY = {
@@ -136,11 +143,22 @@ def test_the_message_of_invalid_rewards_quotes_one_reason():
     assert alarm.severity == "warning"
 
 
-def test_an_alarm_is_news_again_only_after_silence():
-    alarms = Alarms(Thresholds(window=2))
+def news(alarms, pattern):
+    """How many of each step's alarms are news."""
     rollouts, scores = alternating()
+    return [sum(a.news for a in alarms.look(rollouts, scores, [figures])) for figures in pattern]
+
+
+def test_an_alarm_is_news_again_only_after_silence():
     ill = {**HEALTHY, "zero_std_share": 1.0}
     pattern = [ill, ill, ill, HEALTHY, ill, HEALTHY, HEALTHY, ill]
-    news = [len(alarms.look(rollouts, scores, [figures])) for figures in pattern]
-    assert news == [1, 0, 0, 0, 0, 0, 0, 1]
-    assert alarms.counts() == {"no signal": 5}
+    assert news(Alarms(Thresholds(window=2)), pattern) == [1, 0, 0, 0, 0, 0, 0, 1]
+
+
+def test_alarms_of_a_resumed_run_go_on_from_the_names_its_figures_hold():
+    ill = {**HEALTHY, "zero_std_share": 1.0}
+    past = [["no signal"], [], ["no signal", "KL"], []]
+    resumed = Alarms(Thresholds(window=2), past)
+    assert news(resumed, [ill, HEALTHY, HEALTHY, ill]) == [0, 0, 0, 1]
+    assert alarm_counts([{"alarms": names} for names in past]) == {"no signal": 2, "KL": 1}
+    assert alarm_counts([{"reward": 1.0}, {"alarms": None}]) == {}

@@ -54,8 +54,8 @@ def test_there_must_be_a_run_to_resume(tmp_path):
 
 def test_metrics_come_back_and_what_is_not_finite_is_null(tmp_path):
     run = started(tmp_path)
-    run.log_metrics(0, {"reward": 0.5, "kl": float("nan")})
-    run.log_metrics(1, {"reward": float("inf")})
+    run.log_metrics({"step": 0, "reward": 0.5, "kl": float("nan")})
+    run.log_metrics({"step": 1, "reward": float("inf")})
     assert run.metrics() == [
         {"step": 0, "reward": 0.5, "kl": None},
         {"step": 1, "reward": None},
@@ -64,13 +64,13 @@ def test_metrics_come_back_and_what_is_not_finite_is_null(tmp_path):
 
 def test_a_line_cut_short_by_a_crash_is_left_out_and_resume_writes_past_it(tmp_path):
     run = started(tmp_path)
-    run.log_metrics(0, {"reward": 1.0})
+    run.log_metrics({"step": 0, "reward": 1.0})
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 1, "rew')
     assert [m["step"] for m in run.metrics()] == [0]
     again = RunFolder(tmp_path, resume=True)
     again.truncate_after(0)
-    again.log_metrics(1, {"reward": 2.0})
+    again.log_metrics({"step": 1, "reward": 2.0})
     assert [m["reward"] for m in again.metrics()] == [1.0, 2.0]
 
 
@@ -78,7 +78,7 @@ def test_truncate_forgets_later_steps_and_their_rollouts(tmp_path):
     run = started(tmp_path)
     rollouts, scores, advantage_NT = two_groups()
     for step in range(4):
-        run.log_metrics(step, {"reward": float(step)})
+        run.log_metrics({"step": step, "reward": float(step)})
         run.log_rollouts(step, rollouts, scores, advantage_NT, scores, [[]] * 4)
     run.truncate_after(1)
     assert [m["step"] for m in run.metrics()] == [0, 1]

@@ -40,9 +40,12 @@ NAMES = {
     "two-level": TwoLevel,
 }
 
+SCALES = {"group-std": GroupStd, "none": NoScale, "batch-std": BatchStd}
+
 __all__ = [
     "GAE",
     "NAMES",
+    "SCALES",
     "AcrossSteps",
     "AcrossTrajectories",
     "BatchStd",

@@ -14,10 +14,11 @@ from guerdon.curriculum.selection import (
 NAMES = {
     "shuffled": ShuffledTasks,
     "sequential": SequentialTasks,
-    "informative": Informative,
 }
+FILTERS = {"none": type(None), "informative": Informative}
 
 __all__ = [
+    "FILTERS",
     "NAMES",
     "Informative",
     "Ranking",

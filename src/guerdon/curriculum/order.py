@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,9 @@ class ShuffledTasks:
     """
 
     seed: int = 0
-    _drawn: int = field(default=0, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._drawn = 0
 
     def next(self, tasks: Sequence[Task], count: int, progress: Progress) -> list[Task]:
         """The next ``count`` tasks. Raises ValueError where there are none."""
@@ -50,7 +52,8 @@ class ShuffledTasks:
 class SequentialTasks:
     """Tasks in the order they come, from the start again at the end."""
 
-    _drawn: int = field(default=0, init=False, repr=False, compare=False)
+    def __post_init__(self) -> None:
+        self._drawn = 0
 
     def next(self, tasks: Sequence[Task], count: int, progress: Progress) -> list[Task]:
         """The next ``count`` tasks. Raises ValueError where there are none."""

@@ -20,16 +20,17 @@ Worker = Callable[[Task, random.Random, float], str]
 def worked_arithmetic(task: Task, source: random.Random, careless: float) -> str:
     """Column by column from the right, or step by step.
 
-    A careless worker forgets to carry or borrow, and stops after the first of two steps. The
-    careful way announces itself with "carry:", the careless one with "quick:", so a policy
-    that has seen both can learn to prefer one at the first token.
+    A careless worker forgets to carry or borrow, miscounts every fifth column by one, and stops
+    after the first of two steps. The careful way announces itself with "carry:", the careless
+    one with "quick:", so a policy that has seen both can learn to prefer one at the first token.
     """
     operands = [int(n) for n in task.columns["operands"]]
     operation = task.columns["operation"]
     slip = source.random() < careless
     if operation in ("addition", "subtraction"):
         a, b = operands
-        steps, result = _columns(a, b, 1 if operation == "addition" else -1, slip)
+        sign = 1 if operation == "addition" else -1
+        steps, result = _columns(a, b, sign, source if slip else None)
     elif operation == "multiplication":
         a, b = operands
         steps, result = _product(a, b, slip)
@@ -49,14 +50,15 @@ def worked_choice(task: Task, source: random.Random, careless: float) -> str:
 
 
 def worked_choices(task: Task, source: random.Random, careless: float) -> str:
-    """Every option judged in turn; a careless worker misjudges some."""
+    """Every option's number, then + or -; a careless worker misjudges some."""
     divisor = int(task.columns["divisor"])
     wrong = 0.3 if source.random() < careless else 0.0
     judged = {
         letter: (int(n) % divisor == 0) != (source.random() < wrong)
         for letter, n in task.columns["choices"].items()
     }
-    steps = " ".join(f"{letter}{'+' if yes else '-'}" for letter, yes in judged.items())
+    numbers = task.columns["choices"]
+    steps = " ".join(f"{x}{numbers[x]}{'+' if yes else '-'}" for x, yes in judged.items())
     letters = "".join(letter for letter in LETTERS if judged.get(letter))
     return _tagged(steps, f"\\boxed{{{letters}}}")
 
@@ -147,15 +149,18 @@ def moves(seed: int, count: int, size: int = 6) -> list[Task]:
 _WRONG = ("Rome", "Oslo", "Lima", "Anna", "Ben", "Carla", "today", "tomorrow", "miles", "feet")
 
 
-def _columns(a: int, b: int, sign: int, forget: bool) -> tuple[list[str], int]:
+def _columns(a: int, b: int, sign: int, slips: random.Random | None) -> tuple[list[str], int]:
+    """Steps and result; ``slips`` makes the worker careless and says where it miscounts."""
     steps: list[str] = []
     carry, result, place = 0, 0, 1
     while a or b:
-        step, column, moved = _column(a % 10, b % 10, carry, sign, forget)
+        step, column, moved = _column(a % 10, b % 10, carry, sign, slips is not None)
+        if slips is not None and slips.random() < 0.2:
+            column += 1
         steps.append(f"{step}{column}")
         a, b = a // 10, b // 10
         result += (column % 10 if a or b else column) * place
-        carry, place = 0 if forget else moved, place * 10
+        carry, place = moved, place * 10
     return steps, result
 
 
@@ -168,7 +173,8 @@ def _column(x: int, y: int, carry: int, sign: int, forget: bool) -> tuple[str, i
     """
     extra = str(carry) if carry else ""
     if sign > 0:
-        return f"{x}+{y}{'+' + extra if extra else ''}=", x + y + carry, (x + y + carry) // 10
+        moved = 0 if forget else (x + y + carry) // 10
+        return f"{x}+{y}{'+' + extra if extra else ''}=", x + y + carry, moved
     if forget:
         return f"{x}-{y}=", abs(x - y), 0
     moved = int(x < y + carry)

@@ -29,14 +29,33 @@ NAMES = {
     "ppo": PPO,
 }
 
+AGGREGATIONS = {
+    "token-mean": TokenMean,
+    "sequence-mean": SequenceMean,
+    "sequence-sum-mean": SequenceSumMean,
+    "constant-length": ConstantLength,
+    "token-sum": TokenSum,
+}
+ESTIMATORS = {
+    "k1": k1,
+    "k2": k2,
+    "k3": k3,
+    "k3-straight-through": k3_straight_through,
+    "k3-corrected": k3_corrected,
+}
+PREFERENCES = {"dpo": DPO, "ipo": IPO, "hinge": Hinge}
+
 __all__ = [
+    "AGGREGATIONS",
     "CISPO",
     "DPO",
+    "ESTIMATORS",
     "GSPO",
     "IPO",
     "KL",
     "NAMES",
     "PPO",
+    "PREFERENCES",
     "SAPO",
     "ClippedSurrogate",
     "ConstantLength",

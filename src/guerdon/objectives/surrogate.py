@@ -26,13 +26,15 @@ class Terms:
     """What every policy objective may add.
 
     ``kl`` None means no reference is needed. ``entropy_bonus`` is subtracted times the
-    entropy. ``engine_cap`` C multiplies the surrogate by ``min(exp(old - sampled), C)``, the
-    truncated importance weight for completions another engine sampled (None = off).
+    entropy. Where another engine sampled the completions (they have ``old_logps``),
+    ``engine_cap`` C multiplies the surrogate by the truncated importance weight
+    ``min(exp(old - sampled), C)`` without gradient (None = off). Logged then: ``engine_gap``,
+    the mean of ``|old - sampled|``, and ``engine_capped``, the share of weights cut to C.
     """
 
     kl: KL | None = None
     entropy_bonus: float = 0.0
-    engine_cap: float | None = None
+    engine_cap: float | None = 2.0
     aggregation: Aggregation = field(default_factory=TokenMean)
 
     @property
@@ -59,11 +61,14 @@ class Terms:
         # Cut here as well, so that no policy can leak a gradient through what it didn't do.
         now = replace(now, logps=torch.where(mask_NT, now.logps, 0.0))
         made = self.surrogate(now, rollouts, advantage)
-        loss_NT = made.loss
-        if self.engine_cap is not None:
-            gap_NT = (rollouts.behaviour_logps - rollouts.logps).clamp(-_BOUND, _BOUND)
-            loss_NT = loss_NT * gap_NT.exp().clamp_max(self.engine_cap)
-        metrics = {name: _total(share, weight_NT) for name, share in made.shares.items()}
+        loss_NT, shares = made.loss, dict(made.shares)
+        if self.engine_cap is not None and rollouts.old_logps is not None:
+            gap_NT = (rollouts.old_logps - rollouts.logps).clamp(-_BOUND, _BOUND)
+            importance_NT = gap_NT.exp()
+            loss_NT = loss_NT * importance_NT.clamp_max(self.engine_cap)
+            capped_NT = (importance_NT > self.engine_cap).float()
+            shares |= {"engine_gap": gap_NT.abs(), "engine_capped": capped_NT}
+        metrics = {name: _total(share, weight_NT) for name, share in shares.items()}
         if self.kl is not None:
             if rollouts.reference_logps is None:
                 raise ValueError("the objective has a KL term but the rollouts no reference_logps")

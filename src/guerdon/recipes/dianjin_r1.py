@@ -17,22 +17,19 @@ is reported, not judged.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-import torch
 from torch import Tensor
-from transformers import LlamaConfig, LlamaForCausalLM
 
-from guerdon.nursery import load_seedling
+from guerdon.nursery.blank import blank_model
 from guerdon.nursery.worked import worked_choices
 from guerdon.objectives import KL, ClippedSurrogate
 from guerdon.recipes import Paper
 from guerdon.records import Progress
 from guerdon.reproduction import Claim, Expectation, Report
-from guerdon.rewards import ChoiceMatch, DianjinReward, FormatReward, summed
+from guerdon.rewards import ChoiceMatch, DianjinReward, FormatReward, right_in_form, summed
 from guerdon.rollout import LanguagePolicy
 from guerdon.stages import Reward, Sampling
 from guerdon.tasks import MultiChoice
@@ -52,12 +49,7 @@ PAPER = Paper(
     "2504.15716",
 )
 TASKS = MultiChoice()
-GREEDY = Sampling(max_tokens=28, temperature=0.0)
-
-
-def right_in_form(format_N: Tensor, accuracy_N: Tensor) -> Mapping[str, Tensor]:
-    """format x accuracy as the one part "accuracy", so that it reads as a share of answers."""
-    return {"accuracy": format_N * accuracy_N}
+GREEDY = Sampling(max_tokens=40, temperature=0.0)
 
 
 def build(**overrides: Any) -> Recipe:
@@ -68,7 +60,7 @@ def build(**overrides: Any) -> Recipe:
         reward=DianjinReward(combine=right_in_form),
         objective=ClippedSurrogate(kl=KL(0.001)),
         reference=FixedReference(),
-        sampling=Sampling(max_tokens=28, temperature=0.6, top_p=0.95),
+        sampling=Sampling(max_tokens=40, temperature=0.6, top_p=0.95),
         evaluation_sampling=GREEDY,
         optimiser=Optimiser(lr=3e-4),
         loop=Loop(steps=50, groups=16, group_size=8),
@@ -76,28 +68,9 @@ def build(**overrides: Any) -> Recipe:
     return replace(recipe, **overrides)
 
 
-def scratch(seed: int) -> LanguagePolicy:
-    """A small Llama with weights drawn from ``seed``."""
-    _, tokenizer = load_seedling()
-    torch.manual_seed(seed)
-    shape = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=128,
-        intermediate_size=344,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        max_position_embeddings=256,
-        tie_word_embeddings=True,
-        eos_token_id=tokenizer.eos_token_id,
-        bos_token_id=None,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    return LanguagePolicy(LlamaForCausalLM(shape), tokenizer)
-
-
 @lru_cache(maxsize=1)  # two arms of a seed begin with the same supervised stage
 def _taught(seed: int, traces: int, epochs: int) -> dict[str, Tensor]:
-    policy, source = scratch(seed), random.Random(seed)
+    policy, source = LanguagePolicy(*blank_model(seed)), random.Random(seed)
     tasks = replace(TASKS, train=traces, seed=seed).load("train")
     shown = [Demonstration(task, worked_choices(task, source, 0.0)) for task in tasks]
     fit_texts(policy, shown, epochs=epochs, batch=10, optimiser=Optimiser(lr=2e-3), seed=seed)
@@ -115,14 +88,14 @@ class Miniature:
     held_out: int = 256
 
     def __call__(self, seed: int, report: Report) -> dict[str, float]:
-        policy = scratch(seed)
+        policy = LanguagePolicy(*blank_model(seed))
         if self.traces:
             policy.module.load_state_dict(_taught(seed, self.traces, self.epochs))
         report(0.5)
         metrics: dict[str, float] = {}
         if self.steps:
             loop = Loop(self.steps, 8, 8, checkpoint_every=0, evaluation_tasks=1, seed=seed)
-            draws = Sampling(max_tokens=28)
+            draws = Sampling(max_tokens=40)
             recipe = build(loop=loop, reward=self.reward, sampling=draws)
             history = train(recipe, policy=policy, quiet=True).history
             metrics["zero_std_share"] = sum(h["zero_std_share"] for h in history) / len(history)

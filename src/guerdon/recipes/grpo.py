@@ -33,7 +33,7 @@ def build(**overrides: Any) -> Recipe:
         reward=AnswerMatch(),
         advantage=GroupNormalised(),
         objective=ClippedSurrogate(),
-        optimiser=Optimiser(lr=1e-4, schedule=Constant(warmup=5)),
+        optimiser=Optimiser(lr=3e-4, schedule=Constant(warmup=5)),
         loop=Loop(steps=60, groups=16, group_size=8),
     )
     return replace(recipe, **overrides)
@@ -57,7 +57,7 @@ def claim() -> Claim:
     return Claim(
         slug=SLUG,
         statement="GRPO raises held-out accuracy of the seedling within 25 steps",
-        arms={"untrained": _arm(0.0), "grpo": _arm(1e-4)},
+        arms={"untrained": _arm(0.0), "grpo": _arm(3e-4)},
         metric="accuracy",
         expectations=(
             Expectation("grpo", "untrained", "accuracy", at_least=0.1, refuted_below=0.0),

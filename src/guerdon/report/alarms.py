@@ -16,12 +16,14 @@ from guerdon.records import Rollouts, Scores
 class Alarm:
     """One thing to look at. ``severity`` is "notice" (look) or "warning" (mend before going on).
 
-    ``message`` says what was seen and what to do about it.
+    ``message`` says what was seen and what to do about it. ``news`` is False for one that
+    sounded a short while ago.
     """
 
     name: str
     severity: str
     message: str
+    news: bool = True
 
 
 @dataclass(frozen=True)
@@ -61,31 +63,38 @@ def advice(name: str) -> str:
 
 
 class Alarms:
-    """Looks at each step; an alarm is repeated only after ``window`` silent steps."""
+    """Looks at each step; an alarm is news again only after ``window`` silent steps.
 
-    def __init__(self, thresholds: Thresholds | None = None) -> None:
+    ``past`` are the names that sounded in each step already done: a resumed run counts on.
+    """
+
+    def __init__(
+        self, thresholds: Thresholds | None = None, past: Iterable[Iterable[str]] = ()
+    ) -> None:
         self.thresholds = thresholds or Thresholds()
-        self._counts: Counter[str] = Counter()
         self._last: dict[str, int] = {}
         self._step = 0
+        for names in past:
+            self._step += 1
+            self._last.update(dict.fromkeys(names, self._step))
 
     def look(
         self, rollouts: Rollouts, scores: Scores, history: Sequence[dict[str, Any]]
     ) -> list[Alarm]:
-        """The alarms of this step that are news."""
+        """All alarms of this step; ``history`` ends with its figures."""
         self._step += 1
-        news = []
+        found = []
         for alarm in step_alarms(rollouts, scores, history, self.thresholds):
-            self._counts[alarm.name] += 1
             last = self._last.get(alarm.name)
-            if last is None or self._step - last > self.thresholds.window:
-                news.append(alarm)
+            news = last is None or self._step - last > self.thresholds.window
+            found.append(replace(alarm, news=news))
             self._last[alarm.name] = self._step
-        return news
+        return found
 
-    def counts(self) -> dict[str, int]:
-        """In how many steps each alarm sounded."""
-        return dict(self._counts)
+
+def alarm_counts(history: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """In how many steps of a run each alarm sounded, by the names its figures hold."""
+    return dict(Counter(name for figures in history for name in figures.get("alarms") or ()))
 
 
 def step_alarms(

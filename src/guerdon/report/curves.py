@@ -26,6 +26,10 @@ class _Panel:
 
 
 _PANELS = (
+    _Panel("Reward", (("reward", "mean reward"), ("accuracy", "accuracy"))),
+    _Panel("Training pairs ranked right", (("preference_accuracy", "against the reference"),)),
+    _Panel("Preference loss", (("preference_loss", "loss"),)),
+    _Panel("Margin of the implicit reward", (("margin", "chosen less rejected"),)),
     _Panel("Completion length, tokens", (("length", "mean"),), from_zero=True),
     _Panel(
         "Uncertainty, nats per token",
@@ -65,16 +69,19 @@ def draw_curves(history: Sequence[dict[str, Any]], summary: dict[str, Any], path
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     names = sorted({name for h in history for name in h if name.startswith("part/")})
     parts = tuple((name, name.removeprefix("part/")) for name in names[: len(_COLOURS)])
-    panels = [_Panel("Reward", (("reward", "mean reward"), ("accuracy", "accuracy")))]
-    panels += [_Panel("Parts of the reward", parts)] if len(parts) > 1 else []
-    panels += [p for p in _PANELS if any(_values(history, name) for name, _ in p.lines)]
-    rows = math.ceil(len(panels) / 3)
-    figure = Figure(figsize=(13, 2.9 * rows + 0.6), layout="constrained")
+    panels = [p for p in _PANELS if any(_values(history, name) for name, _ in p.lines)]
+    panels = panels or [_PANELS[0]]
+    panels[1:1] = [_Panel("Parts of the reward", parts)] if len(parts) > 1 else []
+    columns = min((3, 4), key=lambda n: -len(panels) % n)  # the fewer empty places
+    rows = math.ceil(len(panels) / columns)
+    size = (13 if columns == 3 else 14.5, 3 * rows + 0.6)
+    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(h_pad=0.1, w_pad=0.08))
     FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, 3, squeeze=False).flatten()
+    axes = figure.subplots(rows, columns, squeeze=False).flatten()
     for axis, panel in zip(axes, panels, strict=False):
         _draw(axis, panel, history)
     for axis in axes[len(panels) :]:

@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from guerdon.report.alarms import Thresholds, advice, history_alarms
+from guerdon.report.alarms import advice, alarm_counts
 from guerdon.report.curves import draw_curves
 from guerdon.report.reading import number, read_metrics, read_summary
 
@@ -46,7 +46,8 @@ def build_report(run: Path) -> Path:
         name=run.resolve().name,
         summary=summary,
         whiskers=_whiskers(summary),
-        alarms=_alarms(history, summary),
+        axis=_axis(_held_out(summary)),
+        alarms=_alarms(history),
         picture=base64.b64encode(picture.read_bytes()).decode(),
         recipe=_shown((run / "recipe.yaml").read_text()),
         steps=_steps(run),
@@ -59,33 +60,37 @@ def build_report(run: Path) -> Path:
     return run / "report.html"
 
 
-def _alarms(history: Sequence[dict[str, Any]], summary: dict[str, Any]) -> list[dict[str, Any]]:
-    """Alarms by name: in how many steps, and the mend. An unfinished run has only its figures."""
-    counts: dict[str, int] = dict(summary.get("alarms") or {})
-    if not summary:
-        for end in range(1, len(history) + 1):
-            for alarm in history_alarms(history[:end], Thresholds()):
-                counts[alarm.name] = counts.get(alarm.name, 0) + 1
-    return [{"name": n, "steps": c, "advice": advice(n)} for n, c in sorted(counts.items())]
+def _alarms(history: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Alarms by name: in how many steps, and the mend."""
+    counts = sorted(alarm_counts(history).items())
+    return [{"name": n, "steps": c, "advice": advice(n)} for n, c in counts]
+
+
+def _held_out(summary: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Before and after, where they have an interval."""
+    return {
+        name: summary[name]
+        for name in ("before", "after")
+        if summary.get(name) and all(summary[name][k] is not None for k in ("mean", "low", "high"))
+    }
+
+
+def _axis(entries: dict[str, dict[str, float]]) -> tuple[float, float]:
+    """From 0 to 1, or as far as the intervals reach beyond."""
+    least = min([0.0, *(e["low"] for e in entries.values())])
+    return least, max([1.0, *(e["high"] for e in entries.values())])
 
 
 def _whiskers(summary: dict[str, Any]) -> list[dict[str, Any]]:
-    """Before and after with intervals, as percentages of one common axis for the drawing."""
-    entries = [
-        (name, summary[name])
-        for name in ("before", "after")
-        if summary.get(name) and all(summary[name][k] is not None for k in ("mean", "low", "high"))
-    ]
-    if not entries:
-        return []
-    least = min(0.0, *(e["low"] for _, e in entries))
-    most = max(1.0, *(e["high"] for _, e in entries))
+    """Before and after with intervals, as percentages of their axis for the drawing."""
+    entries = _held_out(summary)
+    least, most = _axis(entries)
     return [
         {
             "name": name,
             **{k: 100 * (e[k] - least) / (most - least) for k in ("mean", "low", "high")},
         }
-        for name, e in entries
+        for name, e in entries.items()
     ]
 
 

@@ -1,6 +1,7 @@
 """The table of systems, generated from the recipes and their result files.
 
-``python -m guerdon.reproduction.table`` writes ``docs/systems.md``. A system's marks are
+``python -m guerdon.reproduction.table`` writes ``docs/systems.md`` and the short table of
+``README.md``, between its two marks. A system's marks (parts, runs, shows) are
 read, not claimed: *parts* if ``tests/recipes/test_<module>.py`` exists, *runs* if that file
 has a test whose name begins with ``test_runs``, *shows* if its result file says ``shown``.
 """
@@ -24,6 +25,11 @@ expectations written before the run; the rule is in `guerdon.reproduction.claim`
 | system | paper | parts | runs | shows | first expectation | effect, 95 % interval | seeds | time |
 |---|---|---|---|---|---|---|---|---|
 """
+
+_BRIEF = """| system | paper | parts | runs | shows |
+|---|---|---|---|---|
+"""
+_BEGIN, _END = "<!-- systems begin -->", "<!-- systems end -->"
 
 
 @dataclass(frozen=True)
@@ -54,21 +60,43 @@ def marks(slug: str, root: Path) -> Marks:
 
 def render(root: Path, papers: Sequence[tuple[str, Paper]] | None = None) -> str:
     """The whole page; ``papers`` (slug and paper) defaults to those of every recipe."""
-    if papers is None:
-        papers = [(slug, load_recipe(slug).PAPER) for slug in all_recipes()]
-    return _HEAD + "".join(_row(slug, paper, root) for slug, paper in papers)
+    given = _papers() if papers is None else papers
+    return _HEAD + "".join(_row(slug, paper, root) for slug, paper in given)
 
 
-def _row(slug: str, paper: Paper, root: Path) -> str:
+def in_readme(text: str, root: Path, papers: Sequence[tuple[str, Paper]] | None = None) -> str:
+    """``text`` with the short table between its marks. Raises ValueError without them."""
+    before, begin, rest = text.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not begin or not end:
+        raise ValueError(f"README.md has no {_BEGIN} followed by {_END}")
+    given = _papers() if papers is None else papers
+    rows = (_line(_cells(slug, paper, root)) for slug, paper in given)
+    return f"{before}{begin}\n{_BRIEF}{''.join(rows)}{end}{after}"
+
+
+def _papers() -> list[tuple[str, Paper]]:
+    return [(slug, load_recipe(slug).PAPER) for slug in all_recipes()]
+
+
+def _cells(slug: str, paper: Paper, root: Path) -> list[str]:
     found = marks(slug, root)
     title = paper.title.replace("|", "\\|")
     link = f"[{title}](https://arxiv.org/abs/{paper.arxiv})" if paper.arxiv else title
-    cells = [slug, link, _tick(found.parts), _tick(found.runs), found.verdict or "–"]
-    if found.verdict is None:
+    return [slug, link, _tick(found.parts), _tick(found.runs), found.verdict or "–"]
+
+
+def _row(slug: str, paper: Paper, root: Path) -> str:
+    cells = _cells(slug, paper, root)
+    if marks(slug, root).verdict is None:
         cells += ["–"] * 4
     else:
         data = read(root / "reproductions" / f"{slug}.json")
         cells += _result_cells(data)
+    return _line(cells)
+
+
+def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |\n"
 
 
@@ -90,3 +118,5 @@ if __name__ == "__main__":
     here = Path.cwd()
     (here / "docs").mkdir(exist_ok=True)
     (here / "docs" / "systems.md").write_text(render(here))
+    readme = here / "README.md"
+    readme.write_text(in_readme(readme.read_text(), here))

@@ -8,7 +8,7 @@ from guerdon.rewards.answer import (
     Tagged,
     WholeText,
 )
-from guerdon.rewards.choice import ChoiceMatch, DianjinReward, gated, summed
+from guerdon.rewards.choice import ChoiceMatch, DianjinReward, gated, right_in_form, summed
 from guerdon.rewards.code import CodeReward
 from guerdon.rewards.compose import Gate, GroupZAverage, Product, WeightedSum
 from guerdon.rewards.environment import EnvironmentReturn
@@ -115,6 +115,7 @@ __all__ = [
     "harmonic_mean",
     "references_of",
     "reward",
+    "right_in_form",
     "rouge_l",
     "sacrebleu_bleu",
     "summed",

@@ -84,6 +84,11 @@ def summed(format_N: Tensor, accuracy_N: Tensor) -> Mapping[str, Tensor]:
     return {"format": format_N, "accuracy": format_N * accuracy_N}
 
 
+def right_in_form(format_N: Tensor, accuracy_N: Tensor) -> Mapping[str, Tensor]:
+    """The value of `gated` as the one part "accuracy": a share of answers, right and in form."""
+    return {"accuracy": format_N * accuracy_N}
+
+
 @dataclass(frozen=True)
 class DianjinReward:
     r"""Format and accuracy of ``<think>...</think><answer>...\boxed{B}...</answer>``.

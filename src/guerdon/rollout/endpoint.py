@@ -6,8 +6,8 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from guerdon.records import PolicyOutput, Rollouts, Task
 from guerdon.rollout.keyed import row_key
-from guerdon.stages import Sampling
+from guerdon.rollout.language import LanguagePolicy
+from guerdon.stages import Policy, Sampling
 
 RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 """Answers that a later attempt may change; any other refusal is final."""
@@ -45,9 +46,13 @@ class Answer:
 class EndpointPolicy:
     """A model behind an OpenAI-compatible address; it can be sampled, not trained.
 
+    It is a policy and, as a recipe's engine, its own setting. The protocol leaves a stop
+    string out of the text, where other engines keep it.
+
     Attributes:
-        url: the address up to and including the version, e.g. ``http://127.0.0.1:8000/v1``.
-        model: the name the server knows the model by.
+        url: the address up to and including the version.
+        model: the name the server knows the model by; as an engine, empty means the
+            recipe's ``model.name``.
         chat: ask ``/chat/completions`` (messages) rather than ``/completions`` (plain text).
         key_variable: the environment variable that holds the key; unset means no key.
         concurrency: requests under way at a time.
@@ -59,8 +64,8 @@ class EndpointPolicy:
             vLLM and others know. Without it these settings are refused, not dropped.
     """
 
-    url: str
-    model: str
+    url: str = "http://127.0.0.1:8000/v1"
+    model: str = ""
     chat: bool = True
     key_variable: str = "OPENAI_API_KEY"
     concurrency: int = 8
@@ -70,14 +75,18 @@ class EndpointPolicy:
     total: float = 300.0
     native: bool = False
 
+    def start(self, name: str, load: Callable[[], LanguagePolicy]) -> Policy:
+        """The model called ``name`` by the server; nothing is loaded here."""
+        return replace(self, model=self.model or name)
+
     @property
     def module(self) -> nn.Module:
-        """Raises TypeError: the weights are elsewhere."""
-        raise TypeError("an endpoint can't be trained: name a local model instead")
+        """Raises ValueError: the weights are elsewhere."""
+        raise ValueError("an endpoint can't be trained: name a local model instead")
 
     def forward(self, rollouts: Rollouts, needs: frozenset[str] = frozenset()) -> PolicyOutput:
-        """Raises TypeError: the protocol does not score given completions."""
-        raise TypeError("an endpoint can't say how likely a completion was: name a local model")
+        """Raises ValueError: the protocol does not score given completions."""
+        raise ValueError("an endpoint can't say how likely a completion was: name a local model")
 
     def answers(self, requests: Sequence[dict[str, Any]]) -> list[Answer]:
         """One answer per request body, in the order given; a failure says why it failed.

@@ -133,29 +133,31 @@ TOY_TEXT: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Action names of Gymnasium's worlds with numbered states and actions, in their order.
 
-The names are Gymnasium's without the version; its newest is played."""
+The names stand without version: actions have been the same in all of them."""
 
 
 class ToyText:
     """A Gymnasium world with numbered states, as text.
 
-    ``id`` is one of `TOY_TEXT`, ``seed`` fixes start and chance, ``options`` go to
-    ``gymnasium.make``. Every `reset` replays the same seed. An episode ends when the world
-    terminates it or its own time limit does. Raises ValueError for an unknown id.
+    ``id`` is one of `TOY_TEXT` with its version, "FrozenLake-v1"; ``seed`` fixes start and
+    chance, ``options`` go to ``gymnasium.make``. Every `reset` replays the same seed. An
+    episode ends when the world terminates it or its own time limit does. Raises ValueError
+    for an id without version or that the installed Gymnasium lacks, naming those it has.
     """
 
     def __init__(
-        self, id: str = "FrozenLake", seed: int = 0, options: Mapping[str, Any] | None = None
+        self, id: str = "FrozenLake-v1", seed: int = 0, options: Mapping[str, Any] | None = None
     ) -> None:
         import gymnasium
 
-        if id not in TOY_TEXT:
-            raise ValueError(f"ToyText has no world {id!r}; it has {', '.join(TOY_TEXT)}")
+        self.name = id.rpartition("-v")[0]
+        known = [i for i in gymnasium.registry if i.rpartition("-v")[0] in TOY_TEXT]
+        if id not in known:
+            raise ValueError(f"ToyText has no world {id!r}; it has {', '.join(sorted(known))}")
         with warnings.catch_warnings():
-            # Worlds are named without a version on purpose: their newest is wanted.
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore")  # that a newer version exists: this one was asked for
             self.world = gymnasium.make(id, **dict(options or {}))
-        self.id, self.seed, self.actions = id, seed, TOY_TEXT[id]
+        self.id, self.seed, self.actions = id, seed, TOY_TEXT[self.name]
         self.state = 0
         self.reset()
 
@@ -178,10 +180,10 @@ class ToyText:
         return Step(self._observation(), float(reward), bool(terminated or truncated))
 
     def _observation(self) -> str:
-        if self.id == "Taxi":
+        if self.name == "Taxi":
             row, column, passenger, goal = self.world.unwrapped.decode(self.state)
             return f"Taxi at ({column},{row}). Passenger {passenger}. Goal {goal}.\nMove:"
-        width = self.world.unwrapped.shape[1] if self.id == "CliffWalking" else None
+        width = self.world.unwrapped.shape[1] if self.name == "CliffWalking" else None
         columns = width or self.world.unwrapped.ncol
         last = int(self.world.observation_space.n) - 1
         y, x = divmod(self.state, columns)

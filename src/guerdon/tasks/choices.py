@@ -5,20 +5,22 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
-from guerdon.records import Task
-from guerdon.tasks.procedural import Problem, draw_tasks, size_of
+from guerdon.tasks.procedural import Drawn, Problem
 
 LETTERS = "ABCDEFGH"
 
 
 @dataclass(frozen=True)
-class MultipleChoice:
+class MultipleChoice(Drawn):
     """Which of the offered numbers is the largest or the smallest? One letter answers.
 
     ``options`` numbers (2 to 8) of one or two digits, all different. Columns: ``choices`` (letter
     to text), ``superlative``.
     """
+
+    kind: ClassVar[str] = "multiple-choice"
 
     options: int = 4
     train: int = 4096
@@ -42,19 +44,16 @@ class MultipleChoice:
             },
         )
 
-    def load(self, split: str) -> Sequence[Task]:
-        """The tasks of "train" or "test"."""
-        size = size_of(split, self.train, self.test)
-        return draw_tasks("multiple-choice", split, size, self.seed, self.draw)
-
 
 @dataclass(frozen=True)
-class MultiChoice:
+class MultiChoice(Drawn):
     """Which of the offered numbers are divisible by ``k``? One or more letters answer.
 
     ``options`` numbers (2 to 8) below 50, all different; at least one is divisible. The answer
     is the letters in alphabetical order, as in "BD". Columns: ``choices``, ``divisor``.
     """
+
+    kind: ClassVar[str] = "multi-choice"
 
     options: int = 5
     divisors: tuple[int, ...] = (2, 3, 5)
@@ -83,11 +82,6 @@ class MultiChoice:
                 "divisor": divisor,
             },
         )
-
-    def load(self, split: str) -> Sequence[Task]:
-        """The tasks of "train" or "test"."""
-        size = size_of(split, self.train, self.test)
-        return draw_tasks("multi-choice", split, size, self.seed, self.draw)
 
 
 def _check_options(part: str, options: int) -> None:

@@ -6,9 +6,9 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import ClassVar
 
-from guerdon.records import Task
-from guerdon.tasks.procedural import Problem, draw_tasks, size_of
+from guerdon.tasks.procedural import Drawn, Problem
 
 PEOPLE = ("Anna", "Ben", "Carla", "David", "Eva", "Felix", "Greta", "Hugo", "Ida", "Jonas")
 VALUES: Mapping[str, Sequence[str]] = MappingProxyType(
@@ -80,14 +80,42 @@ def stated_facts(sentence: str, relation: str) -> tuple[set[str], set[str]]:
     return words & set(PEOPLE), {v for v in VALUES[relation] if v.lower() in lowered}
 
 
+def fact_report(who: str, facts: Mapping[str, str], source: random.Random) -> str:
+    """One sentence per relation, in the order of `VALUES`."""
+    return " ".join(paraphrase(r, who, facts[r], source) for r in VALUES)
+
+
+def corrupted_report(
+    who: str, facts: Mapping[str, str], source: random.Random
+) -> tuple[int, int, str]:
+    """A `fact_report` of known quality: (wrong facts, broken words, text), fewer is better.
+
+    Up to three facts are replaced by others of their relation; then up to three times two
+    neighbouring words are swapped, the second left out or the first doubled.
+    """
+    relations = tuple(VALUES)
+    wrong, broken = source.randint(0, len(relations)), source.randint(0, 3)
+    told = dict(facts)
+    for relation in source.sample(relations, wrong):
+        told[relation] = source.choice([v for v in VALUES[relation] if v != facts[relation]])
+    words = fact_report(who, told, source).split()
+    for _ in range(broken):
+        at = source.randrange(len(words) - 1)
+        pair = words[at : at + 2]
+        words[at : at + 2] = source.choice((pair[::-1], pair[:1], [pair[0], *pair]))
+    return wrong, broken, " ".join(words)
+
+
 @dataclass(frozen=True)
-class FactQuestions:
+class FactQuestions(Drawn):
     """A table of people with city, pet and job, and a question about one of them.
 
     The answer is the value asked for ("Oslo"). Columns: ``references`` (that many different
     paraphrases of the full answer), ``relation``, ``person``, ``facts`` (person to relation to
     value). Tables hold one to ``people`` rows (at most 10): more rows are harder.
     """
+
+    kind: ClassVar[str] = "facts"
 
     people: int = 3
     references: int = 5
@@ -123,8 +151,3 @@ class FactQuestions:
                 "facts": facts,
             },
         )
-
-    def load(self, split: str) -> Sequence[Task]:
-        """The tasks of "train" or "test"."""
-        size = size_of(split, self.train, self.test)
-        return draw_tasks("facts", split, size, self.seed, self.draw)

@@ -35,8 +35,7 @@ class FileTasks:
     held_out: float = 0.1
 
     def __post_init__(self) -> None:
-        if not 0 <= self.held_out <= 1:
-            raise ValueError(f"FileTasks.held_out is {self.held_out}; give a share from 0 to 1")
+        _check_share("FileTasks", self.held_out)
 
     def load(self, split: str) -> Sequence[Task]:
         """The tasks of "train" or "test" in file order. Raises DataError."""
@@ -47,7 +46,7 @@ class FileTasks:
         for where, row in read_rows(Path(self.path)):
             task = self._task(row, f"{self.path}, {where}")
             _refuse_copy(seen, task.id, self.path, where, self.id)
-            home = row.get("split", self._share(task.id))
+            home = row.get("split", _share(task.id, self.held_out))
             if home not in SPLITS:
                 raise DataError(
                     f"{self.path}, {where}, field 'split': {home!r} is neither "
@@ -77,10 +76,6 @@ class FileTasks:
             name = hashlib.sha256(key.encode()).hexdigest()[:16]
         return Task(str(name), prompt, row[self.answer], columns)
 
-    def _share(self, name: str) -> str:
-        digest = int(hashlib.sha256(name.encode()).hexdigest()[:8], 16)
-        return "test" if digest < self.held_out * 2**32 else "train"
-
 
 @dataclass(frozen=True)
 class PreferenceFile:
@@ -89,12 +84,23 @@ class PreferenceFile:
     A row holds ``prompt`` (text or chat), ``chosen`` and ``rejected`` as texts; or, without a
     prompt, both sides as whole chats that differ only in their last message. ``margin`` and
     ``id`` are optional; other columns go to the task. Without an ``id`` pairs are numbered.
+    A share ``held_out`` of the prompts, chosen by a hash, is the test split: a prompt's pairs
+    stay together.
     """
 
     path: str
+    held_out: float = 0.1
 
-    def load(self) -> list[PreferencePair]:
-        """All pairs in file order. Raises DataError; equal sides are an error."""
+    def __post_init__(self) -> None:
+        _check_share("PreferenceFile", self.held_out)
+
+    def load(self, split: str | None = None) -> list[PreferencePair]:
+        """The pairs of "train" or "test" (None = all) in file order.
+
+        Raises DataError; equal sides are an error.
+        """
+        if split not in (None, *SPLITS):
+            raise ValueError(f"{self.path} has no split {split!r}; it has {' and '.join(SPLITS)}")
         seen: dict[str, str] = {}
         pairs = []
         for number, (where, row) in enumerate(read_rows(Path(self.path)), 1):
@@ -103,7 +109,18 @@ class PreferenceFile:
             pairs.append(pair)
         if not pairs:
             raise DataError(f"{self.path} holds no rows")
-        return pairs
+        return [p for p in pairs if split in (None, _share(p.task.text, self.held_out))]
+
+
+def _check_share(part: str, share: float) -> None:
+    if not 0 <= share <= 1:
+        raise ValueError(f"{part}.held_out is {share}; give a share from 0 to 1")
+
+
+def _share(name: str, held_out: float) -> str:
+    """The split of what has this name, by a hash."""
+    digest = int(hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8], 16)
+    return "test" if digest < held_out * 2**32 else "train"
 
 
 def _pair(row: Mapping[str, Any], where: str, name: str) -> PreferencePair:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from guerdon.records import Task
 
@@ -21,6 +21,28 @@ class Problem:
     prompt: str
     answer: Any
     columns: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Drawn:
+    """A source whose tasks are drawn one by one: subclasses give settings and `draw`.
+
+    ``kind`` begins its tasks' ids; ``train`` and ``test`` are the sizes of the splits, which
+    never share a prompt.
+    """
+
+    kind: ClassVar[str]
+    train: int
+    test: int
+    seed: int
+
+    def draw(self, source: random.Random) -> Problem:
+        """One problem."""
+        raise NotImplementedError
+
+    def load(self, split: str) -> Sequence[Task]:
+        """The tasks of "train" or "test". Raises ValueError where there are too few."""
+        size = self.test if split == "test" else self.train  # `draw_tasks` refuses other splits
+        return draw_tasks(self.kind, split, size, self.seed, self.draw)
 
 
 def split_of(prompt: str) -> str:
@@ -69,8 +91,3 @@ def draw_tasks(
             columns=problem.columns,
         )
     return tuple(tasks.values())
-
-
-def size_of(split: str, train: int, test: int) -> int:
-    """The size asked for ``split`` (an unknown split is refused by `draw_tasks`)."""
-    return test if split == "test" else train

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
-from guerdon.records import Task
-from guerdon.tasks.procedural import Problem, draw_tasks, size_of
+from guerdon.tasks.procedural import Drawn, Problem
 
 
 @dataclass(frozen=True)
-class TextBoxes:
+class TextBoxes(Drawn):
     """A box by its corner and its sides; the answer is "[x1,y1,x2,y2]".
 
     Coordinates lie on a square canvas of side ``canvas``. Column ``box`` holds the numbers.
     """
+
+    kind: ClassVar[str] = "boxes"
 
     canvas: int = 15
     train: int = 4096
@@ -37,18 +38,15 @@ class TextBoxes:
             columns={"box": box},
         )
 
-    def load(self, split: str) -> Sequence[Task]:
-        """The tasks of "train" or "test"."""
-        size = size_of(split, self.train, self.test)
-        return draw_tasks("boxes", split, size, self.seed, self.draw)
-
 
 @dataclass(frozen=True)
-class TextIntervals:
+class TextIntervals(Drawn):
     """An event by its start and length; the answer is "[start,end]".
 
     Times lie between 0 and ``horizon``. Column ``interval`` holds the numbers.
     """
+
+    kind: ClassVar[str] = "intervals"
 
     horizon: int = 99
     train: int = 2048
@@ -68,8 +66,3 @@ class TextIntervals:
             answer=f"[{start},{start + length}]",
             columns={"interval": (start, start + length)},
         )
-
-    def load(self, split: str) -> Sequence[Task]:
-        """The tasks of "train" or "test"."""
-        size = size_of(split, self.train, self.test)
-        return draw_tasks("intervals", split, size, self.seed, self.draw)

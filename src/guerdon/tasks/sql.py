@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
-from guerdon.records import Task
-from guerdon.tasks.procedural import Problem, draw_tasks, size_of
+from guerdon.tasks.procedural import Drawn, Problem
 
 _TABLES = {
     "pets": (("name", "kind"), ("age", "weight")),
@@ -18,12 +17,14 @@ _WORDS = ("ada", "bela", "cora", "dino", "emil", "fay")
 
 
 @dataclass(frozen=True)
-class SqlQueries:
+class SqlQueries(Drawn):
     """ "Table pets(name, kind, age, weight). Show name where age > 3." and the like.
 
     The answer is the query. Columns: ``schema`` (a CREATE TABLE statement), ``rows`` (the
     table's eight rows, so that a query can be run) and ``table``.
     """
+
+    kind: ClassVar[str] = "sql"
 
     train: int = 2048
     test: int = 256
@@ -61,8 +62,3 @@ class SqlQueries:
                 "table": table,
             },
         )
-
-    def load(self, split: str) -> Sequence[Task]:
-        """The tasks of "train" or "test"."""
-        size = size_of(split, self.train, self.test)
-        return draw_tasks("sql", split, size, self.seed, self.draw)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
-from guerdon.records import Task
-from guerdon.tasks.procedural import Problem, draw_tasks, size_of
+from guerdon.tasks.procedural import Drawn, Problem
 
 CITIES = ("Rome", "Oslo", "Lima", "Cairo", "Paris", "Delhi", "Tokyo", "Quito")
 PEOPLE = ("Anna", "Ben", "Carla", "David", "Eva", "Felix", "Greta", "Hugo")
@@ -52,12 +51,14 @@ TOOLS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class ToolCalls:
+class ToolCalls(Drawn):
     """A request and two to four tools, one of which fits.
 
     The answer is the call as compact JSON, ``{"name":…,"parameters":{…}}``. Columns: ``tools``
     (name to parameter types, those offered) and ``calls`` (a list of the one gold call).
     """
+
+    kind: ClassVar[str] = "tool-calls"
 
     train: int = 4096
     test: int = 512
@@ -76,8 +77,3 @@ class ToolCalls:
             answer=json.dumps(call, separators=(",", ":")),
             columns={"tools": {t: dict(TOOLS[t]) for t in offered}, "calls": [call]},
         )
-
-    def load(self, split: str) -> Sequence[Task]:
-        """The tasks of "train" or "test"."""
-        size = size_of(split, self.train, self.test)
-        return draw_tasks("tool-calls", split, size, self.seed, self.draw)

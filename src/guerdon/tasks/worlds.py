@@ -9,18 +9,21 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from guerdon.records import Task
-from guerdon.tasks.procedural import SPLITS, Problem, draw_tasks, size_of
+from guerdon.tasks.procedural import SPLITS, Drawn, Problem
 
 
 @dataclass(frozen=True)
-class GridTasks:
+class GridTasks(Drawn):
     """Starts and goals on a square board of ``size`` cells a side, at least ``apart`` steps apart.
 
     ``locked`` adds a key to fetch first. ``train`` and ``test`` count distinct tasks of each
     split. ``reward`` is paid at the goal.
     """
+
+    kind: ClassVar[str] = "grid"
 
     size: int = 6
     apart: int = 2
@@ -53,9 +56,7 @@ class GridTasks:
                 f"GridTasks.apart is {self.apart}; a board of size {self.size} allows 1 to "
                 f"{2 * (self.size - 1)}"
             )
-        return draw_tasks(
-            "grid", split, size_of(split, self.train, self.test), self.seed, self.draw
-        )
+        return super().load(split)
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class CornerTasks:
                 prompt=f"Walk from (0, 0) to {far}.",
                 columns={"environment": "grid", "settings": settings},
             )
-            for seat in range(size_of(split, self.train, self.test))
+            for seat in range(self.train if split == "train" else self.test)
         ]
 
 
@@ -90,10 +91,11 @@ class CornerTasks:
 class ToyTextTasks:
     """Episodes of one of Gymnasium's toy-text worlds; each task is a seed of its own.
 
+    ``world`` names it with its version, as Gymnasium does: another version is another world.
     ``options`` go to ``gymnasium.make``.
     """
 
-    world: str = "FrozenLake"
+    world: str = "FrozenLake-v1"
     options: dict[str, bool] | None = None
     train: int = 64
     test: int = 32
@@ -112,5 +114,5 @@ class ToyTextTasks:
                     "settings": {"id": self.world, "seed": seed, "options": self.options},
                 },
             )
-            for seed in range(first, first + size_of(split, self.train, self.test))
+            for seed in range(first, first + (self.train if split == "train" else self.test))
         ]

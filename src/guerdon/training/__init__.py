@@ -2,6 +2,7 @@
 
 from guerdon.training.held_out import HeldOut, evaluate
 from guerdon.training.loop import Result, train
+from guerdon.training.pairs import PreferenceRecipe, PreferenceResult, train_on_pairs
 from guerdon.training.preference import fit_preferences
 from guerdon.training.recipe import Loop, Model, Optimiser, Recipe
 from guerdon.training.reference import (
@@ -13,12 +14,33 @@ from guerdon.training.reference import (
     RefreshedReference,
 )
 from guerdon.training.schedule import Constant, Cosine, Linear, Schedule
+from guerdon.training.selected import SelectedTasks
 from guerdon.training.supervised import Demonstration, demonstrations_to_rollouts, fit_texts
 from guerdon.training.telemetry import describe_held_out, held_out_summary
-from guerdon.training.update import ALONE, Guard, Shard, TrainingStopped, update
+from guerdon.training.update import (
+    ALONE,
+    Guard,
+    Shard,
+    TrainingStopped,
+    adamw,
+    apply_gradients,
+    set_rate,
+    update,
+)
+
+REFERENCES = {
+    "none": NoReference,
+    "fixed": FixedReference,
+    "moving": MovingReference,
+    "refreshed": RefreshedReference,
+    "adapter-off": AdapterOffReference,
+}
+SCHEDULES = {"constant": Constant, "linear": Linear, "cosine": Cosine}
 
 __all__ = [
     "ALONE",
+    "REFERENCES",
+    "SCHEDULES",
     "AdapterOffReference",
     "Constant",
     "Cosine",
@@ -32,19 +54,26 @@ __all__ = [
     "MovingReference",
     "NoReference",
     "Optimiser",
+    "PreferenceRecipe",
+    "PreferenceResult",
     "Recipe",
     "Reference",
     "RefreshedReference",
     "Result",
     "Schedule",
+    "SelectedTasks",
     "Shard",
     "TrainingStopped",
+    "adamw",
+    "apply_gradients",
     "demonstrations_to_rollouts",
     "describe_held_out",
     "evaluate",
     "fit_preferences",
     "fit_texts",
     "held_out_summary",
+    "set_rate",
     "train",
+    "train_on_pairs",
     "update",
 ]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -60,13 +63,9 @@ def collect(
         missing = wanted - have if recipe.filter is not None else wanted
         drawn = recipe.curriculum.next(tasks, missing, progress)
         seed = _mix(recipe.loop.seed, progress.step, attempt)
-        started = clock()
-        local = _sample_share(policy, drawn, recipe, seed, shard)
-        sampled_at = clock()
-        scores = None if local is None else recipe.reward(local, progress)
-        seconds["sampling"] += sampled_at - started
-        seconds["scoring"] += clock() - sampled_at
-        rollouts, scores = _gather(local, scores, shard)
+        mine = list(zip(drawn, _repeats(drawn), strict=True))[shard.rank :: shard.world]
+        local, judged = _sample_and_score(recipe, policy, mine, seed, progress, clock, seconds)
+        rollouts, scores = _gather(local, judged, shard)
         sampled += len(rollouts.tasks)
         if recipe.filter is not None:
             rows = recipe.filter(scores, rollouts)[rollouts.group]
@@ -101,14 +100,82 @@ def credit(
     return rollouts, advantage
 
 
-def _sample_share(
-    policy: Policy, tasks: Sequence[Task], recipe: Recipe, seed: int, shard: Shard
-) -> Rollouts | None:
-    mine = tasks[shard.rank :: shard.world]
-    if not mine:
-        return None
-    with torch.no_grad():
-        return policy.sample(mine, recipe.loop.group_size, recipe.sampling, seed)
+def _sample_and_score(
+    recipe: Recipe,
+    policy: Policy,
+    drawn: Sequence[tuple[Task, int]],
+    seed: int,
+    progress: Progress,
+    clock: Callable[[], float],
+    seconds: dict[str, float],
+) -> tuple[Rollouts | None, Scores | None]:
+    """This process's share of the tasks, each with how often it was drawn before; what is
+    finished is scored while the rest is being sampled.
+
+    ``seconds["scoring"]`` counts only the time in which nothing was left to sample.
+    """
+    if not drawn:
+        return None, None
+    repeats = iter([repeat for _, repeat in drawn])
+    sampled: list[Rollouts] = []
+    judging: list[Future[Scores]] = []
+    started = clock()
+    # One judge, so that a reward with memory sees the groups in their order.
+    with ThreadPoolExecutor(max_workers=1) as judge:
+        for some in _portions([task for task, _ in drawn], recipe.loop.sampling_groups):
+            sampled.append(_sample(recipe, policy, some, list(islice(repeats, len(some))), seed))
+            judging.append(judge.submit(recipe.reward, sampled[-1], progress))
+        done = clock()
+        scores = [judged.result() for judged in judging]
+    seconds["sampling"] += done - started
+    seconds["scoring"] += clock() - done
+    return concat_rollouts(sampled), concat_scores(scores)
+
+
+def _repeats(drawn: Sequence[Task]) -> list[int]:
+    """How many times each task was drawn before, in this very batch."""
+    seen: Counter[str] = Counter()
+    found = []
+    for task in drawn:
+        found.append(seen[task.id])
+        seen[task.id] += 1
+    return found
+
+
+def _sample(
+    recipe: Recipe, policy: Policy, tasks: Sequence[Task], repeats: Sequence[int], seed: int
+) -> Rollouts:
+    """One group of each task. A row's draws follow from seed, task and member, so a task that
+    is drawn again needs another seed: its groups would else be copies of each other."""
+    made, order = [], []
+    for repeat in sorted(set(repeats)):
+        places = [i for i, r in enumerate(repeats) if r == repeat]
+        with torch.no_grad():
+            made.append(
+                policy.sample(
+                    [tasks[i] for i in places],
+                    recipe.loop.group_size,
+                    recipe.sampling,
+                    _mix(seed, repeat) if repeat else seed,
+                )
+            )
+        order.append(torch.tensor(places)[made[-1].group])
+    rollouts = concat_rollouts(made)
+    return rollouts if len(made) == 1 else rollouts.select(torch.cat(order).argsort(stable=True))
+
+
+def _portions(tasks: Sequence[Task], size: int) -> list[list[Task]]:
+    """Runs of at least ``size`` tasks (0 = all); views of one question are never parted."""
+    last_view = {task.link: i for i, task in enumerate(tasks) if task.link is not None}
+    portions: list[list[Task]] = [[]]
+    whole_from = 0
+    for i, task in enumerate(tasks):
+        if size and len(portions[-1]) >= size and i >= whole_from:
+            portions.append([])
+        portions[-1].append(task)
+        if task.link is not None:
+            whole_from = max(whole_from, last_view[task.link] + 1)
+    return portions
 
 
 def _gather(local: Rollouts | None, scores: Scores | None, shard: Shard) -> tuple[Rollouts, Scores]:

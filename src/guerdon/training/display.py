@@ -20,6 +20,7 @@ _BARS = "▁▂▃▄▅▆▇█"
 _SHOWN = (
     ("reward", "reward", "{:.3f}"),
     ("accuracy", "accuracy", "{:.3f}"),
+    ("preference_loss", "loss", "{:.4f}"),
     ("kl", "KL", "{:.4f}"),
     ("length", "tokens per answer", "{:.1f}"),
     ("zero_std_share", "groups without signal", "{:.0%}"),

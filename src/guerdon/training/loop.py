@@ -29,18 +29,22 @@ from guerdon.training.processes import processes
 from guerdon.training.recipe import Recipe
 from guerdon.training.reference import RunningReference
 from guerdon.training.telemetry import Telemetry, step_metrics
-from guerdon.training.update import Guard, Shard, update
+from guerdon.training.update import Guard, Shard, adamw, set_rate, update
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a run ends with. ``before`` and ``after`` are None where nothing was held out."""
+    """What a run ends with. ``before`` and ``after`` are None where nothing was held out.
+
+    ``interrupted``: Ctrl-C ended it before its last step.
+    """
 
     policy: Policy
     before: HeldOut | None
     after: HeldOut | None
     history: tuple[dict[str, Any], ...]
     folder: Path | None
+    interrupted: bool = False
 
 
 def train(
@@ -86,13 +90,7 @@ def train(
         while step < min(loop.steps, stop_after or loop.steps) and not interrupt.requested:
             progress = Progress(step, loop.steps)
             collected = collect(
-                recipe,
-                policy,
-                tasks,
-                progress,
-                state.reference,
-                shard,
-                time.perf_counter,
+                recipe, policy, tasks, progress, state.reference, shard, time.perf_counter
             )
             began = time.perf_counter()
             figures = _learn(recipe, policy, state, collected, progress, shard)
@@ -112,7 +110,8 @@ def train(
         state.save(folder, step, shard)
         after = _evaluate(recipe, policy, held_out, Progress(step, loop.steps), shard)
         telemetry.finish(step, state.before, after)
-    return Result(policy, state.before, after, tuple(telemetry.history), folder)
+    cut = interrupt.requested and step < loop.steps
+    return Result(policy, state.before, after, tuple(telemetry.history), folder, cut)
 
 
 def _learn(
@@ -131,9 +130,7 @@ def _learn(
     rows = use.nonzero().flatten()
     if not len(rows):
         return {"updates": 0.0}
-    rate = recipe.optimiser.lr * recipe.optimiser.schedule(progress)
-    for group in state.optimiser.param_groups:
-        group["lr"] = rate
+    rate = set_rate(state.optimiser, recipe.optimiser, progress)
     sums: dict[str, float] = {}
     updates = 0
     for epoch in range(recipe.loop.epochs):
@@ -164,16 +161,8 @@ class _State:
     """All that changes during a run, in one place, so that a checkpoint can hold it whole."""
 
     def __init__(self, recipe: Recipe, policy: Policy) -> None:
-        trainable = [p for p in policy.module.parameters() if p.requires_grad]
-        if not trainable:
-            raise ValueError("the policy has no trainable parameters")
         self.recipe, self.policy = recipe, policy
-        self.optimiser = torch.optim.AdamW(
-            trainable,
-            lr=recipe.optimiser.lr,
-            betas=recipe.optimiser.betas,
-            weight_decay=recipe.optimiser.weight_decay,
-        )
+        self.optimiser = adamw(policy, recipe.optimiser)
         self.guard = Guard(recipe.optimiser.max_bad_updates, recipe.optimiser.skip_above)
         self.reference: RunningReference | None = recipe.reference.start(policy)
         self.before: HeldOut | None = None
@@ -218,14 +207,15 @@ class _State:
 
     def _stages_with_memory(self) -> list[Any]:
         recipe = self.recipe
-        parts = [recipe.reward, *recipe.shaping, recipe.advantage, recipe.objective]
+        parts = [recipe.reward, *recipe.shaping, recipe.advantage, recipe.objective, recipe.filter]
         return [p for p in parts if hasattr(p, "state_dict")]
 
 
 def _trained_state(policy: Policy) -> dict[str, torch.Tensor]:
     """Trainable weights and buffers: with an adapter, the base model is read anew on resume."""
-    trained = {name for name, p in policy.module.named_parameters() if p.requires_grad}
-    frozen = {name for name, _ in policy.module.named_parameters()} - trained
+    # A tied weight has two names, and both must count as frozen.
+    named = policy.module.named_parameters(remove_duplicate=False)
+    frozen = {name for name, p in named if not p.requires_grad}
     return {k: v for k, v in policy.module.state_dict().items() if k not in frozen}
 
 

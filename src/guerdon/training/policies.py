@@ -8,12 +8,19 @@ from guerdon.training.recipe import Model
 
 
 def load_policy(model: Model) -> Policy:
-    """The policy that ``model`` describes, on the best device that accelerate finds."""
-    return LanguagePolicy.load(
-        model.name,
-        gguf_file=model.gguf_file,
-        adapter=model.adapter,
-        rank=model.rank,
-        dtype=model.dtype,
-        value_head=model.value_head,
-    )
+    """The policy that ``model`` describes, sampled by the engine it names."""
+
+    def load() -> LanguagePolicy:
+        return LanguagePolicy.load(
+            model.name,
+            gguf_file=model.gguf_file,
+            adapter=model.adapter,
+            rank=model.rank,
+            dtype=model.dtype,
+            mixed_precision=model.mixed_precision,
+            device=model.device,
+            value_head=model.value_head,
+            shared_prefix=model.shared_prefix,
+        )
+
+    return model.engine.start(model.name, load)

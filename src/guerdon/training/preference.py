@@ -13,7 +13,7 @@ from guerdon.rollout import LanguagePolicy
 from guerdon.training.recipe import Optimiser
 from guerdon.training.reference import FixedReference
 from guerdon.training.supervised import Demonstration, demonstrations_to_rollouts
-from guerdon.training.update import Guard
+from guerdon.training.update import Guard, adamw, apply_gradients, set_rate
 
 
 class PreferenceObjective(Protocol):
@@ -35,26 +35,26 @@ def fit_preferences(
     seed: int = 0,
     report: Callable[[int, int, float], None] | None = None,
 ) -> list[dict[str, float]]:
-    """Train on pairs; the reference is the policy as it came. Returns each update's metrics."""
+    """Train on pairs; the reference is the policy as it came. Returns each update's metrics.
+
+    ``report(update, updates, loss)`` is called after each. Raises ValueError without pairs.
+    """
+    if not pairs:
+        raise ValueError("there are no preference pairs to train on")
     settings = optimiser or Optimiser(lr=1e-6)
     reference = FixedReference().start(policy)
     chosen = demonstrations_to_rollouts(policy, [Demonstration(p.task, p.chosen) for p in pairs])
     rejected = demonstrations_to_rollouts(
         policy, [Demonstration(p.task, p.rejected) for p in pairs]
     )
-    parameters = [p for p in policy.module.parameters() if p.requires_grad]
-    adam = torch.optim.AdamW(
-        parameters, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay
-    )
+    adam = adamw(policy, settings)
     guard = Guard(settings.max_bad_updates, settings.skip_above)
     generator = torch.Generator().manual_seed(seed)
     total = epochs * -(-len(pairs) // batch)
     history: list[dict[str, float]] = []
     for _ in range(epochs):
         for rows in torch.randperm(len(pairs), generator=generator).split(batch):
-            rate = settings.lr * settings.schedule(Progress(len(history), total))
-            for group in adam.param_groups:
-                group["lr"] = rate
+            set_rate(adam, settings, Progress(len(history), total))
             sides = [chosen.select(rows), rejected.select(rows)]
             loss = objective(
                 *(policy.forward(side).logps.sum(1) for side in sides),
@@ -62,10 +62,8 @@ def fit_preferences(
             )
             adam.zero_grad(set_to_none=True)
             loss.value.backward()
-            norm = float(torch.nn.utils.clip_grad_norm_(parameters, settings.clip))
-            if guard.allows(norm):
-                adam.step()
-            figures = {"loss": float(loss.value.detach()), "grad_norm": norm, **loss.metrics}
+            figures = {"loss": float(loss.value.detach()), **loss.metrics}
+            figures |= apply_gradients(policy, adam, guard, settings.clip)
             history.append(figures)
             if report is not None:
                 report(len(history), total, figures["loss"])

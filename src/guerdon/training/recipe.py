@@ -12,6 +12,7 @@ from guerdon.curriculum import ShuffledTasks
 from guerdon.objectives import ClippedSurrogate
 from guerdon.parts import PartError, build, describe
 from guerdon.rewards import AnswerMatch
+from guerdon.rollout import Engine, Transformers
 from guerdon.stages import (
     Advantage,
     Curriculum,
@@ -29,11 +30,19 @@ from guerdon.training.schedule import Constant, Schedule
 
 @dataclass(frozen=True)
 class Model:
-    """Which policy to train.
+    """Which policy to train, where, and what samples from it.
 
-    ``name`` is ``seedling``, a Hub id or a local folder; ``gguf_file`` names a GGUF file in
-    it. ``adapter`` "lora", "dora" or "rslora" trains an adapter of rank ``rank`` instead of
-    all weights. ``value_head`` adds one for GAE and PPO.
+    ``name`` is ``seedling``, a Hub id, a local folder or a GGUF file; ``gguf_file`` names a
+    GGUF file in a folder. ``adapter`` "lora", "dora" or "rslora" trains an adapter of rank
+    ``rank`` instead of all weights. ``value_head`` adds one for GAE and PPO. ``engine``
+    samples (``--model.engine vllm``; `guerdon.rollout.NAMES`).
+
+    ``dtype`` is what weights are held in. ``mixed_precision`` "bf16" computes in bfloat16 and
+    leaves weights and optimiser as they are; "no" is off; "auto" is what ``accelerate
+    launch`` was told, else "no". ``device`` "auto" is the one accelerate finds for this
+    process; else torch's name of one, such as "cpu" or "cuda:1".
+    ``shared_prefix`` False computes prompts once per completion in training, not once per
+    group: same numbers, more work.
     """
 
     name: str = "seedling"
@@ -41,7 +50,11 @@ class Model:
     adapter: str | None = None
     rank: int = 16
     dtype: str = "float32"
+    mixed_precision: str = "auto"
+    device: str = "auto"
     value_head: bool = False
+    shared_prefix: bool = True
+    engine: Engine = field(default_factory=Transformers)
 
 
 @dataclass(frozen=True)
@@ -68,7 +81,9 @@ class Loop:
 
     A step samples ``groups`` tasks times ``group_size`` completions, then makes ``epochs``
     passes over them in minibatches of ``minibatch`` rows (0 = all at once), each accumulated
-    over micro-batches of ``microbatch`` rows (0 = whole). ``resample`` bounds how many times
+    over micro-batches of ``microbatch`` rows (0 = whole). With ``sampling_groups`` only so many
+    groups are sampled at a time (0 = all): it bounds memory, and finished groups are scored
+    while the next are being sampled. ``resample`` bounds how many times
     sampling is repeated to replace groups that the filter drops. Held-out tasks are answered
     before the first and after the last step, and every ``evaluate_every`` steps (0 = never
     between). ``seed`` decides everything that is drawn.
@@ -80,6 +95,7 @@ class Loop:
     epochs: int = 1
     minibatch: int = 0
     microbatch: int = 0
+    sampling_groups: int = 0
     resample: int = 1
     evaluate_every: int = 0
     checkpoint_every: int = 20

@@ -47,10 +47,10 @@ class RunFolder:
             if int(file.stem.removeprefix("step-")) > step:
                 file.unlink()
 
-    def log_metrics(self, step: int, metrics: dict[str, float]) -> None:
-        """Append one step's figures; on disk when this returns."""
+    def log_metrics(self, figures: dict[str, Any]) -> None:
+        """Append one step's figures, "step" among them; on disk when this returns."""
         with (self.path / "metrics.jsonl").open("a") as file:
-            file.write(_line({"step": step, **metrics}))
+            file.write(_line(figures))
             file.flush()
             os.fsync(file.fileno())
 
@@ -103,7 +103,7 @@ class RunFolder:
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """``summary.json``, whole."""
-        write_whole(self.path / "summary.json", json.dumps(_plain(summary), indent=2) + "\n")
+        write_whole(self.path / "summary.json", json.dumps(plain(summary), indent=2) + "\n")
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -122,15 +122,15 @@ def _storable(text: str) -> str:
 
 
 def _line(metrics: dict[str, Any]) -> str:
-    return json.dumps(_plain(metrics)) + "\n"
+    return json.dumps(plain(metrics)) + "\n"
 
 
-def _plain(value: Any) -> Any:
-    """JSON has no NaN or infinity: they become null."""
+def plain(value: Any) -> Any:
+    """``value`` for JSON, which has no NaN or infinity: they become null."""
     if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
+        return {k: plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

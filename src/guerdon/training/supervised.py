@@ -15,7 +15,7 @@ from guerdon.objectives import PolicyGradient, TokenMean
 from guerdon.records import Progress, Rollouts, Task
 from guerdon.rollout import LanguagePolicy
 from guerdon.training.recipe import Optimiser
-from guerdon.training.update import Guard, update
+from guerdon.training.update import Guard, adamw, set_rate, update
 
 
 @dataclass(frozen=True)
@@ -71,15 +71,13 @@ def fit_texts(
     """Fine-tune ``policy`` on the demonstrations; returns the loss of each update.
 
     ``report(update, updates, loss)`` is called after each. The order is drawn from ``seed``.
+    Raises ValueError without demonstrations.
     """
+    if not demonstrations:
+        raise ValueError("there are no demonstrations to learn from")
     settings = optimiser or Optimiser()
     rollouts = demonstrations_to_rollouts(policy, demonstrations)
-    adam = torch.optim.AdamW(
-        [p for p in policy.module.parameters() if p.requires_grad],
-        lr=settings.lr,
-        betas=settings.betas,
-        weight_decay=settings.weight_decay,
-    )
+    adam = adamw(policy, settings)
     guard = Guard(settings.max_bad_updates, settings.skip_above)
     objective = PolicyGradient(aggregation=TokenMean())
     generator = torch.Generator().manual_seed(seed)
@@ -87,9 +85,7 @@ def fit_texts(
     losses: list[float] = []
     for _ in range(epochs):
         for rows in torch.randperm(len(rollouts), generator=generator).split(batch):
-            rate = settings.lr * settings.schedule(Progress(len(losses), total))
-            for group in adam.param_groups:
-                group["lr"] = rate
+            set_rate(adam, settings, Progress(len(losses), total))
             piece = rollouts.select(rows)
             figures = update(
                 policy,

@@ -14,7 +14,7 @@ from torch import Tensor
 from guerdon.curriculum import Informative
 from guerdon.evaluation import bootstrap, paired_difference, wilson
 from guerdon.records import Rollouts, Scores
-from guerdon.report import Alarms, build_report
+from guerdon.report import Alarms, alarm_counts, build_report
 from guerdon.stages import Policy
 from guerdon.training.collect import Collected
 from guerdon.training.display import Display
@@ -93,6 +93,7 @@ class Telemetry:
         if self.run is not None:
             self.run.truncate_after(step - 1)
             self.history = list(self.run.metrics())
+            self.alarms = Alarms(past=[figures.get("alarms") or () for figures in self.history])
         if step:
             self.note(f"resumed after {step} steps")
         if before is not None:
@@ -100,13 +101,17 @@ class Telemetry:
 
     def step(self, step: int, collected: Collected, metrics: dict[str, float]) -> None:
         """Record one finished step."""
-        self.history.append({"step": step, **metrics})
-        for alarm in self.alarms.look(collected.rollouts, collected.raw, self.history):
-            self.note(f"{alarm.name}: {alarm.message}")
+        figures: dict[str, Any] = {"step": step, **metrics}
+        self.history.append(figures)
+        sounding = self.alarms.look(collected.rollouts, collected.raw, self.history)
+        figures["alarms"] = [alarm.name for alarm in sounding]
+        for alarm in sounding:
+            if alarm.news:
+                self.note(f"{alarm.name}: {alarm.message}")
         self.display.update(step, metrics)
         self.trackers.log(metrics, step)
         if self.run is not None:
-            self.run.log_metrics(step, metrics)
+            self.run.log_metrics(figures)
             self.run.log_rollouts(
                 step,
                 collected.rollouts,
@@ -140,7 +145,7 @@ class Telemetry:
             "recipe": self.recipe.name,
             "steps": steps,
             "seconds": time.perf_counter() - self.started,
-            "alarms": self.alarms.counts(),
+            "alarms": alarm_counts(self.history),
             **held_out_summary(before, after),
         }
         if self.run is not None:

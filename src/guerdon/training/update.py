@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from guerdon.records import Rollouts
+from guerdon.records import Progress, Rollouts
 from guerdon.stages import Objective, Policy
+from guerdon.training.recipe import Optimiser
 
 
 class TrainingStopped(RuntimeError):
@@ -69,6 +70,50 @@ class Shard:
 ALONE = Shard()
 
 
+def trainable(policy: Policy) -> list[torch.nn.Parameter]:
+    """The policy's parameters that learn. Raises ValueError where there is none."""
+    found = [p for p in policy.module.parameters() if p.requires_grad]
+    if not found:
+        raise ValueError("the policy has no trainable parameters")
+    return found
+
+
+def adamw(policy: Policy, settings: Optimiser) -> torch.optim.AdamW:
+    """The optimiser that ``settings`` describe, over all that the policy can learn."""
+    return torch.optim.AdamW(
+        trainable(policy),
+        lr=settings.lr,
+        betas=settings.betas,
+        weight_decay=settings.weight_decay,
+    )
+
+
+def set_rate(optimiser: torch.optim.Optimizer, settings: Optimiser, progress: Progress) -> float:
+    """Set and return the learning rate of this moment: the base rate times the schedule."""
+    rate = settings.lr * settings.schedule(progress)
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    return rate
+
+
+def apply_gradients(
+    policy: Policy, optimiser: torch.optim.Optimizer, guard: Guard, clip: float
+) -> dict[str, float]:
+    """Clip the gradients that stand and step, if the guard allows; they are cleared after.
+
+    ``clip`` bounds the gradient's norm (0 = off). Returns ``grad_norm``, before clipping, and
+    ``skipped_updates``, 1 where the guard refused: weights and the optimiser's state are then
+    as they were.
+    """
+    bound = clip if clip > 0 else float("inf")
+    norm = float(torch.nn.utils.clip_grad_norm_(trainable(policy), bound))
+    applied = guard.allows(norm)
+    if applied:
+        optimiser.step()
+    optimiser.zero_grad(set_to_none=True)
+    return {"grad_norm": norm, "skipped_updates": float(not applied)}
+
+
 def update(
     policy: Policy,
     optimiser: torch.optim.Optimizer,
@@ -81,12 +126,11 @@ def update(
     microbatch: int = 0,
     shard: Shard = ALONE,
 ) -> dict[str, float]:
-    """One optimiser step on all rows given; returns summed metrics with ``grad_norm``.
+    """One optimiser step on all rows given; returns summed metrics and `apply_gradients`' own.
 
     The objective's row weights are computed over the whole batch before it is cut, so the
     gradient does not depend on ``microbatch`` (0 = one piece) or on the number of processes.
-    Rows whose mask is empty weigh nothing. An update the guard refuses leaves the weights and
-    the optimiser's state untouched and sets ``skipped_updates`` to 1.
+    Rows whose mask is empty weigh nothing. See `apply_gradients` for ``guard`` and ``clip``.
     """
     optimiser.zero_grad(set_to_none=True)
     row_weight_N = objective.aggregation(rollouts.mask.sum(1))
@@ -103,18 +147,12 @@ def update(
             loss.value.backward()
         for name, value in {"loss": float(loss.value.detach()), **loss.metrics}.items():
             metrics[name] = metrics.get(name, 0.0) + value
-    parameters = [p for p in policy.module.parameters() if p.requires_grad]
-    _share_gradients(parameters, shard)
+    _share_gradients(trainable(policy), shard)
     totals: dict[str, float] = {}
     for part in shard.gather(metrics):
         for name, value in part.items():
             totals[name] = totals.get(name, 0.0) + value
-    norm = float(torch.nn.utils.clip_grad_norm_(parameters, clip if clip > 0 else float("inf")))
-    applied = guard.allows(norm)
-    if applied:
-        optimiser.step()
-    optimiser.zero_grad(set_to_none=True)
-    return {**totals, "grad_norm": norm, "skipped_updates": float(not applied)}
+    return {**totals, **apply_gradients(policy, optimiser, guard, clip)}
 
 
 def _share_gradients(parameters: list[torch.nn.Parameter], shard: Shard) -> None:

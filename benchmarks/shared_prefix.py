@@ -1,0 +1,134 @@
+"""Forward and backward of groups: every prompt once against every prompt once per completion.
+
+Run: python benchmarks/shared_prefix.py [--quick]. Writes benchmarks/results/shared_prefix.json.
+Each case runs in a process of its own, so that its peak memory is its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+from guerdon.records import Rollouts, Task
+from guerdon.rollout import LanguagePolicy
+from guerdon.rollout.packing import pack
+
+PROMPTS, GROUPS = (16, 128, 512, 2048), (4, 8, 16, 32)
+RESULTS = Path(__file__).parent / "results" / "shared_prefix.json"
+
+
+def made_up(prompt: int, group: int, tokens: int, tasks: int) -> Rollouts:
+    """Random rollouts of ``tasks`` groups; completions of 1/2 to 1 times ``tokens`` tokens."""
+    generator = torch.Generator().manual_seed(0)
+    rows = tasks * group
+    lengths = torch.randint(tokens // 2, tokens + 1, (rows,), generator=generator)
+    mask = torch.arange(int(lengths.max())) < lengths[:, None]
+    return Rollouts(
+        tasks=tuple(Task(str(i), "") for i in range(tasks)),
+        group=torch.arange(tasks).repeat_interleave(group),
+        prompts=tuple(torch.randint(512, (prompt,), generator=generator) for _ in range(tasks)),
+        ids=torch.randint(512, mask.shape, generator=generator),
+        mask=mask,
+        lengths=lengths,
+        logps=torch.zeros(mask.shape),
+        texts=("",) * rows,
+        finished=torch.ones(rows, dtype=torch.bool),
+    )
+
+
+def policy(shared: bool) -> LanguagePolicy:
+    loaded = LanguagePolicy.load("seedling", shared_prefix=shared)
+    return loaded
+
+
+def step(policy: LanguagePolicy, rollouts: Rollouts) -> float:
+    start = time.perf_counter()
+    policy.forward(rollouts).logps.sum().backward()
+    policy.module.zero_grad()
+    return time.perf_counter() - start
+
+
+def peak_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def memory(shared: bool, rollouts: Rollouts) -> float:
+    """MiB that one step adds to the process's peak."""
+    one = policy(shared)
+    step(one, made_up(16, 2, 8, 1))
+    before = peak_mib()
+    step(one, rollouts)
+    return peak_mib() - before
+
+
+def case(prompt: int, group: int, tokens: int, tasks: int, rounds: int) -> dict[str, Any]:
+    rollouts = made_up(prompt, group, tokens, tasks)
+    packed = pack(rollouts, torch.device("cpu"))
+    shared, plain = policy(True), policy(False)
+    step(shared, rollouts), step(plain, rollouts)
+    times = [(step(shared, rollouts), step(plain, rollouts)) for _ in range(rounds)]
+    return {
+        "prompt": prompt,
+        "group": group,
+        "tokens": tokens,
+        "tasks": tasks,
+        "shared_s": round(statistics.median(s for s, _ in times), 4),
+        "plain_s": round(statistics.median(p for _, p in times), 4),
+        "speedup": round(statistics.median(p / s for s, p in times), 2),
+        "token_ratio": round(packed.padded / packed.tokens, 2),
+    }
+
+
+def child(*arguments: object) -> Any:
+    """This script again, in a process of its own."""
+    command = [sys.executable, __file__, "--child", json.dumps(arguments)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true", help="leave out prompts of 2048 tokens")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.child:
+        kind, *numbers = json.loads(arguments.child)
+        found = (
+            case(*numbers) if kind == "case" else memory(numbers[0], made_up(*numbers[1:]))
+        )
+        print(json.dumps(found))
+        return
+    cases = []
+    for prompt in PROMPTS[:3] if arguments.quick else PROMPTS:
+        for group in GROUPS:
+            tasks = max(1, 64 // group if prompt < 512 else 16 // group)
+            sizes = (prompt, group, 32, tasks)
+            found = child("case", *sizes, 3)
+            found["shared_mib"], found["plain_mib"] = (
+                round(child("memory", shared, *sizes)) for shared in (True, False)
+            )
+            print(found, flush=True)
+            cases.append(found)
+    RESULTS.parent.mkdir(exist_ok=True)
+    about = {
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "threads": torch.get_num_threads(),
+        "model": "seedling",
+        "cases": cases,
+    }
+    RESULTS.write_text(json.dumps(about, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""Parts by name: what the command line can put into a recipe."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import yaml
+
+from guerdon import advantages, curriculum, objectives, rewards, rollout, shaping, tasks, training
+from guerdon.parts import PartError, locate
+
+Choices = Mapping[str, Mapping[str, Any]]
+"""Option (a path in the recipe) to name to part: a class, or a function that is the part."""
+
+POLICY_CHOICES: Choices = MappingProxyType(
+    {
+        "tasks": tasks.NAMES,
+        "reward": {**rewards.NAMES, "reasoning-gym": rewards.ReasoningGymScore},
+        "shaping": shaping.NAMES,
+        "advantage": advantages.NAMES,
+        "advantage.scale": advantages.SCALES,
+        "objective": objectives.NAMES,
+        "objective.aggregation": objectives.AGGREGATIONS,
+        "objective.kl.estimator": objectives.ESTIMATORS,
+        "curriculum": curriculum.NAMES,
+        "filter": curriculum.FILTERS,
+        "reference": training.REFERENCES,
+        "optimiser.schedule": training.SCHEDULES,
+        "model.engine": rollout.NAMES,
+    }
+)
+PREFERENCE_CHOICES: Choices = MappingProxyType(
+    {"objective": objectives.PREFERENCES, "optimiser.schedule": training.SCHEDULES}
+)
+
+
+def choose(recipe: Any, option: str, text: str, choices: Choices) -> Any:
+    """``recipe`` with the part that ``text`` names put at ``option``.
+
+    ``NAME``, or ``NAME:VALUE`` with the part's first setting. "shaping" takes several with
+    commas between them or "none", "tasks" a file too, "reward" also ``FILE:FUNCTION`` or
+    ``module:function``. Raises ValueError naming the option and what it takes.
+    """
+    table = choices[option]
+    part: Any
+    if option == "shaping":
+        names = [] if text == "none" else text.split(",")
+        part = tuple(_named(option, name, table) for name in names)
+    elif option == "tasks" and text.partition(":")[0] not in table:
+        part = _file(text, table)
+    elif option == "reward" and text.partition(":")[0] not in table:
+        part = _own_reward(text, table)
+    else:
+        part = _named(option, text, table)
+    return _put(recipe, option.split("."), part, option)
+
+
+def _named(option: str, text: str, table: Mapping[str, Any]) -> Any:
+    name, colon, value = text.partition(":")
+    if name not in table:
+        raise ValueError(f"--{option} takes {', '.join(table)}, not {name!r}")
+    part = table[name]
+    if not isinstance(part, type):
+        return part
+    given = [yaml.safe_load(value)] if colon else []
+    missing = [
+        f.name
+        for f in (fields(part) if is_dataclass(part) else ())
+        if f.init and f.default is MISSING and f.default_factory is MISSING
+    ]
+    if len(missing) > len(given):
+        raise ValueError(f"--{option} {name} needs a value for {missing[0]}: {name}:VALUE")
+    return part(*given)
+
+
+def _file(path: str, table: Mapping[str, Any]) -> Any:
+    if not Path(path).exists():
+        raise ValueError(
+            f"--tasks: there is no file or folder {path!r}; give one, or one of ours: "
+            f"{', '.join(table)}"
+        )
+    return tasks.FileTasks(path)
+
+
+def _own_reward(path: str, table: Mapping[str, Any]) -> Any:
+    try:
+        found = locate(path, "--reward")
+    except PartError as error:
+        raise ValueError(f"{error}; or one of ours: {', '.join(sorted(table))}") from error
+    if isinstance(found, type):
+        return found()
+    if isinstance(found, rewards.FunctionReward) or not callable(found):
+        return found
+    return rewards.reward(found)
+
+
+def _put(part: Any, path: list[str], value: Any, option: str) -> Any:
+    """``part`` with ``value`` at ``path`` in it."""
+    if not hasattr(part, path[0]):
+        what = "nothing" if part is None else type(part).__name__
+        raise ValueError(f"--{option}: {what} stands there, which has no {path[0]!r}")
+    if len(path) > 1:
+        value = _put(getattr(part, path[0]), path[1:], value, option)
+    return replace(part, **{path[0]: value})
+
+
+def listing(choices: Choices) -> str:
+    """Every option with the names it takes, for help."""
+    width = 5 + max(map(len, choices))
+    return "\n".join(
+        textwrap.fill(
+            ", ".join(table),
+            94,
+            initial_indent=f"  --{option}".ljust(width),
+            subsequent_indent=" " * width,
+            break_on_hyphens=False,
+        )
+        for option, table in choices.items()
+    )

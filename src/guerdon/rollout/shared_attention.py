@@ -1,0 +1,240 @@
+"""Attention over a packed row: prompts see themselves, completions their prompt and themselves.
+
+The row is never attended to as a whole: prompts are one batch and completions another. What a
+token may see is asked of the model's own mask function at true positions, so sliding windows
+and chunks hold across the joint. Prefix Grouper (2506.05433) describes the decomposition.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+from guerdon.rollout.packing import Packed
+from guerdon.rollout.prompt_attention import PromptAttention
+
+NAME = "shared_prefix_"
+"""Our attention's name in transformers is this and the name of the one it stands in for."""
+
+Attention = Callable[..., tuple[Tensor, Any]]
+
+
+class CannotShareError(RuntimeError):
+    """This model's attention can't be taken apart into prompts and completions."""
+
+
+@dataclass
+class Pass:
+    """One pass of a model over a packed row; ``calls`` counts the attention layers in it."""
+
+    packed: Packed
+    calls: int = 0
+
+
+_current: ContextVar[Pass | None] = ContextVar("guerdon_shared_prefix", default=None)
+
+
+@contextmanager
+def sharing(packed: Packed) -> Iterator[Pass]:
+    """While inside, masks that models ask for are `SharedMask`s of this row."""
+    token = _current.set(Pass(packed))
+    try:
+        yield _current.get()  # type: ignore[misc]  # it was set a line above
+    finally:
+        _current.reset(token)
+
+
+@dataclass(frozen=True, eq=False)
+class SharedMask:
+    """What layers are given in place of a mask, and hand on to our attention.
+
+    ``allows`` is the model's mask function, (batch, head, query, key) indices to bool, or None
+    for plainly causal. Masks are added to scores, in ``dtype``.
+    """
+
+    run: Pass
+    allows: Callable[..., Tensor] | None
+    dtype: torch.dtype
+
+    @property
+    def packed(self) -> Packed:
+        return self.run.packed
+
+    @cached_property
+    def in_prompts(self) -> Tensor:
+        """[1, 1, P, P]. Padding is at the end, where a causal mask hides it."""
+        return self._added(self._seen(self._prompt, self._prompt))
+
+    @cached_property
+    def in_responses(self) -> Tensor | None:
+        """[N, 1, R, R], or None where it is plainly causal."""
+        if self.allows is None:
+            return None
+        seen = self._seen(self._responses, self._responses)
+        return None if bool((seen == torch.ones_like(seen).tril()).all()) else self._added(seen)
+
+    @cached_property
+    def to_prompts(self) -> Tensor | None:
+        """[B, 1, Q or 1, P] from a group's joined completions, or None where all is seen."""
+        if self.allows is None:
+            return None if self.packed.prompts.slot is None else self._added(self._prompt_real)
+        tails = self.packed.tails.pad(self.packed.positions[0, self.packed.prompt_tokens :])
+        seen = self._seen(tails, self._prompt) & self._prompt_real
+        return None if bool(seen.all()) else self._added(seen)
+
+    @cached_property
+    def to_all(self) -> Tensor:
+        """[N, 1, R, P + R] from a completion to its prompt and itself."""
+        prompt = self._seen(self._responses, self._prompt) & self._prompt_real[self.packed.group]
+        return self._added(torch.cat([prompt, self._seen(self._responses, self._responses)], -1))
+
+    @property
+    def _prompt(self) -> Tensor:
+        """long[1, P]."""
+        return torch.arange(self.packed.prompts.width, device=self.packed.ids.device)[None]
+
+    @property
+    def _responses(self) -> Tensor:
+        """long[N, R]; positions go on into the padding, so that nothing real sees it."""
+        step = torch.arange(self.packed.responses.width, device=self.packed.ids.device)
+        return self.packed.starts[:, None] + step
+
+    @cached_property
+    def _prompt_real(self) -> Tensor:
+        """bool[B, 1, 1, P]."""
+        ones = torch.ones(self.packed.prompt_tokens, dtype=torch.bool, device=self._prompt.device)
+        return self.packed.prompts.pad(ones)[:, None, None]
+
+    def _seen(self, query: Tensor, key: Tensor) -> Tensor:
+        """bool[rows, 1, Q, K] for positions [rows, Q] and [rows or 1, K]."""
+        query, key = query[:, None, :, None], key[:, None, None, :]
+        if self.allows is None:
+            return key <= query
+        zero = torch.zeros((1, 1, 1, 1), dtype=torch.long, device=query.device)
+        return self.allows(zero, zero, query, key).broadcast_to((key <= query).shape)
+
+    def _added(self, seen: Tensor) -> Tensor:
+        zero = torch.zeros((), dtype=self.dtype, device=seen.device)
+        return zero.masked_fill(~seen, -torch.inf)
+
+
+def install(config: Any) -> str:
+    """Give a model our attention, which is its own one but for packed rows.
+
+    Returns the name that the model's attention had. To be undone by setting
+    ``config._attn_implementation`` to that name.
+    """
+    base = str(config._attn_implementation or "eager").removeprefix(NAME)
+    if NAME + base not in AttentionInterface().valid_keys():
+        AttentionInterface.register(NAME + base, _attention(base))
+        AttentionMaskInterface.register(NAME + base, _mask(base))
+    config._attn_implementation = NAME + base
+    return base
+
+
+def _mask(base: str) -> Callable[..., Any]:
+    theirs = AttentionMaskInterface()[base]
+
+    def mask(*args: Any, **kwargs: Any) -> Any:
+        run = _current.get()
+        if run is None:
+            return theirs(*args, **kwargs)
+        if kwargs.get("use_vmap"):
+            raise CannotShareError("it has a mask that can't be asked about several positions")
+        window = kwargs.get("local_size")
+        longest = int(run.packed.positions.max()) + 1
+        plain = kwargs.get("allow_is_causal_skip") and (window is None or longest < window)
+        return SharedMask(run, None if plain else kwargs["mask_function"], kwargs["dtype"])
+
+    return mask
+
+
+def _attention(base: str) -> Attention:
+    def attention(
+        module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Any, **kwargs: Any
+    ) -> tuple[Tensor, Any]:
+        theirs = _implementation(base, module)
+        if not isinstance(mask, SharedMask):
+            if _current.get() is not None:
+                raise CannotShareError("it makes its attention masks itself")
+            return theirs(module, query, key, value, mask, **kwargs)
+        mask.run.calls += 1
+        return _attend(theirs, module, query, key, value, mask, kwargs), None
+
+    return attention
+
+
+def _implementation(base: str, module: nn.Module) -> Attention:
+    """The attention function of that name; a model's eager one stands beside its layers."""
+    if base != "eager":
+        return AttentionInterface()[base]  # type: ignore[no-any-return]
+    function = getattr(sys.modules[type(module).__module__], "eager_attention_forward", None)
+    if function is None:
+        raise CannotShareError("its eager attention is not a function of its own")
+    return function  # type: ignore[no-any-return]
+
+
+def _attend(
+    theirs: Attention,
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: SharedMask,
+    kwargs: dict[str, Any],
+) -> Tensor:
+    """[1, S, H, D] for [1, H, S, D]."""
+    if kwargs.get("position_bias") is not None:
+        raise CannotShareError("its attention adds a bias to every pair of tokens")
+    packed = mask.packed
+    dense = theirs if theirs.__name__ == "eager_attention_forward" else sdpa_attention_forward
+    sizes = [packed.prompt_tokens, packed.tokens - packed.prompt_tokens]
+    parts = [x.squeeze(0).transpose(0, 1).split(sizes) for x in (query, key, value)]
+    prompt = [packed.prompts.pad(x) for x, _ in parts]  # [B, P, heads, D]
+    own = [x for _, x in parts]  # [M, heads, D]
+    causal = mask.allows is None and dense is sdpa_attention_forward
+    prompt_out, _ = dense(
+        module,
+        *(x.transpose(1, 2) for x in prompt),
+        None if causal else mask.in_prompts,
+        **kwargs,
+    )
+    if dense is sdpa_attention_forward and _fits(query, value, kwargs):
+        own_out = PromptAttention.apply(  # type: ignore[no-untyped-call]
+            *own,
+            *prompt[1:],
+            packed.responses,
+            packed.tails,
+            mask.in_responses,
+            mask.to_prompts,
+            kwargs.get("scaling"),
+        )
+    else:
+        rows = [packed.responses.pad(x) for x in own]
+        keys, values = (
+            torch.cat([p[packed.group], r], dim=1)
+            for p, r in zip(prompt[1:], rows[1:], strict=True)
+        )
+        joined = (x.transpose(1, 2) for x in (rows[0], keys, values))
+        own_out = packed.responses.flatten(dense(module, *joined, mask.to_all, **kwargs)[0])
+    return torch.cat([packed.prompts.flatten(prompt_out), own_out])[None]
+
+
+def _fits(query: Tensor, value: Tensor, kwargs: dict[str, Any]) -> bool:
+    """Whether the merged attention can do it: on CPU, all heads equally wide, no dropout."""
+    return (
+        query.device.type == "cpu"
+        and query.shape[-1] == value.shape[-1]
+        and not kwargs.get("dropout")
+        and kwargs.get("is_causal") is not False
+    )

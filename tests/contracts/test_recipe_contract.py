@@ -1,0 +1,49 @@
+"""What every recipe promises: one seed is one run, and stopping in the middle changes nothing."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from guerdon.recipes import all_recipes, load_recipe
+from guerdon.training import Loop, Recipe, SelectedTasks, train
+
+TIMED = ("seconds/", "tokens_per_second")
+SHORT = Loop(steps=2, groups=2, group_size=4, evaluation_tasks=2, checkpoint_every=0)
+
+
+def short(slug):
+    """The recipe's own parts for two small steps."""
+    recipe = load_recipe(slug).build(loop=SHORT)
+    if isinstance(recipe.tasks, SelectedTasks):  # choosing among hundreds takes its time
+        few = replace(recipe.tasks, source=replace(recipe.tasks.source, train=6), count=4)
+        recipe = replace(recipe, tasks=few)
+    return recipe
+
+
+def figures(folder):
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if not k.startswith(TIMED)} for line in lines]
+
+
+@pytest.mark.parametrize("slug", all_recipes())
+def test_a_run_that_was_stopped_and_read_back_is_the_run_that_was_not(slug, tmp_path):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    unbroken = train(short(slug), whole, quiet=True)
+    train(short(slug), cut, quiet=True, stop_after=1)
+    assert len(figures(cut)) == 1
+    resumed = train(Recipe.load(cut / "recipe.yaml"), cut, quiet=True, resume=True)
+    assert figures(cut) == figures(whole)
+    assert resumed.after == unbroken.after
+    pairs = zip(
+        resumed.policy.module.parameters(), unbroken.policy.module.parameters(), strict=True
+    )
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize("slug", all_recipes())
+def test_a_claim_names_its_recipe_and_arms(slug):
+    claim = load_recipe(slug).claim()
+    assert claim.slug == slug
+    assert {arm for e in claim.expectations for arm in e.arms} <= set(claim.arms)

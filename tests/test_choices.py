@@ -1,0 +1,90 @@
+"""Parts chosen by name on the command line, and their settings after them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from guerdon.advantages import GAE, BatchStd, GroupNormalised
+from guerdon.arguments import OVERRIDES, recipe_from
+from guerdon.choices import POLICY_CHOICES
+from guerdon.curriculum import Informative
+from guerdon.objectives import GSPO, KL, PPO, ConstantLength, k2
+from guerdon.rewards import FormatReward
+from guerdon.shaping import KLPenalty, OverlongPenalty
+from guerdon.tasks import FileTasks, MultiChoice, ToyTextTasks
+from guerdon.training import Cosine, FixedReference, MovingReference, Recipe
+
+
+def chosen(*arguments: str) -> Recipe:
+    return recipe_from("grpo", list(arguments))
+
+
+def test_ppo_from_the_command_line() -> None:
+    made = chosen("--advantage", "gae", "--advantage.lam", "0.9", "--objective", "ppo")
+    assert made.advantage == GAE(lam=0.9)
+    assert made.objective == PPO()
+
+
+def test_a_part_comes_before_what_is_inside_it_in_any_order() -> None:
+    arguments = ["--objective.kl.estimator", "k2", "--objective.aggregation=constant-length:48"]
+    made = chosen(*arguments, "--kl", "0.01", "--objective", "gspo", "--objective.clip-low", "0.1")
+    assert made.objective == GSPO(clip_low=0.1, kl=KL(0.01, k2), aggregation=ConstantLength(48))
+    assert made.reference == FixedReference()
+
+
+def test_kl_keeps_a_reference_that_was_chosen() -> None:
+    made = chosen("--kl", "0.1", "--reference", "moving:0.9")
+    assert made.reference == MovingReference(0.9)
+    assert chosen("--kl", "0").objective.kl is None  # type: ignore[attr-defined]
+
+
+def test_shapers_are_several_and_numbered() -> None:
+    made = chosen("--shaping", "overlong,kl-penalty", "--shaping.0.limit", "40",
+                  "--shaping.0.buffer", "8", "--shaping.1.coefficient", "0.5")  # fmt: skip
+    assert made.shaping == (OverlongPenalty(40, 8), KLPenalty(0.5))
+    assert chosen("--shaping", "none").shaping == ()
+
+
+def test_the_other_stages(tmp_path: Path) -> None:
+    made = chosen("--tasks", "multi-choice", "--tasks.options", "4", "--reward", "format",
+                  "--filter", "informative", "--optimiser.schedule", "cosine:3",
+                  "--advantage.scale", "batch-std")  # fmt: skip
+    assert made.tasks == MultiChoice(options=4)
+    assert made.reward == FormatReward()
+    assert made.filter == Informative()
+    assert made.optimiser.schedule == Cosine(3)
+    assert made.advantage == GroupNormalised(scale=BatchStd())
+    assert chosen("--tasks", "toy-text:Taxi-v9").tasks == ToyTextTasks("Taxi-v9")
+    file = tmp_path / "mine.jsonl"
+    file.write_text("")
+    assert chosen("--tasks", str(file)).tasks == FileTasks(str(file))
+
+
+@pytest.mark.parametrize("option", POLICY_CHOICES)
+def test_help_lists_every_name(option: str) -> None:
+    assert f"--{option}" in OVERRIDES
+    assert all(name in OVERRIDES for name in POLICY_CHOICES[option])
+
+
+NEED_A_VALUE = {"file", "reasoning-gym", "constant-length"}
+
+
+@pytest.mark.parametrize(
+    ("option", "name"), [(o, n) for o, names in POLICY_CHOICES.items() for n in names]
+)
+def test_every_name_makes_a_part(option: str, name: str) -> None:
+    needed = "basic_arithmetic" if option == "tasks" else "8"
+    text = f"{name}:{needed}" if name in NEED_A_VALUE and option != "reward" else name
+    inside = ["--kl", "0.1"] if option == "objective.kl.estimator" else []
+    recipe = chosen(f"--{option}", text, *inside)
+    assert recipe_from_file(recipe) == recipe
+
+
+def recipe_from_file(recipe: Recipe) -> Recipe:
+    """Through YAML and back."""
+    from guerdon.parts import build, describe
+
+    built: Recipe = build(describe(recipe))
+    return built

@@ -1,0 +1,97 @@
+"""Sampling in portions: the same experience, scored while the rest is being sampled."""
+
+import time
+from dataclasses import replace
+from threading import Event
+
+import pytest
+import torch
+
+from guerdon.curriculum import SequentialTasks
+from guerdon.recipes.grpo import build
+from guerdon.records import Progress, Task
+from guerdon.rewards import AnswerMatch
+from guerdon.rollout import LanguagePolicy
+from guerdon.training import Loop
+from guerdon.training.collect import _portions, collect
+from guerdon.training.update import ALONE
+
+LOOP = Loop(groups=6, group_size=4)
+
+
+def gathered(sampling_groups, reward, policy=None):
+    recipe = build(loop=replace(LOOP, sampling_groups=sampling_groups), reward=reward)
+    tasks = recipe.tasks.load("train")
+    policy = policy or LanguagePolicy.load()
+    return collect(recipe, policy, tasks, Progress(0, 1), None, ALONE, time.perf_counter)
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_portions_change_nothing(size):
+    whole, cut = gathered(0, AnswerMatch()), gathered(size, AnswerMatch())
+    assert cut.rollouts.tasks == whole.rollouts.tasks
+    assert cut.rollouts.texts == whole.rollouts.texts
+    assert torch.equal(cut.rollouts.group, whole.rollouts.group)
+    assert torch.equal(cut.raw.value, whole.raw.value)
+    assert torch.equal(cut.advantage, whole.advantage)
+    torch.testing.assert_close(cut.rollouts.logps, whole.rollouts.logps, atol=1e-5, rtol=0)
+
+
+class Watched(LanguagePolicy):
+    """Says when it begins to sample; the third time it waits for a score."""
+
+    def sample(self, tasks, group_size, sampling, seed):
+        self.begun += 1
+        if self.begun == 2:
+            self.second_begun.set()
+        if self.begun == 3:
+            assert self.first_scored.wait(60), "nothing is scored before all is sampled"
+        return super().sample(tasks, group_size, sampling, seed)
+
+
+def test_finished_groups_are_scored_while_others_are_sampled():
+    policy = Watched.load()
+    policy.begun, policy.second_begun, policy.first_scored = 0, Event(), Event()
+    scored = []
+
+    def patient(rollouts, progress):
+        assert policy.second_begun.wait(60), "sampling waits for scores"
+        scored.append(len(rollouts.tasks))
+        policy.first_scored.set()
+        return AnswerMatch()(rollouts, progress)
+
+    gathered(2, patient, policy)
+    assert scored == [2, 2, 2]
+
+
+def test_portions_keep_views_of_one_question_together():
+    def task(name, link=None):
+        return Task(name, "", link=link)
+
+    tasks = [task("a", "x"), task("b"), task("c", "x"), task("d"), task("e", "y"), task("f", "y")]
+    cut = [[t.id for t in portion] for portion in _portions(tasks, 1)]
+    assert cut == [["a", "b", "c"], ["d"], ["e", "f"]]
+    assert _portions(tasks, 0) == [tasks]
+    assert [len(p) for p in _portions([task(str(i)) for i in range(5)], 2)] == [2, 2, 1]
+
+
+def test_a_failing_reward_fails_the_step():
+    def broken(rollouts, progress):
+        raise RuntimeError("grader is broken")
+
+    with pytest.raises(RuntimeError, match="grader is broken"):
+        gathered(2, broken)
+
+
+@pytest.mark.parametrize("size", [0, 2])
+def test_a_task_drawn_twice_is_sampled_anew_and_stays_two_groups(size):
+    """Three draws of two tasks: the third group repeats the first's task, not its samples."""
+    recipe = build(loop=replace(LOOP, groups=3, sampling_groups=size))
+    recipe = replace(recipe, tasks=replace(recipe.tasks, train=2), curriculum=SequentialTasks())
+    tasks = recipe.tasks.load("train")
+    policy = LanguagePolicy.load()
+    made = collect(recipe, policy, tasks, Progress(0, 1), None, ALONE, time.perf_counter)
+    assert [t.id for t in made.rollouts.tasks] == [tasks[i].id for i in (0, 1, 0)]
+    assert made.rollouts.group.tolist() == [g for g in range(3) for _ in range(4)]
+    first, again = (made.rollouts.select(made.rollouts.group == g) for g in (0, 2))
+    assert not torch.allclose(first.logps.sum(1), again.logps.sum(1), atol=1e-3)
