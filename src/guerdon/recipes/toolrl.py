@@ -7,8 +7,9 @@ seedling's tool calls, without the thinking section, which it does not write for
 dialogues, several calls a turn and answers in words (the reward has them), PPO.
 
 The miniature: twenty contexts, each with one right call among 8 tools, 6 parameter names and two
-values of 10. Independent softmaxes start uniform, so a call is right once in 4,800. A fifth choice is the number of words thought before
-it, mostly none at the start; it matters to the length reward alone.
+values of 10. Independent softmaxes start uniform, so a call is right once in 4,800. A fifth
+choice is the number of words thought before it, mostly none at the start; it matters to the
+length reward alone.
 """
 
 from __future__ import annotations
