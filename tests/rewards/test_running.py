@@ -79,7 +79,7 @@ def test_scores_do_not_depend_on_the_parallelism(function: Any, settings: Any) -
 
 
 def test_stuck_native_calls_cost_their_limit_and_not_the_batch() -> None:
-    # At full size: benchmarks/rewards.py, 256 rows and a limit of 2 s.
+    # At full size: benchmarks/grading.py, 256 rows and a limit of 2 s.
     texts = ["stuck" if row in (0, 20, 63) else "go" for row in range(64)]
     part = FunctionReward(stuck, timeout=0.5)
     part(rollouts_of(["go"], task()), START)  # starts a worker

@@ -1,4 +1,4 @@
-"""Completions judged per second, by reward, on this machine. Run: python benchmarks/rewards.py"""
+"""Completions judged per second, by reward, on this machine. Run: python benchmarks/grading.py"""
 
 from __future__ import annotations
 
