@@ -23,7 +23,7 @@ from guerdon.stages import Sampling
 
 pytest.importorskip("httpx", reason="pip install 'guerdon[endpoint]' to run this")
 
-STARTUP = 400
+STARTUP = 540
 """Seconds a server gets to answer for the first time (vLLM compiles nothing here, but is large)."""
 
 TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
