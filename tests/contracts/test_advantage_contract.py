@@ -29,7 +29,10 @@ VARIANTS = {
     "two-level std": TwoLevel(norm=MeanStdNorm(), statistic=AcrossTrajectories()),
 }
 ADVANTAGES = {**{name: part() for name, part in advantages.NAMES.items()}, **VARIANTS}
-CENTRED = ("group-normalised", "leave-one-out", "mean only", "batch std", "two-level std")
+CENTRED = (
+    *("group-normalised", "leave-one-out", "normalised-parts"),
+    *("mean only", "batch std", "two-level std"),
+)
 every = pytest.mark.parametrize("advantage", ADVANTAGES.values(), ids=ADVANTAGES.keys())
 
 GROUP = [0, 1, 0, 1, 0, 2, 1, 0]
