@@ -182,7 +182,8 @@ def test_ceiling_and_length_penalty():
 
 def loud(rollouts, progress):
     """2 for action "a", 0 for "b", nothing graded for "c"."""
-    return Scores(torch.tensor([2.0, 0.0, float("nan")])[rollouts.ids[:, 0]])
+    value = torch.tensor([2.0, 0.0, float("nan")])[rollouts.ids[:, 0]]
+    return Scores(value, {"half": value / 2})
 
 
 def policy():
@@ -202,6 +203,8 @@ def test_references_are_rewards_of_the_policys_own_completions():
     for task in tasks:
         values = torch.tensor(task.columns["reference_rewards"])
         assert len(values) == 50
+        halves = torch.tensor(task.columns["reference_rewards/half"])
+        assert torch.equal(halves.nan_to_num(), values.nan_to_num() / 2)
         assert set(values[torch.isfinite(values)].tolist()) == {0.0, 2.0}
         assert 0 < torch.isnan(values).sum() < 50
         assert task.columns["kept"] == 1

@@ -119,14 +119,16 @@ def with_references(
 ) -> list[Task]:
     """The tasks with a column of ``count`` rewards of the policy's own completions.
 
-    Sampled and scored once, then frozen. Invalid completions leave NaN, which `References`
-    drop. Use the reward that training will use, before any shaping.
+    Further columns, "<column>/<part>", hold the reward's parts. Sampled and scored once, then
+    frozen. Invalid completions leave NaN, which `References` drop. Use the reward that training
+    will use, before any shaping.
     """
-    rollouts = policy.sample(tasks, count, sampling, seed)
-    value_BM = reward(rollouts, Progress()).value.reshape(len(tasks), count)
+    scores = reward(policy.sample(tasks, count, sampling, seed), Progress())
+    named = {column: scores.value} | {f"{column}/{k}": part for k, part in scores.parts.items()}
+    rows = {name: value.reshape(len(tasks), count).tolist() for name, value in named.items()}
     return [
-        replace(task, columns={**task.columns, column: row})
-        for task, row in zip(tasks, value_BM.tolist(), strict=True)
+        replace(task, columns={**task.columns, **{name: row[i] for name, row in rows.items()}})
+        for i, task in enumerate(tasks)
     ]
 
 
