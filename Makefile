@@ -31,7 +31,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --upgrade pip
 	$(BIN)/pip install -q -c constraints.txt torch
-	$(BIN)/pip install -q -c constraints.txt -e '.[dev,reasoning-gym]'
+	$(BIN)/pip install -q -c constraints.txt -e '.[dev,reasoning-gym,metrics]'
 	touch $(STAMP)
 
 clean:
