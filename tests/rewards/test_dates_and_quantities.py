@@ -60,6 +60,8 @@ def test_hostile_dates_are_none(text: str) -> None:
         ("6 km", "5 km", 0),
         ("1,000 g", "1 kg", 1),
         ("212 degF", "100 degC", 1),
+        ("212 °F", "100 °C", 1),
+        ("180^\\circ", "180 °", 1),
         ("5 blorps", "5 m", 0),
         ("9**9**9 m", "5 m", 0),
         ("5 m^9^9^9^9", "5 m", 0),

@@ -44,6 +44,8 @@ FOUR = r"\begin{pmatrix}1&2\\3&4\end{pmatrix}"
         ("\\{1,2\\}", "\\{2,1\\}", True),
         ("\\{1,2\\}", "\\{1,2,2\\}", False),
         ("[1,2)", "(1,2)", False),
+        ("1", "(1,2)", False),
+        ("\\{1+x\\}", "x+1", None),
         ("[1,2)", "\\left[\\frac22, 2\\right)", True),
         (FOUR, r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}", True),
         (FOUR, r"\begin{pmatrix}1&2\\3&5\end{pmatrix}", False),

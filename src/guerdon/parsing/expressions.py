@@ -83,8 +83,11 @@ def _same(one: Value, two: Value) -> bool | None:
         if one.left in ("", "\\{"):
             return _same_unordered(one.items, two.items)
         return _all(_same(a, b) for a, b in zip(one.items, two.items, strict=True))
-    if isinstance(one, Several) or isinstance(two, Several):
-        return None
+    for value in (one, two):
+        if isinstance(value, Several):
+            return False if len(value.items) > 1 else None  # {5} and 5 may mean the same
+    assert not isinstance(one, Several)
+    assert not isinstance(two, Several)
     return _all(_close(a, b) for a, b in zip(one, two, strict=True))
 
 

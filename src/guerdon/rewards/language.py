@@ -26,13 +26,13 @@ SCRIPTS: dict[str, str] = {
 }
 """Writing systems by ranges of code points, as a character class of a pattern."""
 
-_LETTER = re.compile(r"[^\W\d_]")
+_NO_LETTERS = re.compile(r"[\W\d_]+")
 _FORMULA = re.compile(r"\\[a-zA-Z]+|\$[^$\n]{0,400}\$|<[^<>\n]{0,40}>")
 
 
 @lru_cache(maxsize=32)
 def _pattern(scripts: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("[" + "".join(SCRIPTS[name] for name in scripts) + "]")
+    return re.compile("[" + "".join(SCRIPTS[name] for name in scripts) + "]+")
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,6 @@ class ScriptShare:
     def share(self, text: str) -> float:
         """The share of one text."""
         prose = _FORMULA.sub(" ", text[: self.longest])
-        letters = "".join(_LETTER.findall(prose))
-        ours = len(_pattern(self.scripts).findall(letters))
-        return ours / len(letters) if letters else 1.0
+        letters = _NO_LETTERS.sub("", prose)
+        foreign = _pattern(self.scripts).sub("", letters)
+        return 1 - len(foreign) / len(letters) if letters else 1.0

@@ -131,9 +131,13 @@ def _quantity(text: str) -> Any:
     if unit and not _UNIT.fullmatch(unit):
         return None
     try:
-        return registry.Quantity(float(number), registry.parse_units(unit.replace("°", "degree")))
+        return registry.Quantity(float(number), registry.parse_units(_spelt(unit)))
     except Exception:  # pint raises errors of several families for a text that is no unit
         return None
+
+
+def _spelt(unit: str) -> str:
+    return unit.replace("°C", "degC").replace("°F", "degF").replace("°", "degree")
 
 
 def _near(given: Any, wanted: Any, tolerance: float) -> bool:
