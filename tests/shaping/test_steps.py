@@ -10,7 +10,7 @@ from making import make_rollouts, make_scores
 
 from guerdon.advantages import ReturnToGo
 from guerdon.records import Progress, Scores
-from guerdon.shaping import Clip, Delta, SeparatorEnds, StepRewards, TurnEnds
+from guerdon.shaping import Clip, Delta, ScoredSteps, SeparatorEnds, StepRewards, TurnEnds
 
 NOW = Progress()
 SCORES = st.lists(st.floats(0, 1, width=16), min_size=1, max_size=8)
@@ -170,3 +170,19 @@ def test_steps_end_with_turns():
     assert TurnEnds()(rows)[0].tolist() == [False, True, False, False, True, False]
     with pytest.raises(ValueError, match="SeparatorEnds"):
         TurnEnds()(make_rollouts([0]))
+
+
+def test_a_function_of_steps_as_a_process_reward():
+    def lengths(task, steps):
+        assert task.id == "t0"
+        return [len(step) if step != "?" else float("inf") for step in steps]
+
+    rows = replace(make_rollouts([0] * 3, [3, 3, 2]), texts=("a bb ccc", "a ?", "a b c d"))
+    made = ScoredSteps(lengths, EveryToken())(rows, NOW)
+    assert made.value.tolist() == [6.0, 1.0, 2.0]
+    assert made.placed[0].tolist() == [1.0, 2.0, 3.0]
+    assert made.placed[2].tolist() == [1.0, 1.0, 0.0]
+    shaped = StepRewards(ScoredSteps(lengths, EveryToken()), EveryToken(), 1.0, ())
+    scores = shaped(make_scores([0.0] * 3), rows, NOW)
+    assert scores.placed[1].tolist() == [1.0, 1.0, 1.0]
+    assert scores.valid.all()

@@ -19,7 +19,7 @@ from guerdon.shaping.references import (
     with_references,
 )
 from guerdon.shaping.running import RunningClip, RunningMinMax, RunningStandardise
-from guerdon.shaping.steps import Clip, Delta, SeparatorEnds, StepRewards, TurnEnds
+from guerdon.shaping.steps import Clip, Delta, ScoredSteps, SeparatorEnds, StepRewards, TurnEnds
 from guerdon.shaping.transform import Transform
 from guerdon.shaping.unlikeliness import (
     MeanLogProb,
@@ -90,6 +90,7 @@ __all__ = [
     "RunningClip",
     "RunningMinMax",
     "RunningStandardise",
+    "ScoredSteps",
     "SeparatorEnds",
     "Sigmoid",
     "StepRewards",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from guerdon.records import Progress, Rollouts, Scores
+from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.stages import Reward
 
 
@@ -45,6 +45,30 @@ class TurnEnds:
         for turn in rollouts.turn[rollouts.mask].unique():
             end_NT |= _last_acted(rollouts.mask & (rollouts.turn == turn))
         return end_NT
+
+
+@dataclass(frozen=True)
+class ScoredSteps:
+    """A process reward: ``score(task, steps)`` gives a number for each step of a row's text.
+
+    The text is split at ``separator``; the k-th step's score is placed at the k-th of ``ends``.
+    A score that is missing or not finite is NaN there, which `StepRewards` takes for the last
+    one before it. The value is the sum of the others.
+    """
+
+    score: Callable[[Task, Sequence[str]], Sequence[float]]
+    ends: StepEnds
+    separator: str = " "
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        placed_NT = torch.zeros(rollouts.mask.shape)
+        for row, end_T in enumerate(self.ends(rollouts)):
+            scores = self.score(rollouts.task_of(row), rollouts.texts[row].split(self.separator))
+            given_K = torch.tensor(list(scores), dtype=torch.float32)
+            at_K = end_T.nonzero().flatten()
+            placed_NT[row, at_K] = torch.nan
+            placed_NT[row, at_K[: len(given_K)]] = given_K[: len(at_K)]
+        return Scores(placed_NT.nan_to_num(0.0, 0.0, 0.0).sum(1), placed=placed_NT)
 
 
 class StepShape(Protocol):
