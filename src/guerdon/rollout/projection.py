@@ -50,7 +50,7 @@ def _logps(
     logits = logits if logits.dtype == torch.float64 else logits.float()
     if temperature != 1.0:
         logits = logits / temperature
-    logp, entropy = _LogProbs.apply(logits, action, want_entropy)  # type: ignore[no-untyped-call]
+    logp, entropy = _LogProbs.apply(logits, action, want_entropy)
     return logp, entropy
 
 
@@ -80,9 +80,7 @@ class _LogProbs(torch.autograd.Function):
         return logp, entropy
 
     @staticmethod
-    def backward(  # type: ignore[override]
-        ctx: Any, grad_logp: Tensor, grad_entropy: Tensor
-    ) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, grad_logp: Tensor, grad_entropy: Tensor) -> tuple[Tensor, None, None]:
         logits, action, total, entropy = ctx.saved_tensors
         grad = (logits - total[:, None]).exp_()
         weight = -grad_logp[:, None]
