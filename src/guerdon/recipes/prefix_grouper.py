@@ -7,7 +7,8 @@ the completions, the more is saved. Left out: FlashAttention kernels, and images
 
 The miniature trains the seedling by plain gradient descent (Adam would blow rounding up) on
 prompts of some 500 tokens, a question behind 38 others with their answers. The seedling can't
-answer there, so the reward is digits in the completion, which most texts move. "Kept" is what the forward pass holds for the backward pass.
+answer there, so the reward is digits in the completion, which most texts move. "Kept" is what
+the forward pass holds for the backward pass.
 """
 
 from __future__ import annotations
