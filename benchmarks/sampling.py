@@ -97,7 +97,7 @@ def table(args: argparse.Namespace) -> None:
     model = model_of(args.size)
     million = sum(p.numel() for p in model.parameters()) / 1e6
     print(
-        f"{million:.1f} M parameters; ms per step of one thread, median of {STEPS}x{ROUNDS} steps"
+        f"{million:.1f} M parameters; ms per step, median of {STEPS}x{ROUNDS} steps"
     )
     print("prompt  rows   shared   copied  generate  copied/shared  generate/shared")
     for length in args.prompts:
