@@ -26,10 +26,10 @@ _SCIENTIFIC = re.compile(
 )
 _BRACKETED = re.compile(r"\(([^()\[\],;|]*)\)")
 _UNIT = re.compile(r"[a-zA-Zµ]{1,32}(?:[ /·-][a-zA-Z]{1,32}){0,3}")
-# Words that scale the number or take it back: what holds one is no unit.
-_NO_UNIT = frozenset(
-    ["hundred", "thousand", "million", "billion", "trillion", "dozen", "percent", "or", "and", "not", "no", "maybe", "than", "more", "less", "about", "plus", "minus", "times", "wrong"]
+_SCALES = frozenset(
+    ["hundred", "thousand", "million", "billion", "trillion", "dozen", "percent", "times"]
 )
+_HEDGES = frozenset(["or", "and", "not", "no", "maybe", "than", "more", "less", "about", "wrong"])
 
 
 @dataclass(frozen=True)
@@ -98,4 +98,4 @@ def _without_unit(body: str) -> tuple[str, str]:
 def _is_unit(text: str) -> bool:
     power = re.sub(r"\^?\s?\{?\s?[23]\s?\}?\Z", "", text.strip())
     words = re.split(r"[ /·-]", power.lower())
-    return bool(_UNIT.fullmatch(power)) and not any(word in _NO_UNIT for word in words)
+    return bool(_UNIT.fullmatch(power)) and not any(w in _SCALES | _HEDGES for w in words)
