@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.util
 import multiprocessing
 import sqlite3
 import threading
@@ -117,9 +116,12 @@ class DuckDb:
     dialect = "duckdb"
 
     def check(self) -> None:
-        """Raise ImportError where duckdb is missing."""
-        if importlib.util.find_spec("duckdb") is None:
-            raise ImportError("DuckDb needs the package duckdb: pip install 'guerdon[sql]'")
+        """Load duckdb, before workers are forked; ImportError where it is missing."""
+        try:
+            import duckdb  # noqa: F401
+        except ImportError:
+            mend = "DuckDb needs the package duckdb: pip install 'guerdon[sql]'"
+            raise ImportError(mend) from None
 
     def rows(self, database: Database, sql: str, limits: QueryLimits) -> list[tuple[Any, ...]]:
         """The rows of one query; see `Engine`."""
