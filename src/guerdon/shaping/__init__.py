@@ -45,7 +45,6 @@ NAMES = {
     "running-clip": RunningClip,
     "running-min-max": RunningMinMax,
     "running-standardise": RunningStandardise,
-    "step-rewards": StepRewards,
     "transform": Transform,
     "unlikeliness": Unlikeliness,
     "weighted-parts": WeightedParts,
