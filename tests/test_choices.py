@@ -73,7 +73,6 @@ VALUES = {
     "reasoning-gym": "basic_arithmetic",
     "constant-length": "8",
     "gated-sum": "format",
-    "rank-within-class": "accuracy",
 }
 """What parts without a default for their first setting are given."""
 

@@ -41,7 +41,6 @@ NAMES = {
     "log-probability": LogProbability,
     "normalised-sum": NormalisedSum,
     "overlong": OverlongPenalty,
-    "rank-within-class": RankWithinClass,
     "running-clip": RunningClip,
     "running-min-max": RunningMinMax,
     "running-standardise": RunningStandardise,
