@@ -94,7 +94,7 @@ def _own_reward(path: str, table: Mapping[str, Any]) -> Any:
         raise ValueError(f"{error}; or one of ours: {', '.join(sorted(table))}") from error
     if isinstance(found, type):
         return found()
-    if isinstance(found, rewards.FunctionReward) or not callable(found):
+    if is_dataclass(found) or not callable(found):
         return found
     return rewards.reward(found)
 

@@ -13,7 +13,7 @@ from guerdon.records import Rollouts, Task
 
 @dataclass(frozen=True)
 class Given:
-    """One completion. Rows with the same ``group`` form a group; None is a group of its own.
+    """One completion. Rows with the same ``group`` form a group.
 
     ``tokens`` is the number of tokens, ``ids`` what they are, where the trainer tells.
     ``refused`` is a reason why the row can't be judged at all.
@@ -58,12 +58,14 @@ def rollouts_of(rows: Sequence[Given], source: str, grouped: bool) -> GivenRollo
 
     A group's columns are its first row's. The task id is the column ``task_id`` or ``id`` if
     there is one. Log-probs are never known; token counts and ids where every row has them.
-    ``source`` names the trainer in errors. Raises ValueError where a group's rows have
-    different prompts or answers: they are not answers to one question.
+    ``source`` names the trainer in errors. Raises ValueError where a row has no group, or a
+    group's rows have different prompts or answers: they are not answers to one question.
     """
-    keys: list[Hashable] = [(i,) for i in range(len(rows))]
-    if grouped:
-        keys = [keys[i] if row.group is None else row.group for i, row in enumerate(rows)]
+    keys = [row.group if grouped else number for number, row in enumerate(rows)]
+    if None in keys:
+        raise ValueError(
+            f"row {keys.index(None)} from {source} has no group, but groups are scored"
+        )
     order: dict[Hashable, int] = {}
     first: dict[Hashable, Given] = {}
     for key, row in zip(keys, rows, strict=True):

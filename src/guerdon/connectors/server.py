@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import logging
+import math
 import os
 import signal
 import socket
@@ -21,7 +23,7 @@ from guerdon.connectors.judge import Judge, numbers
 from guerdon.records import Progress, Scores
 
 THREADS = 64
-"""Requests judged or waiting at a time; the reward itself runs in one of these threads."""
+"""Requests whose rows can be joined to one call of the reward; others wait for a thread."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Limits:
     body: int = 32 * 2**20
     batch: int = 4096
     seconds: float = 120.0
-    waiting: int = THREADS
+    waiting: int = 1024
 
 
 class Refused(Exception):
@@ -72,7 +74,8 @@ class RewardService:
 
         It has no way to say invalid: such a row gets the server's ``--invalid`` and "valid" 0.
         """
-        self.judge.refuse_groups("does not say which rows are a group by this address")
+        if self.judge.needs_groups:
+            raise Refused(422, "this reward scores groups, which this protocol has not; use /score")
         queries = _list(body, "query")
         given = [queries]
         for name in ("prompts", "labels"):
@@ -101,7 +104,8 @@ class RewardService:
         except TimeoutError:
             raise Refused(504, f"not judged within {self.limits.seconds:g} s") from None
         except Exception as error:
-            raise Refused(500, f"{type(error).__name__}: {error}"[:500]) from error
+            status = 422 if isinstance(error, ValueError) else 500
+            raise Refused(status, f"{type(error).__name__}: {error}"[:500]) from error
         self.rows += len(scores)
         self.invalid_rows += int((~scores.valid).sum())
         return scores
@@ -148,12 +152,12 @@ def row_of(given: Any, number: int) -> Given:
 
 
 def result_of(scores: Scores, row: int) -> dict[str, Any]:
-    """A row's value, parts, validity and reason; null for what an invalid row hasn't got."""
-    valid = bool(scores.valid[row])
+    """A row's value (null where invalid), finite parts, validity and reason."""
+    parts = {name: float(part[row]) for name, part in scores.parts.items()}
     return {
-        "value": float(scores.value[row]) if valid else None,
-        "parts": {name: float(part[row]) for name, part in scores.parts.items()} if valid else {},
-        "valid": valid,
+        "value": float(scores.value[row]) if scores.valid[row] else None,
+        "parts": {name: part for name, part in parts.items() if math.isfinite(part)},
+        "valid": bool(scores.valid[row]),
         "reason": scores.reasons[row],
     }
 
@@ -177,32 +181,41 @@ def log(**fields: Any) -> None:
     print(json.dumps({"time": stamp, **fields}), file=sys.stderr, flush=True)
 
 
+class JsonLines(logging.Handler):
+    """What is logged elsewhere (invalid rows, bad HTTP), in the same form."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log(event=record.levelname.lower(), message=record.getMessage())
+
+
 def application(service: RewardService) -> Any:
     """The FastAPI application: POST /score and /get_reward, GET /health and /info."""
     from fastapi import FastAPI
-    from fastapi.responses import JSONResponse
+    from fastapi.responses import Response
 
     app = FastAPI(title="guerdon reward server", openapi_url=None)
 
+    def reply(found: Any, status: int = 200) -> Any:
+        # Not JSONResponse: it can't send the lone surrogates that a reason may quote.
+        return Response(json.dumps(found, allow_nan=False), status, media_type="application/json")
+
     async def answer(request: Any, handle: Callable[[Any], Awaitable[dict[str, Any]]]) -> Any:
-        started, rows = time.monotonic(), 0
+        started, status = time.monotonic(), 200
         try:
             query = request.query_params.get("token", "")
             service.admit(request.headers.get("authorization", ""), query)
-            found = await handle(await _body(request, service.limits.body))
-            status = 200
-            rows = len(found.get("results", found.get("rewards", ())))
+            found = await handle(await _body(request, service.limits))
         except Refused as refused:
             status, found = refused.status, {"error": str(refused)}
         log(
             path=request.url.path,
             client=request.client.host if request.client else None,
             status=status,
-            rows=rows,
+            rows=len(found.get("results", found.get("rewards", ()))),
             seconds=round(time.monotonic() - started, 4),
-            **({"error": found["error"]} if status != 200 else {}),
+            error=found.get("error"),
         )
-        return JSONResponse(found, status)
+        return reply(found, status)
 
     async def score(request: Any) -> Any:
         return await answer(request, service.score)
@@ -212,7 +225,7 @@ def application(service: RewardService) -> Any:
 
     async def health(request: Any) -> Any:
         status, found = service.health()
-        return JSONResponse(found, status)
+        return reply(found, status)
 
     async def info(request: Any) -> Any:
         async def handle(_: Any) -> dict[str, Any]:
@@ -227,15 +240,18 @@ def application(service: RewardService) -> Any:
     return app
 
 
-async def _body(request: Any, most: int) -> Any:
-    """The JSON body, read no further than ``most`` bytes; None where there is none."""
+async def _body(request: Any, limits: Limits) -> Any:
+    """The JSON body, read no further and no longer than allowed; None where there is none."""
     found = bytearray()
-    async for piece in request.stream():
-        found += piece
-        if len(found) > most:
-            raise Refused(413, f"the body is larger than {most} bytes")
     try:
+        async with asyncio.timeout(limits.seconds):
+            async for piece in request.stream():
+                found += piece
+                if len(found) > limits.body:
+                    raise Refused(413, f"the body is larger than {limits.body} bytes")
         return json.loads(found) if found else None
+    except TimeoutError:
+        raise Refused(408, f"the body did not come within {limits.seconds:g} s") from None
     except (ValueError, RecursionError) as error:
         raise Refused(400, f"the body is not JSON: {error}"[:200]) from None
 
@@ -250,6 +266,7 @@ def serve(service: RewardService, host: str, port: int) -> None:
         import uvicorn
     except ImportError as error:
         raise ImportError(f"{error}; install guerdon[server]") from error
+    logging.basicConfig(handlers=[JsonLines()], level=logging.WARNING)
     listening = socket.create_server((host, port))
     patience = int(service.limits.seconds) + 1
     config = uvicorn.Config(
