@@ -40,9 +40,8 @@ LENGTH = LengthReward(longest=2, margin=10)
 class Slow:
     """Counts how many calls and rows it gets, and whether two calls ever overlap."""
 
-    scope = "completion"
-
-    def __init__(self, seconds: float = 0.05) -> None:
+    def __init__(self, reward=right, seconds: float = 0.05) -> None:
+        self.reward, self.scope = reward, reward.scope
         self.seconds, self.sizes, self.overlapped = seconds, [], False
         self._inside = threading.Lock()
 
@@ -53,6 +52,6 @@ class Slow:
         try:
             self.sizes.append(len(rollouts))
             time.sleep(self.seconds)
-            return right(rollouts, progress)
+            return self.reward(rollouts, progress)
         finally:
             self._inside.release()

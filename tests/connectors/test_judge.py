@@ -130,6 +130,20 @@ def test_calls_from_many_threads_are_joined_and_never_mixed_up():
     assert len(slow.sizes) < 60  # one by one it would be 120
 
 
+def test_groups_of_different_calls_stay_apart():
+    """Two trainers, or two samplings of one prompt, may use the same group key."""
+    judge = Judge("a trainer", Slow(Z, seconds=0.02))
+
+    def ask(number):
+        texts = ("4", "5") if number % 2 else ("4", "4")
+        return judge([Given(t, "2+2", "4", group=0) for t in texts]).value.tolist()
+
+    with ThreadPoolExecutor(16) as threads:
+        found = list(threads.map(ask, range(32)))
+    assert found[0::2] == [[0.0, 0.0]] * 16
+    assert found[1::2] == [pytest.approx([1.0, -1.0], abs=1e-5)] * 16
+
+
 def test_an_error_stays_with_its_call():
     judge = Judge("a trainer", about)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -41,23 +40,12 @@ def export(
     def init(self: Any, args: Any = None, **settings: Any) -> None:
         self.args = args
 
-    return type(name, (_base(),), {"__init__": init, "__call__": call})
+    return type(name, (), {"__init__": init, "__call__": call})
 
 
 def _prompt(messages: Sequence[Any]) -> list[Any]:
     closed = bool(messages) and role_of(messages[-1]) == "assistant"
     return list(messages[:-1] if closed else messages)
-
-
-def _base() -> type:
-    """ms-swift's own ORM class where it is installed, by its newer or older path."""
-    for module in ("swift.rewards", "swift.plugin"):
-        try:
-            found: type = importlib.import_module(module).ORM
-        except (ImportError, AttributeError):
-            continue
-        return found
-    return object
 
 
 def adopt(orm: Callable[..., Any], *, answer: str = "solution") -> BatchedReward:

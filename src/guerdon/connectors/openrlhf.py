@@ -9,14 +9,12 @@ from typing import Any
 import torch
 
 from guerdon.connectors.given import Given
-from guerdon.connectors.judge import Judge, numbers, parts_of
+from guerdon.connectors.judge import Judge, numbers
 from guerdon.rewards import FunctionReward
 from guerdon.stages import Reward, Shaper
 
 END_TOKENS = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>", "</s>", "<eos>")
 """Texts of end tokens, which OpenRLHF leaves in the query; they are cut off a completion's end."""
-
-ONE_ROW = "hands over one row at a time"
 
 
 def export(
@@ -38,7 +36,7 @@ def export(
     lists have length 1.
     """
     judge = Judge("OpenRLHF", reward, shaping)
-    judge.refuse_groups(ONE_ROW)
+    judge.refuse_groups("hands over one row at a time")
 
     def reward_func(
         queries: Sequence[str], prompts: Sequence[str], labels: Sequence[Any], **more: Any
@@ -47,8 +45,7 @@ def export(
         scores = judge([row_of(*one, end_tokens) for one in given])
         value_N = torch.tensor(numbers(scores, invalid))
         logs = {"valid": scores.valid.float()}
-        for name in parts_of(scores, 0) if len(scores) else ():
-            logs[name] = scores.parts[name.removeprefix("part/")]
+        logs |= {f"part/{name}": part_N for name, part_N in scores.parts.items()}
         return {"rewards": value_N, "scores": value_N, "extra_logs": logs}
 
     return reward_func
@@ -60,12 +57,8 @@ def row_of(query: str, prompt: Any, label: Any, end_tokens: Sequence[str] = END_
     _, found, completion = query.partition(text) if text else ("", "no prompt", query)
     if not found:
         return Given("", text, label, refused="the query does not contain its prompt")
-    cut = True
-    while cut:
-        cut = False
-        for token in end_tokens:
-            if completion.endswith(token):
-                completion, cut = completion[: -len(token)], True
+    while token := next((end for end in end_tokens if completion.endswith(end)), ""):
+        completion = completion.removesuffix(token)
     return Given(completion, text, label)
 
 
