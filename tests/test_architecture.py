@@ -17,7 +17,9 @@ STAGES = frozenset(
 )
 SPINE = frozenset({"records", "stages", "parts", "parsing"})
 EXCEPTIONS = {"guerdon.rollout.language": {"nursery"}}
-OPTIONAL = frozenset(["trl", "vllm", "reasoning_gym", "trackio", "wandb", "httpx"])
+OPTIONAL = frozenset(
+    ["trl", "vllm", "reasoning_gym", "trackio", "wandb", "httpx", "rapidfuzz", "pint", "nltk"]
+)
 OPTIONAL |= {"sqlglot", "duckdb", "fastapi", "uvicorn"}
 OPTIONAL |= {"verl", "openrlhf", "swift", "slime", "verifiers", "reward_kit"}
 SEES_RECIPES = frozenset({"cli", "arguments", "recipes", "reproduction"})

@@ -68,15 +68,20 @@ def test_help_lists_every_name(option: str) -> None:
     assert all(name in OVERRIDES for name in POLICY_CHOICES[option])
 
 
-NEED_A_VALUE = {"file", "reasoning-gym", "constant-length"}
+VALUES = {
+    "file": "rows.jsonl",
+    "reasoning-gym": "basic_arithmetic",
+    "constant-length": "8",
+    "gated-sum": "format",
+}
+"""What parts without a default for their first setting are given."""
 
 
 @pytest.mark.parametrize(
     ("option", "name"), [(o, n) for o, names in POLICY_CHOICES.items() for n in names]
 )
 def test_every_name_makes_a_part(option: str, name: str) -> None:
-    needed = "basic_arithmetic" if option == "tasks" else "8"
-    text = f"{name}:{needed}" if name in NEED_A_VALUE and option != "reward" else name
+    text = f"{name}:{VALUES[name]}" if name in VALUES and option != "reward" else name
     inside = ["--kl", "0.1"] if option == "objective.kl.estimator" else []
     recipe = chosen(f"--{option}", text, *inside)
     assert recipe_from_file(recipe) == recipe

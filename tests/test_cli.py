@@ -116,6 +116,23 @@ def test_a_bad_line_is_named(tmp_path: Path, capsys: Captured) -> None:
     assert "'completion'" in told
 
 
+def test_a_saved_datasets_folder_gives_tasks_whose_columns_reach_the_reward(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    rows = [{"prompt": f"Compute {n}+1.\n", "answer": str(n + 1), "level": n} for n in range(6)]
+    datasets = pytest.importorskip("datasets")
+    datasets.Dataset.from_list(rows).save_to_disk(str(tmp_path / "rows"))
+    mine = tmp_path / "mine.py"
+    mine.write_text("def level_of(completion, level):\n    return 10.0 * level\n")
+    capsys.readouterr()  # datasets' own bar
+    arguments = ["--tasks", str(tmp_path / "rows"), "--tasks.held-out", "1"]
+    arguments += ["--reward", f"{mine}:level_of", "--sampling.max-tokens", "4"]
+    assert main(["sample", "--count", "6", "--json", *arguments]) == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["value"] for row in found] == [0.0, 10.0, 20.0, 30.0, 40.0, 50.0]
+    assert [row["answer"] for row in found] == ["1", "2", "3", "4", "5", "6"]
+
+
 def test_a_missing_file_is_named(tmp_path: Path, capsys: Captured) -> None:
     assert main(["score", str(tmp_path / "none.jsonl")]) == 1
     assert "none.jsonl" in capsys.readouterr().err

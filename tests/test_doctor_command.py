@@ -9,6 +9,7 @@ import torch
 from rich.console import Console
 
 from guerdon import doctor
+from guerdon.rewards.sandbox import SandboxError
 
 
 def test_findings_are_plain_and_true() -> None:
@@ -19,6 +20,27 @@ def test_findings_are_plain_and_true() -> None:
     assert found["seedling"] is True
     assert found["devices"][0].startswith("cpu")
     assert found["gflops"]["cpu"]["float32"] > 0
+
+
+def test_the_sandbox_is_tried_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = doctor.diagnose(matrix=16)
+    held = found["sandbox"]
+    assert set(held) == {"network", "files", "processes", "kernel"}
+    for state, told in (
+        (held, held["network"]),
+        ({**held, "kernel": False, "network": "audit hook only"}, "weak (network: audit hook only"),
+        (None, "can't be started"),
+    ):
+        console = Console(width=300)
+        with console.capture() as captured:
+            console.print(doctor.render({**found, "sandbox": state}))
+        assert told in captured.get()
+    monkeypatch.setattr(doctor, "isolation_in_force", _fails)
+    assert doctor.diagnose(matrix=16)["sandbox"] is None
+
+
+def _fails() -> None:
+    raise SandboxError("the sandbox did not start")
 
 
 def test_what_is_missing_comes_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:

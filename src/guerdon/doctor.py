@@ -55,6 +55,7 @@ def diagnose(*, matrix: int = 768) -> dict[str, Any]:
             "vllm": _found("vllm"),
         },
         "extras": {name: _extra(name) for name in _EXTRAS},
+        "shared_prefix": _attention(),
         "seedling": (seedling_path() / "model.safetensors").is_file(),
         "sandbox": _sandbox(),
         "gflops": _rates(matrix),
@@ -71,6 +72,7 @@ def render(found: dict[str, Any]) -> RenderableType:
         "platform": found["platform"],
         "cores": f"{found['cores']} ({found['threads']} used by torch)",
         "memory": "unknown" if memory is None else f"{memory:.1f} GiB",
+        "shared prompts": found["shared_prefix"],
         "seedling": "present" if found["seedling"] else "[red]missing: reinstall guerdon[/red]",
         "packages": "  ".join(f"{k} {v or '[red]missing[/red]'}" for k, v in _pairs(found)),
     }
@@ -125,6 +127,13 @@ def _version(name: str) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def _attention() -> str:
+    """Which attention computes completions that share their prompt."""
+    if torch.cuda.is_available():
+        return "SDPA over prompt and completion (cuda)"
+    return "flash attention in two parts, merged (cpu)"
 
 
 def _found(module: str) -> bool:

@@ -8,13 +8,20 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
-from connected import BOTH, LENGTH, Slow, Z, about, right
+from connected import BOTH, LENGTH, Scored, Slow, Z, about, right
 
+from guerdon import shaping
 from guerdon.connectors.given import Given, in_blocks, rollouts_of, text_of
 from guerdon.connectors.judge import Judge, group_means, numbers
 from guerdon.records import Progress
 from guerdon.rewards import FunctionReward
-from guerdon.shaping import Affine, Chain, Unlikeliness
+from guerdon.shaping import Affine, Annealed, Chain, NormalisedSum, Unlikeliness
+
+REMEMBERS = ("running-clip", "running-min-max", "running-standardise")
+"""Shapers whose statistics follow every row that they see, in order; no group matters."""
+
+NEEDS_MORE = ("kl-penalty",)
+"""Shapers that read log-probs, which no trainer gives: they raise."""
 
 
 def test_rows_are_their_own_tasks_unless_groups_are_asked_for():
@@ -41,6 +48,19 @@ def test_what_was_not_given_is_an_error_and_not_a_zero():
             getattr(made, name)
     with pytest.raises(ValueError, match="'mask'"):
         Judge("a trainer", LENGTH)([Given("4")])
+
+
+def test_a_selection_knows_and_refuses_the_same():
+    rows = [
+        Given("4", "x", "4", group=0),
+        Given("5", "y", "5", group=1),
+        Given("6", "x", "4", group=0),
+    ]
+    some = rollouts_of(rows, "a trainer", grouped=True).select(torch.tensor([2, 1]))
+    assert some.texts == ("6", "5")
+    assert some.answers() == ["4", "5"]
+    with pytest.raises(ValueError, match="'mask' of the rollouts, which a trainer does not"):
+        some.mask  # noqa: B018
 
 
 def test_tokens_reach_the_reward():
@@ -98,9 +118,28 @@ def test_what_needs_groups():
     assert Judge("t", Z).needs_groups
     assert Judge("t", right, [Unlikeliness()]).needs_groups
     assert Judge("t", right, [lambda scores, rollouts, progress: scores]).needs_groups
-    assert not Judge("t", BOTH, [Chain((Affine(),))]).needs_groups
+    assert not Judge("t", BOTH, [Chain((Affine(),)), Annealed(Affine())]).needs_groups
+    assert Judge("t", BOTH, [Annealed(Chain((NormalisedSum(),)))]).needs_groups
     with pytest.raises(ValueError, match=r"GroupZAverage .* whole groups, but EasyR1 is blind"):
         Judge("EasyR1", Z).refuse_groups("is blind")
+
+
+@pytest.mark.parametrize("name", sorted(set(shaping.NAMES) - set(REMEMBERS) - set(NEEDS_MORE)))
+def test_a_shaper_that_is_said_not_to_compare_rows_does_not(name):
+    """A row's score is the same alone and in its group, for every shaper by name."""
+    shaper = shaping.NAMES[name](*(["right"] if name == "gated-sum" else []))
+    if Judge("t", right, [shaper]).needs_groups:
+        return
+    columns = {"reference_rewards": [0.0, 1.0]}
+    texts = ("4", "5", "4", "many words here")
+    rows = [Given(t, "2+2", "4", columns, group=0, tokens=3) for t in texts]
+    # The reward compares rows, so that groups are made; its scores differ from row to row.
+    together = Judge("t", Scored((1.0, 0.5, 2.0, 0.0)), [shaper])(rows).value
+    alone = [
+        Judge("t", Scored((v,)), [shaper])([row]).value.item()
+        for row, v in zip(rows, (1.0, 0.5, 2.0, 0.0), strict=True)
+    ]
+    torch.testing.assert_close(together, torch.tensor(alone))
 
 
 def test_a_refused_row_is_invalid_with_its_reason(caplog):

@@ -1,14 +1,36 @@
 """What every reward promises, checked for every reward on the command line's list."""
 
+import importlib.util
 import math
 from typing import Any
 
 import pytest
 import torch
+from toy_predictor import ToyPredictor, count_vectors, letter_vectors
 
 from guerdon.parts import build, describe
 from guerdon.records import Progress, Rollouts, Scores, Task
-from guerdon.rewards import NAMES, FunctionReward, Gate, GroupZAverage, Product, WeightedSum
+from guerdon.rewards import (
+    NAMES,
+    AnswerLikelihood,
+    Certainty,
+    EditSimilarity,
+    EmbeddingSimilarity,
+    FunctionReward,
+    Gate,
+    GroupZAverage,
+    Maximum,
+    Meteor,
+    NormalisedSum,
+    OnlyIfWrong,
+    OptionProbability,
+    Product,
+    QuantityMatch,
+    Router,
+    TokenSimilarity,
+    WeightedSum,
+    entropy,
+)
 from guerdon.rewards.sandbox import isolation_in_force
 
 TEXTS = (
@@ -45,28 +67,51 @@ COLUMNS: dict[str, Any] = {
 
 if not isolation_in_force()["kernel"]:
     NAMES = {name: part for name, part in NAMES.items() if name != "code"}
+
+
+async def asynchronous(completion: str, answer: str) -> float:
+    return float(answer in completion)
+
+
 COMPOSED: dict[str, Any] = {
     "weighted-sum": WeightedSum({n: part() for n, part in NAMES.items()}, {"bleu": 0.5}),
     "product": Product({"form": NAMES["format"](), "match": NAMES["answer-match"]()}),
     "gate": Gate(NAMES["format"](), NAMES["answer-match"](), otherwise=-1),
     "group-z": GroupZAverage({"bleu": NAMES["bleu"](), "length": NAMES["length"]()}),
+    "normalised-sum": NormalisedSum({"bleu": NAMES["bleu"](), "length": NAMES["length"]()}),
+    "maximum": Maximum({"bleu": NAMES["bleu"](), "length": NAMES["length"]()}),
+    "router": Router({"a": NAMES["bleu"](), "b": NAMES["length"]()}, by="kind"),
+    "only-if-wrong": OnlyIfWrong(NAMES["answer-match"](), NAMES["token-f1"]()),
+    "token-similarity": TokenSimilarity(letter_vectors),
+    "embedding-similarity": EmbeddingSimilarity(count_vectors),
+    "answer-likelihood": AnswerLikelihood(ToyPredictor()),
+    "option-probability": OptionProbability(ToyPredictor(), ("B", "B, C")),
+    "certainty": Certainty(ToyPredictor(), entropy),
+    "async": FunctionReward(asynchronous),
     "function": FunctionReward(lambda completion, answer: float(answer in completion)),
 }
+OPTIONAL = {
+    "edit": ("rapidfuzz", EditSimilarity()),
+    "meteor": ("nltk", Meteor()),
+    "quantity": ("pint", QuantityMatch()),
+}
+COMPOSED |= {n: part for n, (needs, part) in OPTIONAL.items() if importlib.util.find_spec(needs)}
 REWARDS = {**{name: part() for name, part in NAMES.items()}, **COMPOSED}
 
 
 def rollouts() -> Rollouts:
-    """Two groups, rows alternating between them, odd lengths, an episode's rewards."""
+    """Three groups, rows alternating between them, odd lengths, an episode's rewards."""
     n = len(TEXTS)
     mask = torch.arange(6) < torch.arange(n)[:, None].remainder(6) + 1
     tasks = (
-        Task("a", "one", "B", COLUMNS),
-        Task("b", "two", "B, C", {**COLUMNS, "references": ["a word", "B"]}),
+        Task("a", "one", "B", {**COLUMNS, "kind": "a"}),
+        Task("b", "two", "B, C", {**COLUMNS, "references": ["a word", "B"], "kind": "b"}),
+        Task("c", "three", ["2 December 2024", "5 km"], COLUMNS),
     )
     return Rollouts(
         tasks=tasks,
-        group=torch.arange(n).remainder(2),
-        prompts=(torch.zeros(1).long(), torch.zeros(1).long()),
+        group=torch.arange(n).remainder(3),
+        prompts=(torch.zeros(1).long(),) * 3,
         ids=torch.zeros(n, 6).long(),
         mask=mask,
         lengths=mask.sum(1),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from guerdon.parts import build, describe
 from guerdon.rewards import AnswerMatch, Boxed, LastNumber, Tagged, WholeText
+from guerdon.rewards.workers import Failed, WorkerPool
 
 
 @pytest.mark.parametrize(
@@ -125,3 +126,43 @@ def test_readers_are_settings_and_survive_a_recipe_file() -> None:
     other = AnswerMatch(extract=(Tagged("final"), Boxed(), LastNumber()), symbolic_seconds=0)
     assert build(describe(other)) == other
     assert other.read("<final>x</final> 3") == "x"
+
+
+HOSTILE = (
+    "\\boxed{9**9**9}",
+    "\\boxed{9**9**9**9 + x}",
+    "\\boxed{" + "\\frac{1}{1+" * 60 + "x" + "}" * 60 + "}",
+    "\\boxed{x^{" * 40 + "9" + "}}" * 40,
+    "\\boxed{\\sum_{n=1}^{10^{12}} n! + x}",
+    "\\boxed{\\int_0^{9^{9^9}} e^{-x^2} dx}",
+    "\\boxed{(x+1)^{99999999}}",
+    "\\boxed{\\write18{sleep 60} \\input{/etc/passwd}}",
+    "\\boxed{__import__('time').sleep(60)}",
+    "\\boxed{" + "1+" * 500_000 + "1}",
+    "<answer>" + "9" * 1_000_000 + "</answer>",
+    "\\boxed{" + "\\sqrt{" * 200_000,
+    "\\boxed{\\begin{pmatrix}" + "1&" * 90 + "}",
+)
+
+
+@pytest.mark.parametrize("gold", ["x^2+1", "7", "\\sqrt{2}"])
+def test_hostile_answers_end_within_their_limit(gold: str) -> None:
+    part = AnswerMatch(symbolic_seconds=1.0)
+    part(rollouts_of(["\\boxed{1\\pm x}"], task("x^2+1")), START)  # loads the library
+    start = time.monotonic()
+    scores = part(rollouts_of(HOSTILE, task(gold)), START)
+    # Each row costs at most its second, four at a time; a killed worker loads anew.
+    assert time.monotonic() - start < 2 * len(HOSTILE) + 30
+    assert not (scores.value == 1).any()
+    assert scores.valid.sum() >= len(HOSTILE) // 2
+
+
+def test_a_comparison_can_not_take_all_memory() -> None:
+    pool = WorkerPool(_greedy, 20.0, workers=1, megabytes=256)
+    refused, fine = pool.map([{"megabytes": 2048}, {"megabytes": 1}])
+    assert refused == Failed("MemoryError")
+    assert fine == 1 << 20
+
+
+def _greedy(megabytes: int) -> int:
+    return len(bytearray(megabytes << 20))

@@ -55,6 +55,20 @@ def test_truncation_keeps(sampling, kept):
     assert support(sampling) == kept
 
 
+def test_top_p_of_a_large_vocabulary_is_that_of_the_whole_sort():
+    """A peaked row, whose first 1024 tokens hold the mass, beside a flat one, whose don't."""
+    generator = torch.Generator().manual_seed(0)
+    spread = torch.tensor([[6.0], [0.1]])
+    probs = (torch.randn(2, 5000, generator=generator) * spread).softmax(-1)
+    kept = truncate(probs, Sampling(top_p=0.9)) > 0
+    for row in (0, 1):
+        ordered = probs[row].sort(descending=True).values.double()
+        count = int((ordered.cumsum(0) < 0.9).sum()) + 1
+        assert abs(int(kept[row].sum()) - count) <= 1  # sums are in single precision
+        assert probs[row][kept[row]].min() > probs[row][~kept[row]].max()
+    assert kept[0].sum() < 1024 < kept[1].sum()
+
+
 def test_choice_is_where_the_cumulative_passes_the_uniform():
     logits = PROBS.log().repeat(6, 1)
     uniform = torch.tensor([0.0, 0.39, 0.41, 0.71, 0.96, 1 - 1e-12], dtype=torch.float64)

@@ -212,7 +212,7 @@ def test_a_model_whose_numbers_would_differ_is_not_shared(monkeypatch):
     model = tiny("llama", torch.float32)
     monkeypatch.setattr(
         "guerdon.rollout.shared_cache.SharedPrefixCache.attend",
-        lambda cache, index, query, scaling, softcap: query.transpose(1, 2),
+        lambda cache, index, query, *_: query.transpose(1, 2),
     )
     with pytest.warns(UserWarning, match="logits would be off by"):
         assert isinstance(row_engine(model, 0), CopiedRows)
@@ -272,19 +272,18 @@ def test_stop_strings_end_rows_where_the_text_first_shows_them():
 
 
 def test_partial_attention_by_hand():
-    """Two keys with scores 0 and log 3: weights 1/3 and 1 relative to the larger."""
+    """Two keys with scores 0 and log 3: weights 1/4 and 3/4."""
     query = torch.tensor([[[[math.log(3)]]]], dtype=torch.float64)
     keys = torch.tensor([[[[0.0], [1.0]]]], dtype=torch.float64)
     values = torch.tensor([[[[6.0], [2.0]]]], dtype=torch.float64)
-    peak, total, value = (float(x) for x in _partial(query, keys, values, None))
-    assert peak == pytest.approx(math.log(3))
-    assert total == pytest.approx(4 / 3)
-    assert value == pytest.approx(6 / 3 + 2)
+    out, score = (float(x) for x in _partial(query, keys, values, None))
+    assert score == pytest.approx(math.log(4))
+    assert out == pytest.approx((6 + 3 * 2) / 4)
     hidden = torch.tensor([[False, True]])
-    peak, total, value = (float(x) for x in _partial(query, keys, values, None, hidden))
-    assert (peak, total, value) == (0.0, 1.0, 6.0)
-    capped = float(_partial(query, keys, values, 0.5)[0])
-    assert capped == pytest.approx(0.5 * math.tanh(2 * math.log(3)))
+    assert [float(x) for x in _partial(query, keys, values, None, hidden)] == [6.0, 0.0]
+    top = 0.5 * math.tanh(2 * math.log(3))
+    capped = float(_partial(query, keys, values, 0.5)[1])
+    assert capped == pytest.approx(math.log(1 + math.exp(top)))
 
 
 @pytest.mark.parametrize("adapter", [None, "lora"])

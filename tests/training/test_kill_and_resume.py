@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import pytest
 import torch
 
 ARGUMENTS = [
@@ -41,6 +42,7 @@ def flat(state):
     return [torch.tensor(float(state))] if isinstance(state, int | float) else []
 
 
+@pytest.mark.timeout(900)
 def test_killed_runs_continue_bit_for_bit(tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     subprocess.run(guerdon("--out", str(whole), *ARGUMENTS), check=True)
@@ -49,15 +51,17 @@ def test_killed_runs_continue_bit_for_bit(tmp_path):
     command = guerdon("--out", str(killed), *ARGUMENTS)
     while kills < 3:
         process = subprocess.Popen(command)
-        started = time.monotonic()
-        while not (killed / "metrics.jsonl").exists() and process.poll() is None:
-            time.sleep(0.02)
-            assert time.monotonic() - started < 120
-        time.sleep(source.uniform(0.0, 1.0))
-        if process.poll() is not None:
-            break
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        try:
+            started = time.monotonic()
+            while not (killed / "metrics.jsonl").exists() and process.poll() is None:
+                time.sleep(0.02)
+                assert time.monotonic() - started < 240
+            time.sleep(source.uniform(0.0, 1.0))
+            if process.poll() is not None:
+                break
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
         kills += 1
         command = guerdon("--resume", str(killed), "--quiet")
     subprocess.run(guerdon("--resume", str(killed), "--quiet"), check=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from guerdon.records import Rollouts, Task
 
@@ -51,6 +52,12 @@ class GivenRollouts(Rollouts):
                 "does not give; use a part that reads texts, or train with guerdon itself"
             )
         return read(name)
+
+    def select(self, rows: Tensor) -> GivenRollouts:
+        known = {f.name: self.__dict__[f.name] for f in fields(Rollouts)}
+        some = Rollouts(**known).select(rows)
+        kept = {name: getattr(some, name) for name in known}
+        return GivenRollouts(**kept, source=self.source, unknown=self.unknown)
 
 
 def rollouts_of(rows: Sequence[Given], source: str, grouped: bool) -> GivenRollouts:

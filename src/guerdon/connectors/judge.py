@@ -13,12 +13,13 @@ import torch
 
 from guerdon.connectors.given import Given, rollouts_of
 from guerdon.records import Progress, Rollouts, Scores
-from guerdon.shaping import Affine, Chain, KLPenalty, OverlongPenalty, WeightedParts
+from guerdon.shaping import Chain, NormalisedSum, Unlikeliness
 from guerdon.stages import Reward, Shaper
 
 logger = logging.getLogger("guerdon.connectors")
 
-_ROW_BY_ROW = (Affine, WeightedParts, OverlongPenalty, KLPenalty)
+_COMPARE_ROWS = (NormalisedSum, Unlikeliness)
+"""Of the library's own shapers, those for which a row's score depends on its group."""
 
 
 @dataclass(eq=False)
@@ -56,7 +57,7 @@ class Judge:
 
     @property
     def needs_groups(self) -> bool:
-        """True where a row's score depends on other rows. A shaper must say that it doesn't."""
+        """True where a row's score depends on others; a user's shaper must say that it doesn't."""
         if getattr(self.reward, "scope", "completion") in ("group", "linked"):
             return True
         return not all(_row_by_row(shaper) for shaper in self.shaping)
@@ -134,9 +135,14 @@ class Judge:
 
 
 def _row_by_row(shaper: Any) -> bool:
-    if isinstance(shaper, Chain):
-        return all(_row_by_row(one) for one in shaper.shapers)
-    return isinstance(shaper, _ROW_BY_ROW) or getattr(shaper, "scope", "") == "completion"
+    inside = [*getattr(shaper, "shapers", ()), *filter(None, [getattr(shaper, "shaper", None)])]
+    ours = type(shaper).__module__.startswith("guerdon.shaping.")
+    told = getattr(shaper, "scope", "completion" if ours else "group")
+    return (
+        told == "completion"
+        and not isinstance(shaper, _COMPARE_ROWS)
+        and all(_row_by_row(one) for one in inside)
+    )
 
 
 def _name(reward: Any) -> str:

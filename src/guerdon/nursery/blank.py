@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from guerdon.nursery import load_seedling
+from guerdon.nursery import seedling_path
 
 
 def blank_model(seed: int, *, width: int = 128, layers: int = 2) -> tuple[Any, Any]:
@@ -14,11 +14,11 @@ def blank_model(seed: int, *, width: int = 128, layers: int = 2) -> tuple[Any, A
     generator. Raises ValueError for another width.
     """
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
     if width < 8 or width % 8:
         raise ValueError(f"blank_model: width is {width}; give a multiple of 8")
-    _, tokenizer = load_seedling()
+    tokenizer = AutoTokenizer.from_pretrained(seedling_path())
     torch.manual_seed(seed)
     shape = LlamaConfig(
         vocab_size=len(tokenizer),

@@ -9,6 +9,7 @@ LETTERS = "ABCDEFG"
 
 _WRAPPED = re.compile(r"\\(?:text|textbf|mathrm|mathbf|rm)\s*\{\s*([^{}\\]{0,64})\}")
 _SEPARATOR = re.compile(r"[\s,;/&、，；]+")
+_LEADING = re.compile(r"\s*[(\[*]{0,3}([A-Za-z])(?:[)\].:*]{1,3}|\s*\Z)")
 _DECORATION = "().[]:$*（）。"
 
 
@@ -34,3 +35,17 @@ def separated_choice_letters(text: str, letters: str = LETTERS) -> str:
     if any(len(token) != 1 or token not in letters for token in tokens):
         return ""
     return "".join(letter for letter in letters if letter in tokens)
+
+
+def chosen_letters(text: str, letters: str = LETTERS) -> str:
+    """The letters that an answer chooses, in either case: separated ones, else the leading one.
+
+    "b, d" gives "BD"; "(b) because", "B: the second", "B." give "B"; "A dog" gives "", since
+    its first word may be an article. Letters outside ``letters`` choose nothing.
+    """
+    several = separated_choice_letters(text.upper() if len(text) < 200 else "", letters)
+    if several:
+        return several
+    leading = _LEADING.match(text)
+    letter = leading.group(1).upper() if leading else ""
+    return letter if letter and letter in letters else ""

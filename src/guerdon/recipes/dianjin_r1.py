@@ -8,8 +8,10 @@ the FinQA judge and the open-ended questions; the letters of five numbers divisi
 for multiple-answer exam questions.
 
 The miniature: a Llama of 2 layers and width 128, drawn from the seed, with the seedling's
-tokenizer. The budget is cut to four runs in a minute: 4 epochs of traces and 10 GRPO steps of
-8 x 8 completions, at temperature 1 (a model this small needs the breadth).
+tokenizer: 4 epochs of traces and 30 GRPO steps of 8 x 8 completions, at temperature 1 (a model
+this small needs the breadth). A first run with 10 steps and 3 seeds took a fifth of the time and
+could not tell: accuracy changed by -0.03 [-0.11, 0.05] after the traces. The budget was raised for
+that reason; the expectations are those written before either run.
 Expected of the summed reward from scratch: nothing, as a random model never writes the tags; it
 is reported, not judged.
 """
@@ -117,9 +119,9 @@ def claim() -> Claim:
         slug=SLUG,
         statement="GRPO from scratch has no signal; after 500 worked traces it keeps form and gain",
         arms={
-            "scratch, gated": Miniature(product, steps=10),
-            "scratch, summed": Miniature(DianjinReward(summed), steps=10),
-            "traces, gated": Miniature(product, traces=500, steps=10),
+            "scratch, gated": Miniature(product, steps=30),
+            "scratch, summed": Miniature(DianjinReward(summed), steps=30),
+            "traces, gated": Miniature(product, traces=500, steps=30),
             "traces only": Miniature(product, traces=500),
         },
         metric="accuracy",
@@ -128,4 +130,5 @@ def claim() -> Claim:
             Expectation("traces, gated", 0.98, "format", refuted_below=-0.1, why="form is kept"),
             Expectation("traces, gated", "traces only", "accuracy", refuted_below=-0.02),
         ),
+        seeds=5,
     )

@@ -8,15 +8,44 @@ from guerdon.rewards.answer import (
     Tagged,
     WholeText,
 )
-from guerdon.rewards.choice import ChoiceMatch, DianjinReward, gated, right_in_form, summed
+from guerdon.rewards.cache import Cached
+from guerdon.rewards.choice import (
+    ChoiceCredit,
+    ChoiceMatch,
+    DianjinReward,
+    gated,
+    jaccard,
+    none_wrong,
+    right_in_form,
+    summed,
+)
 from guerdon.rewards.code import CodeReward
 from guerdon.rewards.compose import Gate, GroupZAverage, Product, WeightedSum
 from guerdon.rewards.environment import EnvironmentReturn
-from guerdon.rewards.format import FormatReward, LengthReward
+from guerdon.rewards.format import FormatReward, StageShare, TagShare
+from guerdon.rewards.free_text import TextMatch, TokenF1, exact_match, token_f1
 from guerdon.rewards.function import FunctionReward, reward
 from guerdon.rewards.grounding import BoxReward, IntervalFormat, IntervalReward, PointReward
+from guerdon.rewards.language import ScriptShare
+from guerdon.rewards.length import CosineLength, GroupRelativeLength, LengthReward
 from guerdon.rewards.levels import Ramp, Scale, Switch
+from guerdon.rewards.likelihood import (
+    AnswerLikelihood,
+    Certainty,
+    FrozenModel,
+    OptionProbability,
+    PolicyEntropy,
+    Predictor,
+    arithmetic_mean,
+    divergence_from_uniform,
+    entropy,
+    geometric_mean,
+    joint,
+    self_certainty,
+)
+from guerdon.rewards.lists import ListMatch, right_places, same_list, same_set, set_f1
 from guerdon.rewards.mobile_step import MobileStepReward
+from guerdon.rewards.normalised import NormalisedSum
 from guerdon.rewards.overlap import (
     HarmonicBleuRouge,
     ReferenceBLEU,
@@ -29,10 +58,27 @@ from guerdon.rewards.overlap import (
     rouge_l,
     sacrebleu_bleu,
 )
+from guerdon.rewards.quantities import DateMatch, QuantityMatch
 from guerdon.rewards.quantity import ChartAnswer, CountReward
 from guerdon.rewards.reasoning_gym import ReasoningGymScore
+from guerdon.rewards.repetition import RepetitionPenalty, characters, words
+from guerdon.rewards.routing import Maximum, OnlyIfWrong, Router
 from guerdon.rewards.rows import Judged, Ungradable, gather
 from guerdon.rewards.sandbox import Limits
+from guerdon.rewards.schedules import CosineSchedule, LinearSchedule, Schedule
+from guerdon.rewards.similarity import (
+    ChrF,
+    EditSimilarity,
+    EmbeddingSimilarity,
+    MeanPooled,
+    Meteor,
+    StaticEmbeddings,
+    TokenSimilarity,
+    chrf,
+    edit_similarity,
+    max_average,
+    meteor,
+)
 from guerdon.rewards.spans import SpanReward
 from guerdon.rewards.sql import SqlExecution, SqlReward
 from guerdon.rewards.sql_engines import DuckDb, QueryLimits, Sqlite
@@ -42,43 +88,67 @@ from guerdon.rewards.web_action import WebActionReward
 NAMES = {
     "answer-match": AnswerMatch,
     "bleu": ReferenceBLEU,
-    "box": BoxReward,
     "bleu-rouge": HarmonicBleuRouge,
+    "box": BoxReward,
     "chart": ChartAnswer,
+    "choice-credit": ChoiceCredit,
     "choice-match": ChoiceMatch,
+    "chrf": ChrF,
     "code": CodeReward,
+    "cosine-length": CosineLength,
     "count": CountReward,
+    "date-match": DateMatch,
     "dianjin": DianjinReward,
     "environment-return": EnvironmentReturn,
     "format": FormatReward,
     "interval": IntervalReward,
     "interval-format": IntervalFormat,
     "length": LengthReward,
+    "list-match": ListMatch,
     "mobile-step": MobileStepReward,
     "point": PointReward,
+    "relative-length": GroupRelativeLength,
+    "repetition": RepetitionPenalty,
     "rouge-l": RougeL,
+    "script-share": ScriptShare,
     "sql": SqlExecution,
+    "stage-share": StageShare,
+    "tag-share": TagShare,
+    "text-match": TextMatch,
+    "token-f1": TokenF1,
     "tools": ToolReward,
     "web-action": WebActionReward,
 }
-"""Command-line names of the rewards that need no further settings."""
+"""Command-line names of the rewards that need no further settings and no optional package."""
 
 __all__ = [
     "NAMES",
+    "AnswerLikelihood",
     "AnswerMatch",
     "BoxReward",
     "Boxed",
+    "Cached",
+    "Certainty",
     "ChartAnswer",
+    "ChoiceCredit",
     "ChoiceMatch",
+    "ChrF",
     "CodeReward",
+    "CosineLength",
+    "CosineSchedule",
     "CountReward",
+    "DateMatch",
     "DianjinReward",
     "DuckDb",
+    "EditSimilarity",
+    "EmbeddingSimilarity",
     "EnvironmentReturn",
     "Extractor",
     "FormatReward",
+    "FrozenModel",
     "FunctionReward",
     "Gate",
+    "GroupRelativeLength",
     "GroupZAverage",
     "HarmonicBleuRouge",
     "IntervalFormat",
@@ -87,36 +157,77 @@ __all__ = [
     "LastNumber",
     "LengthReward",
     "Limits",
+    "LinearSchedule",
+    "ListMatch",
+    "Maximum",
+    "MeanPooled",
+    "Meteor",
     "MobileStepReward",
+    "NormalisedSum",
+    "OnlyIfWrong",
+    "OptionProbability",
     "PointReward",
+    "PolicyEntropy",
+    "Predictor",
     "Product",
+    "QuantityMatch",
     "QueryLimits",
     "Ramp",
     "ReasoningGymScore",
     "ReferenceBLEU",
+    "RepetitionPenalty",
     "RougeL",
+    "Router",
     "Scale",
+    "Schedule",
+    "ScriptShare",
     "SpanReward",
     "SqlExecution",
     "SqlReward",
     "Sqlite",
+    "StageShare",
+    "StaticEmbeddings",
     "Switch",
+    "TagShare",
     "Tagged",
+    "TextMatch",
+    "TokenF1",
+    "TokenSimilarity",
     "ToolReward",
     "Ungradable",
     "WebActionReward",
     "WeightedSum",
     "WholeText",
     "add_one_bleu",
+    "arithmetic_mean",
     "bleu_rouge",
     "brevity_penalty",
+    "characters",
+    "chrf",
+    "divergence_from_uniform",
+    "edit_similarity",
+    "entropy",
+    "exact_match",
     "gated",
     "gather",
+    "geometric_mean",
     "harmonic_mean",
+    "jaccard",
+    "joint",
+    "max_average",
+    "meteor",
+    "none_wrong",
     "references_of",
     "reward",
     "right_in_form",
+    "right_places",
     "rouge_l",
     "sacrebleu_bleu",
+    "same_list",
+    "same_set",
+    "self_certainty",
+    "set_f1",
     "summed",
+    "token_f1",
+    "words",
 ]

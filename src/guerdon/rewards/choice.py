@@ -9,8 +9,16 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from guerdon.parsing import LETTERS, choice_letters, last_boxed, sections, separated_choice_letters
+from guerdon.parsing import (
+    LETTERS,
+    choice_letters,
+    chosen_letters,
+    last_boxed,
+    sections,
+    separated_choice_letters,
+)
 from guerdon.records import Progress, Rollouts, Scores, Task
+from guerdon.rewards.answer import Boxed, Extractor, Tagged, WholeText, first_found
 from guerdon.rewards.format import FormatReward
 from guerdon.rewards.rows import single
 
@@ -38,7 +46,7 @@ class ChoiceMatch:
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
-        golds = [self._gold(task) for task in rollouts.tasks]
+        golds = [gold_letters(task, self.letters) for task in rollouts.tasks]
         rows = zip(rollouts.texts, rollouts.group.tolist(), strict=True)
         correct = [float(self.read(text) == golds[group]) for text, group in rows]
         return single("accuracy", torch.tensor(correct))
@@ -52,16 +60,60 @@ class ChoiceMatch:
         parse = separated_choice_letters if self.strict else choice_letters
         return parse(boxed, self.letters)
 
-    def _gold(self, task: Task) -> str:
-        answer = task.answer
-        text = "".join(map(str, answer)) if isinstance(answer, list | tuple) else str(answer or "")
-        letters = choice_letters(text, self.letters)
-        if not letters:
-            raise ValueError(
-                f"task {task.id!r}: its answer {answer!r} holds none of the choice letters "
-                f"{self.letters}; give the letters of the right choices"
-            )
-        return letters
+
+def gold_letters(task: Task, letters: str) -> str:
+    """The right letters of a task. Raises ValueError naming the task where there are none."""
+    answer = task.answer
+    text = "".join(map(str, answer)) if isinstance(answer, list | tuple) else str(answer or "")
+    found = choice_letters(text, letters)
+    if not found:
+        raise ValueError(
+            f"task {task.id!r}: its answer {answer!r} holds none of the choice letters "
+            f"{letters}; give the letters of the right choices"
+        )
+    return found
+
+
+Credit = Callable[[str, str], float]
+"""Chosen letters and right letters (at least one) to a score in [0, 1]."""
+
+
+def none_wrong(chosen: str, right: str) -> float:
+    """The share of the right letters that are chosen; 0 with any wrong one (arXiv 2505.24718)."""
+    return len(set(chosen)) / len(set(right)) if set(chosen) <= set(right) else 0.0
+
+
+def jaccard(chosen: str, right: str) -> float:
+    """Letters chosen rightly, over letters chosen or right."""
+    return len(set(chosen) & set(right)) / len(set(chosen) | set(right))
+
+
+@dataclass(frozen=True)
+class ChoiceCredit:
+    """Partial credit for several right choices: ``credit(chosen, right)``.
+
+    The letters are read by `guerdon.parsing.chosen_letters` from what the first of ``extract``
+    finds: "B, D", "(b) because" or "B: text". ``credit`` is `none_wrong` (TW-GRPO: a wrong
+    letter loses all) or `jaccard`. Naming every choice earns 0 or the share that is right.
+
+    Value and part "choices": float[N] in [0, 1]; nothing chosen is 0. Raises ValueError naming
+    the task whose reference holds no choice letter.
+    """
+
+    credit: Credit = none_wrong
+    extract: tuple[Extractor, ...] = (Tagged(), Boxed(), WholeText())
+    letters: str = LETTERS
+
+    scope: ClassVar[str] = "completion"
+    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        golds = [gold_letters(task, self.letters) for task in rollouts.tasks]
+        values = []
+        for text, group in zip(rollouts.texts, rollouts.group.tolist(), strict=True):
+            chosen = chosen_letters(first_found(self.extract, text) or "", self.letters)
+            values.append(self.credit(chosen, golds[group]) if chosen else 0.0)
+        return single("choices", torch.tensor(values))
 
 
 Combination = Callable[[Tensor, Tensor], Mapping[str, Tensor]]

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from guerdon.records import Progress, Rollouts, Scores
+from guerdon.rewards.schedules import Schedule
 from guerdon.stages import Reward
 
 UNBOUNDED = (-math.inf, math.inf)
@@ -19,7 +20,7 @@ UNBOUNDED = (-math.inf, math.inf)
 
 @dataclass(frozen=True)
 class WeightedSum:
-    """sum_k w_k r_k over named rewards; a weight left out is 1.
+    """sum_k w_k r_k over named rewards; a weight left out is 1, a `Schedule` changes it.
 
     Parts: ``w_k r_k`` float[N] under each name. A row that is invalid in any reward of
     non-zero weight is invalid. Placed rewards stay placed; beside them, an unplaced one falls
@@ -27,36 +28,32 @@ class WeightedSum:
     """
 
     rewards: Mapping[str, Reward]
-    weights: Mapping[str, float] = field(default_factory=dict)
+    weights: Mapping[str, float | Schedule] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _check_names(self, self.rewards)
-        for name in self.weights:
-            if name not in self.rewards:
-                raise ValueError(
-                    f"WeightedSum has a weight for {name!r}, but its rewards are "
-                    f"{', '.join(self.rewards)}"
-                )
+        check_names(self, self.rewards)
+        check_weights(self, self.rewards, self.weights)
 
     @property
     def scope(self) -> str:
-        return _scope(self.rewards.values())
+        return scope_of(self.rewards.values())
 
     @property
     def range(self) -> tuple[float, float]:
         low = high = 0.0
         for name, reward in self.rewards.items():
-            weight = self._weight(name)
-            if weight:
-                ends = [weight * end for end in _range(reward)]
-                low, high = low + min(ends), high + max(ends)
+            weight = self.weights.get(name, 1.0)
+            weights = (weight, weight) if isinstance(weight, int | float) else weight.ends
+            ends = [0.0 if w == 0 else w * end for w in weights for end in range_of(reward)]
+            low, high = low + min(ends), high + max(ends)
         return low, high
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
-        weighted = {n: r for n, r in self.rewards.items() if self._weight(n)}
+        weights = {name: self._weight(name, progress) for name in self.rewards}
+        weighted = {n: r for n, r in self.rewards.items() if weights[n]}
         scores = {name: reward(rollouts, progress) for name, reward in weighted.items()}
-        valid_N, reasons = _joint_validity(scores, len(rollouts))
-        parts = {name: self._weight(name) * s.value for name, s in scores.items()}
+        valid_N, reasons = joint_validity(scores, len(rollouts))
+        parts = {name: weights[name] * s.value for name, s in scores.items()}
         placed = None
         if any(s.placed is not None for s in scores.values()):
             nowhere_N = ~rollouts.mask.any(1)
@@ -64,15 +61,16 @@ class WeightedSum:
                 reasons[row] = "the row has no acted position to place a reward on"
             valid_N = valid_N & ~nowhere_N
             placed_each = [
-                self._weight(n) * (_at_end(s, rollouts) if s.placed is None else s.placed)
+                weights[n] * (_at_end(s, rollouts) if s.placed is None else s.placed)
                 for n, s in scores.items()
             ]
             total_NT = torch.stack(placed_each).sum(0)
             placed = torch.where(valid_N[:, None], total_NT, torch.zeros_like(total_NT))
-        return Scores(_total(parts, len(rollouts)), parts, valid_N, tuple(reasons), placed)
+        return Scores(total(parts, len(rollouts)), parts, valid_N, tuple(reasons), placed)
 
-    def _weight(self, name: str) -> float:
-        return self.weights.get(name, 1.0)
+    def _weight(self, name: str, progress: Progress) -> float:
+        weight = self.weights.get(name, 1.0)
+        return weight if isinstance(weight, int | float) else weight(progress)
 
 
 @dataclass(frozen=True)
@@ -87,27 +85,27 @@ class Product:
     rewards: Mapping[str, Reward]
 
     def __post_init__(self) -> None:
-        _check_names(self, self.rewards)
+        check_names(self, self.rewards)
 
     @property
     def scope(self) -> str:
-        return _scope(self.rewards.values())
+        return scope_of(self.rewards.values())
 
     @property
     def range(self) -> tuple[float, float]:
-        return reduce(_range_product, (_range(reward) for reward in self.rewards.values()))
+        return reduce(_range_product, (range_of(reward) for reward in self.rewards.values()))
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         scores = {name: reward(rollouts, progress) for name, reward in self.rewards.items()}
-        _refuse_placed(self, scores)
-        valid_N, reasons = _joint_validity(scores, len(rollouts))
+        refuse_placed(self, scores)
+        valid_N, reasons = joint_validity(scores, len(rollouts))
         parts: dict[str, Tensor] = {}
         running_N = None
         for name, score in scores.items():
             product_N = score.value if running_N is None else running_N * score.value
             parts[name] = product_N if running_N is None else product_N - running_N
             running_N = product_N
-        return Scores(_total(parts, len(rollouts)), parts, valid_N, tuple(reasons))
+        return Scores(total(parts, len(rollouts)), parts, valid_N, tuple(reasons))
 
 
 @dataclass(frozen=True)
@@ -126,11 +124,11 @@ class Gate:
 
     @property
     def scope(self) -> str:
-        return _scope((self.on, self.then))
+        return scope_of((self.on, self.then))
 
     @property
     def range(self) -> tuple[float, float]:
-        low, high = _range(self.then)
+        low, high = range_of(self.then)
         return min(low, self.otherwise), max(high, self.otherwise)
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
@@ -171,7 +169,7 @@ class GroupZAverage:
     unbiased: bool = False
 
     def __post_init__(self) -> None:
-        _check_names(self, self.rewards)
+        check_names(self, self.rewards)
 
     @property
     def scope(self) -> str:
@@ -183,34 +181,43 @@ class GroupZAverage:
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         scores = {name: reward(rollouts, progress) for name, reward in self.rewards.items()}
-        _refuse_placed(self, scores)
-        valid_N, reasons = _joint_validity(scores, len(rollouts))
+        refuse_placed(self, scores)
+        valid_N, reasons = joint_validity(scores, len(rollouts))
         parts = {
-            name: self._standardised(score.value, valid_N, rollouts.group) / len(scores)
+            name: standardised(score.value, valid_N, rollouts.group, self.epsilon, self.unbiased)
+            / len(scores)
             for name, score in scores.items()
         }
-        return Scores(_total(parts, len(rollouts)), parts, valid_N, tuple(reasons))
+        return Scores(total(parts, len(rollouts)), parts, valid_N, tuple(reasons))
 
-    def _standardised(self, value_N: Tensor, valid_N: Tensor, group_N: Tensor) -> Tensor:
-        groups = int(group_N.max()) + 1 if len(group_N) else 0
-        # Measured from the group's largest value, equal values come out as exactly 0.
-        lowest_N = torch.where(valid_N, value_N, -math.inf).double()
-        top_B = torch.full((groups,), -math.inf, dtype=torch.double)
-        top_B = top_B.scatter_reduce(0, group_N, lowest_N, "amax")
-        reward_N = torch.where(valid_N, value_N.double() - top_B[group_N], 0.0)
-        count_B = _by_group(valid_N.double(), group_N, groups)
-        mean_B = _by_group(reward_N, group_N, groups) / count_B.clamp(min=1)
-        centred_N = torch.where(valid_N, reward_N - mean_B[group_N], 0.0)
-        free_B = (count_B - float(self.unbiased)).clamp(min=1)
-        std_B = (_by_group(centred_N**2, group_N, groups) / free_B).sqrt()
-        return (centred_N / (std_B[group_N] + self.epsilon)).float()
+
+def standardised(
+    value_N: Tensor, valid_N: Tensor, group_N: Tensor, epsilon: float, unbiased: bool
+) -> Tensor:
+    """float[N]: ``(r - mean) / (std + epsilon)`` over the valid rows of each group.
+
+    0 on invalid rows, in groups of one and, exactly, where all values of a group are equal.
+    """
+    groups = int(group_N.max()) + 1 if len(group_N) else 0
+    # Measured from the group's largest value, equal values come out as exactly 0.
+    lowest_N = torch.where(valid_N, value_N, -math.inf).double()
+    top_B = torch.full((groups,), -math.inf, dtype=torch.double)
+    top_B = top_B.scatter_reduce(0, group_N, lowest_N, "amax")
+    reward_N = torch.where(valid_N, value_N.double() - top_B[group_N], 0.0)
+    count_B = _by_group(valid_N.double(), group_N, groups)
+    mean_B = _by_group(reward_N, group_N, groups) / count_B.clamp(min=1)
+    centred_N = torch.where(valid_N, reward_N - mean_B[group_N], 0.0)
+    free_B = (count_B - float(unbiased)).clamp(min=1)
+    std_B = (_by_group(centred_N**2, group_N, groups) / free_B).sqrt()
+    return (centred_N / (std_B[group_N] + epsilon)).float()
 
 
 def _by_group(value_N: Tensor, group_N: Tensor, groups: int) -> Tensor:
     return torch.zeros(groups, dtype=value_N.dtype).index_add(0, group_N, value_N)
 
 
-def _check_names(owner: Any, rewards: Mapping[str, Reward]) -> None:
+def check_names(owner: Any, rewards: Mapping[str, Reward]) -> None:
+    """Raises ValueError for no reward and for names that recipe files use themselves."""
     if not rewards:
         raise ValueError(f"{type(owner).__name__} needs at least one named reward")
     for name in ("part", "function"):
@@ -221,7 +228,18 @@ def _check_names(owner: Any, rewards: Mapping[str, Reward]) -> None:
             )
 
 
-def _refuse_placed(owner: Any, scores: Mapping[str, Scores]) -> None:
+def check_weights(owner: Any, rewards: Mapping[str, Reward], weights: Mapping[str, Any]) -> None:
+    """Raises ValueError for a weight that belongs to no reward."""
+    for name in weights:
+        if name not in rewards:
+            raise ValueError(
+                f"{type(owner).__name__} has a weight for {name!r}, but its rewards are "
+                f"{', '.join(rewards)}"
+            )
+
+
+def refuse_placed(owner: Any, scores: Mapping[str, Scores]) -> None:
+    """Raises ValueError where a score is placed at positions."""
     for name, score in scores.items():
         if score.placed is not None:
             raise ValueError(
@@ -230,7 +248,8 @@ def _refuse_placed(owner: Any, scores: Mapping[str, Scores]) -> None:
             )
 
 
-def _joint_validity(scores: Mapping[str, Scores], rows: int) -> tuple[Tensor, list[str | None]]:
+def joint_validity(scores: Mapping[str, Scores], rows: int) -> tuple[Tensor, list[str | None]]:
+    """bool[N], valid in every score, and per row the first reason why it is not."""
     valid_N = torch.ones(rows, dtype=torch.bool)
     reasons: list[str | None] = [None] * rows
     for name, score in scores.items():
@@ -250,16 +269,19 @@ def _at_end(score: Scores, rollouts: Rollouts) -> Tensor:
     return torch.where(at_last_NT, score.value[:, None], 0.0)
 
 
-def _total(parts: Mapping[str, Tensor], rows: int) -> Tensor:
+def total(parts: Mapping[str, Tensor], rows: int) -> Tensor:
+    """float[N]: the sum of the parts; zeros where there are none."""
     return torch.stack(list(parts.values())).sum(0) if parts else torch.zeros(rows)
 
 
-def _scope(rewards: Any) -> str:
+def scope_of(rewards: Any) -> str:
+    """The widest scope of several rewards."""
     order: Sequence[str] = ("completion", "turn", "group", "linked")
     return max((getattr(r, "scope", "completion") for r in rewards), key=order.index)
 
 
-def _range(reward: Any) -> tuple[float, float]:
+def range_of(reward: Any) -> tuple[float, float]:
+    """A reward's declared range, unbounded where it declares none."""
     return getattr(reward, "range", None) or UNBOUNDED
 
 

@@ -1,8 +1,9 @@
-"""Rewards for the form of a completion: its sections, its length."""
+"""Rewards for the form of a completion: its sections and what they hold."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
@@ -54,28 +55,62 @@ class FormatReward:
 
 
 @dataclass(frozen=True)
-class LengthReward:
-    """1 for completions of ``shortest`` to ``longest`` acted tokens, falling off linearly.
+class TagShare:
+    """The weak form: the share of the sections' tags that occur exactly once.
 
-    A completion ``d`` tokens outside gets ``max(0, 1 - d / margin)``. Value and part
-    "length": float[N] in [0, 1]; never invalid (no acted token is length 0).
+    Two sections have four tags, each worth 1/4; order and text outside do not matter. A tag
+    that is missing or repeated earns nothing. Value and part "tags": float[N] in [0, 1].
     """
 
-    shortest: int = 0
-    longest: int = 256
-    margin: int = 64
+    sections: tuple[str, ...] = ("think", "answer")
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.shortest <= self.longest or self.margin < 1:
-            raise ValueError(
-                "LengthReward needs 0 <= shortest <= longest and margin >= 1, not "
-                f"{self.shortest}, {self.longest}, {self.margin}"
-            )
+        if not self.sections:
+            raise ValueError("TagShare needs at least one section")
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
-        length_N = rollouts.mask.sum(1)
-        outside_N = (self.shortest - length_N).clamp(min=0) + (length_N - self.longest).clamp(min=0)
-        return single("length", (1 - outside_N / self.margin).clamp(min=0))
+        tags = [tag for name in self.sections for tag in (f"<{name}>", f"</{name}>")]
+        once = [sum(text.count(tag) == 1 for tag in tags) for text in rollouts.texts]
+        return single("tags", torch.tensor(once) / len(tags))
+
+
+CLINICAL_STAGES: Mapping[str, tuple[str, ...]] = {
+    "findings": ("finding", "presents with", "symptom", "on examination"),
+    "differential": ("differential", "possible diagnos", "could be"),
+    "rejection": ("less likely", "rule out", "ruled out", "unlikely", "argues against"),
+    "conclusion": ("conclusion", "therefore", "most likely", "thus"),
+}
+
+
+@dataclass(frozen=True)
+class StageShare:
+    """The share of the stages of reasoning that a section goes through.
+
+    A stage is there if one of its phrases occurs, in any case. Only the ``section`` that occurs
+    exactly once is read ("" = the whole text). Phrases, not patterns: no text can make this
+    slow. The default stages are those that Gazal-R1 (arXiv 2506.21594) asks of clinical
+    reasoning, in our wording. A model can name stages without going through them: pair this
+    with an accuracy term. Value and part "stages": float[N] in [0, 1].
+    """
+
+    stages: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: dict(CLINICAL_STAGES))
+    section: str = "think"
+
+    scope: ClassVar[str] = "completion"
+    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        if not self.stages or not all(self.stages.values()):
+            raise ValueError("StageShare needs stages, each with at least one phrase")
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        return single("stages", torch.tensor([self._share(text) for text in rollouts.texts]))
+
+    def _share(self, text: str) -> float:
+        inside = sections(text, (self.section,)).once(self.section) if self.section else text
+        low = (inside or "").lower()
+        there = [any(p.lower() in low for p in phrases) for phrases in self.stages.values()]
+        return sum(there) / len(there)

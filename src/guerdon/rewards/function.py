@@ -12,9 +12,10 @@ from typing import Any, ClassVar, overload
 from guerdon.parts import build, describe
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.rows import Judged, Ungradable, gather
+from guerdon.rewards.waiting import call_all
 from guerdon.rewards.workers import Failed, WorkerPool, call
 
-_PARALLEL = ("none", "thread", "process")
+_PARALLEL = ("none", "thread", "process", "async")
 _GIVEN = ("completion", "answer", "prompt", "task_id", "step", "progress")
 
 
@@ -30,9 +31,12 @@ class FunctionReward:
     not a finite number, one outside the declared ``range`` and a call over its ``timeout``
     make the row invalid, with the reason.
 
-    ``timeout`` (seconds per row) needs ``parallel="process"``, since only a process can be
-    stopped, and chooses it by itself; "thread" suits functions that wait for a network and
-    keep their own limits. ``workers`` 0 means one per core, at least two.
+    ``parallel`` says how rows run; the scores are the same whichever it is. "process" (by itself
+    where there is a ``timeout`` in seconds per row) can stop any call, native code included.
+    "thread" suits functions that wait for a network and keep their own limits. An ``async def``
+    function runs as "async" by itself: many rows wait at once, and a ``timeout`` stops a call
+    where it awaits; one that computes or blocks needs "process". ``workers`` bounds the rows in
+    flight; 0 means one per core and at least four (process), 16 (thread), 64 (async).
 
     Raises ValueError naming the parameter and the task where a column is missing.
     """
@@ -51,13 +55,15 @@ class FunctionReward:
             # A decorated function is found again by its name, which names the reward.
             object.__setattr__(self, "function", self.function.function)
         if not self.parallel:
-            object.__setattr__(self, "parallel", "none" if self.timeout is None else "process")
+            object.__setattr__(self, "parallel", self._suitable())
         name = getattr(self.function, "__name__", "reward")
         if self.parallel not in _PARALLEL:
             raise ValueError(
                 f"{name}: parallel is {self.parallel!r}; it can be {', '.join(_PARALLEL)}"
             )
-        if self.timeout is not None and self.parallel != "process":
+        if self.parallel == "async" and not inspect.iscoroutinefunction(self.function):
+            raise ValueError(f"{name}: parallel='async' needs a function made with async def")
+        if self.timeout is not None and self.parallel in ("none", "thread"):
             raise ValueError(
                 f"{name}: a timeout can't stop a call with parallel={self.parallel!r}; "
                 "use parallel='process' or leave the timeout out"
@@ -79,11 +85,18 @@ class FunctionReward:
     def __reduce__(self) -> tuple[Any, ...]:
         return build, (describe(self),)
 
+    def _suitable(self) -> str:
+        if inspect.iscoroutinefunction(self.function):
+            return "async"
+        return "none" if self.timeout is None else "process"
+
     def _run(self, calls: list[dict[str, Any]]) -> list[Any]:
         if self.parallel == "process":
             if not self._pool:
                 self._pool.append(WorkerPool(self.function, self.timeout, self.workers))
             return self._pool[0].map(calls)
+        if self.parallel == "async" and calls:
+            return call_all(self.function, calls, self.timeout, self.workers or 64)
         if self.parallel == "thread" and calls:
             with ThreadPoolExecutor(self.workers or 16) as threads:
                 return list(threads.map(lambda arguments: call(self.function, arguments), calls))

@@ -96,7 +96,7 @@ class ReferenceBLEU:
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
-        return _judge("bleu", self.metric, self.read, rollouts)
+        return judged_by_references("bleu", self.metric, self.read, rollouts)
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class RougeL:
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
-        return _judge("rouge_l", rouge_l, self.read, rollouts)
+        return judged_by_references("rouge_l", rouge_l, self.read, rollouts)
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class HarmonicBleuRouge:
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
-        return _judge("bleu_rouge", bleu_rouge, self.read, rollouts)
+        return judged_by_references("bleu_rouge", bleu_rouge, self.read, rollouts)
 
 
 def references_of(task: Task) -> tuple[str, ...]:
@@ -143,7 +143,10 @@ def references_of(task: Task) -> tuple[str, ...]:
     return tuple(text for text in texts if text)
 
 
-def _judge(name: str, metric: Metric, read: Callable[[str], str], rollouts: Rollouts) -> Scores:
+def judged_by_references(
+    name: str, metric: Metric, read: Callable[[str], str], rollouts: Rollouts
+) -> Scores:
+    """Each row's answer by ``metric``, as part ``name``: 0 if empty, invalid without reference."""
     references = [references_of(task) for task in rollouts.tasks]
     rows: list[Judged | Ungradable] = []
     for text, group in zip(rollouts.texts, rollouts.group.tolist(), strict=True):

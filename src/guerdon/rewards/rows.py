@@ -65,3 +65,8 @@ def _as_texts(answer: Any) -> tuple[str, ...]:
     several = answer if isinstance(answer, list | tuple | set | frozenset) else [answer]
     texts = tuple(str(one).strip() for one in several if one is not None)
     return tuple(text for text in texts if text)
+
+
+def encodable(text: str) -> str:
+    """The text with lone surrogates, which no tokenizer takes, as question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")

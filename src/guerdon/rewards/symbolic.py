@@ -10,6 +10,9 @@ from math_verify import parse, verify
 
 from guerdon.rewards.workers import Failed, WorkerPool
 
+MEGABYTES = 1024
+"""Memory for one comparison: a power of powers asks for far more within its time."""
+
 
 def equal(answer: str, gold: str) -> bool:
     """Whether two expressions are equal as mathematics. May take unbounded time."""
@@ -23,7 +26,7 @@ def equal(answer: str, gold: str) -> bool:
 
 @lru_cache(maxsize=4)
 def _pool(seconds: float) -> WorkerPool:
-    return WorkerPool(equal, seconds)
+    return WorkerPool(equal, seconds, megabytes=MEGABYTES)
 
 
 def compare(pairs: Sequence[tuple[str, str]], seconds: float) -> list[bool | str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import inspect
 import multiprocessing
 import os
 import pickle
@@ -13,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any
 
 START = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
@@ -39,16 +42,23 @@ class WorkerPool:
 
     A call that is not done in time — in Python or in native code that never returns — has its
     process killed and replaced; it costs its own limit and no other call. So does a call that
-    brings its process down. ``seconds`` None sets no limit. Processes start at the first
-    call, are kept between calls, and end with the pool or the program.
+    brings its process down. ``seconds`` None sets no limit. With ``megabytes``, a call that
+    asks for more memory than this, beyond what its process began with, fails with MemoryError
+    (on Linux). Processes start at the first call, are kept between calls, and end with the
+    pool or the program.
     """
 
     def __init__(
-        self, function: Callable[..., Any], seconds: float | None = None, workers: int = 0
+        self,
+        function: Callable[..., Any],
+        seconds: float | None = None,
+        workers: int = 0,
+        megabytes: int | None = None,
     ) -> None:
         self.function = function
+        self.megabytes = megabytes
         self.seconds = seconds
-        self.size = workers or max(2, os.cpu_count() or 1)
+        self.size = workers or max(4, os.cpu_count() or 1)
         self._context = multiprocessing.get_context(START)
         self._workers: list[_Worker] = []
         self._owner = os.getpid()
@@ -58,7 +68,7 @@ class WorkerPool:
         """One result per call, in order: what the function returned, or `Failed`."""
         if self._owner != os.getpid():
             # This process was forked from the pool's owner; the workers are not its own.
-            self.__init__(self.function, self.seconds, self.size)  # type: ignore[misc]
+            self.__init__(self.function, self.seconds, self.size, self.megabytes)  # type: ignore[misc]
         results: list[Any] = [Failed("not called")] * len(calls)
         waiting = deque(enumerate(calls))
         try:
@@ -127,7 +137,13 @@ class WorkerPool:
         others = [worker.pipe for worker in self._workers] if START == "fork" else []
         process = self._context.Process(  # type: ignore[attr-defined]
             target=_serve,
-            args=(self.function, theirs, [ours, *others] if START == "fork" else [], self.seconds),
+            args=(
+                self.function,
+                theirs,
+                [ours, *others] if START == "fork" else [],
+                self.seconds,
+                self.megabytes,
+            ),
             daemon=True,
         )
         process.start()
@@ -153,6 +169,7 @@ def _serve(
     pipe: Connection,
     inherited: list[Connection],
     seconds: float | None,
+    megabytes: int | None,
 ) -> None:
     """A worker's life: receive arguments, call, send the result, until the pipe closes."""
     with contextlib.suppress(OSError):
@@ -161,6 +178,8 @@ def _serve(
     # With the other pipes open here, a sibling would outlive a killed owner.
     for other in inherited:
         other.close()
+    if megabytes is not None:
+        _limit_memory(megabytes)
     while True:
         try:
             arguments = pickle.loads(pipe.recv_bytes())
@@ -179,10 +198,27 @@ def _serve(
         pipe.send_bytes(message)
 
 
+def _limit_memory(megabytes: int) -> None:
+    """At most so much more address space than this process has now; Linux only."""
+    status = Path("/proc/self/statm")
+    if status.exists():
+        import resource
+
+        used = int(status.read_text().split()[0]) * resource.getpagesize()
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (used + (megabytes << 20), hard))
+
+
 def call(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
     """``function(**arguments)``, or `Failed` with the exception in one short line."""
     try:
-        return function(**arguments)
+        result = function(**arguments)
+        return asyncio.run(result) if inspect.iscoroutine(result) else result
     except (Exception, SystemExit) as error:
-        line = " ".join(str(error).split())[:200]
-        return Failed(f"{type(error).__name__}: {line}" if line else type(error).__name__)
+        return failure(error)
+
+
+def failure(error: BaseException) -> Failed:
+    """An exception as one short line."""
+    line = " ".join(str(error).split())[:200]
+    return Failed(f"{type(error).__name__}: {line}" if line else type(error).__name__)

@@ -5,6 +5,7 @@ from guerdon.rollout.engines import Engine, Transformers
 from guerdon.rollout.environments import Environment, Grid, Step, ToyText, make_environment
 from guerdon.rollout.episodes import play
 from guerdon.rollout.language import LanguagePolicy
+from guerdon.rollout.slots import SlotPolicy
 from guerdon.rollout.tabular import TabularPolicy
 from guerdon.rollout.vllm import VLLM, VLLMEngine
 
@@ -24,6 +25,7 @@ __all__ = [
     "Environment",
     "Grid",
     "LanguagePolicy",
+    "SlotPolicy",
     "Step",
     "TabularPolicy",
     "ToyText",

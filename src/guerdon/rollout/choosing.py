@@ -7,6 +7,9 @@ from torch import Tensor
 
 from guerdon.stages import Sampling
 
+LIKELY = 1024
+"""Tokens that top-p looks at first: to sort a whole vocabulary takes longer than a model's head."""
+
 
 def choose(logits_NV: Tensor, uniform_N: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
     """Actions long[N] and their log-probs float[N].
@@ -42,9 +45,21 @@ def truncate(prob_NV: Tensor, sampling: Sampling) -> Tensor:
         floor = sampling.min_p * prob_NV.max(-1, keepdim=True).values
         prob_NV = prob_NV.masked_fill(prob_NV < floor, 0.0)
     if sampling.top_p < 1:
-        ordered, order = prob_NV.sort(-1, descending=True)
-        before = ordered.cumsum(-1) - ordered
-        limit = sampling.top_p * prob_NV.sum(-1, keepdim=True)
-        drop = torch.zeros_like(prob_NV, dtype=torch.bool).scatter(1, order, before >= limit)
-        prob_NV = prob_NV.masked_fill(drop, 0.0)
+        mass_N1 = sampling.top_p * prob_NV.sum(-1, keepdim=True)
+        prob_NV = prob_NV.masked_fill(~_nucleus(prob_NV, mass_N1, LIKELY), 0.0)
     return prob_NV
+
+
+def _nucleus(prob_NV: Tensor, mass_N1: Tensor, count: int) -> Tensor:
+    """bool[N, V]: the fewest most likely tokens that reach the mass.
+
+    ``count`` tokens are tried first; only rows that need more are sorted whole.
+    """
+    count = min(count, prob_NV.shape[1])
+    ordered, order = prob_NV.topk(count, dim=-1)
+    before = ordered.cumsum(-1) - ordered
+    keep_NV = torch.zeros_like(prob_NV, dtype=torch.bool).scatter(1, order, before < mass_N1)
+    short_N = (before + ordered)[:, -1] < mass_N1[:, 0]
+    if count < prob_NV.shape[1] and short_N.any():
+        keep_NV[short_N] = _nucleus(prob_NV[short_N], mass_N1[short_N], prob_NV.shape[1])
+    return keep_NV

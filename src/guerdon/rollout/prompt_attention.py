@@ -65,7 +65,7 @@ class PromptAttention(torch.autograd.Function):
         return out_M
 
     @staticmethod
-    def backward(ctx: Any, grad_M: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad_M: Tensor) -> tuple[Tensor | None, ...]:
         q, k, v, prompt_k, prompt_v, out_M, total_M, own_mask, prompt_mask = ctx.saved_tensors
         responses, tails, scale = ctx.responses, ctx.tails, ctx.scale
         share = q.shape[1] // k.shape[1]
@@ -113,7 +113,8 @@ def _rows(pieces: Ragged, x: Tensor) -> Tensor:
 def _fold(tails: Ragged, x: Tensor, share: int) -> Tensor:
     """[M, H, D] to [B, K, share * Q, D]: heads that share a key head stand in one row."""
     table = tails.pad(x).unflatten(2, (-1, share))  # [B, Q, K, share, D]
-    return table.permute(0, 2, 3, 1, 4).flatten(2, 3)
+    folded: Tensor = table.permute(0, 2, 3, 1, 4).flatten(2, 3)
+    return folded
 
 
 def _unfold(tails: Ragged, x: Tensor, share: int) -> Tensor:

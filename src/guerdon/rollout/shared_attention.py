@@ -210,7 +210,7 @@ def _attend(
         **kwargs,
     )
     if dense is sdpa_attention_forward and _fits(query, value, kwargs):
-        own_out = PromptAttention.apply(  # type: ignore[no-untyped-call]
+        own_out = PromptAttention.apply(
             *own,
             *prompt[1:],
             packed.responses,

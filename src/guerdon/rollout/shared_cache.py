@@ -1,13 +1,11 @@
 """Attention over a prompt whose keys and values are held once for all rows that continue it.
 
 A copied cache reads ``N * P`` keys per token, one matrix-vector product for each row. Here the
-queries of a group's ``G`` rows meet the group's ``P`` keys in one matrix product, and what each
-row wrote itself (``t`` keys, in buffers that double) is added by its log-sum-exp:
+queries of a group's ``G`` rows meet the group's ``P`` keys in one matrix product. What each row
+wrote itself (``t`` keys, in buffers that double) is attended to apart, and the two are mixed by
+their log-sum-exps ``l`` of scores, which is softmax over both exactly:
 
-    softmax over prompt and own = (e^a S_prompt + e^b S_own) / (e^a Z_prompt + e^b Z_own)
-
-with ``S`` the weighted values, ``Z`` the weights' sum and ``a``, ``b`` the two parts' largest
-scores less the larger of them.
+    out = out_own + sigmoid(l_prompt - l_own) (out_prompt - out_own)
 
 Shape letters: ``n`` rows, ``B`` groups of at most ``G`` rows, ``P`` prompt tokens, ``H`` heads,
 ``K`` key-value heads, ``R`` = H / K queries to a key, ``D`` head size.
@@ -85,48 +83,43 @@ class Cohort:
             self.hidden = self.hidden[used]
         self._arrange(group, len(used))
 
-    def write(self, index: int, keys: Tensor, values: Tensor) -> None:
-        """The new token's keys and values [n, K, 1, D] of one layer."""
+    def attend(
+        self,
+        index: int,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        scaling: float,
+        softcap: float | None,
+    ) -> Tensor:
+        """[n, 1, H, D] for a new token's queries [n, H, 1, D]; its key and value are kept."""
         layer = self.layers[index]
         if self.written == layer.own_keys.shape[2]:
             layer.own_keys, layer.own_values = _doubled(layer.own_keys), _doubled(layer.own_values)
-        layer.own_keys[:, :, self.written] = keys[:, :, 0]
-        layer.own_values[:, :, self.written] = values[:, :, 0]
-
-    def attend(self, index: int, query: Tensor, scaling: float, softcap: float | None) -> Tensor:
-        """[n, 1, H, D] for the queries [n, H, 1, D] of the token just written."""
-        layer = self.layers[index]
-        n, heads, _, size = query.shape
-        shared = layer.keys.shape[1]
-        query = (query * scaling).view(n, shared, heads // shared, size)
-        count = self.written + 1
+        layer.own_keys[:, :, self.written] = key[:, :, 0]
+        layer.own_values[:, :, self.written] = value[:, :, 0]
+        count, width = self.written + 1, layer.keys.shape[2]
         # A window covers the last tokens: columns are aligned, so it is the same in all rows.
-        own = 0 if layer.window is None else max(0, count - layer.window)
-        first = 0
+        own, first = 0, 0
         if layer.window is not None:
-            first = max(0, layer.keys.shape[2] + count - layer.window)
-        peak, total, value = _partial(
+            own, first = max(0, count - layer.window), max(0, width + count - layer.window)
+        n, heads, _, size = query.shape
+        query = (query * scaling).view(n, key.shape[1], heads // key.shape[1], size)
+        out, score = _partial(
             query, layer.own_keys[:, :, own:count], layer.own_values[:, :, own:count], softcap
         )
-        if first < layer.keys.shape[2]:
-            hidden = self.hidden
-            if hidden is not None:
-                hidden = hidden[:, first - layer.keys.shape[2] :]
-            above, sum_above, value_above = (
-                self._to_rows(part)
-                for part in _partial(
-                    self._to_groups(query),
-                    layer.keys[:, :, first:],
-                    layer.values[:, :, first:],
-                    softcap,
-                    hidden,
-                )
+        if first < width:
+            hidden = None if self.hidden is None else self.hidden[:, first - width :]
+            shared, shared_score = _partial(
+                self._to_groups(query),
+                layer.keys[:, :, first:],
+                layer.values[:, :, first:],
+                softcap,
+                hidden,
             )
-            largest = torch.maximum(peak, above)
-            here, there = (peak - largest).exp_(), (above - largest).exp_()
-            total = total * here + sum_above * there
-            value = value * here + value_above * there
-        return (value / total).to(query.dtype).reshape(n, 1, heads, -1)
+            share = (self._to_rows(shared_score) - score).sigmoid_()
+            out = torch.lerp(out, self._to_rows(shared), share.to(out.dtype))
+        return out.reshape(n, 1, heads, -1)
 
     def _to_groups(self, rows: Tensor) -> Tensor:
         """[n, K, R, D] as [B, K, G * R, D]."""
@@ -155,25 +148,33 @@ class SharedPrefixCache(Cache):
     def update(
         self, key_states: Tensor, value_states: Tensor, layer_idx: int, *_: Any, **__: Any
     ) -> tuple[Tensor, Tensor]:
-        """Keeps the new token and hands it back: attention reads the rest here."""
-        sizes = [len(cohort) for cohort in self.cohorts]
-        parts = zip(self.cohorts, key_states.split(sizes), value_states.split(sizes), strict=True)
-        for cohort, keys, values in parts:
-            cohort.write(layer_idx, keys, values)
+        """The new token's keys and values, as they are: `attend` keeps them."""
         return key_states, value_states
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """Columns of the longest cohort; models ask only where they are given no positions."""
         return max((c.layers[layer_idx].keys.shape[2] + c.written for c in self.cohorts), default=0)
 
-    def attend(self, index: int, query: Tensor, scaling: float, softcap: float | None) -> Tensor:
-        """[N, 1, H, D] for queries [N, H, 1, D] of all cohorts' rows."""
-        parts = query.split([len(cohort) for cohort in self.cohorts])
-        made = [
-            cohort.attend(index, part, scaling, softcap)
-            for cohort, part in zip(self.cohorts, parts, strict=True)
-        ]
-        return made[0] if len(made) == 1 else torch.cat(made)
+    def attend(
+        self,
+        index: int,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        scaling: float,
+        softcap: float | None,
+    ) -> Tensor:
+        """[N, 1, H, D] for all cohorts' rows (see `Cohort.attend`)."""
+        if len(self.cohorts) == 1:
+            return self.cohorts[0].attend(index, query, key, value, scaling, softcap)
+        sizes = [len(cohort) for cohort in self.cohorts]
+        parts = zip(query.split(sizes), key.split(sizes), value.split(sizes), strict=True)
+        return torch.cat(
+            [
+                cohort.attend(index, *part, scaling, softcap)
+                for cohort, part in zip(self.cohorts, parts, strict=True)
+            ]
+        )
 
     def keep(self, rows: Tensor) -> None:
         """Only the rows of an ascending long tensor stay."""
@@ -201,8 +202,8 @@ def attention(
 ) -> tuple[Tensor, None]:
     """The attention function that models call by the name ``ATTENTION``.
 
-    ``key`` and ``value`` hold only the new token: the cache has kept it already. Raises
-    `Unsupported` for anything that would change the result and is not computed here.
+    ``key`` and ``value`` hold only the new token. Raises `Unsupported` for anything that would
+    change the result and is not computed here.
     """
     if shared_cache is None:
         raise Unsupported("it does not hand its keyword arguments to its attention")
@@ -211,7 +212,7 @@ def attention(
     if strange:
         raise Unsupported(f"its attention takes {', '.join(strange)}")
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    return shared_cache.attend(module.layer_idx, query, scale, softcap), None
+    return shared_cache.attend(module.layer_idx, query, key, value, scale, softcap), None
 
 
 AttentionInterface.register(ATTENTION, attention)
@@ -266,8 +267,8 @@ def _partial(
     values: Tensor,
     softcap: float | None,
     hidden: Tensor | None = None,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Largest score, sum of e^(score - largest), and the values summed with these weights.
+) -> tuple[Tensor, Tensor]:
+    """Attention [.., R, D] over these keys alone, and the log-sum-exp [.., R, 1] of its scores.
 
     ``query`` [.., R, D] is scaled; ``hidden`` bool[B, P] is True on keys that nobody sees.
     Scores are at least single precision, as in transformers' own softmax.
@@ -280,4 +281,6 @@ def _partial(
         score = score.masked_fill(hidden[:, None, None], -torch.inf)
     peak = score.amax(-1, keepdim=True)
     weight = score.sub_(peak).exp_()
-    return peak, weight.sum(-1, keepdim=True), weight.to(values.dtype) @ values
+    total = weight.sum(-1, keepdim=True)
+    out = (weight.to(values.dtype) @ values) / total.to(values.dtype)
+    return out, total.log_().add_(peak)

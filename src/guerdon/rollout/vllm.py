@@ -183,6 +183,7 @@ def _llm(settings: VLLM) -> Any:
     """vLLM's offline engine, told to live in this process: only there are weights handed over."""
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(settings.cpu_cache_gib))
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")  # its notes go to standard output
     try:
         from vllm import LLM
     except ImportError as error:

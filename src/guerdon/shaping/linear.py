@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from guerdon.records import Progress, Rollouts, Scores
+from guerdon.shaping.named import parts_of
 from guerdon.stages import Shaper
 
 
@@ -49,15 +51,9 @@ class WeightedParts:
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         if not self.weights:
             return scores
-        missing = [name for name in self.weights if name not in scores.parts]
-        if missing:
-            raise ValueError(
-                f"WeightedParts.weights names {missing}, but the reward has the parts "
-                f"{sorted(scores.parts)}"
-            )
         total_N = torch.zeros_like(scores.value)
-        for name, weight in self.weights.items():
-            total_N = total_N + weight * scores.parts[name]
+        for name, part_N in parts_of(self, scores, tuple(self.weights)).items():
+            total_N = total_N + self.weights[name] * part_N
         return scores.map(lambda _: total_N)
 
 
@@ -71,6 +67,18 @@ class Chain:
     def needs_reference(self) -> bool:
         """True if any of them reads ``rollouts.reference_logps``."""
         return any(getattr(shaper, "needs_reference", False) for shaper in self.shapers)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The memory of its members, by their place."""
+        return {
+            str(place): shaper.state_dict()
+            for place, shaper in enumerate(self.shapers)
+            if hasattr(shaper, "state_dict")
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        for place, held in state.items():
+            self.shapers[int(place)].load_state_dict(held)  # type: ignore[attr-defined]
 
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         for shaper in self.shapers:

@@ -74,3 +74,19 @@ class OverlongPenalty:
         penalty_N = -self.factor * over_N
         shaped = add_to_rows(scores, rollouts, penalty_N)
         return replace(shaped, parts={**scores.parts, "overlong": penalty_N})
+
+
+@dataclass(frozen=True)
+class LengthPenalty:
+    """``r -= rate * max(0, tokens - free)``, without a bound; PAR's default (2502.18770).
+
+    Laid over the reward before any transform there. Adds the part "length_penalty".
+    """
+
+    rate: float = 0.01
+    free: int = 300
+
+    def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
+        penalty_N = -self.rate * (rollouts.mask.sum(1) - self.free).clamp_min(0)
+        shaped = add_to_rows(scores, rollouts, penalty_N)
+        return replace(shaped, parts={**scores.parts, "length_penalty": penalty_N})

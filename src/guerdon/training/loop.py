@@ -72,6 +72,7 @@ def train(
     shard = processes()
     seed_generators(loop.seed)
     policy = policy or load_policy(recipe.model)
+    seed_generators(loop.seed)  # vLLM seeds them for itself when it starts, always alike
     tasks, held_out = _tasks(recipe)
     state = _State(recipe, policy)
     telemetry = Telemetry(

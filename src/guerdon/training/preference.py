@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from guerdon.records import Loss, PreferencePair, Progress
+from guerdon.records import Loss, PreferencePair, Progress, Rollouts
 from guerdon.rollout import LanguagePolicy
 from guerdon.training.recipe import Optimiser
 from guerdon.training.reference import FixedReference
@@ -22,6 +23,20 @@ class PreferenceObjective(Protocol):
     def __call__(
         self, chosen: Tensor, rejected: Tensor, ref_chosen: Tensor, ref_rejected: Tensor
     ) -> Loss: ...
+
+
+def pairs_to_rollouts(policy: LanguagePolicy, pairs: Sequence[PreferencePair]) -> Rollouts:
+    """2n rows in n groups: all chosen completions, then all rejected ones in the same order.
+
+    The two of a pair are one group, so that their prompt is computed once.
+    """
+    n = len(pairs)
+    completions = [
+        *(Demonstration(p.task, p.chosen) for p in pairs),
+        *(Demonstration(p.task, p.rejected) for p in pairs),
+    ]
+    rows = demonstrations_to_rollouts(policy, completions)
+    return replace(rows, tasks=rows.tasks[:n], prompts=rows.prompts[:n], group=rows.group % n)
 
 
 def fit_preferences(
@@ -43,10 +58,7 @@ def fit_preferences(
         raise ValueError("there are no preference pairs to train on")
     settings = optimiser or Optimiser(lr=1e-6)
     reference = FixedReference().start(policy)
-    chosen = demonstrations_to_rollouts(policy, [Demonstration(p.task, p.chosen) for p in pairs])
-    rejected = demonstrations_to_rollouts(
-        policy, [Demonstration(p.task, p.rejected) for p in pairs]
-    )
+    sides = pairs_to_rollouts(policy, pairs)
     adam = adamw(policy, settings)
     guard = Guard(settings.max_bad_updates, settings.skip_above)
     generator = torch.Generator().manual_seed(seed)
@@ -55,10 +67,10 @@ def fit_preferences(
     for _ in range(epochs):
         for rows in torch.randperm(len(pairs), generator=generator).split(batch):
             set_rate(adam, settings, Progress(len(history), total))
-            sides = [chosen.select(rows), rejected.select(rows)]
+            both = sides.select(torch.cat([rows, rows + len(pairs)]))
             loss = objective(
-                *(policy.forward(side).logps.sum(1) for side in sides),
-                *(reference.logps(side).sum(1) for side in sides),
+                *policy.forward(both).logps.sum(1).chunk(2),
+                *reference.logps(both).sum(1).chunk(2),
             )
             adam.zero_grad(set_to_none=True)
             loss.value.backward()

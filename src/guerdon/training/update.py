@@ -134,8 +134,7 @@ def update(
     """
     optimiser.zero_grad(set_to_none=True)
     row_weight_N = objective.aggregation(rollouts.mask.sum(1))
-    # Rows of like length share a micro-batch: less padding, same sum.
-    order = torch.argsort(rollouts.lengths, descending=True, stable=True)[shard.rank :: shard.world]
+    order = _whole_groups(rollouts, shard)
     size = microbatch or max(len(order), 1)
     metrics: dict[str, float] = {}
     for rows in order.split(size) if len(order) else ():
@@ -153,6 +152,22 @@ def update(
         for name, value in part.items():
             totals[name] = totals.get(name, 0.0) + value
     return {**totals, **apply_gradients(policy, optimiser, guard, clip)}
+
+
+def _whole_groups(rollouts: Rollouts, shard: Shard) -> Tensor:
+    """This process's rows: group by group, groups and the rows in them longest first.
+
+    Rows of a group in one micro-batch share their prompt, and rows of like length need less
+    padding; the sum is the same in any order. With fewer groups than processes, groups are cut.
+    """
+    longest_B = torch.zeros(len(rollouts.tasks), dtype=torch.long)
+    longest_B.scatter_reduce_(0, rollouts.group, rollouts.lengths, "amax")
+    place_B = torch.argsort(torch.argsort(longest_B, descending=True, stable=True))
+    order = torch.argsort(rollouts.lengths, descending=True, stable=True)
+    order = order[torch.argsort(place_B[rollouts.group[order]], stable=True)]
+    if len(longest_B) < shard.world:
+        return order[shard.rank :: shard.world]
+    return order[place_B[rollouts.group[order]] % shard.world == shard.rank]
 
 
 def _share_gradients(parameters: list[torch.nn.Parameter], shard: Shard) -> None:

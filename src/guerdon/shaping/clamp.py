@@ -1,0 +1,27 @@
+"""Fixed bounds on the total."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from guerdon.records import Progress, Rollouts, Scores
+
+
+@dataclass(frozen=True)
+class Clamp:
+    """``min(max(r, low), high)``; unbounded by default. Raises ValueError for placed scores.
+
+    ``high`` alone is PAR's ceiling baseline (2502.18770; 3 to 5); -10 and 10 is the clip of
+    2310.02743.
+    """
+
+    low: float = -math.inf
+    high: float = math.inf
+
+    def __post_init__(self) -> None:
+        if not self.low <= self.high:
+            raise ValueError(f"Clamp needs low <= high, got {self.low} and {self.high}")
+
+    def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
+        return scores.map(lambda value_N: value_N.clamp(self.low, self.high))

@@ -1,0 +1,86 @@
+"""Several objectives as one reward, besides a plain weighted sum (2503.21819)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from guerdon.records import Progress, Rollouts, Scores
+from guerdon.shaping.named import part_of, parts_of
+
+
+@dataclass(frozen=True)
+class NormalisedSum:
+    """``sum_k w_k z_k``, each part standardised within the group first.
+
+    ``z = (s - mean) / (std + epsilon)`` over the group's valid rows, so no part dominates by
+    its spread alone: in a plain sum a part's influence is ``w_k std_k``. A part without spread
+    in the group, and a group of one, give 0. ``weights`` empty = every part, equally. Raises
+    ValueError for a part the reward lacks, and for placed scores.
+    """
+
+    weights: Mapping[str, float] = field(default_factory=dict)
+    epsilon: float = 1e-6
+    unbiased: bool = True
+
+    def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
+        total_N = torch.zeros(len(scores))
+        parts = parts_of(self, scores, tuple(self.weights))
+        for name, part_N in parts.items():
+            weight = self.weights.get(name, 1 / len(parts))
+            total_N = total_N + weight * self._standardised(part_N, scores.valid, rollouts.group)
+        return scores.map(lambda _: total_N)
+
+    def _standardised(self, part_N: Tensor, valid_N: Tensor, group_N: Tensor) -> Tensor:
+        made_N = torch.zeros_like(part_N)
+        for group in group_N.unique():
+            rows = (group_N == group) & valid_N
+            kept = part_N[rows].double()
+            if len(kept) > 1 and kept.max() > kept.min():
+                std = kept.std(correction=int(self.unbiased))
+                made_N[rows] = ((kept - kept.mean()) / (std + self.epsilon)).float()
+        return made_N
+
+
+@dataclass(frozen=True)
+class GatedSum:
+    """The weighted sum of the parts where ``component`` reaches ``threshold``, else ``otherwise``.
+
+    ``weights`` empty = every part but ``component``, equally. Raises ValueError for a part the
+    reward lacks, and for placed scores.
+    """
+
+    component: str
+    threshold: float = 0.5
+    otherwise: float = -1.0
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+    def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
+        gate_N = part_of(self, scores, self.component)
+        parts = parts_of(self, scores, tuple(self.weights))
+        weights = self.weights or {
+            name: 1 / (len(parts) - 1) for name in parts if name != self.component
+        }
+        total_N = torch.zeros(len(scores))
+        for name, weight in weights.items():
+            total_N = total_N + weight * parts[name]
+        gated_N = torch.where(gate_N < self.threshold, self.otherwise, total_N)
+        return scores.map(lambda _: torch.where(torch.isfinite(gate_N), gated_N, gate_N))
+
+
+@dataclass(frozen=True)
+class WorstPart:
+    """The lowest of the named parts (empty = all): as good as the worst aspect.
+
+    A part that is not finite makes the row invalid. Raises ValueError for a part the reward
+    lacks, and for placed scores.
+    """
+
+    components: tuple[str, ...] = ()
+
+    def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
+        parts = parts_of(self, scores, self.components)
+        return scores.map(lambda _: torch.stack(list(parts.values())).amin(0))

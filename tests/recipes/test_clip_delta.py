@@ -1,0 +1,84 @@
+"""Clip and Delta: the recipe in the real loop, and its miniature in small."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from guerdon.recipes import clip_delta, load_recipe
+from guerdon.records import Progress, Task
+from guerdon.rewards import EnvironmentReturn
+from guerdon.rollout import TabularPolicy
+from guerdon.shaping import StepRewards
+from guerdon.stages import Sampling
+from guerdon.training import Loop, Recipe, train
+
+CHAIN = Task("chain", "", columns={"environment": clip_delta.Chain})
+STATES = [(done, right) for done in range(3) for right in (True, False)]
+
+
+def always(*chances: float, rows: int = 4) -> torch.Tensor:
+    policy = TabularPolicy(
+        STATES, clip_delta.Chain.actions, torch.tensor(chances).log().expand(6, -1)
+    )
+    made = policy.sample([CHAIN], rows, Sampling(max_turns=24), 0)
+    value: torch.Tensor = EnvironmentReturn()(made, Progress()).value
+    assert (made.lengths == (24 if chances[2] == 1 else 3)).all()
+    return value
+
+
+def test_the_chain_pays_three_right_steps_only() -> None:
+    assert always(1.0, 0.0, 0.0).tolist() == [1.0] * 4
+    assert always(0.0, 1.0, 0.0).tolist() == [0.0] * 4
+    assert always(0.0, 0.0, 1.0).tolist() == [0.0] * 4
+
+
+def test_steps_are_rated_by_what_they_are() -> None:
+    rated = clip_delta.rated(CHAIN, ["right", "slip", "restate"])
+    assert rated == pytest.approx([0.95, 0.2, 0.95], abs=0.25)
+    assert clip_delta.rated(CHAIN, ["right", "slip", "restate"]) == rated
+
+
+def test_written_sums_are_checked() -> None:
+    steps = ["<think>carry:", "7+8=15", "3+4+1=8", "12-7-1=5", "1=1", "2+2=4;3+3=7"]
+    assert clip_delta.checked(CHAIN, steps) == [0.95, 0.95, 0.95, 0.2, 0.95, 0.2]
+    assert clip_delta.checked(CHAIN, ["1+" * 100_000 + "=2", "9" * 1_000_000]) == [0.95, 0.95]
+
+
+def test_arms_share_their_first_samples_and_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clip_delta, "UPDATES", 5)
+    claim = clip_delta.claim()
+    told: list[float] = []
+    figures = {name: arm(0, told.append) for name, arm in claim.arms.items()}
+    assert told[4] == 1.0
+    assert claim.arms["delta"](0, told.append) == figures["delta"]
+    assert figures["raw"] != figures["clip"]
+    for expectation in claim.expectations:
+        assert all(expectation.metric in figures[arm] for arm in expectation.arms)
+    gap = figures["outcome"]["accuracy"] - figures["outcome"]["accuracy within 0.01"]
+    assert gap == pytest.approx(0.01)
+
+
+def test_recipe_is_listed_and_round_trips(tmp_path: Path) -> None:
+    recipe = load_recipe("clip-delta").build()
+    recipe.save(tmp_path / "recipe.yaml")
+    assert Recipe.load(tmp_path / "recipe.yaml") == recipe
+
+
+def test_runs_in_the_real_loop_and_sees_steps() -> None:
+    recipe = clip_delta.build(
+        loop=Loop(steps=2, groups=2, group_size=4, evaluation_tasks=4, checkpoint_every=0)
+    )
+    result = train(recipe, quiet=True)
+    assert len(result.history) == 2
+    assert all(torch.isfinite(p).all() for p in result.policy.module.parameters())
+    rows = result.policy.sample(recipe.tasks.load("train")[:4], 2, recipe.sampling, 0)
+    (shaper,) = recipe.shaping
+    assert isinstance(shaper, StepRewards)
+    ends = shaper.ends(rows).sum(1)
+    assert (ends >= 1).all()
+    spaces = torch.tensor([text.count(" ") for text in rows.texts])
+    assert (ends <= spaces + 1).all()
+    assert (ends > 1).any()

@@ -1,0 +1,68 @@
+"""ToolRL: the miniature in small, and the recipe in the real loop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from guerdon.recipes import load_recipe, toolrl
+from guerdon.records import Progress
+from guerdon.rewards import ToolReward
+from guerdon.rewards.tool_calls import all_or_nothing
+from guerdon.rewards.tools import ThinkLength
+from guerdon.stages import Sampling
+from guerdon.training import Loop, Recipe, train
+
+
+def test_calls_start_uniform_and_thoughts_short() -> None:
+    tasks = toolrl.Contexts().load("train")
+    p = toolrl.untrained().log_probs(tasks).exp()
+    assert len(tasks) == 20
+    assert p[0, 0, :8].tolist() == pytest.approx([1 / 8] * 8)
+    assert p[0, 1, :6].tolist() == pytest.approx([1 / 6] * 6)
+    exact, words = toolrl.figures(toolrl.untrained())
+    assert exact == pytest.approx(1 / 4800, rel=1e-3)
+    assert words == pytest.approx(1.3, abs=0.1)
+
+
+def test_the_right_call_is_worth_four_and_form_always_holds() -> None:
+    (task, *_) = toolrl.Contexts().load("train")
+    rows = toolrl.untrained().sample([task], 4, Sampling(), seed=0)
+    calls = ("00002", "00012", "10000")
+    texts = (*(toolrl.write(task, tuple(c)) for c in calls), rows.texts[0])
+    object.__setattr__(rows, "texts", texts)
+    scores = ToolReward()(rows, Progress())
+    assert scores.parts["format"].tolist() == [1] * 4
+    assert scores.value[:3].tolist() == pytest.approx([4, 2.5, -2])
+    coarse = ToolReward(credit=all_or_nothing)(rows, Progress())
+    assert coarse.value[:3].tolist() == [4, -2, -2]
+
+
+def test_the_arms_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toolrl, "STEPS", 20)
+    monkeypatch.setattr(toolrl, "CONTEXTS", 2)
+    told: list[float] = []
+    graded = toolrl.Miniature(ToolReward(), allowance=0.02)(0, told.append)
+    assert told == [1.0]
+    assert toolrl.Miniature(ToolReward(), allowance=0.02)(0, told.append) == graded
+    assert graded["exact within 0.02"] == pytest.approx(graded["exact"] - 0.02)
+    assert graded["exact"] > 1 / 4800
+    coarse = toolrl.Miniature(ToolReward(credit=all_or_nothing))(0, told.append)
+    assert coarse["zero_std_share"] > graded["zero_std_share"]
+    longer = toolrl.Miniature(ToolReward(length=ThinkLength(64)))(0, told.append)
+    assert longer["lengthening"] > 1
+
+
+def test_recipe_is_listed_and_round_trips(tmp_path: Path) -> None:
+    recipe = load_recipe("toolrl").build()
+    recipe.save(tmp_path / "recipe.yaml")
+    assert Recipe.load(tmp_path / "recipe.yaml") == recipe
+
+
+def test_runs_on_the_seedling() -> None:
+    loop = Loop(steps=2, groups=3, group_size=4, evaluation_tasks=4, checkpoint_every=0)
+    result = train(toolrl.build(loop=loop), quiet=True)
+    assert len(result.history) == 2
+    assert all(torch.isfinite(p).all() for p in result.policy.module.parameters())

@@ -1,0 +1,136 @@
+"""Rewards from a frozen model's probabilities, against numbers worked out from a written table."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from completions import START, rollouts_of, task
+from toy_predictor import TABLE, ToyPredictor
+
+from guerdon.nursery import seedling_path
+from guerdon.parts import build, describe
+from guerdon.records import Task
+from guerdon.rewards import (
+    AnswerLikelihood,
+    Certainty,
+    FrozenModel,
+    OptionProbability,
+    PolicyEntropy,
+    arithmetic_mean,
+    divergence_from_uniform,
+    entropy,
+    geometric_mean,
+    joint,
+    self_certainty,
+)
+from guerdon.rollout import LanguagePolicy
+from guerdon.stages import Sampling
+
+TOY = ToyPredictor()
+
+
+def value(part: object, text: str, answer: object = "ab", **columns: object) -> float:
+    return part(rollouts_of([text], task(answer, **columns)), START).value.item()  # type: ignore[operator]
+
+
+def test_likelihood_of_the_answer_by_hand() -> None:
+    # After "a": a .7, then b .1; after "b" everything .25.
+    assert value(AnswerLikelihood(TOY, joint), "a") == pytest.approx(0.07)
+    assert value(AnswerLikelihood(TOY, geometric_mean), "a") == pytest.approx(math.sqrt(0.07))
+    assert value(AnswerLikelihood(TOY, arithmetic_mean), "a") == pytest.approx(0.4)
+    assert value(AnswerLikelihood(TOY, joint), "b") == pytest.approx(0.025)
+    assert value(AnswerLikelihood(TOY, joint), "b", ["ab", "b"]) == pytest.approx(0.25)
+    assert value(AnswerLikelihood(TOY, joint, cap=0.05), "a") == pytest.approx(0.05)
+    assert value(AnswerLikelihood(TOY, joint, template="d{answer}"), "a", "a") == pytest.approx(
+        0.04
+    )
+
+
+def test_the_answer_that_was_written_is_not_read() -> None:
+    # The context ends with "<answer>": the toy's last token is ">".
+    one, two = (value(AnswerLikelihood(TOY, joint), f"a<answer>{x}</answer>") for x in "ab")
+    assert one == two
+
+
+def test_no_answer_is_invalid_and_an_empty_completion_has_the_prompt() -> None:
+    part = AnswerLikelihood(TOY, joint)
+    assert not part(rollouts_of(["a"], task(None)), START).valid.any()
+    # "a question" ends in "n": token (110 - 1) % 4 = 1, like "b".
+    assert value(part, "") == pytest.approx(0.025)
+
+
+def test_option_probability_by_hand() -> None:
+    part = OptionProbability(TOY, ("a", "b"))
+    assert value(part, "a", "a") == pytest.approx(0.7 / 0.8)
+    assert value(part, "a", "b") == pytest.approx(0.1 / 0.8)
+    # Options of several tokens: ab .07, ba .1 x .25 = .025
+    column = OptionProbability(TOY)
+    assert value(column, "a", "ab", options=["ab", "ba"]) == pytest.approx(0.07 / 0.095)
+    assert not part(rollouts_of(["a"], task("z")), START).valid.any()
+
+
+def test_statistics_by_hand() -> None:
+    logp = TABLE.log()
+    h = -(0.7 * math.log(0.7) + 0.3 * math.log(0.1))
+    assert entropy(logp)[:3].tolist() == pytest.approx([h, math.log(4), math.log(2)])
+    assert divergence_from_uniform(logp)[:2].tolist() == pytest.approx([0.4458, 0], abs=1e-4)
+    certain = torch.tensor([[0.0, -math.inf, -math.inf, -math.inf]])
+    assert divergence_from_uniform(certain).item() == pytest.approx(math.log(4))
+    # KL(uniform || p) = -1/4 sum log(4 p)
+    kl = -(math.log(2.8) + 3 * math.log(0.4)) / 4
+    assert self_certainty(logp)[:2].tolist() == pytest.approx([kl, 0], abs=1e-6)
+
+
+def test_certainty_is_the_mean_over_the_section_s_tokens() -> None:
+    # Before "ab" after "a": the distributions after a and after a; their mean is one of them.
+    h = entropy(TABLE.log())
+    part = Certainty(TOY, entropy)
+    assert value(part, "ab") == pytest.approx((h[1] + h[0]).item() / 2)  # after "n" (b), after a
+    assert value(part, "") == 0
+    assert value(Certainty(TOY, entropy, "think"), "x<think>b</think>y") == pytest.approx(
+        h[(ord(">") - 1) % 4].item()
+    )
+    assert value(Certainty(TOY, entropy, "think"), "ab") == 0
+    assert value(Certainty(TOY, entropy, cap=0.5), "ab") == 0.5
+    assert list(part(rollouts_of(["a"], task("a")), START).parts) == ["entropy"]
+
+
+@pytest.fixture(scope="module")
+def policy() -> LanguagePolicy:
+    return LanguagePolicy.load("seedling")
+
+
+def test_a_real_model_agrees_with_its_policy(policy: LanguagePolicy) -> None:
+    model = FrozenModel(str(seedling_path()))
+    tasks = [Task("a", "Compute 12+30.\n", "42"), Task("b", "Compute 5+4.\n", "9")]
+    rollouts = policy.sample(tasks, 2, Sampling(max_tokens=12), seed=0)
+    now = policy.forward(rollouts, frozenset({"entropy"}))
+    for row in range(len(rollouts)):
+        ids = rollouts.ids[row, : rollouts.lengths[row]].tolist()
+        logp_TV = model.log_probs(model.prompt(rollouts.task_of(row)), ids)
+        got = logp_TV[torch.arange(len(ids)), ids]
+        torch.testing.assert_close(got, now.logps[row, : len(ids)].detach(), atol=1e-4, rtol=1e-3)
+        assert now.entropy is not None
+        torch.testing.assert_close(
+            entropy(logp_TV), now.entropy[row, : len(ids)].detach(), atol=1e-4, rtol=1e-3
+        )
+
+
+def test_policy_entropy_does_not_depend_on_the_batch(policy: LanguagePolicy) -> None:
+    rollouts = policy.sample([Task("a", "Compute 1+2.\n")], 5, Sampling(max_tokens=8), seed=1)
+    one, many = PolicyEntropy(policy, 1)(rollouts, START), PolicyEntropy(policy)(rollouts, START)
+    torch.testing.assert_close(one.value, many.value, atol=1e-5, rtol=1e-4)
+    mean = policy.forward(rollouts, frozenset({"entropy"})).entropy
+    assert mean is not None
+    expected = mean[0].sum() / rollouts.mask[0].sum()
+    assert many.value[0].item() == pytest.approx(expected.item(), rel=1e-4)
+    silent = replace(rollouts, mask=torch.zeros_like(rollouts.mask))
+    assert PolicyEntropy(policy)(silent, START).value.tolist() == [0] * 5
+
+
+def test_a_frozen_model_survives_a_recipe_file() -> None:
+    part = AnswerLikelihood(FrozenModel(str(seedling_path())))
+    assert build(describe(part)) == part
+    scores = part(rollouts_of(["", "\ud800"], task("12")), START)
+    assert ((scores.value > 0) & (scores.value < 1)).all()
