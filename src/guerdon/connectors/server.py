@@ -267,7 +267,13 @@ def serve(service: RewardService, host: str, port: int) -> None:
     except ImportError as error:
         raise ImportError(f"{error}; install guerdon[server]") from error
     logging.basicConfig(handlers=[JsonLines()], level=logging.WARNING)
-    listening = socket.create_server((host, port))
+    # Opened by protocol: asyncio sends small answers at once (no delay of 40 ms) only on sockets
+    # that say they are TCP, which those of socket.create_server do not.
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listening = socket.socket(family, kind, protocol)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind(address)
+    listening.listen(1024)
     patience = int(service.limits.seconds) + 1
     config = uvicorn.Config(
         application(service), log_config=None, timeout_graceful_shutdown=patience
