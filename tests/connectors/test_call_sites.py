@@ -103,7 +103,7 @@ def test_ms_swift_groups_and_prompt():
 
 
 def test_verl_compute_score():
-    compute_score = verl.export(BOTH, invalid=-1.0)
+    compute_score = verl.export(BOTH, invalid=-1.0, parts=["right", "brief"])
     found = [
         compute_score(data_source="d", solution_str=t, ground_truth="4", extra_info={})
         for t in TEXTS
@@ -144,11 +144,20 @@ def test_verl_batch_sends_the_groups_mean_or_a_number():
     assert [one["score"] for one in fixed] == [1.0, 0.0, -2.0]
 
 
+def test_an_invalid_row_alone_has_the_names_of_the_others():
+    """verl stacks them over a batch, and takes the names of the first row."""
+    mixed = FunctionReward(lambda completion: None if completion == "crash" else {"long": 1.0})
+    compute_score = verl.export(mixed, parts=["long"])
+    found = [compute_score("d", text, "4", {}) for text in ("crash", "4")]
+    assert [tuple(one) for one in found] == [("score", "valid", "part/long")] * 2
+    assert found[1] == {"score": 1.0, "valid": 1.0, "part/long": 1.0}
+
+
 # OpenRLHF: lists of one, query = prompt + completion + end token
 
 
 def test_openrlhf_reward_func():
-    reward_func = openrlhf.export(BOTH, invalid=-1.0)
+    reward_func = openrlhf.export(BOTH, invalid=-1.0, parts=["right", "brief"])
     sent = []
     for text in TEXTS:
         found = reward_func([f"<s>Q: 2+2 A:{text}<|im_end|></s>"], ["Q: 2+2 A:"], ["4"])
@@ -172,11 +181,12 @@ def test_openrlhf_query_without_its_prompt_is_invalid(caplog):
 
 
 def test_easyr1_batch_and_sequential():
-    compute_score = easyr1.export(BOTH, invalid=-1.0)
+    compute_score = easyr1.export(BOTH, invalid=-1.0, parts=["right"])
     rows = [{"response": t, "response_length": 1, "ground_truth": "4"} for t in TEXTS]
     found = compute_score(rows)
     assert [one["overall"] for one in found] == pytest.approx([1.99, -0.02, -1.0])
     assert [one["valid"] for one in found] == [1.0, 1.0, 0.0]
+    assert found[0]["part/right"] == 2.0
     assert compute_score(rows[0]) == found[0]
     assert easyr1.export(LENGTH)({**rows[0], "response_length": 7})["overall"] == 0.5
     with pytest.raises(ValueError, match="EasyR1 does not say which rows are a group"):

@@ -22,7 +22,7 @@ import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from connected import BOTH, Z
 from guerdon.connectors import verl
-compute_score = verl.export(BOTH, invalid=-1.0)
+compute_score = verl.export(BOTH, invalid=-1.0, parts=["right"])
 compute_scores = verl.export_batch(Z)
 """
 TEXTS = ["4", "55", "crash", "7"]

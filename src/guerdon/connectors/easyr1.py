@@ -7,18 +7,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from guerdon.connectors.given import Given
-from guerdon.connectors.judge import Judge, numbers, parts_of
+from guerdon.connectors.judge import Judge, extras, numbers
 from guerdon.rewards import FunctionReward
 from guerdon.stages import Reward, Shaper
 
 
 def export(
-    reward: Reward, *, shaping: Sequence[Shaper] = (), invalid: float = 0.0
+    reward: Reward,
+    *,
+    shaping: Sequence[Shaper] = (),
+    invalid: float = 0.0,
+    parts: Sequence[str] = (),
 ) -> Callable[..., Any]:
     """``compute_score`` for ``worker.reward.reward_function=FILE.py:compute_score``.
 
     Takes a list of rows (``REWARD_TYPE = "batch"``) or one ("sequential"). Of a row there are
-    the response, its number of tokens and the ground truth: no prompt, no columns.
+    the response, its number of tokens and the ground truth: no prompt, no columns. ``parts``
+    names parts of the reward to log.
 
     EasyR1 has no way to leave a row out, and NaN would spread to its group. Sent for an invalid
     row are ``invalid`` as "overall", 0 as "valid" and NaN parts. Raises ValueError for rewards
@@ -32,7 +37,7 @@ def export(
         rows = [_given(row) for row in ([reward_inputs] if one else reward_inputs)]
         scores = judge(rows)
         found = [
-            {"overall": value, "valid": float(scores.valid[row]), **parts_of(scores, row)}
+            {"overall": value, **extras(scores, row, parts)}
             for row, value in enumerate(numbers(scores, invalid))
         ]
         return found[0] if one else found

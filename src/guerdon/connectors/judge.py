@@ -18,6 +18,8 @@ from guerdon.stages import Reward, Shaper
 
 logger = logging.getLogger("guerdon.connectors")
 
+NAN = float("nan")
+
 _COMPARE_ROWS = (NormalisedSum, Unlikeliness)
 """Of the library's own shapers, those for which a row's score depends on its group."""
 
@@ -149,9 +151,14 @@ def _name(reward: Any) -> str:
     return str(getattr(reward, "__name__", type(reward).__name__))
 
 
-def parts_of(scores: Scores, row: int) -> dict[str, float]:
-    """The row's parts under ``part/NAME``, NaN where the row is invalid."""
-    return {f"part/{name}": float(part[row]) for name, part in scores.parts.items()}
+def extras(scores: Scores, row: int, parts: Sequence[str]) -> dict[str, float]:
+    """ "valid" (1 or 0), and the named parts as ``part/NAME``, NaN where the row lacks one.
+
+    Trainers stack what they are told of a batch, and fail where a row's names differ. Names are
+    therefore fixed beforehand, not taken from the row: an invalid row may have no parts.
+    """
+    named = {f"part/{n}": float(scores.parts[n][row]) if n in scores.parts else NAN for n in parts}
+    return {"valid": float(scores.valid[row]), **named}
 
 
 def numbers(scores: Scores, invalid: float) -> list[float]:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from guerdon.connectors.given import Given
-from guerdon.connectors.judge import Judge, numbers
+from guerdon.connectors.judge import Judge, extras, numbers
 from guerdon.rewards import FunctionReward
 from guerdon.stages import Reward, Shaper
 
@@ -22,13 +22,14 @@ def export(
     *,
     shaping: Sequence[Shaper] = (),
     invalid: float = 0.0,
+    parts: Sequence[str] = (),
     end_tokens: Sequence[str] = END_TOKENS,
 ) -> Callable[..., dict[str, Any]]:
     """``reward_func`` for ``--reward.remote_url FILE.py`` (earlier ``--remote_rm_url``).
 
     A query is prompt and completion in one text; the completion is what follows the prompt,
     without ``end_tokens``. A query that doesn't contain its prompt (it was cut) can't be judged
-    and is invalid. The label is the answer; there are no columns.
+    and is invalid. The label is the answer; there are no columns. ``parts`` names parts to log.
 
     OpenRLHF has no way to leave a row out: an exception leaves the reward None, which ends the
     run later. Sent for an invalid row are ``invalid`` as its reward, and "valid" 0 and NaN
@@ -44,8 +45,8 @@ def export(
         given = zip(queries, prompts, labels, strict=True)
         scores = judge([row_of(*one, end_tokens) for one in given])
         value_N = torch.tensor(numbers(scores, invalid))
-        logs = {"valid": scores.valid.float()}
-        logs |= {f"part/{name}": part_N for name, part_N in scores.parts.items()}
+        told = [extras(scores, row, parts) for row in range(len(scores))]
+        logs = {name: torch.tensor([row[name] for row in told]) for name in told[0]}
         return {"rewards": value_N, "scores": value_N, "extra_logs": logs}
 
     return reward_func

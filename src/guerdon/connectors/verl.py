@@ -9,20 +9,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from guerdon.connectors.given import Given
-from guerdon.connectors.judge import Judge, group_means, numbers, parts_of
-from guerdon.records import Scores
+from guerdon.connectors.judge import Judge, extras, group_means, numbers
 from guerdon.rewards import FunctionReward
 from guerdon.stages import Reward, Shaper
 
 
 def export(
-    reward: Reward, *, shaping: Sequence[Shaper] = (), invalid: float = 0.0
+    reward: Reward,
+    *,
+    shaping: Sequence[Shaper] = (),
+    invalid: float = 0.0,
+    parts: Sequence[str] = (),
 ) -> Callable[..., dict[str, float]]:
     """``compute_score`` for ``custom_reward_function.path``/``name``.
 
     ``ground_truth`` is the answer; ``data_source`` and the entries of ``extra_info`` are
     columns, and its "prompt" or "question" is the prompt. Returns "score", "valid" (1 or 0)
-    and the parts.
+    and those of the reward's parts that ``parts`` names.
 
     verl has no way to leave a row out, and NaN would spread to the whole batch. Sent for an
     invalid row are ``invalid`` as its score, 0 as "valid" and NaN parts, so that it can be
@@ -40,7 +43,7 @@ def export(
         **settings: Any,
     ) -> dict[str, float]:
         scores = judge([_given(data_source, solution_str, ground_truth, extra_info)])
-        return _entry(scores, 0, numbers(scores, invalid)[0])
+        return {"score": numbers(scores, invalid)[0], **extras(scores, 0, parts)}
 
     return compute_score
 
@@ -51,6 +54,7 @@ def export_batch(
     shaping: Sequence[Shaper] = (),
     group: str = "index",
     invalid: float | None = None,
+    parts: Sequence[str] = (),
 ) -> Callable[..., list[dict[str, float]]]:
     """``compute_score`` for the reward manager "batch".
 
@@ -72,7 +76,7 @@ def export_batch(
         given = zip(data_sources, solution_strs, ground_truths, extra_infos, keys, strict=True)
         scores = judge([_given(*one) for one in given])
         sent = group_means(scores, keys) if invalid is None else numbers(scores, invalid)
-        return [_entry(scores, row, value) for row, value in enumerate(sent)]
+        return [{"score": v, **extras(scores, row, parts)} for row, v in enumerate(sent)]
 
     return compute_score
 
@@ -92,10 +96,6 @@ def _given(
     columns = {**(extra or {}), "data_source": source}
     prompt = columns.get("prompt", columns.get("question", ""))
     return Given(text, prompt, answer, columns, group)
-
-
-def _entry(scores: Scores, row: int, value: float) -> dict[str, float]:
-    return {"score": value, "valid": float(scores.valid[row]), **parts_of(scores, row)}
 
 
 @dataclass(frozen=True)
