@@ -374,6 +374,12 @@ def stuck(**more):
         pass
 
 
+def test_theirs_to_another_trainer():
+    """A TRL function in OpenRLHF, which gives no token ids."""
+    reward_func = openrlhf.export(trl.adopt(trl_later))
+    assert reward_func(["2+2=55"], ["2+2="], ["4"])["rewards"].tolist() == [2.0]
+
+
 def test_ours_to_theirs_and_back_is_the_same():
     scores = judged(trl.adopt(trl.export(BOTH)))
     direct = judged(BOTH)

@@ -47,13 +47,16 @@ class BatchedReward:
         texts: Sequence[Any] = rollouts.texts
         if self.chat:
             texts = [[{"role": "assistant", "content": text}] for text in texts]
-        rows = zip(rollouts.ids, rollouts.lengths.tolist(), strict=True)
+        tokens = {}
+        if "ids" not in getattr(rollouts, "unknown", ()):
+            rows = zip(rollouts.ids, rollouts.lengths.tolist(), strict=True)
+            tokens["completion_ids"] = [ids[:length].tolist() for ids, length in rows]
         return {
             **{name: rollouts.column(name) for name in names},
             self.answer: rollouts.answers(),
             "prompts": [rollouts.tasks[group].prompt for group in rollouts.group.tolist()],
             "completions": list(texts),
-            "completion_ids": [ids[:length].tolist() for ids, length in rows],
+            **tokens,
             "trainer_state": SimpleNamespace(global_step=progress.step, max_steps=progress.total),
             "log_extra": lambda name, values: None,
             "log_metric": lambda name, value: None,

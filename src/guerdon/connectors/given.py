@@ -90,10 +90,12 @@ def rollouts_of(rows: Sequence[Given], source: str, grouped: bool) -> GivenRollo
         unknown += ["mask", "lengths"]
     lengths_N = torch.tensor([1 if count is None else count for count in counts], dtype=torch.long)
     mask_NT = torch.arange(int(lengths_N.max()) if rows else 0) < lengths_N[:, None]
-    ids_NT = torch.zeros(mask_NT.shape, dtype=torch.long)
-    for number, row in enumerate(rows):
-        if row.ids is not None:
-            ids_NT[number, : len(row.ids)] = torch.tensor(list(row.ids), dtype=torch.long)
+    # What isn't known takes no memory: one zero, seen at every place.
+    ids_NT = torch.zeros((), dtype=torch.long).expand(mask_NT.shape)
+    if "ids" not in unknown:
+        ids_NT = ids_NT.clone()
+        for number, (row, length) in enumerate(zip(rows, lengths_N.tolist(), strict=True)):
+            ids_NT[number, :length] = torch.as_tensor(row.ids, dtype=torch.long)
     return GivenRollouts(
         tasks=tuple(_task(first[key], number) for key, number in order.items()),
         group=torch.tensor([order[key] for key in keys], dtype=torch.long),
@@ -101,7 +103,7 @@ def rollouts_of(rows: Sequence[Given], source: str, grouped: bool) -> GivenRollo
         ids=ids_NT,
         mask=mask_NT,
         lengths=lengths_N,
-        logps=torch.zeros(mask_NT.shape),
+        logps=torch.zeros(()).expand(mask_NT.shape),
         texts=tuple(row.completion for row in rows),
         finished=torch.ones(len(rows), dtype=torch.bool),
         source=source,

@@ -20,6 +20,9 @@ logger = logging.getLogger("guerdon.connectors")
 
 NAN = float("nan")
 
+MOST_ROWS = 4096
+"""How many rows calls are joined to; a single call may have more."""
+
 _COMPARE_ROWS = (NormalisedSum, Unlikeliness)
 """Of the library's own shapers, those for which a row's score depends on its group."""
 
@@ -94,9 +97,13 @@ class Judge:
         """The calls to judge with this one, from now on; others stay for their own threads."""
         self.busy_since = monotonic()
         others = [one for one in self._waiting if one is not call]
-        joined = [] if self.needs_groups else [o for o in others if o.progress == call.progress]
-        self._waiting = [one for one in others if one not in joined]
-        return [call, *joined]
+        taken, rows = [call], len(call.rows)
+        for one in [] if self.needs_groups else others:
+            if one.progress == call.progress and rows + len(one.rows) <= MOST_ROWS:
+                taken.append(one)
+                rows += len(one.rows)
+        self._waiting = [one for one in others if one not in taken]
+        return taken
 
     def _judge(self, calls: list[_Call]) -> None:
         rows = [row for call in calls for row in call.rows]

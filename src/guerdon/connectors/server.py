@@ -26,6 +26,12 @@ THREADS = 64
 """Requests whose rows can be joined to one call of the reward; others wait for a thread."""
 
 
+MOST_TOKENS = 2**17
+"""A row's token count makes a mask of that width."""
+
+_MESSAGE = ("role", "content")
+
+
 @dataclass(frozen=True)
 class Limits:
     """``body`` in bytes, ``batch`` in rows, ``seconds`` a request; ``waiting`` requests at most.
@@ -140,15 +146,28 @@ class RewardService:
 
 def row_of(given: Any, number: int) -> Given:
     """A row of the own protocol; raises Refused naming the row and the field."""
-    if not isinstance(given, dict) or not isinstance(given.get("completion"), str | list):
-        raise Refused(422, f"rows[{number}] needs a completion (text or messages)")
-    columns, prompt = given.get("columns") or {}, given.get("prompt", "")
-    if not isinstance(columns, dict) or not isinstance(prompt, str | list):
-        raise Refused(422, f"rows[{number}]: columns is an object, prompt text or messages")
-    tokens, group = given.get("tokens"), given.get("group")
-    if not isinstance(tokens, int | None) or not isinstance(group, str | int | None):
-        raise Refused(422, f"rows[{number}]: tokens is a whole number, group a text or number")
-    return Given(text_of(given["completion"]), prompt, given.get("answer"), columns, group, tokens)
+    if not isinstance(given, dict):
+        raise Refused(422, f"rows[{number}] must be an object")
+    row = {"prompt": "", "columns": {}, **{k: v for k, v in given.items() if v is not None}}
+    for name in ("completion", "prompt"):
+        if not _is_text_or_messages(row.get(name)):
+            raise Refused(422, f"rows[{number}]: {name} is text or messages of role and content")
+    if not isinstance(row["columns"], dict):
+        raise Refused(422, f"rows[{number}]: columns is an object")
+    tokens, group = row.get("tokens"), row.get("group")
+    if not (tokens is None or (isinstance(tokens, int) and 0 <= tokens <= MOST_TOKENS)):
+        raise Refused(422, f"rows[{number}]: tokens is a number from 0 to {MOST_TOKENS}")
+    if not isinstance(group, str | int | None):
+        raise Refused(422, f"rows[{number}]: group is a text or a number")
+    completion = text_of(row["completion"])
+    return Given(completion, row["prompt"], row.get("answer"), row["columns"], group, tokens)
+
+
+def _is_text_or_messages(value: Any) -> bool:
+    if isinstance(value, list):
+        told = [m.get(key) if isinstance(m, dict) else None for m in value for key in _MESSAGE]
+        return all(isinstance(one, str) for one in told)
+    return isinstance(value, str)
 
 
 def result_of(scores: Scores, row: int) -> dict[str, Any]:
@@ -207,6 +226,8 @@ def application(service: RewardService) -> Any:
             found = await handle(await _body(request, service.limits))
         except Refused as refused:
             status, found = refused.status, {"error": str(refused)}
+        except Exception as error:
+            status, found = 500, {"error": f"{type(error).__name__}: {error}"[:500]}
         log(
             path=request.url.path,
             client=request.client.host if request.client else None,
