@@ -11,7 +11,7 @@ from guerdon.arguments import OVERRIDES, recipe_from
 from guerdon.choices import POLICY_CHOICES
 from guerdon.curriculum import Informative
 from guerdon.objectives import GSPO, KL, PPO, ConstantLength, k2
-from guerdon.rewards import FormatReward
+from guerdon.rewards import FormatReward, WeightedSum
 from guerdon.shaping import KLPenalty, OverlongPenalty
 from guerdon.tasks import FileTasks, MultiChoice, ToyTextTasks
 from guerdon.training import Cosine, FixedReference, MovingReference, Recipe
@@ -25,6 +25,17 @@ def test_ppo_from_the_command_line() -> None:
     made = chosen("--advantage", "gae", "--advantage.lam", "0.9", "--objective", "ppo")
     assert made.advantage == GAE(lam=0.9)
     assert made.objective == PPO()
+
+
+def test_a_composed_reward_from_a_file_stays_what_it_is(tmp_path: Path) -> None:
+    mine = tmp_path / "composed.py"
+    mine.write_text(
+        "from guerdon.rewards import FormatReward, LengthReward, WeightedSum\n"
+        "both = WeightedSum({'form': FormatReward(), 'length': LengthReward()}, {'length': 0.5})\n"
+    )
+    reward = chosen("--reward", f"{mine}:both").reward
+    assert isinstance(reward, WeightedSum)
+    assert reward.weights == {"length": 0.5}
 
 
 def test_a_part_comes_before_what_is_inside_it_in_any_order() -> None:

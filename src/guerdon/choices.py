@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import textwrap
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass, replace
@@ -94,7 +95,7 @@ def _own_reward(path: str, table: Mapping[str, Any]) -> Any:
         raise ValueError(f"{error}; or one of ours: {', '.join(sorted(table))}") from error
     if isinstance(found, type):
         return found()
-    if isinstance(found, rewards.FunctionReward) or not callable(found):
+    if not callable(found) or "rollouts" in inspect.signature(found).parameters:
         return found
     return rewards.reward(found)
 

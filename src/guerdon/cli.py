@@ -1,8 +1,9 @@
-"""The command line: ``guerdon train | sample | evaluate | score | reproduce | recipes | ...``."""
+"""The command line: ``guerdon train | sample | evaluate | score | serve | reproduce | ...``."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -17,6 +18,7 @@ from guerdon.arguments import (
     OVERRIDES,
     PREFERENCES,
     UsageError,
+    number,
     preference_recipe_from,
     reading_arguments,
     recipe_from,
@@ -45,6 +47,7 @@ HELP = """guerdon: reward-driven post-training.
   guerdon sample       print completions of a model
   guerdon evaluate     held-out result of a model, with its interval
   guerdon score        score saved completions with a reward
+  guerdon serve        a reward over HTTP, for any trainer
   guerdon reproduce    run a paper's claim in miniature and say whether it shows
   guerdon recipes      the systems, and what works of each
   guerdon report       write a run's picture and page again
@@ -202,6 +205,38 @@ def _score(arguments: list[str]) -> int:
     return show_scores(recipe, Path(options["file"]), options["json"])
 
 
+def _serve(arguments: list[str]) -> int:
+    from guerdon.connectors.judge import Judge
+    from guerdon.connectors.server import Limits, RewardService, serve
+
+    options, rest = take_options(
+        arguments,
+        "serve",
+        "Answer reward requests over HTTP: POST /score, POST /get_reward (OpenRLHF), GET /health.",
+        [
+            *("--recipe", "--host", "--port", "--token", "--max-batch", "--max-body"),
+            *("--timeout", "--invalid"),
+        ],
+        [],
+        OVERRIDES,
+    )
+    recipe = recipe_from(options["recipe"] or "grpo", rest)
+    limits = Limits(
+        body=whole_number("--max-body", options["max_body"] or "32") * 2**20,
+        batch=whole_number("--max-batch", options["max_batch"] or "4096"),
+        seconds=number("--timeout", options["timeout"] or "120"),
+    )
+    service = RewardService(
+        Judge("the server", recipe.reward, recipe.shaping),
+        limits,
+        token=options["token"] or os.environ.get("GUERDON_SERVER_TOKEN", ""),
+        invalid=number("--invalid", options["invalid"] or "0"),
+    )
+    port = whole_number("--port", options["port"] or "5000")
+    serve(service, options["host"] or "127.0.0.1", port)
+    return 0
+
+
 def _reproduce(arguments: list[str]) -> int:
     from guerdon.reproduction import Verdict, run_claim, write
     from guerdon.reproduction.picture import draw
@@ -298,6 +333,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "sample": _sample,
     "evaluate": _evaluate,
     "score": _score,
+    "serve": _serve,
     "reproduce": _reproduce,
     "recipes": _recipes,
     "report": _report,
