@@ -1,7 +1,7 @@
 """Audits of rewards: attack one before a run is wasted on it."""
 
 from guerdon.audit.attacks import ATTACKS
-from guerdon.audit.cases import Attack, Case, Expect, Judges, Probe
+from guerdon.audit.cases import Attack, Case, Expect, Judges, Probe, Subject
 from guerdon.audit.data import FORMS, best_form, probes_of
 from guerdon.audit.findings import KINDS, Audit, Finding, Tally
 from guerdon.audit.run import AuditError, audit
@@ -18,6 +18,7 @@ __all__ = [
     "Finding",
     "Judges",
     "Probe",
+    "Subject",
     "Tally",
     "audit",
     "best_form",

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from guerdon.records import Task
+from guerdon.stages import Reward
 
-THOUGHT = "I work it out in two steps and check the result."
+THOUGHT = "I work it out."
 """What stands in the thinking section of a completion that nothing else is put into."""
 
 
@@ -61,6 +62,15 @@ class Probe:
     def bad(self) -> str:
         """The first wrong answer in form."""
         return self.wrap(self.wrong[0])
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A reward with probes, and what it looks at."""
+
+    reward: Reward
+    probes: tuple[Probe, ...]
+    judges: Judges = Judges.ANSWER
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from guerdon.audit.cases import Probe
@@ -69,17 +70,12 @@ def best_form(reward: Reward, probes: Sequence[Probe], seconds: float = 10.0) ->
     with Bench(reward, seconds) as bench:
         for form in FORMS:
             for probe in probes[:3]:
-                good = bench.one(probe, form_of(form, probe.right))
-                bad = bench.one(probe, form_of(form, probe.wrong[0]))
+                formed = replace(probe, form=form)
+                good, bad = (bench.one(formed, text) for text in (formed.good, formed.bad))
                 if good.value is not None and bad.value is not None:
                     gaps[form] += good.value - bad.value
     # A form must be better by more than rounding to be preferred over an earlier one.
     return max(FORMS, key=lambda form: (round(gaps[form], 6), -FORMS.index(form)))
-
-
-def form_of(form: str, answer: str) -> str:
-    """The completion that gives an answer in a form, with a thought that says little."""
-    return form.replace("{think}", "I work it out.").replace("{answer}", answer)
 
 
 def _answer(task: Task) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from guerdon.audit.cases import Probe
+from guerdon.audit.numerals import number_of
 
 _CONFUSABLE = str.maketrans("ABCEHKMOPTXaceopxy0123456789", "АВСЕНКМОРТХасеорху𝟎𝟏𝟐𝟑𝟒𝟓𝟔𝟕𝟖𝟗")
 _WIDE = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}
@@ -23,12 +24,16 @@ def wrong_in_disguise(probe: Probe) -> Iterator[str]:
     yield probe.wrap(wrong + "\ufeff\u2060")
     yield probe.wrap(wrong.translate(_CONFUSABLE))
     yield probe.wrap(wrong.translate(_WIDE))
-    yield probe.wrap("\u202e" + right[::-1] if right != right[::-1] else wrong)
-    yield probe.wrap(f"{wrong}\x08\x08{right[:0]}")
+    if number_of(right) is not None and right != right[::-1]:
+        yield probe.wrap("\u202e" + right[::-1])
+    yield probe.wrap(wrong + "\x08" * len(wrong))
 
 
 def strange_text(probe: Probe) -> Iterator[str]:
-    """The right answer in look-alikes, other digits, halves of characters: it may earn or not."""
+    """The right answer in look-alikes, other digits, per cent, halves of characters.
+
+    Whether these earn is the reward's own rule.
+    """
     right = probe.right
     for table in (_CONFUSABLE, _WIDE, _ARABIC, _SUPERSCRIPT):
         yield probe.wrap(right.translate(table))
@@ -37,6 +42,8 @@ def strange_text(probe: Probe) -> Iterator[str]:
     yield probe.wrap("\u202a" + right + "\u202c")
     yield probe.wrap("e\u0301" * 40)
     yield probe.wrap("².³" * 10)
+    if number_of(right) is not None:
+        yield from (probe.wrap(f"{right}%"), probe.wrap(f"{right}\\%"), probe.wrap(f"+{right}"))
     yield "\ud800\udfff" * 20
 
 

@@ -64,7 +64,7 @@ def rollouts_of(probe: Probe, texts: Sequence[str]) -> Rollouts:
 
 def _count(text: str) -> int:
     count = 0
-    for count, _ in enumerate(_TOKEN.finditer(text[: 16 * MOST_TOKENS]), 1):  # noqa: B007
+    for count, _ in enumerate(_TOKEN.finditer(text[: 16 * MOST_TOKENS]), 1):
         if count == MOST_TOKENS:
             break
     return count

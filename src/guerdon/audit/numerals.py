@@ -38,7 +38,13 @@ def number_tricks(probe: Probe) -> Iterator[str]:
     bare = right.replace(",", "")
     tricks = [f"{bare}e400", f"{bare}e1", f"{bare}e-1", f"{bare}/0", f"1/{bare}", f"{bare}!"]
     tricks += [f"{bare}{bare}", f"{bare},{bare}", f"0.{bare}", f"{bare}%%", f"({bare})^0"]
-    tricks += [f"{bare}..", f"{bare}±1", f"<{bare + '0'}", f"{bare}×10^3", f"{bare} million"]
+    tricks += [
+        f"{bare[0]},{bare[1:] or 0}..5",
+        f"{bare}±1",
+        f"<{bare + '0'}",
+        f"{bare}×10^3",
+        f"{bare} million",
+    ]
     if value > 0:
         tricks += [f"-{bare}", f"−{bare}", f"- {bare}"]
     if abs(value) != 1:

@@ -20,7 +20,8 @@ def rewritten(probe: Probe) -> Iterator[str]:
     """The right answer in form, with white space around it, and written otherwise."""
     yield probe.good
     yield probe.good + "\n"
-    yield probe.wrap(f" {probe.right} ") if probe.form != "{answer}" else probe.good
+    if "\n" not in probe.right:  # white space before a line of a program is no white space
+        yield probe.wrap(f" {probe.right} ")
     yield from map(probe.wrap, probe.rewrites)
 
 

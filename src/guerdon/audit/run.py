@@ -222,8 +222,5 @@ def _length(judged: Sequence[_Judged]) -> dict[str, float | None]:
 def _pays_length(length: dict[str, float | None]) -> bool:
     correlation, gain = length["correlation"], length["gain"]
     return bool(
-        correlation is not None
-        and gain is not None
-        and correlation > _CORRELATION
-        and gain > _GAIN
+        correlation is not None and gain is not None and correlation > _CORRELATION and gain > _GAIN
     )

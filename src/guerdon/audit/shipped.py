@@ -9,11 +9,10 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from guerdon import rewards
-from guerdon.audit.cases import Judges, Probe
+from guerdon.audit.cases import Judges, Probe, Subject
 from guerdon.records import Task
 from guerdon.rewards.sandbox import Limits, isolation_in_force
 from guerdon.stages import Reward
@@ -26,15 +25,6 @@ LEFT_OUT = {
     "reasoning-gym": "its scorers are reasoning-gym's; give --tasks to try one data set",
 }
 """Rewards by name that are not audited, and why."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A reward with probes, and what it looks at.."""
-
-    reward: Reward
-    probes: tuple[Probe, ...]
-    judges: Judges = Judges.ANSWER
 
 
 def subjects() -> dict[str, Subject]:
@@ -68,6 +58,11 @@ def _probe(
     return Probe(task, right, tuple(wrong), tuple(rewrites), form, tuple(choices))
 
 
+def sums() -> tuple[Probe, ...]:
+    """Sums and other numbers: what a reward without tasks of its own is tried on."""
+    return _numbers()[:2]
+
+
 def _numbers() -> tuple[Probe, ...]:
     return (
         _probe("sum", "Compute 37+48.", "85", ("75", "86", "58", "850", "-85")),
@@ -95,15 +90,15 @@ def _choices(form: str) -> tuple[Probe, ...]:
     return (
         _probe(
             *("largest", "Which is the largest? A) 17 B) 90 C) 44 D) 3", "B", ("A", "D", "E")),
-            *(("B.", "(B)", r"\text{B}"), form),
+            *(("B.", "(B)", r"\text{B}", "**B**", "B) 90", "The answer is B."), form),
             choices="ABCD",
-            **{"offered": offered},
+            offered=offered,
         ),
         _probe(
             *("even", "Which are even? A) 4 B) 9 C) 6 D) 8 E) 15", "ACD", ("BE", "B", "E")),
             *(("A, C, D", "A C D", "A,C,D"), form),
             choices="ABCDE",
-            **{"offered": several},
+            offered=several,
         ),
     )
 
@@ -212,7 +207,7 @@ def _programs() -> tuple[Probe, ...]:
 
 
 def _queries() -> tuple[Probe, ...]:
-    columns = {
+    columns: dict[str, Any] = {
         "schema": "CREATE TABLE pets (name TEXT, age INTEGER)",
         "rows": [("ada", 3), ("bela", 9), ("cora", 12), ("dino", 9)],
         "table": "pets",
@@ -297,6 +292,11 @@ def _template() -> tuple[Probe, ...]:
     return (_probe("times", "When?", right, wrong, (right + "\n",), "{answer}", answer="x"),)
 
 
+def _short() -> tuple[Probe, ...]:
+    long = "75, as the sum of the tens and the ones is " + "checked again and " * 20 + "75"
+    return (_probe("sum", "Compute 37+48.", "85", (long,)),)
+
+
 def _stages() -> tuple[Probe, ...]:
     told = (
         "On examination there is fever. The differential includes flu and measles. Measles is "
@@ -328,7 +328,7 @@ _ANSWERS: dict[str, Callable[[], Subject]] = {
     "date-match": _simple(rewards.DateMatch, _dates),
     "dianjin": _simple(rewards.DianjinReward, lambda: _choices(BOXED)),
     "list-match": _simple(rewards.ListMatch, _lists),
-    "relative-length": _of(Judges.STYLE, rewards.GroupRelativeLength, lambda: _numbers()[:1]),
+    "relative-length": _of(Judges.STYLE, rewards.GroupRelativeLength, _short),
 }
 _WORDS: dict[str, Callable[[], Subject]] = {
     "bleu": _simple(rewards.ReferenceBLEU, _sentences),
