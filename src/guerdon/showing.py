@@ -107,12 +107,12 @@ def show_audit(audit: Audit, allowed: tuple[str, ...], as_json: bool) -> int:
         return status
     console = Console()
     table = Table(title=f"{audit.reward}: {audit.cases} completions", title_justify="left")
-    for heading in ("attack", "tried", "deserves", "most earned", "found"):
+    for heading in ("attack", "tried", "deserves", "at worst", "found"):
         table.add_column(heading)
     for tally in audit.tallies:
         found = ", ".join(f"{count} {kind}" for kind, count in tally.found.items())
-        most = "–" if tally.most is None else f"{tally.most:.2f}"
-        table.add_row(tally.attack, str(tally.cases), tally.expect, most, found)
+        worst = "–" if tally.worst is None else f"{tally.worst:.2f}"
+        table.add_row(tally.attack, str(tally.cases), tally.expect, worst, found)
     console.print(table)
     for finding in audit.examples(1):
         earned = "" if finding.share is None else f" ({finding.share:.2f} of a right answer)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 _FIRST = (
-    "the first <answer> section is the answer (the system's rule); what follows earns nothing. "
+    "the first `<answer>` section is the answer (the system's rule); what follows earns nothing. "
     "Pair it with `format`, which asks for one section"
 )
 _LAST = (
@@ -21,6 +21,10 @@ _OVERLAP = (
     "overlap with a reference rises with every word of it, whatever stands beside them: the "
     "metric's own rule. Use it where answers are long, never where one word decides"
 )
+_AS_TEXT = (
+    "an answer that is no number is compared as text, also with a number (Mixed-R1's rule): "
+    "1e400 shares most of its signs with 2400"
+)
 _LETTERS = "a letter named thirty times is one letter chosen"
 _SECTIONS = "the weak form pays for each tag that stands there once, whatever the order: its rule"
 _CODE = "a later definition replaces an earlier one: the program is right"
@@ -34,10 +38,11 @@ EXPLAINED: Mapping[tuple[str, str], str] = {
     **{("answer-match", name): _ANYWHERE for name in ("many-answers", "escape", "not-a-number")},
     **{("cosine-length", name): _ANYWHERE for name in ("many-answers", "escape", "not-a-number")},
     **{
-        (metric, attack): _OVERLAP
+        (metric, "many-answers"): _OVERLAP
         for metric in ("bleu-rouge", "chrf", "meteor", "rouge-l", "token-f1")
-        for attack in ("many-answers", "odd-tags", "echo", "repeated-answer", "padded-wrong")
     },
+    **{(metric, "odd-tags"): _OVERLAP for metric in ("chrf", "meteor", "rouge-l", "token-f1")},
+    ("rouge-l", "echo"): _OVERLAP,
     **{
         (name, "changing-answers"): _FIRST
         for name in (
@@ -60,19 +65,25 @@ EXPLAINED: Mapping[tuple[str, str], str] = {
     },
     ("tag-share", "broken-tags"): _SECTIONS,
     ("interval-format", "broken-tags"): (
-        "the published pattern lets anything stand between <think> and the last </think>"
+        "the published pattern lets anything stand between `<think>` and the last `</think>`"
     ),
     ("code", "many-answers"): _CODE,
     ("code", "repeated-answer"): _CODE,
     ("tools", "many-answers"): _CREDIT,
     ("tools", "repeated-answer"): _CREDIT,
     ("list-match", "many-answers"): _F1,
-    ("chart", "not-a-number"): (
-        "an answer that is no number is compared as text, also with a number (Mixed-R1's rule): "
-        "1e400 shares most of its digits with 2400"
-    ),
-    ("chart", "number-tricks"): (
-        "an answer that is no number is compared as text, also with a number (Mixed-R1's rule)"
-    ),
+    ("chart", "not-a-number"): _AS_TEXT,
+    ("chart", "number-tricks"): _AS_TEXT,
 }
 """Reward and attack to why its findings stay."""
+
+FIXED = (
+    "`choice-credit` gave 0 to every answer with several letters in a row (`ACD`, as our own "
+    "`multi-choice` tasks write them), to `\\text{B}` and to `The answer is B.`: letters that are "
+    "capitals in their order, wrapped letters and the told letter are read now.",
+    "`answer-match` and `cosine-length` gave 0 to `\\dfrac18` for 1/8: numbers read "
+    "`\\frac` of single digits without braces.",
+    "`bleu`, `bleu-rouge` and `rouge-l` read a completion to its end: a million characters took up "
+    "to the limit of 10 s. They read 100,000 characters now.",
+)
+"""What the first audit found in our rewards and was our fault."""

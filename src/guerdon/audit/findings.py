@@ -43,14 +43,18 @@ class Finding:
 
 @dataclass(frozen=True)
 class Tally:
-    """One attack: how many completions, how many findings of each kind, the highest share."""
+    """One attack: how many completions, how many findings of each kind, and the worst share.
+
+    ``worst``: the lowest share where much is deserved, else the highest; None where the probes
+    give no scale.
+    """
 
     attack: str
     about: str
     expect: str
     cases: int
     found: Mapping[str, int]
-    most: float | None = None
+    worst: float | None = None
 
 
 @dataclass(frozen=True)

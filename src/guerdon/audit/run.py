@@ -188,9 +188,10 @@ def _tallies(
         kinds = [finding.kind for finding in findings if finding.attack == attack.name]
         found = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
         shares = [row.share for row in rows if row.share is not None]
-        most = rounded(max(shares)) if shares else None
+        furthest = min if attack.expect is Expect.HIGH else max
+        worst = rounded(furthest(shares)) if shares else None
         expect = str(rows[0].case.expect)
-        tallies.append(Tally(attack.name, attack.about, expect, len(rows), found, most))
+        tallies.append(Tally(attack.name, attack.about, expect, len(rows), found, worst))
     return tuple(tallies)
 
 
