@@ -22,6 +22,7 @@ OPTIONAL = frozenset(
 )
 OPTIONAL |= {"sqlglot", "duckdb", "fastapi", "uvicorn"}
 OPTIONAL |= {"verl", "openrlhf", "swift", "slime", "verifiers", "reward_kit"}
+SEES_AUDIT = frozenset({"cli", "choices", "showing", "audit"})
 SEES_RECIPES = frozenset({"cli", "arguments", "recipes", "reproduction"})
 VAGUE = frozenset({"utils", "common", "helpers", "misc", "core"})
 
@@ -114,6 +115,15 @@ def test_only_the_ends_import_recipes() -> None:
         if "recipes" in ours(path)
     }
     assert users <= SEES_RECIPES
+
+
+def test_the_audit_sees_rewards_and_only_the_command_line_sees_it() -> None:
+    inside = [path for path in FILES if path.is_relative_to(SOURCE / "audit")]
+    assert set().union(*map(ours, inside)) <= SPINE | {"audit", "rewards"}
+    users = {
+        path.relative_to(SOURCE).with_suffix("").parts[0] for path in FILES if "audit" in ours(path)
+    }
+    assert users <= SEES_AUDIT
 
 
 def test_records_import_nothing_of_ours() -> None:

@@ -25,10 +25,12 @@ from guerdon.arguments import (
     take_options,
     whole_number,
 )
+from guerdon.audit import Judges, audit
+from guerdon.choices import subject_of
 from guerdon.recipes import all_recipes, load_recipe
 from guerdon.records import Progress
 from guerdon.rollout import EndpointError
-from guerdon.showing import show_reproduction, show_scores
+from guerdon.showing import show_audit, show_reproduction, show_scores
 from guerdon.training import (
     Recipe,
     TrainingStopped,
@@ -48,13 +50,15 @@ HELP = """guerdon: reward-driven post-training.
   guerdon evaluate     held-out result of a model, with its interval
   guerdon score        score saved completions with a reward
   guerdon serve        a reward over HTTP, for any trainer
+  guerdon audit        attack a reward before a run is wasted on it
   guerdon reproduce    run a paper's claim in miniature and say whether it shows
   guerdon recipes      the systems, and what works of each
   guerdon report       write a run's picture and page again
   guerdon doctor       what is installed here, which devices work, how fast they are
 
-guerdon COMMAND --help explains a command. Exit status: 0 done, 1 failed or not shown,
-2 wrong arguments, 130 interrupted (a training run then ends whole and can be resumed)."""
+guerdon COMMAND --help explains a command. Exit status: 0 done, 1 failed, not shown or
+(audit) something found, 2 wrong arguments, 130 interrupted (a training run then ends whole and can
+be resumed)."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -237,6 +241,39 @@ def _serve(arguments: list[str]) -> int:
     return 0
 
 
+def _audit(arguments: list[str]) -> int:
+    from guerdon.audit.page import write_page
+
+    options, rest = take_options(
+        arguments,
+        "audit",
+        "Attack a reward: exit status 0 if nothing is found, 1 if something is.",
+        ["REWARD", "--tasks", "--count", "--judges", "--seconds", "--allow", "--page"],
+        ["--json", "--quiet"],
+        "Columns wrong_answers and right_answers (lists) of the tasks are tried as well.",
+    )
+    _none_left(rest)
+    allowed = tuple(options["allow"].split(",")) if options["allow"] else ()
+    with reading_arguments():
+        count = whole_number("--count", options["count"] or "6")
+        seconds = float(options["seconds"] or 10)
+        subject = subject_of(options["reward"], options["tasks"], count, seconds)
+        judges = Judges(options["judges"]) if options["judges"] else subject.judges
+    with Bar(transient=True, disable=options["quiet"] or options["json"]) as progress:
+        bar = progress.add_task(options["reward"], total=1.0)
+        found = audit(
+            subject.reward,
+            subject.probes,
+            options["reward"],
+            judges=judges,
+            seconds=seconds,
+            watch=lambda done, task: progress.update(bar, completed=done, description=task),
+        )
+    if options["page"]:
+        write_page(found, Path(options["page"]))
+    return show_audit(found, allowed, options["json"])
+
+
 def _reproduce(arguments: list[str]) -> int:
     from guerdon.reproduction import Verdict, run_claim, write
     from guerdon.reproduction.picture import draw
@@ -334,6 +371,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "evaluate": _evaluate,
     "score": _score,
     "serve": _serve,
+    "audit": _audit,
     "reproduce": _reproduce,
     "recipes": _recipes,
     "report": _report,

@@ -5,14 +5,21 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import torch
 from rich.console import Console
 from rich.table import Table
 
+from guerdon.audit import KINDS, Audit
 from guerdon.evaluation import student
-from guerdon.records import Progress
+from guerdon.records import Progress, Rollouts, Scores
 from guerdon.reproduction import Reproduction
 from guerdon.training import Recipe
 from guerdon.training.saved import load_completions
+
+SHOWN_ROWS = 5
+"""Rows named of those that are invalid, and of the lowest."""
+
+BINS = 10
 
 
 def show_scores(recipe: Recipe, path: Path, as_json: bool) -> int:
@@ -48,8 +55,74 @@ def show_scores(recipe: Recipe, path: Path, as_json: bool) -> int:
     console.print(table)
     invalid = int((~scores.valid).sum())
     console.print(f"{invalid} invalid" if invalid else "all valid")
-    for row in (~scores.valid).nonzero().flatten().tolist()[:5]:
+    for row in (~scores.valid).nonzero().flatten().tolist()[:SHOWN_ROWS]:
         console.print(f"  {rollouts.task_of(row).id}: {scores.reasons[row]}", markup=False)
+    if status == 0:
+        _show_histogram(console, scores)
+        _show_worst(console, rollouts, scores)
+    return status
+
+
+def _show_histogram(console: Console, scores: Scores) -> None:
+    """How many rows have which value, in ten ranges of equal width, or one of a single value."""
+    kept = scores.value[scores.valid].double()
+    low, high = float(kept.min()), float(kept.max())
+    bins = BINS if high > low else 1
+    width = (high - low) / bins
+    place_N = ((kept - low) / (width or 1.0)).long().clamp(max=bins - 1)
+    counts = torch.bincount(place_N, minlength=bins).tolist()
+    console.print("histogram of the total", style="bold")
+    for index, count in enumerate(counts):
+        bar = "█" * max(round(40 * count / max(counts)), int(count > 0))
+        ends = f"{low + index * width:10.4g} to {low + (index + 1) * width:<10.4g}"
+        console.print(f"{ends} {bar} {count}", highlight=False)
+
+
+def _show_worst(console: Console, rollouts: Rollouts, scores: Scores) -> None:
+    """The lowest values with the beginning of what earned them, unless all earned the same."""
+    kept = scores.valid.nonzero().flatten()
+    order = kept[scores.value[kept].argsort(stable=True)].tolist()
+    worst = [row for row in order if scores.value[row] < scores.value[kept].max()]
+    if not worst:
+        return
+    console.print("lowest", style="bold")
+    for row in worst[:SHOWN_ROWS]:
+        head = f"  {scores.value[row].item():.4g}  {rollouts.task_of(row).id}: "
+        console.print(f"{head}{rollouts.texts[row]!r:.100}", markup=False, highlight=False)
+
+
+def show_audit(audit: Audit, allowed: tuple[str, ...], as_json: bool) -> int:
+    """An audit's table and examples; the exit status is 1 for findings beyond ``allowed``.
+
+    Raises ValueError for an allowed attack that was not tried.
+    """
+    tried = [tally.attack for tally in audit.tallies]
+    for name in allowed:
+        if name not in tried:
+            raise ValueError(f"--allow: {name!r} is none of the attacks {', '.join(tried)}")
+    beyond = audit.beyond(allowed)
+    status = 1 if beyond else 0
+    if as_json:
+        print(json.dumps({**audit.as_data(), "clean": not beyond, "allowed": allowed}, indent=1))
+        return status
+    console = Console()
+    table = Table(title=f"{audit.reward}: {audit.cases} completions", title_justify="left")
+    for heading in ("attack", "tried", "deserves", "at worst", "found"):
+        table.add_column(heading)
+    for tally in audit.tallies:
+        found = ", ".join(f"{count} {kind}" for kind, count in tally.found.items())
+        worst = "–" if tally.worst is None else f"{tally.worst:.2f}"
+        table.add_row(tally.attack, str(tally.cases), tally.expect, worst, found)
+    console.print(table)
+    for finding in audit.examples(1):
+        earned = "" if finding.share is None else f" ({finding.share:.2f} of a right answer)"
+        told = f"{finding.kind}, {finding.attack}, {finding.task}{earned} {finding.reason}"
+        console.print(told, markup=False, highlight=False)
+        console.print(f"  {finding.completion!r:.160}", markup=False, highlight=False, style="dim")
+    counts = [f"{audit.count(kind)} {kind}" for kind in KINDS if audit.count(kind)]
+    accepted = len(audit.findings) - len(beyond)
+    more = f", {accepted} of them allowed" if accepted else ""
+    console.print(f"found: {', '.join(counts)}{more}" if counts else "nothing found")
     return status
 
 

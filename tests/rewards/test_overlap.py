@@ -19,7 +19,7 @@ from guerdon.rewards import (
     rouge_l,
     sacrebleu_bleu,
 )
-from guerdon.rewards.overlap import lcs_length
+from guerdon.rewards.overlap import LONGEST, Metric, lcs_length
 
 MAT = "the cat sat on the mat"
 WORDS = st.lists(st.sampled_from("abc"), max_size=12)
@@ -147,3 +147,9 @@ def test_the_answer_section_is_judged(part: ReferenceBLEU) -> None:
 def test_the_other_metric_is_a_setting() -> None:
     scores = ReferenceBLEU(metric=sacrebleu_bleu)(rollouts_of(["yes"], task("no")), START)
     assert scores.value.tolist() == [0]
+
+
+@pytest.mark.parametrize("metric", [add_one_bleu, rouge_l, sacrebleu_bleu])
+def test_a_text_is_read_to_its_limit(metric: Metric) -> None:
+    filled = "x " * (LONGEST // 2)
+    assert metric(filled + "the cat sat", ("the cat sat",)) == metric(filled, ("the cat sat",))

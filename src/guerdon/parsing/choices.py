@@ -10,7 +10,13 @@ LETTERS = "ABCDEFG"
 _WRAPPED = re.compile(r"\\(?:text|textbf|mathrm|mathbf|rm)\s*\{\s*([^{}\\]{0,64})\}")
 _SEPARATOR = re.compile(r"[\s,;/&、，；]+")
 _LEADING = re.compile(r"\s*[(\[*]{0,3}([A-Za-z])(?:[)\].:*]{1,3}|\s*\Z)")
+_TOLD = re.compile(
+    r"(?:the )?(?:right |correct |best )?(?:answer|choice|option)(?: is|:) ?"
+    r"[(*]{0,3}([a-z])[).*]{0,3}",
+    re.IGNORECASE,
+)
 _DECORATION = "().[]:$*（）。"
+_LONGEST = 200
 
 
 def choice_letters(text: str, letters: str = LETTERS) -> str:
@@ -38,14 +44,19 @@ def separated_choice_letters(text: str, letters: str = LETTERS) -> str:
 
 
 def chosen_letters(text: str, letters: str = LETTERS) -> str:
-    """The letters that an answer chooses, in either case: separated ones, else the leading one.
+    """The letters that an answer chooses: separated, in a row, the leading one or the one told.
 
-    "b, d" gives "BD"; "(b) because", "B: the second", "B." give "B"; "A dog" gives "", since
-    its first word may be an article. Letters outside ``letters`` choose nothing.
+    "b, d" gives "BD", and so does "BD", since its letters are capitals in their order;
+    "(b) because", "B: the second", "B." and "The answer is B." give "B"; "A dog" gives "",
+    since its first word may be an article. Letters outside ``letters`` choose nothing.
     """
-    several = separated_choice_letters(text.upper() if len(text) < 200 else "", letters)
+    plain = _WRAPPED.sub(r"\1", text).strip() if len(text) < _LONGEST else ""
+    several = separated_choice_letters(plain.upper(), letters)
     if several:
         return several
-    leading = _LEADING.match(text)
-    letter = leading.group(1).upper() if leading else ""
+    row = plain.strip(_DECORATION)
+    if row and row == "".join(letter for letter in letters if letter in row):
+        return row
+    found = _LEADING.match(text) or _TOLD.fullmatch(plain)
+    letter = found.group(1).upper() if found else ""
     return letter if letter and letter in letters else ""

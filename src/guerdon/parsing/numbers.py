@@ -18,7 +18,8 @@ _NUMBER = re.compile(
     r"(?:\s?/\s?(?P<below>\d+))?\s?(?P<percent>%?)"
 )
 _FRACTION = re.compile(
-    r"(?P<sign>[-+−]?)\s?\\[dt]?frac\s?\{\s?(?P<above>[-+−]?\d+)\s?\}\s?\{\s?(?P<below>\d+)\s?\}"
+    r"(?P<sign>[-+−]?)\s?\\[dt]?frac\s?(?:\{\s?(?P<above>[-+−]?\d+)\s?\}|(?P<a>\d))"
+    r"\s?(?:\{\s?(?P<below>\d+)\s?\}|(?P<b>\d))"
 )
 _LAST = re.compile(
     r"(?:(?<![\w.)\]])[-+−])?"
@@ -32,17 +33,17 @@ def parse_number(text: str) -> Fraction | None:
     r"""The exact value of a text that is one number and nothing else; None otherwise.
 
     Reads signs, thousands separators (groups of three), decimals, exponents, ``a/b``,
-    ``\frac{a}{b}``, a currency sign, per cent (``50%`` is 1/2), a trailing full stop and
-    enclosing ``$`` or ``\(...\)``. Numbers beyond `MAX_DIGITS` digits or `MAX_EXPONENT`
-    powers of ten, and division by zero, are None.
+    ``\frac{a}{b}`` (``\frac12`` too: digits), a currency sign, per cent (``50%`` is 1/2), a
+    trailing full stop and enclosing ``$`` or ``\(...\)``. Numbers beyond `MAX_DIGITS` digits or
+    `MAX_EXPONENT` powers of ten, and division by zero, are None.
     """
     if len(text) > _LONGEST:
         return None
     plain = _unwrap(text)
     found = _FRACTION.fullmatch(plain)
     if found:
-        above = _digits(found["above"].replace("−", "-"))
-        below = _digits(found["below"])
+        above = _digits((found["above"] or found["a"]).replace("−", "-"))
+        below = _digits(found["below"] or found["b"])
         if above is None or not below:
             return None
         return Fraction(above, below) * (-1 if found["sign"] in ("-", "−") else 1)

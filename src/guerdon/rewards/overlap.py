@@ -19,6 +19,9 @@ Metric = Callable[[str, tuple[str, ...]], float]
 
 ORDERS = (1, 2, 3, 4)
 
+LONGEST = 100_000
+"""Characters of a text that are compared; what follows is not read."""
+
 
 def add_one_bleu(prediction: str, references: tuple[str, ...]) -> float:
     """Sentence BLEU of BLEUBERI (arXiv 2505.11080): add-one smoothing, shortest reference.
@@ -56,7 +59,8 @@ def sacrebleu_bleu(prediction: str, references: tuple[str, ...]) -> float:
     """
     from sacrebleu import sentence_bleu
 
-    return min(1.0, float(sentence_bleu(prediction, list(references)).score) / 100)
+    score = float(sentence_bleu(prediction[:LONGEST], list(references)).score)
+    return min(1.0, score / 100)
 
 
 def rouge_l(prediction: str, references: tuple[str, ...]) -> float:
@@ -168,7 +172,7 @@ def _tokenizer() -> Callable[[str], str]:
 
 
 def _tokens(text: str) -> list[str]:
-    return _tokenizer()(text).split()
+    return _tokenizer()(text[:LONGEST]).split()
 
 
 def _ngrams(tokens: Sequence[str], n: int) -> zip[tuple[str, ...]]:
@@ -191,7 +195,7 @@ _WORD = re.compile(r"[^\W_]+")
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(text.lower())
+    return _WORD.findall(text[:LONGEST].lower())
 
 
 def _lcs_f(prediction: Sequence[str], reference: Sequence[str]) -> float:

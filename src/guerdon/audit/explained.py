@@ -1,0 +1,89 @@
+"""Findings in our own rewards that stay, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_FIRST = (
+    "the first `<answer>` section is the answer (the system's rule); what follows earns nothing. "
+    "Pair it with `format`, which asks for one section"
+)
+_LAST = (
+    "the last number of the section is the answer: naming several earns nothing beyond naming "
+    "that one. Signs and words around it are not read"
+)
+_LAST_PLACE = "the last pair of the section is the answer; those before it earn nothing"
+_ANYWHERE = (
+    "without tags or a box the last number of the text is the answer, wherever it stands; give "
+    "`extract=(Tagged(), Boxed())` to leave that out"
+)
+_OVERLAP = (
+    "overlap with a reference rises with every word of it, whatever stands beside them: the "
+    "metric's own rule. Use it where answers are long, never where one word decides"
+)
+_AS_TEXT = (
+    "an answer that is no number is compared as text, also with a number (Mixed-R1's rule): "
+    "1e400 shares most of its signs with 2400"
+)
+_LETTERS = "a letter named thirty times is one letter chosen"
+_SECTIONS = "the weak form pays for each tag that stands there once, whatever the order: its rule"
+_CODE = "a later definition replaces an earlier one: the program is right"
+_CREDIT = (
+    "ToolRL's partial credit takes little off for a call too many or made twice; "
+    "`all_or_nothing` as credit does not"
+)
+_F1 = "F1 pays for the right items among wrong ones; `same_set` does not"
+
+EXPLAINED: Mapping[tuple[str, str], str] = {
+    **{("answer-match", name): _ANYWHERE for name in ("many-answers", "escape", "not-a-number")},
+    **{("cosine-length", name): _ANYWHERE for name in ("many-answers", "escape", "not-a-number")},
+    **{
+        (metric, "many-answers"): _OVERLAP
+        for metric in ("bleu-rouge", "chrf", "meteor", "rouge-l", "token-f1")
+    },
+    **{(metric, "odd-tags"): _OVERLAP for metric in ("chrf", "meteor", "rouge-l", "token-f1")},
+    ("rouge-l", "echo"): _OVERLAP,
+    **{
+        (name, "changing-answers"): _FIRST
+        for name in (
+            *("bleu", "bleu-rouge", "chrf", "edit", "meteor", "rouge-l", "text-match"),
+            *("token-f1", "box", "chart", "count", "interval", "point", "tools"),
+        )
+    },
+    **{
+        ("count", attack): _LAST
+        for attack in ("many-answers", "repeated-answer", "odd-tags", "escape", "number-tricks")
+    },
+    **{
+        (name, attack): _LAST_PLACE
+        for name in ("interval", "point")
+        for attack in ("many-answers", "repeated-answer", "odd-tags")
+    },
+    ("point", "echo"): "the prompt of this task names a point inside the box, as prompts may",
+    **{
+        (name, "repeated-answer"): _LETTERS for name in ("choice-match", "choice-credit", "dianjin")
+    },
+    ("tag-share", "broken-tags"): _SECTIONS,
+    ("interval-format", "broken-tags"): (
+        "the published pattern lets anything stand between `<think>` and the last `</think>`"
+    ),
+    ("code", "many-answers"): _CODE,
+    ("code", "repeated-answer"): _CODE,
+    ("tools", "many-answers"): _CREDIT,
+    ("tools", "repeated-answer"): _CREDIT,
+    ("list-match", "many-answers"): _F1,
+    ("chart", "not-a-number"): _AS_TEXT,
+    ("chart", "number-tricks"): _AS_TEXT,
+}
+"""Reward and attack to why its findings stay."""
+
+FIXED = (
+    "`choice-credit` gave 0 to every answer with several letters in a row (`ACD`, as our own "
+    "`multi-choice` tasks write them), to `\\text{B}` and to `The answer is B.`: letters that are "
+    "capitals in their order, wrapped letters and the told letter are read now.",
+    "`answer-match` and `cosine-length` gave 0 to `\\dfrac18` for 1/8: numbers read "
+    "`\\frac` of single digits without braces.",
+    "`bleu`, `bleu-rouge` and `rouge-l` read a completion to its end: a million characters took up "
+    "to the limit of 10 s. They read 100,000 characters now.",
+)
+"""What the first audit found in our rewards and was our fault."""

@@ -1,0 +1,190 @@
+"""Judging one completion at a time in a process that can be stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import pickle
+import re
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+import torch
+
+from guerdon.audit.cases import Probe
+from guerdon.records import Progress, Rollouts, Scores
+from guerdon.rewards.workers import START, failure
+from guerdon.stages import Reward
+
+MOST_TOKENS = 4096
+"""Longest row of an audit's rollouts: rewards that count tokens see no more than this."""
+
+WARM_UP_SECONDS = 120.0
+"""Longest time for the first completion, in which libraries are loaded."""
+
+_TOKEN = re.compile(r"\w+|\S")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of judging one completion; ``value`` is None where it was not graded.
+
+    ``trouble``: "" or what went wrong: "crash" (the reward raised or ended its process),
+    "timeout", "ungraded" (an invalid row); ``reason`` says it in words.
+    """
+
+    value: float | None
+    trouble: str = ""
+    reason: str = ""
+    seconds: float = 0.0
+
+
+def rollouts_of(probe: Probe, texts: Sequence[str]) -> Rollouts:
+    """Rollouts of one task; words and single signs stand for tokens, up to `MOST_TOKENS`."""
+    n = len(texts)
+    lengths = torch.tensor([_count(text) for text in texts])
+    mask = torch.arange(max(1, int(lengths.max()))) < lengths[:, None]
+    return Rollouts(
+        tasks=(probe.task,),
+        group=torch.zeros(n, dtype=torch.long),
+        prompts=(torch.zeros(0, dtype=torch.long),),
+        ids=torch.zeros(mask.shape, dtype=torch.long),
+        mask=mask,
+        lengths=lengths,
+        logps=torch.zeros(mask.shape),
+        texts=tuple(texts),
+        finished=torch.ones(n, dtype=torch.bool),
+    )
+
+
+def _count(text: str) -> int:
+    count = 0
+    for count, _ in enumerate(_TOKEN.finditer(text[: 16 * MOST_TOKENS]), 1):
+        if count == MOST_TOKENS:
+            break
+    return count
+
+
+class Bench:
+    """Judges completions by one reward; each call costs at most ``seconds``.
+
+    A group-scoped reward judges a row among others: there a right and a wrong completion of
+    the probe stand beside every one. Use as a context manager: leaving it ends the process.
+    """
+
+    def __init__(self, reward: Reward, seconds: float) -> None:
+        self.reward = reward
+        self.seconds = seconds
+        self.grouped = getattr(reward, "scope", "completion") != "completion"
+        self._process: Any = None
+        self._pipe: Connection | None = None
+
+    def __enter__(self) -> Bench:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop()
+
+    def one(self, probe: Probe, text: str) -> Verdict:
+        """One completion, judged alone (or in its group of three)."""
+        texts = [probe.good, probe.bad, text] if self.grouped else [text]
+        return self._ask(probe, texts, self.seconds)[-1]
+
+    def together(self, probe: Probe, texts: Sequence[str]) -> list[Verdict]:
+        """Several completions in one batch, which has the time of all of them."""
+        return self._ask(probe, texts, WARM_UP_SECONDS + self.seconds * len(texts))
+
+    def _ask(self, probe: Probe, texts: Sequence[str], seconds: float) -> list[Verdict]:
+        if self._process is None:
+            self._start()
+            # Loading libraries is not the completion's fault.
+            warm = self._exchange(probe, [probe.good, probe.bad], WARM_UP_SECONDS)
+            if warm[0].trouble in ("crash", "timeout"):
+                return [warm[0]] * len(texts)
+        return self._exchange(probe, texts, seconds)
+
+    def _exchange(self, probe: Probe, texts: Sequence[str], seconds: float) -> list[Verdict]:
+        assert self._pipe is not None
+        begun = time.monotonic()
+        try:
+            self._pipe.send_bytes(pickle.dumps((probe, list(texts))))
+            if not self._pipe.poll(seconds):
+                self._stop()
+                reason = f"no result within {seconds:g} s"
+                return [Verdict(None, "timeout", reason, seconds)] * len(texts)
+            verdicts: list[Verdict] = pickle.loads(self._pipe.recv_bytes())
+        except (EOFError, OSError):
+            code = self._process.join(5) or self._process.exitcode
+            self._stop()
+            spent = time.monotonic() - begun
+            reason = f"the process ended (exit code {code})"
+            return [Verdict(None, "crash", reason, spent)] * len(texts)
+        return verdicts
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context(START)
+        self._pipe, theirs = context.Pipe()
+        inherited = [self._pipe] if START == "fork" else []
+        # Not a daemon: rewards start processes of their own.
+        self._process = context.Process(  # type: ignore[attr-defined]
+            target=_serve, args=(self.reward, theirs, inherited)
+        )
+        self._process.start()
+        theirs.close()
+
+    def _stop(self) -> None:
+        if self._process is None:
+            return
+        with contextlib.suppress(OSError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()
+        self._process.join(5)
+        if self._pipe is not None:
+            self._pipe.close()
+        self._process = self._pipe = None
+
+
+def _serve(reward: Reward, pipe: Connection, inherited: list[Connection]) -> None:
+    with contextlib.suppress(OSError):
+        os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for other in inherited:
+        other.close()
+    torch.set_num_threads(1)
+    while True:
+        try:
+            probe, texts = pickle.loads(pipe.recv_bytes())
+        except (EOFError, OSError):
+            return
+        pipe.send_bytes(pickle.dumps(_verdicts(reward, probe, texts)))
+
+
+def _verdicts(reward: Reward, probe: Probe, texts: Sequence[str]) -> list[Verdict]:
+    begun = time.monotonic()
+    try:
+        scores = reward(rollouts_of(probe, texts), Progress())
+        if not isinstance(scores, Scores) or len(scores) != len(texts):
+            raise TypeError(f"the reward returned {type(scores).__name__} of the wrong size")
+    except (Exception, SystemExit) as error:
+        reason = failure(error).reason
+        return [Verdict(None, "crash", reason, time.monotonic() - begun)] * len(texts)
+    spent = (time.monotonic() - begun) / len(texts)
+    return [
+        Verdict(scores.value[row].item(), seconds=spent)
+        if scores.valid[row]
+        else Verdict(None, _trouble(scores.reasons[row] or ""), scores.reasons[row] or "", spent)
+        for row in range(len(texts))
+    ]
+
+
+def _trouble(reason: str) -> str:
+    """An invalid row's kind by its reason, as `guerdon.rewards.workers` words them."""
+    if reason.startswith("no result within"):
+        return "timeout"
+    crashed = reason.startswith("its process ended") or re.match(r"\w*(?:Error|Exit)\b", reason)
+    return "crash" if crashed else "ungraded"

@@ -1,0 +1,76 @@
+"""The committed audit and gallery, and that what they say still holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from guerdon.audit import audit
+from guerdon.audit.explained import EXPLAINED
+from guerdon.audit.gallery import MADE_OF_OTHERS, NEED_MORE, section
+from guerdon.audit.results import kept, render, unexplained
+from guerdon.audit.shipped import LEFT_OUT, subjects
+from guerdon.rewards import NAMES
+
+DOCS = Path(__file__).parents[2] / "docs"
+RESULTS = json.loads((DOCS / "audit.json").read_text())
+QUICK = (
+    "choice-credit",
+    "choice-match",
+    "date-match",
+    "format",
+    "tools",
+    "web-action",
+    "list-match",
+)
+BY_HAND = {"edit", "meteor", "quantity-match"}
+
+
+def test_every_reward_on_the_command_line_is_audited_or_left_out_with_a_reason() -> None:
+    audited = set(RESULTS["after"])
+    assert audited - BY_HAND == set(NAMES) - set(LEFT_OUT)
+    assert audited >= BY_HAND
+
+
+def test_what_was_found_in_our_rewards_is_mended_or_explained() -> None:
+    left = {
+        name: more for name, found in RESULTS["after"].items() if (more := unexplained(name, found))
+    }
+    assert not left
+
+
+def test_no_explanation_is_of_something_that_is_gone() -> None:
+    found = {
+        (name, finding["attack"])
+        for name, kept_of in RESULTS["after"].items()
+        for finding in kept_of["findings"]
+    }
+    assert set(EXPLAINED) <= found
+
+
+def test_the_page_is_made_from_the_file() -> None:
+    assert (DOCS / "audit.md").read_text() == render(RESULTS)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_an_audit_today_finds_nothing_new(name: str) -> None:
+    subject = subjects()[name]
+    found = kept(audit(subject.reward, subject.probes, name, judges=subject.judges, seconds=30))
+    assert not unexplained(name, found)
+    assert found["counts"] == RESULTS["after"][name]["counts"]
+
+
+@pytest.mark.parametrize("name", sorted(subjects()))
+def test_the_gallery_is_current(name: str) -> None:
+    page = (DOCS / "rewards.md").read_text()
+    assert section(name, subjects()[name]) in page
+
+
+def test_the_gallery_has_every_reward() -> None:
+    page = (DOCS / "rewards.md").read_text()
+    for name in {*NAMES} - set(LEFT_OUT):
+        assert f"## {name}\n" in page
+    for name in (*MADE_OF_OTHERS, *NEED_MORE):
+        assert f"| `{name}` |" in page
