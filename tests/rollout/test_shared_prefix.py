@@ -283,6 +283,42 @@ def test_narrower_types(dtype, tolerance, tokenizer, always):
     torch.testing.assert_close(now, plain(oracle, rollouts())[0].float(), atol=tolerance, rtol=0)
 
 
+@pytest.mark.parametrize("other_device", [False, True])
+@pytest.mark.parametrize(
+    "family", ["llama", "llama, eager", "mistral", "gemma2", "gpt2", "gpt_oss"]
+)
+def test_mixed_precision_shares_and_is_as_exact_as_the_plain_path(
+    family, other_device, tokenizer, always, monkeypatch
+):
+    if other_device:
+        monkeypatch.setattr(shared_attention, "_fits", lambda *_: False)
+    kind, more = FAMILIES[family]
+    model = build(kind, {**more, "initializer_range": 0.1}).float()
+    data, found = rollouts(), []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for precision, share in (("bf16", True), ("bf16", False), ("no", False)):
+            policy = LanguagePolicy(
+                copy.deepcopy(model), tokenizer, mixed_precision=precision, shared_prefix=share
+            )
+            logps = policy.forward(data).logps
+            logps.sum().backward()
+            assert policy.shared_prefix.enabled == share
+            assert {p.grad.dtype for p in policy.module.parameters() if p.grad is not None} == {
+                torch.float32
+            }
+            found.append(
+                (
+                    logps.detach(),
+                    torch.cat([*map(torch.flatten, gradients(policy.module).values())]),
+                )
+            )
+    for mine, plain_one, exact in zip(*found, strict=True):
+        rounding = float((plain_one - exact).norm())
+        assert rounding > 1e-4 * float(exact.norm())  # it did compute in bfloat16
+        assert float((mine - exact).norm()) < 1.5 * rounding
+
+
 @pytest.mark.parametrize("family", REFUSED)
 def test_a_model_that_cannot_share_says_so_once_and_is_right(family, tokenizer, always):
     model = build(*REFUSED[family])

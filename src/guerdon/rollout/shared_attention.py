@@ -128,6 +128,13 @@ class SharedMask:
         return zero.masked_fill(~seen, -torch.inf)
 
 
+def computed_in(dtype: torch.dtype, device: torch.device) -> torch.dtype:
+    """The type that attention over tensors of this one is computed in: autocast's, where it is on."""
+    if torch.is_autocast_enabled(device.type) and dtype != torch.float64:
+        return torch.get_autocast_dtype(device.type)
+    return dtype
+
+
 def install(config: Any) -> str:
     """Give a model our attention, which is its own one but for packed rows.
 
@@ -154,7 +161,8 @@ def _mask(base: str) -> Callable[..., Any]:
         window = kwargs.get("local_size")
         longest = int(run.packed.positions.max()) + 1
         plain = kwargs.get("allow_is_causal_skip") and (window is None or longest < window)
-        return SharedMask(run, None if plain else kwargs["mask_function"], kwargs["dtype"])
+        dtype = computed_in(kwargs["dtype"], run.packed.ids.device)
+        return SharedMask(run, None if plain else kwargs["mask_function"], dtype)
 
     return mask
 
@@ -197,6 +205,8 @@ def _attend(
     if kwargs.get("position_bias") is not None:
         raise CannotShareError("its attention adds a bias to every pair of tokens")
     packed = mask.packed
+    # Rotations leave queries and keys wider than values; autocast would level them, here we do.
+    query, key, value = (x.to(computed_in(x.dtype, x.device)) for x in (query, key, value))
     dense = theirs if theirs.__name__ == "eager_attention_forward" else sdpa_attention_forward
     sizes = [packed.prompt_tokens, packed.tokens - packed.prompt_tokens]
     parts = [x.squeeze(0).transpose(0, 1).split(sizes) for x in (query, key, value)]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from guerdon.records import Rollouts, Task
 from guerdon.rollout.packing import Packed, pack
-from guerdon.rollout.shared_attention import CannotShareError, install, sharing
+from guerdon.rollout.shared_attention import CannotShareError, computed_in, install, sharing
 
 WORTH_IT = 1.25
 """Packing pays where the plain computation has this many times the tokens."""
@@ -110,7 +110,7 @@ def _difference(decoder: Any, model: Any) -> str | None:
     row_M, at_M = rollouts.mask.nonzero(as_tuple=True)
     plain = padded_hidden(decoder, rollouts, 0, device)[row_M, start_N[row_M] + at_M - 1].double()
     worst = float((mine - plain).abs().max() / plain.abs().max())
-    if worst <= TOLERANCE.get(model.dtype, 1e-4):
+    if worst <= TOLERANCE.get(computed_in(model.dtype, device), 1e-4):
         return None
     return f"the result differs from the plain one by {worst:.1e} of its size"
 
