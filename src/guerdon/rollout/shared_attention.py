@@ -21,6 +21,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from guerdon.rollout.packing import Packed
+from guerdon.rollout.precision import computed_in
 from guerdon.rollout.prompt_attention import PromptAttention
 
 NAME = "shared_prefix_"
@@ -126,13 +127,6 @@ class SharedMask:
     def _added(self, seen: Tensor) -> Tensor:
         zero = torch.zeros((), dtype=self.dtype, device=seen.device)
         return zero.masked_fill(~seen, -torch.inf)
-
-
-def computed_in(dtype: torch.dtype, device: torch.device) -> torch.dtype:
-    """The type that attention over tensors of this one is computed in: autocast's, where it is on."""
-    if torch.is_autocast_enabled(device.type) and dtype != torch.float64:
-        return torch.get_autocast_dtype(device.type)
-    return dtype
 
 
 def install(config: Any) -> str:

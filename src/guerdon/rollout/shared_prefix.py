@@ -10,7 +10,8 @@ from torch import Tensor
 
 from guerdon.records import Rollouts, Task
 from guerdon.rollout.packing import Packed, pack
-from guerdon.rollout.shared_attention import CannotShareError, computed_in, install, sharing
+from guerdon.rollout.precision import computed_in
+from guerdon.rollout.shared_attention import CannotShareError, install, sharing
 
 WORTH_IT = 1.25
 """Packing pays where the plain computation has this many times the tokens."""
