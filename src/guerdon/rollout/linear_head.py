@@ -119,7 +119,7 @@ class _LinearLogProbs(torch.autograd.Function):
         return logp, entropy, largest
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad_logp: Tensor, grad_entropy: Tensor, _: Tensor) -> Any:
         hidden, weight, bias, action, total, entropy = ctx.saved_tensors
         narrow = hidden.to(ctx.dtype)
