@@ -14,7 +14,7 @@ from connected import BOTH, LENGTH, Z, about, right
 from guerdon.connectors import easyr1, ms_swift, openrlhf, reward_kit, slime, trl, verifiers, verl
 from guerdon.parts import build, describe
 from guerdon.records import Progress
-from guerdon.rewards import FunctionReward
+from guerdon.rewards import FunctionReward, WeightedSum
 from guerdon.shaping import Affine
 
 TEXTS = ["4", "55", "crash"]
@@ -234,7 +234,10 @@ def test_reward_kit_evaluation():
     found = evaluate(messages=[message("2+2", "user"), message("4")], ground_truth="4")
     assert found["score"] == pytest.approx(0.699)
     assert found["is_score_valid"] is True
-    assert found["metrics"]["right"]["score"] == 2.0
+    assert found["metrics"] == {}  # 2 and -0.01 are outside what reward-kit takes
+    assert found["reason"] == "right 2, brief -0.01"
+    metrics = reward_kit.export(WeightedSum({"right": right}))([message("4")], "4")["metrics"]
+    assert metrics == {"right": {"score": 1.0, "is_score_valid": True, "reason": "right"}}
     asked = [
         SimpleNamespace(role="user", content="y"),
         SimpleNamespace(role="assistant", content="x"),

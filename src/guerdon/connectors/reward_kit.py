@@ -18,7 +18,8 @@ def export(reward: Reward, *, shaping: Sequence[Shaper] = ()) -> Callable[..., d
     The last message is the completion, those before it the prompt, ``ground_truth`` the answer,
     other arguments the columns. Returns a dict of the fields of ``EvaluateResult``; an invalid
     row has ``is_score_valid`` False, its reason, and a score of 0 since the field must be a
-    number. Older versions of reward-kit refuse scores outside [0, 1]: shape with `Affine`.
+    number. reward-kit refuses metrics outside [0, 1] and older versions such scores (shape with
+    `Affine`): parts that lie in it are metrics, all of them are in the reason.
     Raises ValueError for rewards that compare rows.
     """
     judge = Judge("reward-kit", reward, shaping)
@@ -38,6 +39,7 @@ def export(reward: Reward, *, shaping: Sequence[Shaper] = ()) -> Callable[..., d
             "metrics": {
                 name: {"score": part, "is_score_valid": valid, "reason": reason or name}
                 for name, part in parts.items()
+                if 0 <= part <= 1
             },
         }
 
