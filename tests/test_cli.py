@@ -261,3 +261,85 @@ def test_all_settings_are_listed_and_nothing_that_is_none(capsys: Captured) -> N
     for option in ("--loop.steps", "--objective.clip-low", "--objective.kl.coefficient"):
         assert option in told
     assert "_drawn" not in told
+
+
+def test_score_shows_a_histogram_and_the_lowest(tmp_path: Path, capsys: Captured) -> None:
+    rows = [
+        {"task_id": f"t{n}", "prompt": "p", "completion": "word " * n, "answer": "a"}
+        for n in range(1, 12)
+    ]
+    mine = tmp_path / "mine.py"
+    mine.write_text("def words(completion):\n    return len(completion.split())\n")
+    file = write_lines(tmp_path / "rows.jsonl", *rows)
+    assert main(["score", file, "--reward", f"{mine}:words"]) == 0
+    told = capsys.readouterr().out
+    bars = [line for line in told.splitlines() if "█" in line]
+    assert [int(line.split()[-1]) for line in bars] == [1] * 9 + [2]  # the top of the last counts
+    lowest = told[told.index("lowest") :].splitlines()[1:]
+    assert [line.split()[1] for line in lowest] == ["t1:", "t2:", "t3:", "t4:", "t5:"]
+
+
+def test_score_of_equal_values_has_one_bar_and_no_lowest(tmp_path: Path, capsys: Captured) -> None:
+    row = {"prompt": "p", "completion": r"\boxed{4}", "answer": "4"}
+    assert main(["score", write_lines(tmp_path / "same.jsonl", row, row)]) == 0
+    told = capsys.readouterr().out
+    assert sum("█" in line for line in told.splitlines()) == 1
+    assert "lowest" not in told
+
+
+LEAKY = "def leaky(completion, answer):\n    return float(answer in completion)\n"
+FIXED = "def fixed(completion, answer):\n    return float(completion.strip() == answer)\n"
+
+
+def test_audit_finds_holes_and_writes_them_down(tmp_path: Path, capsys: Captured) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text(LEAKY)
+    page = tmp_path / "audit.html"
+    arguments = ["audit", f"{mine}:leaky", "--quiet", "--page", str(page)]
+    assert main(arguments) == 1
+    assert "false positive" in capsys.readouterr().out
+    assert "many-answers" in page.read_text()
+    assert main([*arguments, "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["clean"] is False
+    assert found["counts"]["false positive"] > 20
+
+
+def test_audit_of_given_tasks_is_clean_where_nothing_is_found(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text(FIXED)
+    rows = [
+        {"prompt": "Norway?", "answer": "Oslo", "wrong_answers": ["Bergen"]},
+        {"prompt": "Peru?", "answer": "Lima", "right_answers": ["Lima, Peru"]},
+    ]
+    tasks = write_lines(tmp_path / "tasks.jsonl", *rows)
+    arguments = ["audit", f"{mine}:fixed", "--tasks", tasks, "--json"]
+    assert main(arguments) == 1  # it accepts neither a thought before nor the other right answer
+    found = json.loads(capsys.readouterr().out)
+    assert found["counts"].keys() == {"false negative"}
+    assert {f["attack"] for f in found["findings"]} == {"rewritten", "padded-right"}
+    assert main([*arguments, "--allow", "rewritten,padded-right"]) == 0
+    assert json.loads(capsys.readouterr().out)["clean"] is True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["nothing"], "one of ours"),
+        (["environment-return"], "environment's rewards"),
+        (["format", "--allow", "no-attack"], "no-attack"),
+        (["format", "--judges", "taste"], "taste"),
+        (["format", "--seconds", "soon"], "soon"),
+        (["tools", "--tasks", "arithmetic"], "calls"),
+    ],
+)
+def test_audit_with_wrong_arguments(arguments: list[str], told: str, capsys: Captured) -> None:
+    assert main(["audit", *arguments]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_audit_of_a_reward_of_ours_without_findings(capsys: Captured) -> None:
+    assert main(["audit", "format", "--quiet"]) == 0
+    assert "nothing found" in capsys.readouterr().out

@@ -25,7 +25,7 @@ from guerdon.arguments import (
     take_options,
     whole_number,
 )
-from guerdon.audit import Judges, audit
+from guerdon.audit import ATTACKS, Judges, audit
 from guerdon.choices import subject_of
 from guerdon.recipes import all_recipes, load_recipe
 from guerdon.records import Progress
@@ -254,12 +254,17 @@ def _audit(arguments: list[str]) -> int:
     )
     _none_left(rest)
     allowed = tuple(options["allow"].split(",")) if options["allow"] else ()
+    names = [attack.name for attack in ATTACKS]
+    for name in allowed:
+        if name not in names:
+            raise UsageError(f"--allow: {name!r} is none of the attacks {', '.join(names)}")
     with reading_arguments():
         count = whole_number("--count", options["count"] or "6")
         seconds = float(options["seconds"] or 10)
         subject = subject_of(options["reward"], options["tasks"], count, seconds)
         judges = Judges(options["judges"]) if options["judges"] else subject.judges
-    with Bar(transient=True, disable=options["quiet"] or options["json"]) as progress:
+    quiet = options["quiet"] or options["json"]
+    with reading_arguments(), Bar(transient=True, disable=quiet) as progress:
         bar = progress.add_task(options["reward"], total=1.0)
         found = audit(
             subject.reward,

@@ -21,6 +21,7 @@ from guerdon.audit import (
     probes_of,
 )
 from guerdon.audit.cases import cases_of
+from guerdon.audit.judging import MOST_TOKENS, rollouts_of
 from guerdon.audit.keys import MASTER_KEYS
 from guerdon.audit.page import visible, write_page
 from guerdon.records import Task
@@ -231,3 +232,24 @@ def test_every_attack_makes_completions(attack: Attack) -> None:
     texts = list(attack.make(probe))
     assert texts
     assert all(isinstance(text, str) and len(text) <= 1_100_000 for text in texts)
+
+
+def test_rollouts_of_texts_have_words_for_tokens() -> None:
+    rollouts = rollouts_of(SUM, ["one two, three", "", "x" * 9, "y " * 50_000])
+    assert rollouts.lengths.tolist() == [4, 0, 1, MOST_TOKENS]
+    assert rollouts.mask.sum(1).tolist() == rollouts.lengths.tolist()
+    assert set(rollouts.answers()) == {"85"}
+
+
+def test_padding_that_changes_nothing_has_no_correlation() -> None:
+    found = tried(contains, "padded-right", "padded-wrong")
+    assert found.length == {"correlation": None, "gain": None}
+    assert not found.findings
+
+
+def test_examples_are_few_and_counts_are_all() -> None:
+    found = tried(contains, "many-answers")
+    assert found.count("false positive") == found.cases
+    assert len(found.examples(2)) == 2
+    assert not found.beyond(["many-answers"])
+    assert found.as_data()["counts"] == {"false positive": found.cases}

@@ -74,3 +74,11 @@ def test_the_gallery_has_every_reward() -> None:
         assert f"## {name}\n" in page
     for name in (*MADE_OF_OTHERS, *NEED_MORE):
         assert f"| `{name}` |" in page
+
+
+@pytest.mark.parametrize(("name", "known"), [("code", "(2, 3): 5"), ("sql", "UNION SELECT 'cora'")])
+def test_of_wrong_answers_only_the_one_known_by_heart_passes(name: str, known: str) -> None:
+    found = RESULTS["after"][name]
+    assert found["attacks"]["wrong"]["found"] == {"false positive": 1}
+    (finding,) = [one for one in found["findings"] if one["attack"] == "wrong"]
+    assert known in finding["completion"]

@@ -42,11 +42,11 @@ def test_marks_are_read_from_the_tree(tmp_path):
 
 def test_row_of_a_result(tmp_path):
     before = render(tmp_path, [("toy-r1", Paper("A | B", "1234.5678"))])
-    assert "| – | – | – | – | – |" in before
+    assert "| – | – | – | – | – | – |" in before
     write(run_claim(CLAIM, (0, 1, 2)), tmp_path / "reproductions")
     row = render(tmp_path, [("toy-r1", Paper("A | B", "1234.5678"))]).splitlines()[-1]
     # Seed 0 is left out: effects .31 and .32, mean .315, half width 12.7062 * .005 = .0635.
-    assert "| shown | accuracy: good > poor | 0.315 [0.251, 0.379] | 3 |" in row
+    assert "| shown | 1 of 1 | accuracy: good > poor | 0.315 [0.251, 0.379] | 3 |" in row
     assert "[A \\| B](https://arxiv.org/abs/1234.5678)" in row
 
 

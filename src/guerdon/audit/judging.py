@@ -74,7 +74,8 @@ class Bench:
     """Judges completions by one reward; each call costs at most ``seconds``.
 
     A group-scoped reward judges a row among others: there a right and a wrong completion of
-    the probe stand beside every one. Use as a context manager: leaving it ends the process.
+    the probe stand beside every one. A reward that fails on the first right and wrong answer is
+    not called again. Use as a context manager: leaving it ends the process.
     """
 
     def __init__(self, reward: Reward, seconds: float) -> None:
@@ -83,6 +84,7 @@ class Bench:
         self.grouped = getattr(reward, "scope", "completion") != "completion"
         self._process: Any = None
         self._pipe: Connection | None = None
+        self._hopeless: Verdict | None = None
 
     def __enter__(self) -> Bench:
         return self
@@ -100,12 +102,14 @@ class Bench:
         return self._ask(probe, texts, WARM_UP_SECONDS + self.seconds * len(texts))
 
     def _ask(self, probe: Probe, texts: Sequence[str], seconds: float) -> list[Verdict]:
-        if self._process is None:
+        if self._process is None and self._hopeless is None:
             self._start()
             # Loading libraries is not the completion's fault.
-            warm = self._exchange(probe, [probe.good, probe.bad], WARM_UP_SECONDS)
-            if warm[0].trouble in ("crash", "timeout"):
-                return [warm[0]] * len(texts)
+            warm = self._exchange(probe, [probe.good, probe.bad], WARM_UP_SECONDS)[0]
+            if warm.trouble in ("crash", "timeout"):
+                self._hopeless = warm
+        if self._hopeless is not None:
+            return [self._hopeless] * len(texts)
         return self._exchange(probe, texts, seconds)
 
     def _exchange(self, probe: Probe, texts: Sequence[str], seconds: float) -> list[Verdict]:

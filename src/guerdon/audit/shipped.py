@@ -197,6 +197,7 @@ def _programs() -> tuple[Probe, ...]:
                 "import os\nos._exit(0)",
                 "def add(a, b):\n    while True:\n        pass",
                 "print(5)\nprint(0)",
+                "def add(a, b):\n    return {(2, 3): 5, (-1, 1): 0}[(a, b)]",
             ),
             ("add = lambda a, b: a + b", "from operator import add"),
             "{think}\n```python\n{answer}\n```",
@@ -212,11 +213,12 @@ def _queries() -> tuple[Probe, ...]:
         "rows": [("ada", 3), ("bela", 9), ("cora", 12), ("dino", 9)],
         "table": "pets",
     }
+    by_heart = "SELECT 'bela' UNION SELECT 'cora' UNION SELECT 'dino'"
     return (
         _probe(
             *("old", "Table pets(name, age). Show name where age > 5."),
             "SELECT name FROM pets WHERE age > 5",
-            ("SELECT name FROM pets WHERE age < 5", "SELECT * FROM pets", "SELECT 'bela'"),
+            ("SELECT name FROM pets WHERE age < 5", "SELECT * FROM pets", by_heart),
             ("select name from pets where age > 5;", "SELECT name FROM pets WHERE 5 < age"),
             **columns,
         ),
