@@ -1,6 +1,7 @@
 """Forward and backward of groups: every prompt once against every prompt once per completion.
 
-Run: python benchmarks/shared_prefix.py [--quick]. Writes benchmarks/results/shared_prefix.json.
+Run: python benchmarks/shared_prefix.py [--prompts 16 128 512 2048] [--groups 4 8 16 32].
+Writes benchmarks/results/shared_prefix.json.
 Each case runs in a process of its own, so that its peak memory is its own.
 """
 
@@ -16,13 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
+from measuring import origin
 
 from guerdon.records import Rollouts, Task
 from guerdon.rollout import LanguagePolicy
 from guerdon.rollout.packing import pack
 
-PROMPTS, GROUPS = (16, 128, 512, 2048), (4, 8, 16, 32)
 RESULTS = Path(__file__).parent / "results" / "shared_prefix.json"
 
 
@@ -98,7 +98,8 @@ def child(*arguments: object) -> Any:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--quick", action="store_true", help="leave out prompts of 2048 tokens")
+    parser.add_argument("--prompts", type=int, nargs="+", default=(16, 128, 512, 2048))
+    parser.add_argument("--groups", type=int, nargs="+", default=(4, 8, 16, 32))
     parser.add_argument("--child", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
@@ -107,8 +108,9 @@ def main() -> None:
         print(json.dumps(found))
         return
     cases = []
-    for prompt in PROMPTS[:3] if arguments.quick else PROMPTS:
-        for group in GROUPS:
+    source = origin(sys.argv, versions=())
+    for prompt in arguments.prompts:
+        for group in arguments.groups:
             tasks = max(1, 64 // group if prompt < 512 else 16 // group)
             sizes = (prompt, group, 32, tasks)
             found = child("case", *sizes, 3)
@@ -118,13 +120,7 @@ def main() -> None:
             print(found, flush=True)
             cases.append(found)
     RESULTS.parent.mkdir(exist_ok=True)
-    about = {
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "threads": torch.get_num_threads(),
-        "model": "seedling",
-        "cases": cases,
-    }
+    about = {**source, "threads": torch.get_num_threads(), "model": "seedling", "cases": cases}
     RESULTS.write_text(json.dumps(about, indent=1) + "\n")
 
 
