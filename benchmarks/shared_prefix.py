@@ -1,8 +1,9 @@
 """Forward and backward of groups: every prompt once against every prompt once per completion.
 
-Run: python benchmarks/shared_prefix.py [--prompts 16 128 512 2048] [--groups 4 8 16 32].
-Writes benchmarks/results/shared_prefix.json.
-Each case runs in a process of its own, so that its peak memory is its own.
+Run: python benchmarks/shared_prefix.py [--prompts 16 128 512 2048] [--groups 4 8 16 32]
+[--memory] [--out benchmarks/results/shared_prefix.json].
+With ``--memory`` each case also runs twice in a process of its own, shared and plain, which tells
+how much its peak grows.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from guerdon.records import Rollouts, Task
 from guerdon.rollout import LanguagePolicy
 from guerdon.rollout.packing import pack
 
-RESULTS = Path(__file__).parent / "results" / "shared_prefix.json"
+RESULTS = Path(__file__).parent / "results"
 
 
 def made_up(prompt: int, group: int, tokens: int, tasks: int) -> Rollouts:
@@ -100,12 +101,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--prompts", type=int, nargs="+", default=(16, 128, 512, 2048))
     parser.add_argument("--groups", type=int, nargs="+", default=(4, 8, 16, 32))
+    parser.add_argument("--memory", action="store_true", help="measure peaks too")
+    parser.add_argument("--out", type=Path, default=RESULTS / "shared_prefix.json")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
-        kind, *numbers = json.loads(arguments.child)
-        found = case(*numbers) if kind == "case" else memory(numbers[0], made_up(*numbers[1:]))
-        print(json.dumps(found))
+        shared, *sizes = json.loads(arguments.child)
+        print(json.dumps(memory(shared, made_up(*sizes))))
         return
     cases = []
     source = origin(sys.argv, versions=())
@@ -113,15 +115,16 @@ def main() -> None:
         for group in arguments.groups:
             tasks = max(1, 64 // group if prompt < 512 else 16 // group)
             sizes = (prompt, group, 32, tasks)
-            found = child("case", *sizes, 3)
-            found["shared_mib"], found["plain_mib"] = (
-                round(child("memory", shared, *sizes)) for shared in (True, False)
-            )
+            found = case(*sizes, 5)
+            if arguments.memory:
+                found["shared_mib"], found["plain_mib"] = (
+                    round(child(shared, *sizes)) for shared in (True, False)
+                )
             print(found, flush=True)
             cases.append(found)
-    RESULTS.parent.mkdir(exist_ok=True)
     about = {**source, "threads": torch.get_num_threads(), "model": "seedling", "cases": cases}
-    RESULTS.write_text(json.dumps(about, indent=1) + "\n")
+    arguments.out.parent.mkdir(exist_ok=True)
+    arguments.out.write_text(json.dumps(about, indent=1) + "\n")
 
 
 if __name__ == "__main__":
