@@ -1,7 +1,9 @@
 """Forward and backward of groups: every prompt once against every prompt once per completion.
 
-Run: python benchmarks/shared_prefix.py [--quick]. Writes benchmarks/results/shared_prefix.json.
-Each case runs in a process of its own, so that its peak memory is its own.
+Run: python benchmarks/shared_prefix.py [--prompts 16 128 512 2048] [--groups 4 8 16 32]
+[--memory] [--out benchmarks/results/shared_prefix.json].
+With ``--memory`` each case also runs twice in a process of its own, shared and plain, which tells
+how much its peak grows.
 """
 
 from __future__ import annotations
@@ -16,14 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
+from measuring import origin
 
 from guerdon.records import Rollouts, Task
 from guerdon.rollout import LanguagePolicy
 from guerdon.rollout.packing import pack
 
-PROMPTS, GROUPS = (16, 128, 512, 2048), (4, 8, 16, 32)
-RESULTS = Path(__file__).parent / "results" / "shared_prefix.json"
+RESULTS = Path(__file__).parent / "results"
 
 
 def made_up(prompt: int, group: int, tokens: int, tasks: int) -> Rollouts:
@@ -98,34 +99,32 @@ def child(*arguments: object) -> Any:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--quick", action="store_true", help="leave out prompts of 2048 tokens")
+    parser.add_argument("--prompts", type=int, nargs="+", default=(16, 128, 512, 2048))
+    parser.add_argument("--groups", type=int, nargs="+", default=(4, 8, 16, 32))
+    parser.add_argument("--memory", action="store_true", help="measure peaks too")
+    parser.add_argument("--out", type=Path, default=RESULTS / "shared_prefix.json")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
-        kind, *numbers = json.loads(arguments.child)
-        found = case(*numbers) if kind == "case" else memory(numbers[0], made_up(*numbers[1:]))
-        print(json.dumps(found))
+        shared, *sizes = json.loads(arguments.child)
+        print(json.dumps(memory(shared, made_up(*sizes))))
         return
     cases = []
-    for prompt in PROMPTS[:3] if arguments.quick else PROMPTS:
-        for group in GROUPS:
+    source = origin(sys.argv, versions=())
+    for prompt in arguments.prompts:
+        for group in arguments.groups:
             tasks = max(1, 64 // group if prompt < 512 else 16 // group)
             sizes = (prompt, group, 32, tasks)
-            found = child("case", *sizes, 3)
-            found["shared_mib"], found["plain_mib"] = (
-                round(child("memory", shared, *sizes)) for shared in (True, False)
-            )
+            found = case(*sizes, 5)
+            if arguments.memory:
+                found["shared_mib"], found["plain_mib"] = (
+                    round(child(shared, *sizes)) for shared in (True, False)
+                )
             print(found, flush=True)
             cases.append(found)
-    RESULTS.parent.mkdir(exist_ok=True)
-    about = {
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "threads": torch.get_num_threads(),
-        "model": "seedling",
-        "cases": cases,
-    }
-    RESULTS.write_text(json.dumps(about, indent=1) + "\n")
+    about = {**source, "threads": torch.get_num_threads(), "model": "seedling", "cases": cases}
+    arguments.out.parent.mkdir(exist_ok=True)
+    arguments.out.write_text(json.dumps(about, indent=1) + "\n")
 
 
 if __name__ == "__main__":
