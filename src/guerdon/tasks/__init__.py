@@ -13,6 +13,7 @@ from guerdon.tasks.facts import (
 )
 from guerdon.tasks.files import DataError, FileTasks, PreferenceFile, read_rows
 from guerdon.tasks.gym import ReasoningGym
+from guerdon.tasks.mixture import MixedTasks
 from guerdon.tasks.regions import TextBoxes, TextIntervals
 from guerdon.tasks.sql import SqlQueries
 from guerdon.tasks.tool_calls import TOOLS, ToolCalls
@@ -45,6 +46,7 @@ __all__ = [
     "FactQuestions",
     "FileTasks",
     "GridTasks",
+    "MixedTasks",
     "MultiChoice",
     "MultipleChoice",
     "PreferenceFile",

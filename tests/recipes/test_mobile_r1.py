@@ -1,0 +1,75 @@
+"""Mobile-R1: written steps, credit of episodes, the miniature in small, and the real loop."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from making import make_rollouts
+
+from guerdon.advantages import GroupNormalised
+from guerdon.recipes import load_recipe, mobile_r1
+from guerdon.records import Progress, Task
+from guerdon.rewards import EnvironmentReturn, MobileStepReward
+from guerdon.training import Loop, Recipe, train
+
+
+def test_labels_are_written_steps_that_the_step_reward_reads() -> None:
+    label = {**mobile_r1.SWIPES["right"], "box": (0, 0, 9, 9)}
+    task = Task("0,0", "", columns={"step": label})
+    texts = (*mobile_r1.STEPS, "right", "<tool_call>{}</tool_call>")
+    rows = replace(make_rollouts([0] * 6), tasks=(task,), texts=texts)
+    scores = MobileStepReward()(rows, Progress())
+    assert list(mobile_r1.STEPS.values()) == ["up", "down", "left", "right"]
+    assert scores.value.tolist() == [1, 1, 1, 2, 0, 0]  # form alone, form and action, neither
+
+
+def test_the_labelled_path_leads_to_the_goal_and_slips_lead_elsewhere() -> None:
+    written = {move: text for text, move in mobile_r1.STEPS.items()}
+    phone = mobile_r1.Phone(0.0, random.Random(0))
+    for turn in range(8):
+        step = phone.step(written[mobile_r1.PATH[phone.state_key]])
+        assert (step.done, step.reward) == (turn == 7, float(turn == 7))
+    slipping = mobile_r1.Phone(1.0, random.Random(0))
+    seen = set()
+    for _ in range(20):
+        slipping.step(written["up"])
+        seen.add(slipping.state_key)
+    assert len(seen) > 3
+
+
+def test_every_turn_of_an_episode_has_its_one_advantage() -> None:
+    rows = make_rollouts([0, 0, 1], [2, 3, 1], turn_rewards=[[0, 2, 0], [0, 0, 0], [1, 0, 0]])
+    rows = replace(rows, turn=torch.arange(3).expand(3, 3))
+    credit = GroupNormalised()(EnvironmentReturn()(rows, Progress()), rows)
+    assert credit[0].tolist() == pytest.approx([0.7071, 0.7071, 0], abs=1e-4)
+    assert credit[1].tolist() == pytest.approx([-0.7071] * 3, abs=1e-4)
+    assert credit[2].tolist() == [0, 0, 0]  # alone in its group
+
+
+def test_the_miniature_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mobile_r1, "SWEEPS", 20)
+    monkeypatch.setattr(mobile_r1, "TRIALS", 50)
+    told: list[float] = []
+    steps = mobile_r1.Miniature(True, 3)(0, told.append)
+    assert told == [1.0]
+    assert mobile_r1.Miniature(True, 3)(0, told.append) == steps
+    none = mobile_r1.Miniature(False, 0)(0, told.append)
+    assert none["clean"] < steps["clean"]
+    assert steps["slippery"] <= steps["clean"]
+
+
+def test_recipe_round_trips(tmp_path: Path) -> None:
+    recipe = load_recipe("mobile-r1").build()
+    recipe.save(tmp_path / "recipe.yaml")
+    assert Recipe.load(tmp_path / "recipe.yaml") == recipe
+
+
+def test_runs_on_the_seedling_in_a_text_world() -> None:
+    loop = Loop(steps=2, groups=2, group_size=4, evaluation_tasks=4, checkpoint_every=0)
+    result = train(mobile_r1.build(loop=loop), quiet=True)
+    assert len(result.history) == 2
+    assert all(torch.isfinite(p).all() for p in result.policy.module.parameters())

@@ -1,0 +1,89 @@
+"""VLAA-Thinker: the open reward by hand, the miniature in small, and the real loop."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import torch
+from making import make_rollouts
+
+from guerdon.recipes import load_recipe, vlaa_thinker
+from guerdon.records import Progress, Rollouts, Scores, Task
+from guerdon.rewards import GroupRelativeLength, Router
+from guerdon.rewards.above_reference import AboveReference
+from guerdon.training import Loop, Recipe, train
+
+REWARDS = vlaa_thinker.build().reward
+
+
+@dataclass(frozen=True)
+class ReadNumber:
+    """The text's own number plus a constant: a reward model that is easy to reckon."""
+
+    more: float = 0.0
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        values = [math.nan if t == "?" else float(t) for t in rollouts.texts]
+        return Scores(torch.tensor(values) + self.more)
+
+
+def above(texts: list[str], answers: list[str], group: list[int], **settings: float) -> Scores:
+    tasks = tuple(Task(f"t{i}", "", answer) for i, answer in enumerate(answers))
+    rows = replace(make_rollouts(group), tasks=tasks, texts=tuple(texts))
+    more = settings.pop("more", 0.0)
+    return AboveReference(ReadNumber(more), **settings)(rows, Progress())
+
+
+def test_beating_the_reference_worked_by_hand() -> None:
+    texts = ["1.2", "0.5", "0.4", "2"]
+    scores = above(texts, ["0.5", "1"], [0, 0, 0, 1])
+    assert scores.value.tolist() == pytest.approx([0.50341, 0, 0, 1 - math.exp(-1)], abs=1e-5)
+    assert above(["1.2"], ["0.5"], [0], steepness=2.0).value.item() == pytest.approx(0.75340, 1e-4)
+    shifted = above(texts, ["0.5", "1"], [0, 0, 0, 1], more=7.0)
+    assert shifted.value.tolist() == pytest.approx(scores.value.tolist(), abs=1e-5)
+
+
+def test_what_cannot_be_scored_is_invalid() -> None:
+    scores = above(["?", "1", "1"], ["0", "?"], [0, 0, 1])
+    assert scores.valid.tolist() == [False, True, False]
+    assert str(scores.reasons[2]).startswith("reference: ")
+    with pytest.raises(ValueError, match="a reference is alone"):
+        AboveReference(GroupRelativeLength())
+
+
+def test_an_answer_out_of_its_section_is_worth_nothing() -> None:
+    assert isinstance(REWARDS, Router)
+    golds = {"math": ("3", {}), "mcq": ("B", {}), "iou": (None, {"box": (1, 2, 7, 5)})}
+    answers = {"math": "3", "mcq": "(b) because", "iou": "[1,2,7,5]"}
+    for kind, (answer, columns) in golds.items():
+        task = Task(kind, "", answer, {"task_type": kind, **columns})
+        texts = (f"<answer>{answers[kind]}</answer>", answers[kind], "<answer>A) cat</answer>")
+        rows = replace(make_rollouts([0] * 3), tasks=(task,), texts=texts)
+        assert REWARDS(rows, Progress()).value.tolist() == [1, 0, 0]
+
+
+def test_the_miniature_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[float] = []
+    monkeypatch.setattr(vlaa_thinker, "UPDATES", 5)
+    rl = vlaa_thinker.Miniature(0.5)(0, told.append)
+    assert told == [1.0]
+    assert vlaa_thinker.Miniature(0.5)(0, told.append) == rl
+    assert rl["first reward"] == pytest.approx(0.5 * 0.4 + 0.5 / 6)
+    after = vlaa_thinker.Miniature(0.98)(0, told.append)
+    assert after["first reward"] == pytest.approx(0.98 * 0.4 + 0.02 / 6)
+
+
+def test_recipe_round_trips(tmp_path: Path) -> None:
+    recipe = load_recipe("vlaa-thinker").build()
+    recipe.save(tmp_path / "recipe.yaml")
+    assert Recipe.load(tmp_path / "recipe.yaml") == recipe
+
+
+def test_runs_on_the_seedling() -> None:
+    loop = Loop(steps=2, groups=4, group_size=4, evaluation_tasks=4, checkpoint_every=0)
+    result = train(vlaa_thinker.build(loop=loop), quiet=True)
+    assert len(result.history) == 2
+    assert all(h["invalid_share"] == 0 for h in result.history)
