@@ -112,7 +112,13 @@ def _result_cells(data: dict[str, Any]) -> list[str]:
     ends = [interval[name] for name in ("estimate", "low", "high")]
     mean, low, high = ("?" if x is None else f"{x:.3f}" for x in ends)
     effect = f"{mean} [{low}, {high}]"
-    return [f"{met} of {len(outcomes)}", named, effect, str(len(data["seeds"])), f"{data['seconds']:.0f} s"]
+    return [
+        f"{met} of {len(outcomes)}",
+        named,
+        effect,
+        str(len(data["seeds"])),
+        f"{data['seconds']:.0f} s",
+    ]
 
 
 def _tick(done: bool) -> str:
