@@ -205,6 +205,12 @@ def take_options(
     return vars(known), rest
 
 
+def none_left(rest: list[str]) -> None:
+    """Raises for arguments that no option took."""
+    if rest:
+        raise UsageError(f"unknown argument {rest[0]!r}")
+
+
 _OPTION_HELP = {
     "--recipe": "a system's name (see guerdon recipes) or a recipe.yaml; default grpo",
     "--out": "the folder to write to (train: default runs/RECIPE)",

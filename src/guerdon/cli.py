@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -14,23 +13,22 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from guerdon import reward_commands
 from guerdon.arguments import (
     OVERRIDES,
     PREFERENCES,
     UsageError,
-    number,
+    none_left,
     preference_recipe_from,
     reading_arguments,
     recipe_from,
     take_options,
     whole_number,
 )
-from guerdon.audit import ATTACKS, Judges, audit
-from guerdon.choices import subject_of
 from guerdon.recipes import all_recipes, load_recipe
 from guerdon.records import Progress
 from guerdon.rollout import EndpointError
-from guerdon.showing import show_audit, show_reproduction, show_scores
+from guerdon.showing import show_reproduction, show_scores
 from guerdon.training import (
     Recipe,
     TrainingStopped,
@@ -196,89 +194,6 @@ def _evaluate(arguments: list[str]) -> int:
     return 0
 
 
-def _score(arguments: list[str]) -> int:
-    options, rest = take_options(
-        arguments,
-        "score",
-        "Score saved completions: JSONL or Parquet with prompt, completion and answer columns.",
-        ["FILE", "--recipe"],
-        ["--json"],
-        OVERRIDES,
-    )
-    recipe = recipe_from(options["recipe"] or "grpo", rest)
-    return show_scores(recipe, Path(options["file"]), options["json"])
-
-
-def _serve(arguments: list[str]) -> int:
-    from guerdon.connectors.judge import Judge
-    from guerdon.connectors.server import Limits, RewardService, serve
-
-    options, rest = take_options(
-        arguments,
-        "serve",
-        "Answer reward requests over HTTP: POST /score, POST /get_reward (OpenRLHF), GET /health.",
-        [
-            *("--recipe", "--host", "--port", "--token", "--max-batch", "--max-body"),
-            *("--timeout", "--invalid"),
-        ],
-        [],
-        OVERRIDES,
-    )
-    recipe = recipe_from(options["recipe"] or "grpo", rest)
-    limits = Limits(
-        body=whole_number("--max-body", options["max_body"] or "32") * 2**20,
-        batch=whole_number("--max-batch", options["max_batch"] or "4096"),
-        seconds=number("--timeout", options["timeout"] or "120"),
-    )
-    service = RewardService(
-        Judge("the server", recipe.reward, recipe.shaping),
-        limits,
-        token=options["token"] or os.environ.get("GUERDON_SERVER_TOKEN", ""),
-        invalid=number("--invalid", options["invalid"] or "0"),
-    )
-    port = whole_number("--port", options["port"] or "5000")
-    serve(service, options["host"] or "127.0.0.1", port)
-    return 0
-
-
-def _audit(arguments: list[str]) -> int:
-    from guerdon.audit.page import write_page
-
-    options, rest = take_options(
-        arguments,
-        "audit",
-        "Attack a reward: exit status 0 if nothing is found, 1 if something is.",
-        ["REWARD", "--tasks", "--count", "--judges", "--seconds", "--allow", "--page"],
-        ["--json", "--quiet"],
-        "Columns wrong_answers and right_answers (lists) of the tasks are tried as well.",
-    )
-    _none_left(rest)
-    allowed = tuple(options["allow"].split(",")) if options["allow"] else ()
-    names = [attack.name for attack in ATTACKS]
-    for name in allowed:
-        if name not in names:
-            raise UsageError(f"--allow: {name!r} is none of the attacks {', '.join(names)}")
-    with reading_arguments():
-        count = whole_number("--count", options["count"] or "6")
-        seconds = float(options["seconds"] or 10)
-        subject = subject_of(options["reward"], options["tasks"], count, seconds)
-        judges = Judges(options["judges"]) if options["judges"] else subject.judges
-    quiet = options["quiet"] or options["json"]
-    with reading_arguments(), Bar(transient=True, disable=quiet) as progress:
-        bar = progress.add_task(options["reward"], total=1.0)
-        found = audit(
-            subject.reward,
-            subject.probes,
-            options["reward"],
-            judges=judges,
-            seconds=seconds,
-            watch=lambda done, task: progress.update(bar, completed=done, description=task),
-        )
-    if options["page"]:
-        write_page(found, Path(options["page"]))
-    return show_audit(found, allowed, options["json"])
-
-
 def _reproduce(arguments: list[str]) -> int:
     from guerdon.reproduction import Verdict, run_claim, write
     from guerdon.reproduction.picture import draw
@@ -327,7 +242,7 @@ def _recipes(arguments: list[str]) -> int:
     options, rest = take_options(
         arguments, "recipes", "The systems, and what works of each.", [], ["--json"]
     )
-    _none_left(rest)
+    none_left(rest)
     root = Path.cwd()
     found = [{"slug": slug, **asdict(marks(slug, root))} for slug in all_recipes()]
     if options["json"]:
@@ -348,7 +263,7 @@ def _report(arguments: list[str]) -> int:
     options, rest = take_options(
         arguments, "report", "Write a run's curves.png and report.html again.", ["RUN"], ["--json"]
     )
-    _none_left(rest)
+    none_left(rest)
     page = build_report(Path(options["run"]))
     curves = page.with_name("curves.png")
     print(json.dumps({"report": str(page), "curves": str(curves)}) if options["json"] else page)
@@ -361,7 +276,7 @@ def _doctor(arguments: list[str]) -> int:
     options, rest = take_options(
         arguments, "doctor", "What is installed, which devices work, how fast.", [], ["--json"]
     )
-    _none_left(rest)
+    none_left(rest)
     found = diagnose()
     if options["json"]:
         print(json.dumps(found, indent=2, default=str))
@@ -374,9 +289,9 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": _train,
     "sample": _sample,
     "evaluate": _evaluate,
-    "score": _score,
-    "serve": _serve,
-    "audit": _audit,
+    "score": reward_commands.score,
+    "serve": reward_commands.serve,
+    "audit": reward_commands.audit,
     "reproduce": _reproduce,
     "recipes": _recipes,
     "report": _report,
@@ -393,11 +308,6 @@ def _fresh_folder(name: str) -> Path:
         number += 1
         folder = base.with_name(f"{name}-{number}")
     return folder
-
-
-def _none_left(rest: list[str]) -> None:
-    if rest:
-        raise UsageError(f"unknown argument {rest[0]!r}")
 
 
 if __name__ == "__main__":
