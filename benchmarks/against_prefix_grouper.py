@@ -11,7 +11,6 @@ completions. Log-probs of the two are compared before anything is timed.
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
 import statistics
 import sys
@@ -83,6 +82,31 @@ def grouper_logps(model: Any, rollouts: Rollouts) -> Tensor:
     return linear_logps(head, suffix[:, :-1][real], actions[real], False)[0]
 
 
+def case(mine: LanguagePolicy, peer: LanguagePolicy, prompt: int, group: int, rounds: int) -> Any:
+    """Both sides' seconds of a forward and backward, and guerdon's over the other's."""
+    rollouts = made_up(prompt, group, 32, max(1, 64 // group if prompt < 512 else 16 // group))
+    ways = {
+        "guerdon": lambda: mine.forward(rollouts).logps[rollouts.mask],
+        "grouper": lambda: grouper_logps(peer.model, rollouts),
+    }
+    with torch.no_grad():
+        gap = float((ways["guerdon"]() - ways["grouper"]()).abs().max())
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds + 1):
+        for name, compute in ways.items():
+            began = time.perf_counter()
+            compute().sum().backward()
+            times[name].append(time.perf_counter() - began)
+    ratio = median_ratio(times["guerdon"][1:], times["grouper"][1:])
+    return {
+        "prompt": prompt,
+        "group": group,
+        "largest_difference": gap,
+        **{f"{name}_s": statistics.median(seconds[1:]) for name, seconds in times.items()},
+        "ratio": [ratio.estimate, ratio.low, ratio.high],
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--prompts", type=int, nargs="+", default=(16, 128, 512))
@@ -96,35 +120,7 @@ def main() -> None:
     cases = []
     for prompt in arguments.prompts:
         for group in arguments.groups:
-            rollouts = made_up(
-                prompt, group, 32, max(1, 64 // group if prompt < 512 else 16 // group)
-            )
-
-            def guerdon() -> Tensor:
-                return mine.forward(rollouts).logps[rollouts.mask]
-
-            def grouper() -> Tensor:
-                return grouper_logps(peer.model, rollouts)
-
-            with torch.no_grad():
-                gap = float((guerdon() - grouper()).abs().max())
-            times: dict[str, list[float]] = {"guerdon": [], "grouper": []}
-            for _ in range(arguments.rounds + 1):
-                for name, compute in (("guerdon", guerdon), ("grouper", grouper)):
-                    began = time.perf_counter()
-                    compute().sum().backward()
-                    times[name].append(time.perf_counter() - began)
-            kept = {name: seconds[1:] for name, seconds in times.items()}
-            ratio = median_ratio(kept["guerdon"], kept["grouper"])
-            cases.append(
-                {
-                    "prompt": prompt,
-                    "group": group,
-                    "largest_difference": gap,
-                    **{f"{n}_s": statistics.median(s) for n, s in kept.items()},
-                    "ratio": [ratio.estimate, ratio.low, ratio.high],
-                }
-            )
+            cases.append(case(mine, peer, prompt, group, arguments.rounds))
             print(cases[-1], flush=True)
     RESULTS.write_text(json.dumps({**source, "cases": cases}, indent=1) + "\n")
 
