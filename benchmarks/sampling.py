@@ -96,9 +96,7 @@ def generate_steps(model: Any, contexts: Sequence[torch.Tensor], group: int) -> 
 def table(args: argparse.Namespace) -> None:
     model = model_of(args.size)
     million = sum(p.numel() for p in model.parameters()) / 1e6
-    print(
-        f"{million:.1f} M parameters; ms per step of one thread, median of {STEPS}x{ROUNDS} steps"
-    )
+    print(f"{million:.1f} M parameters; ms per step, median of {STEPS}x{ROUNDS} steps")
     print("prompt  rows   shared   copied  generate  copied/shared  generate/shared")
     for length in args.prompts:
         contexts = list(torch.randint(2, 500, (args.contexts, length)))

@@ -20,8 +20,9 @@ EXCEPTIONS = {"guerdon.rollout.language": {"nursery"}}
 OPTIONAL = frozenset(
     ["trl", "vllm", "reasoning_gym", "trackio", "wandb", "httpx", "rapidfuzz", "pint", "nltk"]
 )
-OPTIONAL |= {"sqlglot", "duckdb"}
-SEES_AUDIT = frozenset({"cli", "choices", "showing", "audit"})
+OPTIONAL |= {"sqlglot", "duckdb", "fastapi", "uvicorn"}
+OPTIONAL |= {"verl", "openrlhf", "swift", "slime", "verifiers", "reward_kit"}
+SEES_AUDIT = frozenset({"auditing", "audit"})
 SEES_RECIPES = frozenset({"cli", "arguments", "recipes", "reproduction"})
 VAGUE = frozenset({"utils", "common", "helpers", "misc", "core"})
 
@@ -97,6 +98,14 @@ def test_the_nursery_imports_tasks_in_one_place_only() -> None:
     }
     assert users <= {"guerdon.nursery.worked"}
     assert ours(SOURCE / "nursery" / "worked.py") & STAGES <= {"tasks"}
+
+
+def test_connectors_see_rewards_and_only_the_command_line_sees_them() -> None:
+    files = [path for path in FILES if path.is_relative_to(SOURCE / "connectors")]
+    seen = set().union(*map(ours, files))
+    assert seen <= SPINE | {"connectors", "rewards", "shaping"}
+    users = {path for path in FILES if path not in files and "connectors" in ours(path)}
+    assert users <= {SOURCE / "cli.py"}
 
 
 def test_only_the_ends_import_recipes() -> None:

@@ -11,7 +11,7 @@ from guerdon.arguments import OVERRIDES, recipe_from
 from guerdon.choices import POLICY_CHOICES
 from guerdon.curriculum import Informative
 from guerdon.objectives import GSPO, KL, PPO, ConstantLength, k2
-from guerdon.rewards import FormatReward
+from guerdon.rewards import FormatReward, WeightedSum
 from guerdon.shaping import KLPenalty, OverlongPenalty
 from guerdon.tasks import FileTasks, MultiChoice, ToyTextTasks
 from guerdon.training import Cosine, FixedReference, MovingReference, Recipe
@@ -25,6 +25,17 @@ def test_ppo_from_the_command_line() -> None:
     made = chosen("--advantage", "gae", "--advantage.lam", "0.9", "--objective", "ppo")
     assert made.advantage == GAE(lam=0.9)
     assert made.objective == PPO()
+
+
+def test_a_composed_reward_from_a_file_stays_what_it_is(tmp_path: Path) -> None:
+    mine = tmp_path / "composed.py"
+    mine.write_text(
+        "from guerdon.rewards import FormatReward, LengthReward, WeightedSum\n"
+        "both = WeightedSum({'form': FormatReward(), 'length': LengthReward()}, {'length': 0.5})\n"
+    )
+    reward = chosen("--reward", f"{mine}:both").reward
+    assert isinstance(reward, WeightedSum)
+    assert reward.weights == {"length": 0.5}
 
 
 def test_a_part_comes_before_what_is_inside_it_in_any_order() -> None:
@@ -68,15 +79,20 @@ def test_help_lists_every_name(option: str) -> None:
     assert all(name in OVERRIDES for name in POLICY_CHOICES[option])
 
 
-NEED_A_VALUE = {"file", "reasoning-gym", "constant-length"}
+VALUES = {
+    "file": "rows.jsonl",
+    "reasoning-gym": "basic_arithmetic",
+    "constant-length": "8",
+    "gated-sum": "format",
+}
+"""What parts without a default for their first setting are given."""
 
 
 @pytest.mark.parametrize(
     ("option", "name"), [(o, n) for o, names in POLICY_CHOICES.items() for n in names]
 )
 def test_every_name_makes_a_part(option: str, name: str) -> None:
-    needed = "basic_arithmetic" if option == "tasks" else "8"
-    text = f"{name}:{needed}" if name in NEED_A_VALUE and option != "reward" else name
+    text = f"{name}:{VALUES[name]}" if name in VALUES and option != "reward" else name
     inside = ["--kl", "0.1"] if option == "objective.kl.estimator" else []
     recipe = chosen(f"--{option}", text, *inside)
     assert recipe_from_file(recipe) == recipe

@@ -170,6 +170,14 @@ def whole_number(option: str, value: str) -> int:
     return int(value)
 
 
+def number(option: str, value: str) -> float:
+    """``value`` as a float. Raises UsageError naming the option."""
+    try:
+        return float(value)
+    except ValueError:
+        raise UsageError(f"{option} needs a number, not {value!r}") from None
+
+
 def take_options(
     arguments: list[str],
     command: str,
@@ -207,6 +215,13 @@ _OPTION_HELP = {
     "--quiet": "no progress display",
     "--json": "machine-readable output",
     "--settings": "list every setting of the recipe and stop",
+    "--host": "the address to listen at (default 127.0.0.1, this machine only)",
+    "--port": "the port to listen at (default 5000; 0 takes a free one)",
+    "--token": "what clients must send as a bearer token (or set GUERDON_SERVER_TOKEN)",
+    "--max-batch": "the most completions a request may hold (default 4096)",
+    "--max-body": "the most MiB a request may hold (default 32)",
+    "--timeout": "how many seconds a request may take (default 120)",
+    "--invalid": "what OpenRLHF is sent for a completion that can't be graded (default 0)",
     "--count": "how many (sample: completions, default 4; audit: tasks, default 6)",
     "--tasks": "JSONL, Parquet, a datasets folder or one of our task sources to make attacks from",
     "--judges": "what the reward looks at: answer (default), form or style",

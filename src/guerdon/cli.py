@@ -1,8 +1,9 @@
-"""The command line: ``guerdon train | sample | evaluate | score | reproduce | recipes | ...``."""
+"""The command line: ``guerdon train | sample | evaluate | score | serve | reproduce | ...``."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -17,18 +18,18 @@ from guerdon.arguments import (
     OVERRIDES,
     PREFERENCES,
     UsageError,
+    number,
     preference_recipe_from,
     reading_arguments,
     recipe_from,
     take_options,
     whole_number,
 )
-from guerdon.audit import ATTACKS, Judges, audit
-from guerdon.choices import subject_of
+from guerdon.auditing import audit_command
 from guerdon.recipes import all_recipes, load_recipe
 from guerdon.records import Progress
 from guerdon.rollout import EndpointError
-from guerdon.showing import show_audit, show_reproduction, show_scores
+from guerdon.showing import show_reproduction, show_scores
 from guerdon.training import (
     Recipe,
     TrainingStopped,
@@ -47,6 +48,7 @@ HELP = """guerdon: reward-driven post-training.
   guerdon sample       print completions of a model
   guerdon evaluate     held-out result of a model, with its interval
   guerdon score        score saved completions with a reward
+  guerdon serve        a reward over HTTP, for any trainer
   guerdon audit        attack a reward before a run is wasted on it
   guerdon reproduce    run a paper's claim in miniature and say whether it shows
   guerdon recipes      the systems, and what works of each
@@ -206,42 +208,36 @@ def _score(arguments: list[str]) -> int:
     return show_scores(recipe, Path(options["file"]), options["json"])
 
 
-def _audit(arguments: list[str]) -> int:
-    from guerdon.audit.page import write_page
+def _serve(arguments: list[str]) -> int:
+    from guerdon.connectors.judge import Judge
+    from guerdon.connectors.server import Limits, RewardService, serve
 
     options, rest = take_options(
         arguments,
-        "audit",
-        "Attack a reward: exit status 0 if nothing is found, 1 if something is.",
-        ["REWARD", "--tasks", "--count", "--judges", "--seconds", "--allow", "--page"],
-        ["--json", "--quiet"],
-        "Columns wrong_answers and right_answers (lists) of the tasks are tried as well.",
+        "serve",
+        "Answer reward requests over HTTP: POST /score, POST /get_reward (OpenRLHF), GET /health.",
+        [
+            *("--recipe", "--host", "--port", "--token", "--max-batch", "--max-body"),
+            *("--timeout", "--invalid"),
+        ],
+        [],
+        OVERRIDES,
     )
-    _none_left(rest)
-    allowed = tuple(options["allow"].split(",")) if options["allow"] else ()
-    names = [attack.name for attack in ATTACKS]
-    for name in allowed:
-        if name not in names:
-            raise UsageError(f"--allow: {name!r} is none of the attacks {', '.join(names)}")
-    with reading_arguments():
-        count = whole_number("--count", options["count"] or "6")
-        seconds = float(options["seconds"] or 10)
-        subject = subject_of(options["reward"], options["tasks"], count, seconds)
-        judges = Judges(options["judges"]) if options["judges"] else subject.judges
-    quiet = options["quiet"] or options["json"]
-    with reading_arguments(), Bar(transient=True, disable=quiet) as progress:
-        bar = progress.add_task(options["reward"], total=1.0)
-        found = audit(
-            subject.reward,
-            subject.probes,
-            options["reward"],
-            judges=judges,
-            seconds=seconds,
-            watch=lambda done, task: progress.update(bar, completed=done, description=task),
-        )
-    if options["page"]:
-        write_page(found, Path(options["page"]))
-    return show_audit(found, allowed, options["json"])
+    recipe = recipe_from(options["recipe"] or "grpo", rest)
+    limits = Limits(
+        body=whole_number("--max-body", options["max_body"] or "32") * 2**20,
+        batch=whole_number("--max-batch", options["max_batch"] or "4096"),
+        seconds=number("--timeout", options["timeout"] or "120"),
+    )
+    service = RewardService(
+        Judge("the server", recipe.reward, recipe.shaping),
+        limits,
+        token=options["token"] or os.environ.get("GUERDON_SERVER_TOKEN", ""),
+        invalid=number("--invalid", options["invalid"] or "0"),
+    )
+    port = whole_number("--port", options["port"] or "5000")
+    serve(service, options["host"] or "127.0.0.1", port)
+    return 0
 
 
 def _reproduce(arguments: list[str]) -> int:
@@ -340,7 +336,8 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "sample": _sample,
     "evaluate": _evaluate,
     "score": _score,
-    "audit": _audit,
+    "serve": _serve,
+    "audit": audit_command,
     "reproduce": _reproduce,
     "recipes": _recipes,
     "report": _report,

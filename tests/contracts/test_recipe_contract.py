@@ -7,16 +7,19 @@ import pytest
 import torch
 
 from guerdon.recipes import all_recipes, load_recipe
+from guerdon.shaping import ReferencedTasks
 from guerdon.training import Loop, Recipe, SelectedTasks, train
+from guerdon.training.varying import VaryingTasks
 
 TIMED = ("seconds/", "tokens_per_second")
+PREPARED = SelectedTasks | ReferencedTasks | VaryingTasks
 SHORT = Loop(steps=2, groups=2, group_size=4, evaluation_tasks=2, checkpoint_every=0)
 
 
 def short(slug):
     """The recipe's own parts for two small steps."""
     recipe = load_recipe(slug).build(loop=SHORT)
-    if isinstance(recipe.tasks, SelectedTasks):  # choosing among hundreds takes its time
+    if isinstance(recipe.tasks, PREPARED):  # sampling for hundreds of tasks
         few = replace(recipe.tasks, source=replace(recipe.tasks.source, train=6), count=4)
         recipe = replace(recipe, tasks=few)
     return recipe

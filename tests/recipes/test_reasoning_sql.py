@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,11 +20,11 @@ pytest.importorskip("sqlglot")
 
 
 def test_every_reference_query_can_be_chosen_and_finds_some_rows() -> None:
-    tasks = reasoning_sql.questions()
+    tasks = reasoning_sql.Questions().load("train")
     policy = SlotPolicy([t.id for t in tasks], reasoning_sql.CHOICES, reasoning_sql.write)
     rows = policy.sample(tasks, 1, Sampling(), seed=0)
     object.__setattr__(rows, "texts", tuple(f"<answer>{task.answer}</answer>" for task in tasks))
-    scores = reasoning_sql.partial_rewards()(rows, Progress())
+    scores = reasoning_sql.PARTIAL(rows, Progress())
     assert scores.value.tolist() == [7.0] * len(tasks)
     written = {reasoning_sql.write(tasks[0], c) for c in _all_choices(tasks[0].answer)}
     assert f"<answer>{tasks[0].answer}</answer>" in written
@@ -37,12 +38,12 @@ def _all_choices(query: str) -> list[list[str]]:
 
 
 def test_arms_differ_in_what_they_pay() -> None:
-    tasks = reasoning_sql.questions()
+    tasks = reasoning_sql.Questions().load("train")
     policy = SlotPolicy([t.id for t in tasks], reasoning_sql.CHOICES, reasoning_sql.write)
     rows = policy.sample(tasks, 8, Sampling(), seed=0)
-    alone = reasoning_sql.execution_only()(rows, Progress())
-    partial = reasoning_sql.partial_rewards()(rows, Progress())
-    judged = reasoning_sql.partial_rewards(reasoning_sql.words_in_common)(rows, Progress())
+    alone = reasoning_sql.EXECUTION(rows, Progress())
+    partial = reasoning_sql.PARTIAL(rows, Progress())
+    judged = replace(reasoning_sql.PARTIAL, judge=reasoning_sql.words_in_common)(rows, Progress())
     assert set(alone.value.tolist()) <= {0.0, 1.0}
     assert (partial.value >= 1).all()
     assert len(set(partial.value.tolist())) > 5
@@ -53,14 +54,14 @@ def test_arms_differ_in_what_they_pay() -> None:
 
 
 def test_the_arms_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reasoning_sql, "STEPS", 12)
-    monkeypatch.setattr(reasoning_sql, "MIDWAY", 6)
+    monkeypatch.setattr(reasoning_sql, "STEPS", 6)
+    monkeypatch.setattr(reasoning_sql, "MIDWAY", 3)
     told: list[float] = []
-    partial = reasoning_sql.Miniature(reasoning_sql.partial_rewards())(0, told.append)
-    assert told[-1] == 1.0
-    assert reasoning_sql.Miniature(reasoning_sql.partial_rewards())(0, told.append) == partial
-    alone = reasoning_sql.Miniature(reasoning_sql.execution_only())(0, told.append)
-    assert alone["dead groups midway"] > partial["dead groups midway"]
+    partial = reasoning_sql.Miniature(reasoning_sql.PARTIAL)(0, told.append)
+    assert told == [1.0]
+    assert reasoning_sql.Miniature(reasoning_sql.PARTIAL)(0, told.append) == partial
+    alone = reasoning_sql.Miniature(reasoning_sql.EXECUTION)(0, told.append)
+    assert alone["zero_std_share midway"] > partial["zero_std_share midway"]
     assert partial["syntax"] > alone["syntax"]
 
 

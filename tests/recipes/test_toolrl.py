@@ -12,35 +12,27 @@ from guerdon.records import Progress
 from guerdon.rewards import ToolReward
 from guerdon.rewards.tool_calls import all_or_nothing
 from guerdon.rewards.tools import ThinkLength
-from guerdon.rollout import SlotPolicy
 from guerdon.stages import Sampling
 from guerdon.training import Loop, Recipe, train
 
 
-def policy() -> SlotPolicy:
-    names = [task.id for task in toolrl.contexts()]
-    return SlotPolicy(names, toolrl.CHOICES, toolrl.write, toolrl.starting_logits())
-
-
 def test_calls_start_uniform_and_thoughts_short() -> None:
-    p = policy().log_probs(toolrl.contexts()).exp()
+    tasks = toolrl.Contexts().load("train")
+    p = toolrl.untrained().log_probs(tasks).exp()
+    assert len(tasks) == 20
     assert p[0, 0, :8].tolist() == pytest.approx([1 / 8] * 8)
     assert p[0, 1, :6].tolist() == pytest.approx([1 / 6] * 6)
-    assert toolrl.Miniature._words(policy(), toolrl.contexts()) == pytest.approx(1.3, abs=0.1)
-    exact = toolrl.Miniature._exact(policy(), toolrl.contexts())
+    exact, words = toolrl.figures(toolrl.untrained())
     assert exact == pytest.approx(1 / 4800, rel=1e-3)
+    assert words == pytest.approx(1.3, abs=0.1)
 
 
 def test_the_right_call_is_worth_four_and_form_always_holds() -> None:
-    (task, *_) = toolrl.contexts()
-    right = tuple(
-        options[i] for options, i in zip(toolrl.CHOICES, toolrl.right_choices(0), strict=False)
-    )
-    wrong_value = (*right[:3], "x")
-    rows = policy().sample([task] * 1, 4, Sampling(), seed=0)
-    texts = [toolrl.write(task, (*c, "2")) for c in (right, wrong_value)]
-    texts += [toolrl.write(task, ("tool7", *right[1:], "0")), rows.texts[0]]
-    object.__setattr__(rows, "texts", tuple(texts))
+    (task, *_) = toolrl.Contexts().load("train")
+    rows = toolrl.untrained().sample([task], 4, Sampling(), seed=0)
+    calls = ("00002", "00012", "10000")
+    texts = (*(toolrl.write(task, tuple(c)) for c in calls), rows.texts[0])
+    object.__setattr__(rows, "texts", texts)
     scores = ToolReward()(rows, Progress())
     assert scores.parts["format"].tolist() == [1] * 4
     assert scores.value[:3].tolist() == pytest.approx([4, 2.5, -2])
@@ -49,17 +41,17 @@ def test_the_right_call_is_worth_four_and_form_always_holds() -> None:
 
 
 def test_the_arms_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(toolrl, "STEPS", 25)
+    monkeypatch.setattr(toolrl, "STEPS", 20)
     monkeypatch.setattr(toolrl, "CONTEXTS", 2)
     told: list[float] = []
-    graded = toolrl.Miniature(allowance=0.02)(0, told.append)
-    assert told[-1] == 1.0
-    assert toolrl.Miniature(allowance=0.02)(0, told.append) == graded
+    graded = toolrl.Miniature(ToolReward(), allowance=0.02)(0, told.append)
+    assert told == [1.0]
+    assert toolrl.Miniature(ToolReward(), allowance=0.02)(0, told.append) == graded
     assert graded["exact within 0.02"] == pytest.approx(graded["exact"] - 0.02)
     assert graded["exact"] > 1 / 4800
-    coarse = toolrl.Miniature(all_or_nothing)(0, told.append)
-    assert coarse["groups without contrast"] > graded["groups without contrast"]
-    longer = toolrl.Miniature(length=ThinkLength(64))(0, told.append)
+    coarse = toolrl.Miniature(ToolReward(credit=all_or_nothing))(0, told.append)
+    assert coarse["zero_std_share"] > graded["zero_std_share"]
+    longer = toolrl.Miniature(ToolReward(length=ThinkLength(64)))(0, told.append)
     assert longer["lengthening"] > 1
 
 

@@ -12,6 +12,13 @@ from rewards.completions import rollouts_of
 
 from guerdon.records import Progress, Task
 from guerdon.rewards.boxes import box_giou, box_iou, inside, interval_iou, matched_overlap
+from guerdon.rewards.charts import (
+    ChartAnswer,
+    CountReward,
+    edit_similarity,
+    linear_credit,
+    within_five_per_cent,
+)
 from guerdon.rewards.grounding import (
     BoxReward,
     IntervalFormat,
@@ -19,13 +26,6 @@ from guerdon.rewards.grounding import (
     PointReward,
     number_lists,
     read_interval,
-)
-from guerdon.rewards.quantity import (
-    ChartAnswer,
-    CountReward,
-    edit_similarity,
-    linear_credit,
-    within_five_per_cent,
 )
 
 

@@ -21,6 +21,7 @@ from guerdon.rewards.spans import (
     line_ends,
     place,
     sentence_ends,
+    word_ends,
 )
 
 
@@ -90,6 +91,8 @@ def test_useless_steps_pay_only_unbounded_forms(repeats: int) -> None:
 
 def test_spans_of_a_text() -> None:
     assert sentence_ends("One. Two 3.5 is!\n\nThree") == [4, 16, 23]
+    assert word_ends(" a bc\nd ") == [2, 5, 7]
+    assert word_ends(" ") == []
     assert sentence_ends("") == sentence_ends(" \n") == []
     assert line_ends("a\n\nb\nc") == [2, 5, 6]
     assert len(sentence_ends("." * 100_000 + "\n" * 100_000)) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -270,6 +271,15 @@ def test_what_a_task_lacks_is_named() -> None:
         judged(SqlExecution(), GOLD, gold="")
     engine: Engine = Sqlite()
     assert engine.dialect == "sqlite"
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sqlglot", None)
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    with pytest.raises(ImportError, match=r"sqlglot: pip install 'guerdon\[sql\]'"):
+        judged(SqlReward(), GOLD)
+    with pytest.raises(ImportError, match=r"duckdb: pip install 'guerdon\[sql\]'"):
+        judged(SqlExecution(engine=DuckDb()), GOLD)
 
 
 def test_the_seedlings_queries_can_be_run() -> None:

@@ -22,7 +22,7 @@ from transformers import (
 )
 
 from guerdon.records import Task
-from guerdon.rollout import LanguagePolicy, decoding
+from guerdon.rollout import LanguagePolicy, decoding, shared_cache
 from guerdon.rollout.decoding import decode
 from guerdon.rollout.row_engines import CopiedRows, SharedRows, row_engine
 from guerdon.rollout.shared_cache import ATTENTION, FIRST_BLOCK, _partial
@@ -101,10 +101,13 @@ def sampled(model, contexts, fan, sampling=None, seed=0, keys=None, text_of=str,
     )
 
 
+@pytest.mark.parametrize("products", [False, True])
 @pytest.mark.parametrize("kind", CONFIGS)
 @torch.inference_mode()
-def test_logits_of_every_step_are_the_plain_models(kind, exact_softmax):
+def test_logits_of_every_step_are_the_plain_models(kind, products, exact_softmax, monkeypatch):
     """Rows leave one by one, a whole group too; others enter; windows and buffers overflow."""
+    if products:
+        monkeypatch.setattr(shared_cache, "_alike", lambda *_: False)
     model = tiny(kind)
     engine = row_engine(model, 0)
     assert isinstance(engine, SharedRows)
@@ -271,8 +274,11 @@ def test_stop_strings_end_rows_where_the_text_first_shows_them():
     assert len(read) < int(made.lengths.sum()) / 2
 
 
-def test_partial_attention_by_hand():
+@pytest.mark.parametrize("products", [False, True])
+def test_partial_attention_by_hand(products, monkeypatch):
     """Two keys with scores 0 and log 3: weights 1/4 and 3/4."""
+    if products:
+        monkeypatch.setattr(shared_cache, "_alike", lambda *_: False)
     query = torch.tensor([[[[math.log(3)]]]], dtype=torch.float64)
     keys = torch.tensor([[[[0.0], [1.0]]]], dtype=torch.float64)
     values = torch.tensor([[[[6.0], [2.0]]]], dtype=torch.float64)

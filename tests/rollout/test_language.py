@@ -85,12 +85,18 @@ def test_sampled_logps_are_the_forward_logps(tokenizer, temperature):
     assert (rollouts.logps[~rollouts.mask] == 0).all()
 
 
-@pytest.mark.parametrize(("chunk", "kept"), [(1 << 22, 1 << 25), (2000, 0), (2000, 12000)])
+@pytest.mark.parametrize(
+    ("linear", "chunk", "kept"),
+    [(True, 1 << 20, 0), (True, 500, 0), (False, 1 << 22, 1 << 25), (False, 2000, 12000)],
+)
 def test_forward_and_gradient_equal_plain_computation_in_float64(
-    tokenizer, chunk, kept, monkeypatch
+    tokenizer, linear, chunk, kept, monkeypatch
 ):
     monkeypatch.setattr(projection, "CHUNK_ELEMENTS", chunk)
     monkeypatch.setattr(projection, "KEPT_ELEMENTS", kept)
+    monkeypatch.setattr("guerdon.rollout.linear_head.BLOCK_ELEMENTS", chunk)
+    if not linear:
+        monkeypatch.setattr("guerdon.rollout.language.linear_head", lambda *_: None)
     policy = tiny(tokenizer, dtype=torch.float64)
     # Llama's norms are float32 and would round the two computations differently.
     policy.shared_prefix.enabled = False

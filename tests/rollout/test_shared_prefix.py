@@ -283,6 +283,42 @@ def test_narrower_types(dtype, tolerance, tokenizer, always):
     torch.testing.assert_close(now, plain(oracle, rollouts())[0].float(), atol=tolerance, rtol=0)
 
 
+@pytest.mark.parametrize("other_device", [False, True])
+@pytest.mark.parametrize(
+    "family", ["llama", "llama, eager", "mistral", "gemma2", "gpt2", "gpt_oss"]
+)
+def test_mixed_precision_shares_and_is_as_exact_as_the_plain_path(
+    family, other_device, tokenizer, always, monkeypatch
+):
+    if other_device:
+        monkeypatch.setattr(shared_attention, "_fits", lambda *_: False)
+    kind, more = FAMILIES[family]
+    model = build(kind, {**more, "initializer_range": 0.1}).float()
+    data, found = rollouts(), []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for precision, share in (("bf16", True), ("bf16", False), ("no", False)):
+            policy = LanguagePolicy(
+                copy.deepcopy(model), tokenizer, mixed_precision=precision, shared_prefix=share
+            )
+            logps = policy.forward(data).logps
+            logps.sum().backward()
+            assert policy.shared_prefix.enabled == share
+            assert {p.grad.dtype for p in policy.module.parameters() if p.grad is not None} == {
+                torch.float32
+            }
+            found.append(
+                (
+                    logps.detach(),
+                    torch.cat([*map(torch.flatten, gradients(policy.module).values())]),
+                )
+            )
+    for mine, plain_one, exact in zip(*found, strict=True):
+        rounding = float((plain_one - exact).norm())
+        assert rounding > 1e-4 * float(exact.norm())  # it did compute in bfloat16
+        assert float((mine - exact).norm()) < 1.5 * rounding
+
+
 @pytest.mark.parametrize("family", REFUSED)
 def test_a_model_that_cannot_share_says_so_once_and_is_right(family, tokenizer, always):
     model = build(*REFUSED[family])
@@ -378,18 +414,27 @@ def test_it_is_left_alone_where_it_would_not_pay(tokenizer, monkeypatch):
 
 
 def test_where_everything_stands():
-    """Two groups, worked by hand: prompts of 3 and 2, completions of 2, 1 and 1, 0, 1 tokens."""
-    data = rollouts((3, 2), ((2, 1), (1, 0, 1)))
+    """Two groups, worked by hand: prompts of 3 and 2, completions of 3, 1 and 2, 0, 1 tokens.
+
+    The last token of each is left out.
+    """
+    data = rollouts((3, 2), ((3, 1), (2, 0, 1)))
     packed = packing.pack(data, torch.device("cpu"))
     (a, b), ids = data.prompts, data.ids
-    one = [*a, *b, ids[0, 0], ids[0, 1], ids[1, 0], ids[2, 0], ids[4, 0]]
-    assert packed.ids.tolist() == [[int(i) for i in one]]
-    assert packed.positions.tolist() == [[0, 1, 2, 0, 1, 3, 4, 3, 2, 2]]
-    assert packed.before[data.mask].tolist() == [2, 5, 2, 4, 4]
+    assert packed.ids.tolist() == [[*map(int, [*a, *b, ids[0, 0], ids[0, 1], ids[2, 0]])]]
+    assert packed.positions.tolist() == [[0, 1, 2, 0, 1, 3, 4, 2]]
+    real = torch.arange(3) < data.lengths[:, None]
+    assert packed.before[real].tolist() == [2, 5, 6, 2, 4, 7, 4]
     assert packed.group.tolist() == [0, 0, 1, 1, 1]
     assert packed.prompt_tokens == 5
-    assert packed.tokens == 10
+    assert packed.tokens == 8
     assert packed.padded == 5 * 5
+
+
+def test_completions_of_one_token_keep_it():
+    """Attention over no tokens at all is not to be asked of anyone."""
+    packed = packing.pack(rollouts((3,), ((1, 0, 1),)), torch.device("cpu"))
+    assert packed.positions.tolist() == [[0, 1, 2, 3, 3]]
 
 
 def test_padding_and_back():

@@ -25,9 +25,11 @@ _SCIENTIFIC = re.compile(
     r"(-?[\d.]{1,40})\s?(?:\\times|\\cdot|[*x×·])\s?10\s?\^\s?\{?\s?(-?\d{1,3})\s?\}?"
 )
 _BRACKETED = re.compile(r"\(([^()\[\],;|]*)\)")
+_UNIT = re.compile(r"[a-zA-Zµ]{1,32}(?:[ /·-][a-zA-Z]{1,32}){0,3}")
 _SCALES = frozenset(
-    ["hundred", "thousand", "million", "billion", "trillion", "dozen", "percent", "or", "and"]
+    ["hundred", "thousand", "million", "billion", "trillion", "dozen", "percent", "times"]
 )
+_HEDGES = frozenset(["or", "and", "not", "no", "maybe", "than", "more", "less", "about", "wrong"])
 
 
 @dataclass(frozen=True)
@@ -94,5 +96,6 @@ def _without_unit(body: str) -> tuple[str, str]:
 
 
 def _is_unit(text: str) -> bool:
-    word = text.strip().lower()
-    return bool(word) and word not in _SCALES and word[0].isalpha()
+    power = re.sub(r"\^?\s?\{?\s?[23]\s?\}?\Z", "", text.strip())
+    words = re.split(r"[ /·-]", power.lower())
+    return bool(_UNIT.fullmatch(power)) and not any(w in _SCALES | _HEDGES for w in words)

@@ -41,9 +41,9 @@ _PANELS = (
         "Shares",
         (
             ("zero_std_share", "groups without signal"),
-            ("invalid_share", "rewards invalid"),
-            ("truncated_share", "completions cut off"),
-            ("clip_share", "tokens clipped"),
+            ("invalid_share", "invalid"),
+            ("truncated_share", "cut off"),
+            ("clip_share", "clipped"),
         ),
         share=True,
     ),

@@ -9,6 +9,7 @@ from guerdon.rewards.answer import (
     WholeText,
 )
 from guerdon.rewards.cache import Cached
+from guerdon.rewards.charts import ChartAnswer, CountReward
 from guerdon.rewards.choice import (
     ChoiceCredit,
     ChoiceMatch,
@@ -21,6 +22,7 @@ from guerdon.rewards.choice import (
 )
 from guerdon.rewards.code import CodeReward
 from guerdon.rewards.compose import Gate, GroupZAverage, Product, WeightedSum
+from guerdon.rewards.dates_units import DateMatch, QuantityMatch
 from guerdon.rewards.environment import EnvironmentReturn
 from guerdon.rewards.format import FormatReward, StageShare, TagShare
 from guerdon.rewards.free_text import TextMatch, TokenF1, exact_match, token_f1
@@ -58,8 +60,6 @@ from guerdon.rewards.overlap import (
     rouge_l,
     sacrebleu_bleu,
 )
-from guerdon.rewards.quantities import DateMatch, QuantityMatch
-from guerdon.rewards.quantity import ChartAnswer, CountReward
 from guerdon.rewards.reasoning_gym import ReasoningGymScore
 from guerdon.rewards.repetition import RepetitionPenalty, characters, words
 from guerdon.rewards.routing import Maximum, OnlyIfWrong, Router

@@ -95,6 +95,11 @@ def line_ends(text: str) -> list[int]:
     return _with_rest(text, [match.end() for match in re.finditer("\n", text)])
 
 
+def word_ends(text: str) -> list[int]:
+    """Ends of words: runs of characters that are not white space."""
+    return [match.end() for match in re.finditer(r"\S+", text)]
+
+
 def _with_rest(text: str, ends: Sequence[int]) -> list[int]:
     """Ends of spans with something in them; what follows the last end is a span too."""
     kept: list[int] = []

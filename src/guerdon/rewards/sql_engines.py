@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.util
 import multiprocessing
 import sqlite3
 import threading
@@ -24,7 +23,7 @@ MAX_SQL = 10_000
 
 @dataclass(frozen=True)
 class QueryLimits:
-    """What one query may use: processor seconds, rows of result, memory of its process."""
+    """What one query may use: processor seconds, rows of result, memory of its engine."""
 
     seconds: float = 30.0
     rows: int = 10_000
@@ -80,6 +79,8 @@ class Sqlite:
     def rows(self, database: Database, sql: str, limits: QueryLimits) -> list[tuple[Any, ...]]:
         """The rows of one query; see `Engine`."""
         with contextlib.closing(_sqlite(database)) as connection:
+            if _in_worker():  # the limit is the process's, and can't be raised again
+                connection.execute(f"PRAGMA hard_heap_limit = {limits.memory_mb << 20}")
             deadline = time.process_time() + limits.seconds
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 1_000_000)
             connection.setlimit(sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1000)
@@ -117,9 +118,12 @@ class DuckDb:
     dialect = "duckdb"
 
     def check(self) -> None:
-        """Raise ImportError where duckdb is missing."""
-        if importlib.util.find_spec("duckdb") is None:
-            raise ImportError("DuckDb needs the package duckdb: pip install 'guerdon[sql]'")
+        """Load duckdb, before workers are forked; ImportError where it is missing."""
+        try:
+            import duckdb  # noqa: F401
+        except ImportError:
+            mend = "DuckDb needs the package duckdb: pip install 'guerdon[sql]'"
+            raise ImportError(mend) from None
 
     def rows(self, database: Database, sql: str, limits: QueryLimits) -> list[tuple[Any, ...]]:
         """The rows of one query; see `Engine`."""
@@ -183,7 +187,7 @@ def _pool(limits: QueryLimits) -> WorkerPool:
 
 def answer_query(engine: Engine, database: Database, sql: str, limits: QueryLimits) -> Answer:
     """The answer to one query; raises what the engine raises."""
-    _bound_memory(limits.memory_mb)
+    _bound_memory(limits.memory_mb + HEADROOM_MB)
     if len(sql) > MAX_SQL or "\0" in sql:
         raise ValueError(f"a query is text of at most {MAX_SQL} characters")
     lines = [_joined(map(_cell, row)) for row in engine.rows(database, sql, limits)]
@@ -216,13 +220,23 @@ def _joined(texts: Iterable[str]) -> str:
     return "".join(f"{len(text)}:{text}" for text in texts)
 
 
+HEADROOM_MB = 1024
+"""Address space beyond the engine's own memory limit: thread stacks, malloc arenas, libraries.
+
+The engine's limit must strike first: a process that is short of memory fails innocent queries.
+"""
+
 _bounded = False
+
+
+def _in_worker() -> bool:
+    return multiprocessing.parent_process() is not None
 
 
 def _bound_memory(megabytes: int) -> None:
     """Once in a worker's life: at most so much address space beyond what it has already."""
     global _bounded
-    if _bounded or multiprocessing.parent_process() is None:
+    if _bounded or not _in_worker():
         return
     _bounded = True
     with contextlib.suppress(ImportError, OSError, ValueError):

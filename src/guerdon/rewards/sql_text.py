@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from functools import lru_cache
 
@@ -80,6 +79,11 @@ def orders(sql: str, dialect: str) -> bool:
 
 
 def need_sqlglot(what: str) -> None:
-    """Raise ImportError, naming the mend, where sqlglot is missing."""
-    if importlib.util.find_spec("sqlglot") is None:
-        raise ImportError(f"{what} needs the package sqlglot: pip install 'guerdon[sql]'")
+    """Load sqlglot; ImportError, naming the mend, where it is missing.
+
+    Loaded before workers are forked, it costs none of them their time.
+    """
+    try:
+        import sqlglot  # noqa: F401
+    except ImportError:
+        raise ImportError(f"{what} needs the package sqlglot: pip install 'guerdon[sql]'") from None

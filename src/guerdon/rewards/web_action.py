@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from guerdon.parsing import json_object, sections
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards.boxes import inside
 from guerdon.rewards.overlap import harmonic_mean, lcs_length
@@ -108,6 +110,49 @@ class WebActionReward:
     def _similarity(self, one: str, two: str) -> float:
         value = rouge_l_f1(one, two)
         return value if value >= self.threshold else 0.0
+
+
+@dataclass(frozen=True)
+class CallsAsActions:
+    """A `WebActionReward` of ``<tool>`` calls, read as forms that are filled in and submitted.
+
+    The tool is the form's name and the parameters' values, in their order, its text. The gold
+    is the first call of the task's column "calls". No readable call is no action. Stands for
+    browsing where a policy knows only tool calls.
+    """
+
+    reward: WebActionReward
+
+    scope: ClassVar[str] = "completion"
+
+    @property
+    def range(self) -> tuple[float, float]:
+        return self.reward.range
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        tasks, texts = map(self.asked, rollouts.tasks), map(self.rewritten, rollouts.texts)
+        changed = replace(rollouts, tasks=tuple(tasks), texts=tuple(texts))
+        return self.reward(changed, progress)
+
+    def asked(self, task: Task) -> Task:
+        """The task with its gold action. Raises ValueError naming it where it has no call."""
+        calls = task.columns.get("calls")
+        if not calls:
+            raise ValueError(f"task {task.id!r} has no column 'calls' with the right tool call")
+        return replace(task, columns={self.reward.column: submitted(calls[0])})
+
+    def rewritten(self, text: str) -> str:
+        """The action's JSON; empty, which is no action, where there is no readable call."""
+        call = json_object(sections(text, ("tool",)).last("tool") or "") or {}
+        if not isinstance(call.get("name"), str) or not isinstance(call.get("parameters"), dict):
+            return ""
+        return json.dumps({"rationale": "", "action": submitted(call)})
+
+
+def submitted(call: Mapping[str, Any]) -> dict[str, str]:
+    """A tool call as a form filled in and submitted."""
+    text = " ".join(map(str, call["parameters"].values()))
+    return {"type": "type_and_submit", "name": call["name"], "text": text}
 
 
 def read_web_action(text: str, strict: bool = False) -> WebAction | None:

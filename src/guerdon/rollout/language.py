@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -18,7 +17,9 @@ from guerdon.records import PolicyOutput, Rollouts, Task
 from guerdon.rollout.decoding import Continuations, decode
 from guerdon.rollout.episodes import is_played, play
 from guerdon.rollout.keyed import row_key
+from guerdon.rollout.linear_head import linear_head, linear_logps
 from guerdon.rollout.packing import pack
+from guerdon.rollout.precision import is_mixed
 from guerdon.rollout.projection import action_logps
 from guerdon.rollout.shared_prefix import SharedPrefix, packed_hidden, padded_hidden
 from guerdon.stages import Sampling
@@ -61,7 +62,7 @@ class LanguagePolicy:
         shared_prefix: bool = True,
     ) -> None:
         """``shared_prefix``: compute a prompt once per group in `forward`, where that pays."""
-        self.mixed = _mixed(mixed_precision)
+        self.mixed = is_mixed(mixed_precision)
         self.actor = Actor(model, value_head)
         self.shared_prefix = SharedPrefix(shared_prefix)
         self.actor.eval()
@@ -96,7 +97,7 @@ class LanguagePolicy:
         kind = getattr(torch, dtype, None)
         if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
             raise ValueError(f"model.dtype is {dtype!r}; use float32, bfloat16 or float16")
-        _mixed(mixed_precision)
+        is_mixed(mixed_precision)
         place = _device(device)
         source = str(seedling_path()) if name == "seedling" else name
         base = _adapter_of(source)
@@ -234,8 +235,8 @@ class LanguagePolicy:
         row_M, at_M = rollouts.mask.nonzero(as_tuple=True)
         hidden_MH = self._hidden_before(rollouts, row_M, at_M)
         action_M = rollouts.ids[row_M, at_M].to(device)
-        logp_M, entropy_M = action_logps(
-            self._head, hidden_MH, action_M, rollouts.temperature, "entropy" in needs
+        logp_M, entropy_M = self._project(
+            hidden_MH, action_M, rollouts.temperature, "entropy" in needs
         )
 
         def spread(value_M: Tensor) -> Tensor:
@@ -263,6 +264,16 @@ class LanguagePolicy:
         start_N = torch.tensor([len(p) for p in rollouts.prompts])[rollouts.group]
         return hidden_NSH[row_M.to(device), (start_N[row_M] + at_M - 1).to(device)]
 
+    def _project(
+        self, hidden_MH: Tensor, action_M: Tensor, temperature: float, want_entropy: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Log-probs [M] of the actions and, if wanted, entropies [M]."""
+        head = linear_head(self.model, temperature)
+        if head is None:
+            return action_logps(self._head, hidden_MH, action_M, temperature, want_entropy)
+        logp_M, entropy_M, _ = linear_logps(head, hidden_MH, action_M, want_entropy)
+        return logp_M, entropy_M
+
     def _decoder(self) -> Any:
         return self.model.get_decoder()
 
@@ -284,19 +295,6 @@ def _end_tokens(model: Any, tokenizer: Any) -> list[int]:
     configured = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
     extra = configured if isinstance(configured, list) else [configured]
     return sorted({tokenizer.eos_token_id, *(t for t in extra if t is not None)})
-
-
-def _mixed(precision: str) -> bool:
-    """Whether to compute in bfloat16. Raises ValueError for what the loop can't train in."""
-    asked = precision
-    if precision == "auto":
-        precision = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
-    if precision not in ("no", "bf16"):
-        raise ValueError(
-            f"model.mixed_precision is {asked!r}, which stands for {precision!r}; use 'bf16' or "
-            "'no' (fp16 and fp8 need their losses scaled, which is not done here)"
-        )
-    return precision == "bf16"
 
 
 def _device(name: str) -> torch.device:

@@ -49,6 +49,8 @@ class Ragged:
 class Packed:
     """B prompts, then N completions ordered by group, in one row of S tokens.
 
+    A completion's last token predicts nothing that counts and is left out (see `context_lengths`).
+
     Attributes:
         ids: long[1, S].
         positions: long[1, S]; every completion starts again at its prompt's length.
@@ -84,6 +86,14 @@ class Packed:
         return self.prompts.count * self.prompts.width if slot is None else len(slot)
 
 
+def context_lengths(lengths: Tensor) -> Tensor:
+    """long[N], the tokens of each completion that predict another: all but its last.
+
+    Where no completion has two tokens nothing is left out, so that there is one to compute.
+    """
+    return (lengths - 1).clamp_min(0) if int(lengths.max()) > 1 else lengths
+
+
 def pack(rollouts: Rollouts, device: torch.device) -> Packed:
     """The rollouts in one row; at least one completion must have a token.
 
@@ -93,7 +103,7 @@ def pack(rollouts: Rollouts, device: torch.device) -> Packed:
     if int(prompt_B.min()) == 0:
         raise ValueError("a prompt has no tokens; give it at least the end-of-text token")
     order_N = torch.argsort(rollouts.group, stable=True)
-    group_N, length_N = rollouts.group[order_N], rollouts.lengths[order_N]
+    group_N, length_N = rollouts.group[order_N], context_lengths(rollouts.lengths)[order_N]
     prompt_end_B = prompt_B.cumsum(0)
     start_N = prompt_end_B[-1] + length_N.cumsum(0) - length_N
     step_T = torch.arange(rollouts.ids.shape[1])

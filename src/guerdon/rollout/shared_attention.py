@@ -21,6 +21,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from guerdon.rollout.packing import Packed
+from guerdon.rollout.precision import computed_in
 from guerdon.rollout.prompt_attention import PromptAttention
 
 NAME = "shared_prefix_"
@@ -154,7 +155,8 @@ def _mask(base: str) -> Callable[..., Any]:
         window = kwargs.get("local_size")
         longest = int(run.packed.positions.max()) + 1
         plain = kwargs.get("allow_is_causal_skip") and (window is None or longest < window)
-        return SharedMask(run, None if plain else kwargs["mask_function"], kwargs["dtype"])
+        dtype = computed_in(kwargs["dtype"], run.packed.ids.device)
+        return SharedMask(run, None if plain else kwargs["mask_function"], dtype)
 
     return mask
 
@@ -197,6 +199,8 @@ def _attend(
     if kwargs.get("position_bias") is not None:
         raise CannotShareError("its attention adds a bias to every pair of tokens")
     packed = mask.packed
+    # Rotations leave queries and keys wider than values; autocast would level them, here we do.
+    query, key, value = (x.to(computed_in(x.dtype, x.device)) for x in (query, key, value))
     dense = theirs if theirs.__name__ == "eager_attention_forward" else sdpa_attention_forward
     sizes = [packed.prompt_tokens, packed.tokens - packed.prompt_tokens]
     parts = [x.squeeze(0).transpose(0, 1).split(sizes) for x in (query, key, value)]

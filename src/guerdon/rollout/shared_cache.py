@@ -23,6 +23,8 @@ from torch import Tensor
 from transformers import AttentionInterface, DynamicCache
 from transformers.cache_utils import Cache, DynamicLayer, DynamicSlidingWindowLayer
 
+_flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+
 ATTENTION = "guerdon_shared_prefix"
 FIRST_BLOCK = 16
 """Tokens that a row's own buffer holds at first; it doubles when full."""
@@ -257,6 +259,11 @@ def _fresh_layer(layer: Any, rows: int) -> _Layer:
     )
 
 
+def _alike(query: Tensor, keys: Tensor, values: Tensor) -> bool:
+    """What the processor's attention asks for; with autocast the types may differ."""
+    return query.dtype == keys.dtype == values.dtype and keys.shape[3] == values.shape[3]
+
+
 def _doubled(buffer: Tensor) -> Tensor:
     return torch.cat([buffer, torch.empty_like(buffer)], dim=2)
 
@@ -273,6 +280,12 @@ def _partial(
     ``query`` [.., R, D] is scaled; ``hidden`` bool[B, P] is True on keys that nobody sees.
     Scores are at least single precision, as in transformers' own softmax.
     """
+    if softcap is None and query.device.type == "cpu" and _alike(query, keys, values):
+        mask = None
+        if hidden is not None:
+            mask = query.new_zeros(()).masked_fill(hidden, -torch.inf)[:, None, None]
+        out, total = _flash(query, keys, values, 0.0, False, attn_mask=mask, scale=1.0)
+        return out, total[..., None]
     score = query @ keys.transpose(-1, -2)
     score = score.to(torch.promote_types(score.dtype, torch.float32))
     if softcap is not None:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from guerdon.records import Rollouts, Task
-from guerdon.rollout.packing import Packed, pack
+from guerdon.rollout.packing import Packed, context_lengths, pack
+from guerdon.rollout.precision import computed_in
 from guerdon.rollout.shared_attention import CannotShareError, install, sharing
 
 WORTH_IT = 1.25
@@ -67,11 +68,17 @@ def packed_hidden(decoder: Any, packed: Packed) -> Tensor:
 
 
 def padded_hidden(decoder: Any, rollouts: Rollouts, pad: int, device: torch.device) -> Tensor:
-    """float[N, S, H], the last hidden states of right-padded rows of prompt and completion."""
+    """float[N, S, H], the last hidden states of right-padded rows of prompt and completion.
+
+    As in a packed row, a completion's last token is left out.
+    """
     rows = [
         torch.cat([rollouts.prompts[group], ids[:length]])
         for group, ids, length in zip(
-            rollouts.group.tolist(), rollouts.ids, rollouts.lengths.tolist(), strict=True
+            rollouts.group.tolist(),
+            rollouts.ids,
+            context_lengths(rollouts.lengths).tolist(),
+            strict=True,
         )
     ]
     ids_NS = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=pad)
@@ -110,7 +117,7 @@ def _difference(decoder: Any, model: Any) -> str | None:
     row_M, at_M = rollouts.mask.nonzero(as_tuple=True)
     plain = padded_hidden(decoder, rollouts, 0, device)[row_M, start_N[row_M] + at_M - 1].double()
     worst = float((mine - plain).abs().max() / plain.abs().max())
-    if worst <= TOLERANCE.get(model.dtype, 1e-4):
+    if worst <= TOLERANCE.get(computed_in(model.dtype, device), 1e-4):
         return None
     return f"the result differs from the plain one by {worst:.1e} of its size"
 

@@ -96,6 +96,10 @@ class Delta:
 
     The undiscounted return from step k is ``r_k`` (0 at the last), whatever the number of
     steps. The last score never enters: the outcome stands for it. One step gives 0.
+
+    Alone it leaves a reason not to end: by return-to-go, every step but the last is credited its
+    score besides the outcome, ending only the outcome, while what ending adds to the step before
+    is credited to that step. After `Clip` no score is above 0 and the reason is gone.
     """
 
     def __call__(self, score_K: Tensor) -> Tensor:

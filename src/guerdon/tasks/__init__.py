@@ -2,6 +2,7 @@
 
 from guerdon.tasks.arithmetic import Arithmetic
 from guerdon.tasks.choices import LETTERS, MultiChoice, MultipleChoice
+from guerdon.tasks.examples import WithExamples
 from guerdon.tasks.facts import (
     VALUES,
     FactQuestions,
@@ -53,6 +54,7 @@ __all__ = [
     "TextIntervals",
     "ToolCalls",
     "ToyTextTasks",
+    "WithExamples",
     "corrupted_report",
     "fact_report",
     "paraphrase",

@@ -51,7 +51,7 @@ def evaluate(
     if not tasks:
         raise ValueError("there are no held-out tasks to evaluate on")
     mine = list(tasks[shard.rank :: shard.world])
-    rows: list[tuple[float, bool, int]] = []
+    rows: list[tuple[float, bool, float]] = []
     metric = "value"
     for start in range(0, len(mine), batch):
         with torch.no_grad():
@@ -60,7 +60,7 @@ def evaluate(
         metric = "accuracy" if "accuracy" in scores.parts else "value"
         rows.extend(_rows(rollouts, scores, metric))
     gathered = shard.gather((metric, rows))
-    ordered: list[tuple[float, bool, int]] = [(float("nan"), False, 0)] * len(tasks)
+    ordered: list[tuple[float, bool, float]] = [(float("nan"), False, 0.0)] * len(tasks)
     for rank, (_, part) in enumerate(gathered):
         ordered[rank :: shard.world] = part
     return HeldOut(
@@ -71,8 +71,9 @@ def evaluate(
     )
 
 
-def _rows(rollouts: Rollouts, scores: Scores, metric: str) -> list[tuple[float, bool, int]]:
+def _rows(rollouts: Rollouts, scores: Scores, metric: str) -> list[tuple[float, bool, float]]:
     values = scores.parts["accuracy"] if metric == "accuracy" else scores.value
     values = values.masked_fill(~scores.valid, float("nan"))
-    lengths = rollouts.mask.sum(1)
+    # Who acted nowhere is a remote model, whose tokens are not known: NaN, not 0.
+    lengths = rollouts.mask.sum(1).float().masked_fill(~rollouts.mask.any(1), float("nan"))
     return list(zip(values.tolist(), rollouts.finished.tolist(), lengths.tolist(), strict=True))

@@ -13,6 +13,7 @@ import torch
 
 from guerdon.records import Progress, Task
 from guerdon.stages import Policy
+from guerdon.training.allocator import keep_freed_memory
 from guerdon.training.checkpoint import (
     generator_states,
     latest_checkpoint,
@@ -70,6 +71,7 @@ def train(
     recipe = copy.deepcopy(recipe)  # a curriculum with memory belongs to this run alone
     loop = recipe.loop
     shard = processes()
+    keep_freed_memory()
     seed_generators(loop.seed)
     policy = policy or load_policy(recipe.model)
     seed_generators(loop.seed)  # vLLM seeds them for itself when it starts, always alike

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from guerdon.records import Loss, PreferencePair, Progress, Rollouts
 from guerdon.rollout import LanguagePolicy
+from guerdon.training.allocator import keep_freed_memory
 from guerdon.training.recipe import Optimiser
 from guerdon.training.reference import FixedReference
 from guerdon.training.supervised import Demonstration, demonstrations_to_rollouts
@@ -56,6 +57,7 @@ def fit_preferences(
     """
     if not pairs:
         raise ValueError("there are no preference pairs to train on")
+    keep_freed_memory()
     settings = optimiser or Optimiser(lr=1e-6)
     reference = FixedReference().start(policy)
     sides = pairs_to_rollouts(policy, pairs)

@@ -85,6 +85,7 @@ def adamw(policy: Policy, settings: Optimiser) -> torch.optim.AdamW:
         lr=settings.lr,
         betas=settings.betas,
         weight_decay=settings.weight_decay,
+        fused=True,  # one pass over each weight; on a processor the default makes nine
     )
 
 

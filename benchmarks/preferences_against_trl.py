@@ -1,0 +1,184 @@
+"""A DPO update of guerdon against one of TRL's `DPOTrainer`, on equal work, in turns.
+
+Run: python benchmarks/preferences_against_trl.py [--prompt 512] [--completion 64] [--pairs 8].
+Writes benchmarks/results/preferences.json. docs/benchmarks.md says what is equal.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import statistics
+import sys
+import tempfile
+import warnings
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import tyro
+from measuring import median_ratio, origin
+from turns import Finished, Turns, alternate
+from workload import END, Workload, make_model, make_prompts, make_tokenizer
+
+from guerdon.objectives import DPO
+from guerdon.records import PreferencePair, Task
+from guerdon.rollout import LanguagePolicy
+from guerdon.training import Optimiser, fit_preferences
+
+RATE, CLIP, BETA = 1e-6, 1.0, 0.1
+MANY = 1_000_000
+"""Both loops are asked for more passes over the pairs than they get: the turns end them."""
+RESULTS = Path(__file__).parent / "results" / "preferences.json"
+
+
+@dataclass(frozen=True)
+class PairWork:
+    """One update's work: ``pairs`` prompts, each with two completions of ``completion`` tokens.
+
+    A completion's last token is the end token.
+    """
+
+    model: str = "2M"
+    prompt: int = 512
+    completion: int = 64
+    pairs: int = 8
+    threads: int = 2
+    seed: int = 0
+
+
+def make_pairs(work: PairWork) -> list[dict[str, str]]:
+    """One update's pairs, of random words."""
+    source = random.Random(work.seed + 1)
+
+    def words() -> str:
+        return "".join(f" w{source.randrange(1, END)}" for _ in range(work.completion - 1))
+
+    prompts = make_prompts(Workload(prompt_tokens=work.prompt, seed=work.seed), work.pairs)
+    return [{"prompt": p, "chosen": words(), "rejected": words()} for p in prompts]
+
+
+def model_with_end(work: PairWork) -> Any:
+    """The workload's model; here the end token belongs to its vocabulary."""
+    model = make_model(Workload(work.model, seed=work.seed))
+    model.resize_token_embeddings(END + 1, mean_resizing=False)
+    return model
+
+
+def guerdon_pairs(work: PairWork) -> list[PreferencePair]:
+    return [
+        PreferencePair(Task(str(i), pair["prompt"]), pair["chosen"], pair["rejected"])
+        for i, pair in enumerate(make_pairs(work))
+    ]
+
+
+def run_guerdon(turns: Turns, work: PairWork) -> dict[str, list[float]]:
+    policy = LanguagePolicy(model_with_end(work), make_tokenizer())
+    with suppress(Finished):
+        turns.begin()
+        fit_preferences(
+            policy,
+            guerdon_pairs(work),
+            DPO(beta=BETA),
+            epochs=MANY,
+            batch=work.pairs,
+            optimiser=Optimiser(lr=RATE, clip=CLIP),
+            seed=work.seed,
+            report=lambda *_: turns.begin(),
+        )
+    return {}
+
+
+def trl_trainer(work: PairWork, folder: str) -> Any:
+    """TRL's trainer on the same work, with the settings that are fastest for it on a CPU."""
+    from datasets import Dataset
+    from trl import DPOConfig, DPOTrainer
+
+    arguments = DPOConfig(
+        output_dir=folder,
+        max_steps=MANY,
+        per_device_train_batch_size=work.pairs,
+        max_length=None,
+        beta=BETA,
+        learning_rate=RATE,
+        max_grad_norm=CLIP,
+        lr_scheduler_type="constant",
+        use_cpu=not torch.cuda.is_available(),
+        bf16=False,
+        gradient_checkpointing=False,
+        dataloader_pin_memory=False,
+        logging_strategy="no",
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        seed=work.seed,
+    )
+    return DPOTrainer(
+        model=model_with_end(work),
+        ref_model=model_with_end(work),
+        args=arguments,
+        train_dataset=Dataset.from_list(make_pairs(work)),
+        processing_class=make_tokenizer(),
+    )
+
+
+def run_trl(turns: Turns, work: PairWork) -> dict[str, list[float]]:
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    warnings.simplefilter("ignore", FutureWarning)
+
+    class InTurn(transformers.TrainerCallback):  # type: ignore[misc]
+        def on_step_begin(self, *_: Any, **__: Any) -> None:
+            turns.begin()
+
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = trl_trainer(work, folder)
+        trainer.add_callback(InTurn())
+        with suppress(Finished):
+            trainer.train()
+    return {}
+
+
+@dataclass(frozen=True)
+class Options(PairWork):
+    """Compare an update on preference pairs with TRL's.
+
+    Attributes:
+        rounds: measured updates of each side.
+        warm_up: updates before them.
+        out: the JSON file.
+    """
+
+    rounds: int = 12
+    warm_up: int = 3
+    out: Path = RESULTS
+
+
+def main() -> None:
+    options = tyro.cli(Options)
+    source = origin(sys.argv, versions=("trl",))
+    programs = {"guerdon": run_guerdon, "trl": run_trl}
+    sides = alternate(programs, options, options.rounds, options.warm_up)
+    ratio, processor = (
+        median_ratio(*(getattr(side, kind) for side in sides.values()))
+        for kind in ("seconds", "processor")
+    )
+    for name, side in sides.items():
+        print(f"{name}: {statistics.median(side.seconds):.3f} s, peak {side.memory_peak:.0f} MiB")
+    print(f"guerdon / trl: {ratio} of the time per update, {processor} of the processor time")
+    found = {
+        **source,
+        "work": {k: v for k, v in asdict(options).items() if k != "out"},
+        "ratio": asdict(ratio),
+        "processor_ratio": asdict(processor),
+        "sides": {name: asdict(side) for name, side in sides.items()},
+    }
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

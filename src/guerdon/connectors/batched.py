@@ -1,0 +1,67 @@
+"""Functions of a whole batch (TRL, ms-swift) as rewards."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from guerdon.records import Progress, Rollouts, Scores
+from guerdon.rewards import Judged, Ungradable, gather
+
+
+@dataclass(frozen=True)
+class BatchedReward:
+    """``function(completions=[...], prompts=[...], **columns) -> list[float | None]`` as a reward.
+
+    The function gets N values of every argument: what the tasks have as columns, their answers
+    under the name ``answer``, and ``completion_ids`` if the rollouts have tokens. ``chat`` makes
+    each completion a list of one message, which TRL's own rewards read. None is an invalid row;
+    an exception makes every row invalid, with the reason. ``scope`` is "group" for a function
+    that compares rows. Raises ValueError where the function returns another number of rewards.
+    """
+
+    function: Callable[..., Any]
+    answer: str = "answer"
+    chat: bool = False
+    scope: str = "completion"
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        try:
+            found = self.function(**self._arguments(rollouts, progress))
+            found = asyncio.run(found) if inspect.iscoroutine(found) else found
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"[:200]
+            return gather([Ungradable(reason)] * len(rollouts))
+        if len(found) != len(rollouts):
+            raise ValueError(
+                f"the reward function returned {len(found)} rewards for {len(rollouts)} completions"
+            )
+        return gather([_judged(one) for one in found])
+
+    def _arguments(self, rollouts: Rollouts, progress: Progress) -> dict[str, Any]:
+        names = dict.fromkeys(name for task in rollouts.tasks for name in task.columns)
+        texts: Sequence[Any] = rollouts.texts
+        if self.chat:
+            texts = [[{"role": "assistant", "content": text}] for text in texts]
+        tokens = {}
+        if "ids" not in getattr(rollouts, "unknown", ()):
+            rows = zip(rollouts.ids, rollouts.lengths.tolist(), strict=True)
+            tokens["completion_ids"] = [ids[:length].tolist() for ids, length in rows]
+        return {
+            **{name: rollouts.column(name) for name in names},
+            self.answer: rollouts.answers(),
+            "prompts": [rollouts.tasks[group].prompt for group in rollouts.group.tolist()],
+            "completions": list(texts),
+            **tokens,
+            "trainer_state": SimpleNamespace(global_step=progress.step, max_steps=progress.total),
+            "log_extra": lambda name, values: None,
+            "log_metric": lambda name, value: None,
+        }
+
+
+def _judged(value: Any) -> Judged | Ungradable:
+    return Ungradable("the reward returned None") if value is None else Judged(float(value))

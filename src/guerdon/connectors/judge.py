@@ -1,0 +1,189 @@
+"""A reward as other trainers call it: from many threads, and row by row."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import Any
+
+import torch
+
+from guerdon.connectors.given import Given, rollouts_of
+from guerdon.records import Progress, Rollouts, Scores
+from guerdon.shaping import Chain, NormalisedSum, Unlikeliness
+from guerdon.stages import Reward, Shaper
+
+logger = logging.getLogger("guerdon.connectors")
+
+NAN = float("nan")
+
+MOST_ROWS = 4096
+"""How many rows calls are joined to; a single call may have more."""
+
+_COMPARE_ROWS = (NormalisedSum, Unlikeliness)
+"""Of the library's own shapers, those for which a row's score depends on its group."""
+
+
+@dataclass(eq=False)
+class _Call:
+    rows: Sequence[Given]
+    progress: Progress
+    scores: Scores | None = None
+    error: Exception | None = None
+
+    @property
+    def done(self) -> bool:
+        return self.scores is not None or self.error is not None
+
+
+class Judge:
+    """``reward`` and then ``shaping`` on given rows; may be called from several threads.
+
+    Trainers that score one completion at a time do so from many threads. Here one thread
+    judges at a time, and takes with it what has come in meanwhile: the reward sees batches and
+    its own parallelism works. Calls are joined only where no score depends on other rows. If
+    the joined rows raise, each call is judged by itself, so that an error stays with its rows.
+
+    Errors of the reward itself (a missing column) are logged and raised, since several
+    trainers swallow them. Invalid rows are logged as one warning a call, with a reason.
+    """
+
+    def __init__(self, source: str, reward: Reward, shaping: Sequence[Shaper] = ()) -> None:
+        self.source, self.reward, self.shaping = source, reward, tuple(shaping)
+        self.busy_since: float | None = None
+        self._waiting: list[_Call] = []
+        self._changed = threading.Condition()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Judge, (self.source, self.reward, self.shaping)
+
+    @property
+    def needs_groups(self) -> bool:
+        """True where a row's score depends on others; a user's shaper must say that it doesn't."""
+        if getattr(self.reward, "scope", "completion") in ("group", "linked"):
+            return True
+        return not all(_row_by_row(shaper) for shaper in self.shaping)
+
+    def refuse_groups(self, why: str) -> None:
+        """Raise ValueError if whole groups are needed, which the trainer doesn't give."""
+        if self.needs_groups:
+            raise ValueError(
+                f"{_name(self.reward)} with {len(self.shaping)} shapers scores whole groups, but "
+                f"{self.source} {why}"
+            )
+
+    def __call__(self, rows: Sequence[Given], progress: Progress | None = None) -> Scores:
+        call = _Call(rows, progress or Progress())
+        with self._changed:
+            self._waiting.append(call)
+            self._changed.wait_for(lambda: call.done or self.busy_since is None)
+            calls = [] if call.done else self._taken(call)
+        if calls:
+            try:
+                self._judge(calls)
+            finally:
+                with self._changed:
+                    self.busy_since = None
+                    self._changed.notify_all()
+        if call.scores is None:
+            raise call.error or RuntimeError("not judged")
+        self._tell(call.scores)
+        return call.scores
+
+    def _taken(self, call: _Call) -> list[_Call]:
+        """The calls to judge with this one, from now on; others stay for their own threads."""
+        self.busy_since = monotonic()
+        others = [one for one in self._waiting if one is not call]
+        taken, rows = [call], len(call.rows)
+        for one in [] if self.needs_groups else others:
+            if one.progress == call.progress and rows + len(one.rows) <= MOST_ROWS:
+                taken.append(one)
+                rows += len(one.rows)
+        self._waiting = [one for one in others if one not in taken]
+        return taken
+
+    def _judge(self, calls: list[_Call]) -> None:
+        rows = [row for call in calls for row in call.rows]
+        try:
+            scores = self._scores(rows, calls[0].progress)
+        except Exception as error:
+            if len(calls) > 1:
+                for call in calls:
+                    self._judge([call])
+                return
+            logger.error("%s: %s: %s", self.source, type(error).__name__, error)
+            calls[0].error = error
+            return
+        start = 0
+        for call in calls:
+            call.scores = scores.select(torch.arange(start, start + len(call.rows)))
+            start += len(call.rows)
+
+    def _scores(self, rows: Sequence[Given], progress: Progress) -> Scores:
+        rollouts: Rollouts = rollouts_of(rows, self.source, self.needs_groups)
+        scores = self.reward(rollouts, progress)
+        if any(row.refused for row in rows):
+            refused_N = torch.tensor([row.refused is not None for row in rows])
+            reasons = [row.refused or r for row, r in zip(rows, scores.reasons, strict=True)]
+            scores = replace(scores, valid=scores.valid & ~refused_N, reasons=tuple(reasons))
+        return Chain(self.shaping)(scores, rollouts, progress)
+
+    def _tell(self, scores: Scores) -> None:
+        reasons = [reason for reason in scores.reasons if reason is not None]
+        if reasons:
+            logger.warning(
+                "%s: %d of %d completions invalid; %s",
+                self.source,
+                len(reasons),
+                len(scores),
+                "; ".join(list(dict.fromkeys(reasons))[:3]),
+            )
+
+
+def _row_by_row(shaper: Any) -> bool:
+    inside = [*getattr(shaper, "shapers", ()), *filter(None, [getattr(shaper, "shaper", None)])]
+    ours = type(shaper).__module__.startswith("guerdon.shaping.")
+    told = getattr(shaper, "scope", "completion" if ours else "group")
+    return (
+        told == "completion"
+        and not isinstance(shaper, _COMPARE_ROWS)
+        and all(_row_by_row(one) for one in inside)
+    )
+
+
+def _name(reward: Any) -> str:
+    return str(getattr(reward, "__name__", type(reward).__name__))
+
+
+def extras(scores: Scores, row: int, parts: Sequence[str]) -> dict[str, float]:
+    """ "valid" (1 or 0), and the named parts as ``part/NAME``, NaN where the row lacks one.
+
+    Trainers stack what they are told of a batch, and fail where a row's names differ. Names are
+    therefore fixed beforehand, not taken from the row: an invalid row may have no parts.
+    """
+    named = {f"part/{n}": float(scores.parts[n][row]) if n in scores.parts else NAN for n in parts}
+    return {"valid": float(scores.valid[row]), **named}
+
+
+def numbers(scores: Scores, invalid: float) -> list[float]:
+    """N values with ``invalid`` in place of those of invalid rows."""
+    pairs = zip(scores.value.tolist(), scores.valid.tolist(), strict=True)
+    return [value if ok else invalid for value, ok in pairs]
+
+
+def group_means(scores: Scores, keys: Sequence[Any]) -> list[float]:
+    """N values with the mean of its group's valid rows in place of an invalid one.
+
+    Such a row has advantage 0 under a mean-centred advantage, and leaves the others' mean
+    where it was; their std shrinks by the factor sqrt(valid / rows) (biased). A group without
+    a valid row is 0 throughout, which is also no advantage.
+    """
+    kept: dict[Any, list[float]] = {}
+    for key, value, ok in zip(keys, scores.value.tolist(), scores.valid.tolist(), strict=True):
+        kept.setdefault(key, []).extend([value] if ok else [])
+    means = {key: sum(values) / len(values) if values else 0.0 for key, values in kept.items()}
+    rows = zip(scores.value.tolist(), scores.valid.tolist(), keys, strict=True)
+    return [value if ok else means[key] for value, ok, key in rows]

@@ -1,0 +1,116 @@
+"""MultiRole-R1: several roles answer one question, and variety is a share of the reward.
+
+Paper: Diversity-Enhanced Reasoning for Subjective Questions (2507.20187). Changed against GRPO: the
+reward is ``0.9 accuracy + 0.1 D`` with the shaper `Diversity`, D the mean of eight measures of
+wording; accuracy asks every role (`RoleAccuracy`). Groups that are all right then still differ,
+and D alone, standardised, drives them. Left out: the fine-tuning on role chains before, and
+subjective questions: the real run is the seedling on questions about a table, right where its
+sentence states the fact, and it plays no roles.
+
+The miniature: ten questions; a chain of three times a role of 8 and an answer of 4, the right one
+fixed for each question and role, from a softmax over the 32 pairs at each place. One role starts
+with a logit of 2. D is the share of distinct roles; a third arm has the eight measures instead.
+That variety makes answers right is not claimed. Rate and updates were set without a run.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from guerdon.advantages import GroupNormalised
+from guerdon.objectives import KL, ClippedSurrogate
+from guerdon.recipes import Paper
+from guerdon.recipes.bleuberi import facts_right
+from guerdon.records import Progress, Task
+from guerdon.reproduction import Claim, Expectation, Report
+from guerdon.rewards import WeightedSum
+from guerdon.rewards.roles import DistinctRoles, RoleAccuracy
+from guerdon.rollout import SlotPolicy
+from guerdon.shaping import Affine, Diversity
+from guerdon.stages import Reward, Sampling, Shaper
+from guerdon.tasks import FactQuestions
+from guerdon.training import FixedReference, Guard, Loop, Optimiser, Recipe, update
+
+SLUG = "multirole-r1"
+PAPER = Paper("Diversity-Enhanced Reasoning for Subjective Questions", "2507.20187")
+
+
+def build(**overrides: Any) -> Recipe:
+    """The real run: the seedling states facts from a table, in varied words."""
+    recipe = Recipe(
+        name=SLUG,
+        tasks=FactQuestions(),
+        reward=facts_right,
+        shaping=(Diversity(keep=0.9),),
+        objective=ClippedSurrogate(kl=KL(0.001)),
+        reference=FixedReference(),
+        optimiser=Optimiser(lr=1e-4),
+        loop=Loop(steps=50, groups=16, group_size=8),
+    )
+    return replace(recipe, **overrides)
+
+
+QUESTIONS, PLACES, GROUP, UPDATES, RATE = 10, 3, 8, 600, 0.5
+ROLES, ANSWERS = "abcdefgh", "0123"
+BLOCKS = [f"role: {role} answer: {answer}" for role in ROLES for answer in ANSWERS]
+
+
+def untrained() -> SlotPolicy:
+    """Places know nothing of each other; the first role starts with a logit of 2."""
+    names, start = [f"q{i}" for i in range(QUESTIONS)], torch.zeros(PLACES, len(BLOCKS))
+    start[:, : len(ANSWERS)] = 2.0
+    return SlotPolicy(names, [BLOCKS] * PLACES, lambda _, chosen: " ".join(chosen), start)
+
+
+@dataclass(frozen=True)
+class Miniature:
+    """One arm; ``allowance`` is taken off "accuracy within 0.03"."""
+
+    reward: Reward = RoleAccuracy()
+    shaper: Shaper = Affine()
+    allowance: float = 0.0
+
+    def __call__(self, seed: int, report: Report) -> dict[str, float]:
+        draw, policy, seen = random.Random(seed), untrained(), []
+        golds = [{role: draw.choice(ANSWERS) for role in ROLES} for _ in range(QUESTIONS)]
+        tasks = [Task(f"q{i}", "", columns={"roles": gold}) for i, gold in enumerate(golds)]
+        optimiser = torch.optim.SGD(policy.parameters(), lr=RATE * QUESTIONS)
+        for at in (Progress(step, UPDATES) for step in range(UPDATES)):
+            rows = policy.sample(tasks, GROUP, Sampling(), seed * UPDATES + at.step)
+            scores = self.shaper(self.reward(rows, at), rows, at)
+            advantage_NT = GroupNormalised()(scores, rows)
+            update(policy, optimiser, ClippedSurrogate(), rows, advantage_NT, guard=Guard(), clip=0)
+            silent = 1 - advantage_NT.reshape(QUESTIONS, -1).any(1).float().mean()
+            right, distinct = (part(rows, at).value for part in (RoleAccuracy(), DistinctRoles()))
+            seen.append(torch.stack([right.mean(), distinct.mean(), silent]))
+            report((at.step + 1) / UPDATES)
+        accuracy, distinct_share, _ = torch.stack(seen[-UPDATES // 10 :]).mean(0).tolist()
+        within, silent_share = accuracy - self.allowance, torch.stack(seen)[:, 2].mean().item()
+        figures = {"accuracy": accuracy, "accuracy within 0.03": within}
+        return {**figures, "distinct roles": distinct_share, "silent groups": silent_share}
+
+
+def claim() -> Claim:
+    """Paid for variety, chains are as right, far more varied, and fewer groups are silent."""
+    plain, paid = "accuracy", "distinct roles paid"
+    judged: dict[str, Reward] = {"accuracy": RoleAccuracy(), "roles": DistinctRoles()}
+    mixed = WeightedSum(judged, {"accuracy": 0.9, "roles": 0.1})
+    return Claim(
+        slug=SLUG,
+        statement="A tenth of the reward for distinct roles keeps them, at no cost in accuracy",
+        arms={
+            plain: Miniature(allowance=0.03),
+            paid: Miniature(mixed),
+            "wording paid": Miniature(shaper=Diversity(keep=0.9)),
+        },
+        metric="distinct roles",
+        expectations=(
+            Expectation(paid, plain, "distinct roles", at_least=0.15, refuted_below=0.15),
+            Expectation(paid, plain, "accuracy within 0.03", why="accuracy is kept"),
+            Expectation(plain, paid, "silent groups", 0.1, why="fewer groups are dead"),
+        ),
+    )

@@ -1,0 +1,82 @@
+"""MultiRole-R1: role answers by hand, the miniature in small, and the recipe in the real loop."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from making import make_rollouts, make_scores
+
+from guerdon.advantages import GroupNormalised
+from guerdon.recipes import load_recipe, multirole_r1
+from guerdon.records import Progress, Task
+from guerdon.rewards.roles import DistinctRoles, RoleAccuracy, each_role, majority, role_answers
+from guerdon.shaping import Affine, add_to_rows
+from guerdon.training import Loop, Recipe, train
+
+
+def test_blocks_are_read() -> None:
+    text = "Role: Nurse, who thinks. Answer: B. role: judge role: cook answer: (c) answer: d"
+    assert role_answers(text) == [("nurse", "b"), ("judge", ""), ("cook", "c")]
+    assert role_answers("") == role_answers("answer: b") == []
+    assert role_answers("role:") == [("", "")]
+    assert len(role_answers("role: a answer: b " * 10_000)) == 64
+
+
+def test_roles_that_may_differ_and_roles_that_should_agree() -> None:
+    blocks = [("x", "a"), ("y", "b"), ("z", "c")]
+    assert each_role(blocks, {"x": "a", "y": "b", "z": "d"}) == pytest.approx(2 / 3)
+    assert each_role(blocks, {"w": "a"}) == each_role([], {"x": "a"}) == 0
+    assert majority([("x", "a"), ("y", "a"), ("z", "b")], {"": "a"}) == 1
+    assert majority(blocks, {"": "a"}) == 0  # a tie
+    assert majority([("x", ""), ("y", "")], {"": ""}) == majority([], {"": "a"}) == 0
+
+
+def test_reward_reads_roles_or_one_answer() -> None:
+    columns = Task("t", "", None, {"roles": {"X": "A"}}), Task("u", "", "B"), Task("v", "")
+    texts = ("role: x answer: a", "role: x answer: b role: y answer: b", "role: x answer: b")
+    rows = replace(make_rollouts([0, 1, 1]), tasks=columns[:2], texts=texts)
+    assert RoleAccuracy()(rows, Progress()).value.tolist() == [1, 0, 0]
+    assert RoleAccuracy(majority)(rows, Progress()).value.tolist() == [0, 1, 1]
+    assert DistinctRoles()(rows, Progress()).value.tolist() == pytest.approx([1 / 3, 2 / 3, 1 / 3])
+    lacking = replace(make_rollouts([0]), tasks=columns[2:])
+    with pytest.raises(ValueError, match="task 'v': column 'roles'"):
+        RoleAccuracy()(lacking, Progress())
+
+
+def test_where_accuracy_is_constant_diversity_alone_decides() -> None:
+    rows = make_rollouts([0] * 4)
+    for keep in (0.9, 0.5):
+        scores = Affine(keep)(make_scores([1.0] * 4), rows, Progress())
+        paid = (1 - keep) * torch.tensor([0.30, 0.35, 0.40, 0.45])
+        advantage = GroupNormalised()(add_to_rows(scores, rows, paid), rows)
+        assert advantage[:, 0].tolist() == pytest.approx([-1.162, -0.387, 0.387, 1.162], abs=1e-3)
+
+
+def test_the_miniature_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = multirole_r1.untrained().logits.detach().softmax(-1)[0, 0, :4].sum()
+    assert first.item() == pytest.approx(2.718281828**2 / (2.718281828**2 + 7), abs=1e-6)
+    monkeypatch.setattr(multirole_r1, "UPDATES", 10)
+    monkeypatch.setattr(multirole_r1, "QUESTIONS", 2)
+    told: list[float] = []
+    arms = multirole_r1.claim().arms
+    plain = arms["accuracy"](0, told.append)
+    assert told[-1] == 1.0
+    assert arms["accuracy"](0, told.append) == plain
+    assert plain["accuracy within 0.03"] == pytest.approx(plain["accuracy"] - 0.03)
+    assert arms["distinct roles paid"](0, told.append)["silent groups"] <= plain["silent groups"]
+
+
+def test_recipe_round_trips(tmp_path: Path) -> None:
+    recipe = load_recipe("multirole-r1").build()
+    recipe.save(tmp_path / "recipe.yaml")
+    assert Recipe.load(tmp_path / "recipe.yaml") == recipe
+
+
+def test_runs_on_the_seedling() -> None:
+    loop = Loop(steps=2, groups=3, group_size=4, evaluation_tasks=4, checkpoint_every=0)
+    result = train(multirole_r1.build(loop=loop), quiet=True)
+    assert len(result.history) == 2
+    assert all(h["shaped_reward"] > 0.9 * h["reward"] for h in result.history)

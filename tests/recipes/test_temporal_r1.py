@@ -1,0 +1,99 @@
+"""Temporal-R1: selection by hand, the miniature in small, and the recipe in the real loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn.utils import parametrize
+
+from guerdon.curriculum import easy, hard
+from guerdon.recipes import load_recipe, temporal_r1
+from guerdon.records import Progress, Rollouts, Scores, Task
+from guerdon.rewards import FormatReward, IntervalReward, WeightedSum
+from guerdon.rollout import TabularPolicy
+from guerdon.stages import Sampling
+from guerdon.tasks import TextIntervals
+from guerdon.training import Loop, Recipe, train
+from guerdon.training.varying import VaryingTasks
+
+DRAWN = {
+    "poor": [0, 0, 0.04, 0],
+    "alike": [0.5, 0.5, 0.52, 0.5],
+    "wavers": [0.2, 0.9, 0.5, 0.7],
+    "never good": [0.0, 0.25, 0.25, 0.0],
+    "wavers most": [0, 1, 0, 1],
+}
+
+
+@dataclass(frozen=True)
+class Given:
+    """The rewards that stand above."""
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        return Scores(torch.tensor([x for t in rollouts.tasks for x in DRAWN[t.id]]))
+
+
+def chosen(**settings: object) -> list[str]:
+    tasks = [Task(name, "") for name in DRAWN]
+    part = replace(VaryingTasks(TextIntervals(), Given(), draws=4), **settings)
+    return [t.id for t in part.choose(TabularPolicy(list(DRAWN), ("a", "b")), tasks)]
+
+
+def test_tasks_are_kept_where_rewards_vary_and_one_is_good() -> None:
+    assert set(chosen()) == {"wavers", "wavers most"}
+    assert chosen(count=1) == ["wavers most"]
+    assert chosen(count=1, which=hard) == ["wavers"]
+    assert set(chosen(good=0.2)) == {"wavers", "wavers most", "never good"}
+    assert len(chosen(varied=0.0, good=0.0)) == 5
+    assert chosen(varied=0.0, good=0.0, count=1, which=hard) == ["alike"]  # variance 7.5e-5
+    with pytest.raises(ValueError, match=r"none of 5 tasks varies by 0\.9"):
+        chosen(varied=0.9)
+
+
+def test_form_and_overlap_are_worth_a_half_each() -> None:
+    tasks = [Task("t", "", None, {"interval": (85, 139.5)})]
+    texts = ("<answer>[75,127]</answer>", "x<answer>[75,127]</answer>", "<answer>?</answer>")
+    rows = TabularPolicy(["t"], ("a",)).sample(tasks, 3, Sampling(), 0)
+    rows = replace(rows, texts=texts)
+    judged = {"overlap": IntervalReward(), "form": FormatReward(sections=("answer",))}
+    scores = WeightedSum(judged, {"overlap": 0.5, "form": 0.5})(rows, Progress())
+    assert scores.value.tolist() == pytest.approx([0.82558, 0.32558, 0.5], abs=1e-5)
+
+
+def test_logits_can_be_linear_in_features() -> None:
+    features = torch.randn(9, 3)
+    policy = TabularPolicy(list(map(str, range(9))), ("a", "b"), features @ torch.ones(3, 2))
+    parametrize.register_parametrization(policy, "logits", temporal_r1.LinearLogits(features))
+    (weights,) = policy.parameters()
+    assert torch.allclose(weights, torch.ones(3, 2), atol=1e-4)
+    policy.logits.sum().backward()
+    assert torch.allclose(weights.grad, features.sum(0)[:, None].expand(3, 2), atol=1e-5)
+
+
+def test_the_miniature_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(temporal_r1, "POOL", 60)
+    monkeypatch.setattr(temporal_r1, "CHOSEN", 6)
+    monkeypatch.setattr(temporal_r1, "PASSES", 1)
+    told: list[float] = []
+    most = temporal_r1.Miniature(easy)(0, told.append)
+    assert told == [1.0]
+    assert temporal_r1.Miniature(easy)(0, told.append) == most
+    assert most["live groups"] > temporal_r1.Miniature(hard)(0, told.append)["live groups"]
+
+
+def test_recipe_round_trips(tmp_path: Path) -> None:
+    recipe = load_recipe("temporal-r1").build()
+    recipe.save(tmp_path / "recipe.yaml")
+    assert Recipe.load(tmp_path / "recipe.yaml") == recipe
+
+
+def test_runs_on_the_seedling() -> None:
+    loop = Loop(steps=2, groups=3, group_size=4, evaluation_tasks=4, checkpoint_every=0)
+    recipe = temporal_r1.build(loop=loop)
+    few = replace(recipe.tasks, source=TextIntervals(train=12), count=4)
+    result = train(replace(recipe, tasks=few), quiet=True)
+    assert len(result.history) == 2
+    assert all(torch.isfinite(p).all() for p in result.policy.module.parameters())
