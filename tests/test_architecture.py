@@ -22,7 +22,7 @@ OPTIONAL = frozenset(
 )
 OPTIONAL |= {"sqlglot", "duckdb", "fastapi", "uvicorn"}
 OPTIONAL |= {"verl", "openrlhf", "swift", "slime", "verifiers", "reward_kit"}
-SEES_AUDIT = frozenset({"reward_commands", "choices", "showing", "audit"})
+SEES_AUDIT = frozenset({"auditing", "audit"})
 SEES_RECIPES = frozenset({"cli", "arguments", "recipes", "reproduction"})
 VAGUE = frozenset({"utils", "common", "helpers", "misc", "core"})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -13,8 +13,6 @@ from typing import Any
 import yaml
 
 from guerdon import advantages, curriculum, objectives, rewards, rollout, shaping, tasks, training
-from guerdon.audit import Probe, Subject, best_form, probes_of
-from guerdon.audit.shipped import LEFT_OUT, subjects, sums
 from guerdon.parts import PartError, locate
 
 Choices = Mapping[str, Mapping[str, Any]]
@@ -115,30 +113,6 @@ def _put(part: Any, path: list[str], value: Any, option: str) -> Any:
     if len(path) > 1:
         value = _put(getattr(part, path[0]), path[1:], value, option)
     return replace(part, **{path[0]: value})
-
-
-def subject_of(text: str, path: str | None, count: int, seconds: float) -> Subject:
-    """What an audit of the reward that ``text`` names is run on.
-
-    The first ``count`` of the tasks at ``path`` (a file or one of our sources), in the form that
-    the reward pays best; without a path, the tasks that belong to a reward of ours, and sums for
-    any other. Raises ValueError naming what does not fit.
-    """
-    name = text.partition(":")[0]
-    part = part_of("reward", text)
-    if path is None and name in LEFT_OUT:
-        raise ValueError(f"{name} is not audited by itself: {LEFT_OUT[name]}")
-    if path is None and name in rewards.NAMES:
-        return replace(subjects()[name], reward=part)
-    if path is None:
-        probes: Sequence[Probe] = sums()
-    else:
-        source = part_of("tasks", path)
-        splits = ("train", "test") if isinstance(source, tasks.FileTasks) else ("test",)
-        rows = [task for split in splits for task in source.load(split)]
-        probes = probes_of(rows[:count])
-    form = best_form(part, probes, seconds)
-    return Subject(part, tuple(replace(probe, form=form) for probe in probes))
 
 
 def listing(choices: Choices) -> str:

@@ -25,6 +25,7 @@ from guerdon.arguments import (
     take_options,
     whole_number,
 )
+from guerdon.auditing import audit_command
 from guerdon.recipes import all_recipes, load_recipe
 from guerdon.records import Progress
 from guerdon.rollout import EndpointError
@@ -291,7 +292,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "evaluate": _evaluate,
     "score": reward_commands.score,
     "serve": reward_commands.serve,
-    "audit": reward_commands.audit,
+    "audit": audit_command,
     "reproduce": _reproduce,
     "recipes": _recipes,
     "report": _report,

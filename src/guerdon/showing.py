@@ -8,9 +8,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
-from guerdon.audit import KINDS, Audit
 from guerdon.evaluation import student
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.reproduction import Reproduction
@@ -90,35 +88,6 @@ def _show_worst(console: Console, rollouts: Rollouts, scores: Scores) -> None:
     for row in worst[:SHOWN_ROWS]:
         head = f"  {scores.value[row].item():.4g}  {rollouts.task_of(row).id}: "
         console.print(f"{head}{rollouts.texts[row]!r:.100}", markup=False, highlight=False)
-
-
-def show_audit(audit: Audit, allowed: tuple[str, ...], as_json: bool) -> int:
-    """An audit's table and examples; the exit status is 1 for findings beyond ``allowed``."""
-    beyond = audit.beyond(allowed)
-    status = 1 if beyond else 0
-    if as_json:
-        print(json.dumps({**audit.as_data(), "clean": not beyond, "allowed": allowed}, indent=1))
-        return status
-    console = Console()
-    title = Text(f"{audit.reward}: {audit.cases} completions")
-    table = Table(title=title, title_justify="left")
-    for heading in ("attack", "tried", "deserves", "at worst", "found"):
-        table.add_column(heading)
-    for tally in audit.tallies:
-        found = ", ".join(f"{count} {kind}" for kind, count in tally.found.items())
-        worst = "–" if tally.worst is None else f"{tally.worst:.2f}"
-        table.add_row(tally.attack, str(tally.cases), tally.expect, worst, found)
-    console.print(table)
-    for finding in audit.examples(1):
-        earned = "" if finding.share is None else f" ({finding.share:.2f} of a right answer)"
-        told = f"{finding.kind}, {finding.attack}, {finding.task}{earned} {finding.reason}"
-        console.print(told, markup=False, highlight=False)
-        console.print(f"  {finding.completion!r:.160}", markup=False, highlight=False, style="dim")
-    counts = [f"{audit.count(kind)} {kind}" for kind in KINDS if audit.count(kind)]
-    accepted = len(audit.findings) - len(beyond)
-    more = f", {accepted} of them allowed" if accepted else ""
-    console.print(f"found: {', '.join(counts)}{more}" if counts else "nothing found")
-    return status
 
 
 def show_reproduction(result: Reproduction) -> None:
