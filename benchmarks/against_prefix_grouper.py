@@ -2,7 +2,7 @@
 
 Run: python benchmarks/against_prefix_grouper.py [--prompts 128 512] [--groups 8 16], with
 `prefix-grouper` installed (without its dependencies: it needs torch and transformers, which are
-there). Writes benchmarks/results/prefix-grouper.json.
+there). Writes benchmarks/results/prefix-grouper.json. Times are processor time of one thread.
 
 Both get the same weights and the same head, so what is compared is the decoder over prompts and
 completions. Log-probs of the two are compared before anything is timed.
