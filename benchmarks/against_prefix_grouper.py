@@ -2,7 +2,7 @@
 
 Run: python benchmarks/against_prefix_grouper.py [--prompts 128 512] [--groups 8 16], with
 `prefix-grouper` installed (without its dependencies: it needs torch and transformers, which are
-there). Writes benchmarks/results/prefix-grouper.json.
+there). Writes benchmarks/results/prefix-grouper.json. Times are processor time of one thread.
 
 Both get the same weights and the same head, so what is compared is the decoder over prompts and
 completions. Log-probs of the two are compared before anything is timed.
@@ -94,9 +94,9 @@ def case(mine: LanguagePolicy, peer: LanguagePolicy, prompt: int, group: int, ro
     times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds + 1):
         for name, compute in ways.items():
-            began = time.perf_counter()
+            began = time.process_time()
             compute().sum().backward()
-            times[name].append(time.perf_counter() - began)
+            times[name].append(time.process_time() - began)
     ratio = median_ratio(times["guerdon"][1:], times["grouper"][1:])
     return {
         "prompt": prompt,
@@ -113,6 +113,7 @@ def main() -> None:
     parser.add_argument("--groups", type=int, nargs="+", default=(4, 8, 16))
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
+    torch.set_num_threads(1)
     source = origin(sys.argv, versions=("prefix_grouper",))
     AttentionInterface.register("prefix_grouper_sdpa", grouper_attention)
     mine, peer = LanguagePolicy.load("seedling"), LanguagePolicy.load("seedling")

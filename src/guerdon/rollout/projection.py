@@ -1,4 +1,7 @@
-"""Log-probabilities from hidden states without keeping the vocabulary-wide tensor."""
+"""Log-probabilities from a head of any kind without keeping the vocabulary-wide tensor.
+
+Heads that are one plain linear layer have a better way: `guerdon.rollout.linear_head`.
+"""
 
 from __future__ import annotations
 
