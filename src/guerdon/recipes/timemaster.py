@@ -61,7 +61,7 @@ def build(**overrides: Any) -> Recipe:
 
 
 CLASSES, GROUP, UPDATES, RATE, CLEAR = "abc", 5, 300, 0.4, 0.85
-EXTENSIONS = ("generic", *CLASSES)
+OTHERS, EXTENSIONS = {"a": "bc", "b": "ac", "c": "ab"}, ("generic", *CLASSES)
 QUALITY = torch.tensor([[0.2, *(0.9 if e == c else 0.5 for e in CLASSES)] for c in CLASSES])
 OBJECTIVE = ClippedSurrogate(aggregation=SequenceSumMean())
 
@@ -99,11 +99,8 @@ class Miniature:
         reward = LabelAndExtension(judge, tuple(CLASSES), weights=weights, gated=self.gated)
         optimiser = torch.optim.SGD(policy.parameters(), lr=RATE * len(CLASSES))
         for at in (Progress(step, UPDATES) for step in range(UPDATES)):
-            truth = {
-                c: c if draw.random() < CLEAR else draw.choice(CLASSES.replace(c, ""))
-                for c in CLASSES
-            }
-            tasks = [Task(feature, "", label) for feature, label in truth.items()]
+            truth = (c if draw.random() < CLEAR else draw.choice(OTHERS[c]) for c in CLASSES)
+            tasks = [Task(c, "", label) for c, label in zip(CLASSES, truth, strict=True)]
             rows = policy.sample(tasks, GROUP, Sampling(), seed * UPDATES + at.step)
             given_NC = rows.ids[:, 1:2] == torch.arange(3)  # other extensions are no acts
             rows = replace(rows, mask=torch.cat([torch.ones_like(given_NC[:, :2]), given_NC], 1))
