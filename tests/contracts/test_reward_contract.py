@@ -77,6 +77,9 @@ async def asynchronous(completion: str, answer: str) -> float:
     return float(answer in completion)
 
 
+LABELS = ("B", "B, C", str(["2 December 2024", "5 km"]))
+
+
 def long(task: Task, label: str, extension: str) -> float:
     return len(extension) / 10
 
@@ -98,9 +101,7 @@ COMPOSED: dict[str, Any] = {
     "async": FunctionReward(asynchronous),
     "above-reference": AboveReference(NAMES["bleu"]()),
     "calls-as-actions": CallsAsActions(NAMES["web-action"]()),
-    "label-and-extension": LabelAndExtension(
-        long, ("B", "B, C"), label="answer", extension="think"
-    ),
+    "label-and-extension": LabelAndExtension(long, LABELS, label="answer", extension="think"),
     "roles": RoleAccuracy(majority),
     "distinct-roles": DistinctRoles(),
     "function": FunctionReward(lambda completion, answer: float(answer in completion)),
