@@ -31,7 +31,11 @@ from guerdon.rewards import (
     WeightedSum,
     entropy,
 )
+from guerdon.rewards.above_reference import AboveReference
+from guerdon.rewards.extension import LabelAndExtension
+from guerdon.rewards.roles import DistinctRoles, RoleAccuracy, majority
 from guerdon.rewards.sandbox import isolation_in_force
+from guerdon.rewards.web_action import CallsAsActions
 
 TEXTS = (
     "",
@@ -73,6 +77,13 @@ async def asynchronous(completion: str, answer: str) -> float:
     return float(answer in completion)
 
 
+LABELS = ("B", "B, C", str(["2 December 2024", "5 km"]))
+
+
+def long(task: Task, label: str, extension: str) -> float:
+    return len(extension) / 10
+
+
 COMPOSED: dict[str, Any] = {
     "weighted-sum": WeightedSum({n: part() for n, part in NAMES.items()}, {"bleu": 0.5}),
     "product": Product({"form": NAMES["format"](), "match": NAMES["answer-match"]()}),
@@ -88,6 +99,11 @@ COMPOSED: dict[str, Any] = {
     "option-probability": OptionProbability(ToyPredictor(), ("B", "B, C")),
     "certainty": Certainty(ToyPredictor(), entropy),
     "async": FunctionReward(asynchronous),
+    "above-reference": AboveReference(NAMES["bleu"]()),
+    "calls-as-actions": CallsAsActions(NAMES["web-action"]()),
+    "label-and-extension": LabelAndExtension(long, LABELS, label="answer", extension="think"),
+    "roles": RoleAccuracy(majority),
+    "distinct-roles": DistinctRoles(),
     "function": FunctionReward(lambda completion, answer: float(answer in completion)),
 }
 OPTIONAL = {

@@ -14,6 +14,7 @@ from guerdon.recipes import load_recipe, multirole_r1
 from guerdon.records import Progress, Task
 from guerdon.rewards.roles import DistinctRoles, RoleAccuracy, each_role, majority, role_answers
 from guerdon.shaping import Affine, add_to_rows
+from guerdon.stages import Sampling
 from guerdon.training import Loop, Recipe, train
 
 
@@ -56,8 +57,16 @@ def test_where_accuracy_is_constant_diversity_alone_decides() -> None:
 
 
 def test_the_miniature_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = multirole_r1.untrained().logits.detach().softmax(-1)[0, 0, :4].sum()
-    assert first.item() == pytest.approx(2.718281828**2 / (2.718281828**2 + 7), abs=1e-6)
+    policy = multirole_r1.untrained()
+    first = policy.log_probs([Task("q0", "")]).exp()[0, :, 0].reshape(3, 9)
+    assert first[:, 0].tolist() == pytest.approx([2.718281828**2 / (2.718281828**2 + 7)] * 3)
+    assert first[:, 1:].flatten().tolist() == pytest.approx([0.25] * 24)
+    rows = multirole_r1.asked(policy.sample([Task("q0", "")], 4, Sampling(), 0))
+    assert rows.mask.sum(1).tolist() == [6] * 4  # three roles and the answer of each
+    for row, text in enumerate(rows.texts):
+        acts = rows.ids[row][rows.mask[row]].tolist()
+        pairs = zip(acts[::2], acts[1::2], strict=True)
+        assert text == " ".join(f"role: {'abcdefgh'[r]} answer: {a}" for r, a in pairs)
     monkeypatch.setattr(multirole_r1, "UPDATES", 10)
     monkeypatch.setattr(multirole_r1, "QUESTIONS", 2)
     told: list[float] = []

@@ -8,9 +8,11 @@ subjective questions: the real run is the seedling on questions about a table, r
 sentence states the fact, and it plays no roles.
 
 The miniature: ten questions; a chain of three times a role of 8 and an answer of 4, the right one
-fixed for each question and role, from a softmax over the 32 pairs at each place. One role starts
-with a logit of 2. D is the share of distinct roles; a third arm has the eight measures instead.
-That variety makes answers right is not claimed. Rate and updates were set without a run.
+fixed for each question and role, from softmaxes by place and, for the answer, by role. One role
+starts with a logit of 2. D is the share of distinct roles; a third arm has the eight measures
+instead. That variety makes answers right is not claimed. Rate and updates were set without a run.
+A first version drew each pair from one softmax; like this one it settles on the habitual role
+whatever is paid (0.00 more distinct roles). The expectations were written before both.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from guerdon.advantages import GroupNormalised
 from guerdon.objectives import KL, ClippedSurrogate
 from guerdon.recipes import Paper
 from guerdon.recipes.bleuberi import facts_right
-from guerdon.records import Progress, Task
+from guerdon.records import Progress, Rollouts, Task
 from guerdon.reproduction import Claim, Expectation, Report
 from guerdon.rewards import WeightedSum
 from guerdon.rewards.roles import DistinctRoles, RoleAccuracy
@@ -56,14 +58,28 @@ def build(**overrides: Any) -> Recipe:
 
 QUESTIONS, PLACES, GROUP, UPDATES, RATE = 10, 3, 8, 600, 0.5
 ROLES, ANSWERS = "abcdefgh", "0123"
-BLOCKS = [f"role: {role} answer: {answer}" for role in ROLES for answer in ANSWERS]
+WIDTH = 1 + len(ROLES)
+
+
+def written(task: Task, chosen: tuple[str, ...]) -> str:
+    """Every place's role with that role's answer."""
+    places = (chosen[at : at + WIDTH] for at in range(0, len(chosen), WIDTH))
+    return " ".join(f"role: {r} answer: {a[ROLES.index(r)]}" for r, *a in places)
 
 
 def untrained() -> SlotPolicy:
-    """Places know nothing of each other; the first role starts with a logit of 2."""
-    names, start = [f"q{i}" for i in range(QUESTIONS)], torch.zeros(PLACES, len(BLOCKS))
-    start[:, : len(ANSWERS)] = 2.0
-    return SlotPolicy(names, [BLOCKS] * PLACES, lambda _, chosen: " ".join(chosen), start)
+    """At every place a role, the first with a logit of 2, and an answer for each role."""
+    names, start = [f"q{i}" for i in range(QUESTIONS)], torch.zeros(PLACES * WIDTH, len(ROLES))
+    start[::WIDTH, 0] = 2.0
+    return SlotPolicy(names, [ROLES, *[ANSWERS] * len(ROLES)] * PLACES, written, start)
+
+
+def asked(rows: Rollouts) -> Rollouts:
+    """The rollouts with the answers of roles that were not chosen masked: they are no acts."""
+    role_NP1 = rows.ids[:, ::WIDTH, None]
+    given_NPR = role_NP1 == torch.arange(len(ROLES))
+    mask_NPW = torch.cat([torch.ones_like(given_NPR[..., :1]), given_NPR], 2)
+    return replace(rows, mask=mask_NPW.flatten(1))
 
 
 @dataclass(frozen=True)
@@ -80,7 +96,7 @@ class Miniature:
         tasks = [Task(f"q{i}", "", columns={"roles": gold}) for i, gold in enumerate(golds)]
         optimiser = torch.optim.SGD(policy.parameters(), lr=RATE * QUESTIONS)
         for at in (Progress(step, UPDATES) for step in range(UPDATES)):
-            rows = policy.sample(tasks, GROUP, Sampling(), seed * UPDATES + at.step)
+            rows = asked(policy.sample(tasks, GROUP, Sampling(), seed * UPDATES + at.step))
             scores = self.shaper(self.reward(rows, at), rows, at)
             advantage_NT = GroupNormalised()(scores, rows)
             update(policy, optimiser, ClippedSurrogate(), rows, advantage_NT, guard=Guard(), clip=0)

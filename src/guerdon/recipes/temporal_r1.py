@@ -10,7 +10,7 @@ both together.
 The miniature is of the selection: a softmax linear in 12 features over 6 classes, right on some
 45 % at the start, and a pool of 600 tasks, 15 % of them mislabelled. 60 tasks are chosen by the
 variance of 8 rollouts (most, least) or at random, then learned in 6 passes of GRPO, one task an
-update. Population variance, as in the selection of the real run.
+update. In the pilot fewer groups were alive (0.26 at random): its policy was surer at the start.
 """
 
 from __future__ import annotations

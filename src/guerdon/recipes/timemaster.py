@@ -8,9 +8,11 @@ seedling, its letter as the class and its thinking as the extension, which a rul
 name the number of the letter?
 
 The miniature: three classes, and a feature that is the class with probability 0.85. A policy by
-feature: form or none, then class and one of four extensions, a generic one (a logit of 2 above
-the others at the start) and one for each class. The judge gives 0.2, 0.9 for the extension of the
-class given and 0.5 for another's, with noise of 0.1. Plain policy gradient at 0.4, 300 updates.
+feature: form or none, a class, and by class one of four extensions, a generic one (a logit of 2
+above the others at the start) and one for each class. The judge gives 0.2, 0.9 for the extension
+of the class given and 0.5 for another's, with noise of 0.1. Policy gradient at 0.4, 300 updates.
+A first version drew class and extension from one softmax, against the specification: +0.33
+[0.22, 0.43] in quality where 0.4 is expected; expectations were written before both.
 """
 
 from __future__ import annotations
@@ -58,23 +60,24 @@ def build(**overrides: Any) -> Recipe:
     return replace(recipe, **overrides)
 
 
-CLASSES, GROUP, UPDATES, RATE, CLEAR = ("a", "b", "c"), 5, 300, 0.4, 0.85
-EXTENSIONS = ("generic", *CLASSES)
-PAIRS = [f"<class>{c}</class><extension>{e}</extension>" for c in CLASSES for e in EXTENSIONS]
+CLASSES, GROUP, UPDATES, RATE, CLEAR = "abc", 5, 300, 0.4, 0.85
+OTHERS, EXTENSIONS = {"a": "bc", "b": "ac", "c": "ab"}, ("generic", *CLASSES)
 QUALITY = torch.tensor([[0.2, *(0.9 if e == c else 0.5 for e in CLASSES)] for c in CLASSES])
 OBJECTIVE = ClippedSurrogate(aggregation=SequenceSumMean())
 
 
 def untrained() -> SlotPolicy:
-    """Form or none, then class and extension; the generic extensions have a logit of 2."""
-    start = torch.zeros(2, len(PAIRS))
-    start[1, :: len(EXTENSIONS)] = 2.0
-    return SlotPolicy(CLASSES, [("formed", "not"), PAIRS], written, start)
+    """Form or none, a class, and an extension for each class, generic with a logit of 2."""
+    slots, start = [("formed", "not"), CLASSES, *[EXTENSIONS] * 3], torch.zeros(5, 4)
+    start[2:, 0] = 2.0
+    return SlotPolicy(CLASSES, slots, written, start)
 
 
 def written(task: Task, chosen: tuple[str, ...]) -> str:
-    """The pair's text, or nothing that can be read."""
-    return chosen[1] if chosen[0] == "formed" else ""
+    """The class with its extension, or nothing that can be read."""
+    added = chosen[2 + CLASSES.index(chosen[1])]
+    text = f"<class>{chosen[1]}</class><extension>{added}</extension>"
+    return text if chosen[0] == "formed" else ""
 
 
 @dataclass(frozen=True)
@@ -93,18 +96,19 @@ class Miniature:
             return mean + draw.gauss(0, 0.1)
 
         weights = (0.1, 0.9, self.weight)
-        reward = LabelAndExtension(judge, CLASSES, weights=weights, gated=self.gated)
+        reward = LabelAndExtension(judge, tuple(CLASSES), weights=weights, gated=self.gated)
         optimiser = torch.optim.SGD(policy.parameters(), lr=RATE * len(CLASSES))
-        others = {c: [x for x in CLASSES if x != c] for c in CLASSES}
         for at in (Progress(step, UPDATES) for step in range(UPDATES)):
-            truth = {c: c if draw.random() < CLEAR else draw.choice(others[c]) for c in CLASSES}
-            tasks = [Task(feature, "", label) for feature, label in truth.items()]
+            truth = (c if draw.random() < CLEAR else draw.choice(OTHERS[c]) for c in CLASSES)
+            tasks = [Task(c, "", label) for c, label in zip(CLASSES, truth, strict=True)]
             rows = policy.sample(tasks, GROUP, Sampling(), seed * UPDATES + at.step)
+            given_NC = rows.ids[:, 1:2] == torch.arange(3)  # other extensions are no acts
+            rows = replace(rows, mask=torch.cat([torch.ones_like(given_NC[:, :2]), given_NC], 1))
             advantage_NT = GroupNormalised()(reward(rows, at), rows)
             update(policy, optimiser, OBJECTIVE, rows, advantage_NT, guard=Guard(), clip=0)
         report(1.0)
         p_STA = policy.log_probs([Task(c, "") for c in CLASSES]).detach().exp()
-        p_SCE = p_STA[:, 1].reshape(len(CLASSES), len(CLASSES), -1)
+        p_SCE = p_STA[:, 1, :3, None] * p_STA[:, 2:]
         clear = torch.full((3, 3), (1 - CLEAR) / 2).fill_diagonal_(CLEAR)
         accuracy = (p_STA[:, 0, 0] * (p_SCE.sum(2) * clear).sum(1)).mean().item()
         quality = (p_SCE * QUALITY).sum((1, 2)).mean().item()
