@@ -14,6 +14,10 @@ ARGUMENTS = [
 ]  # fmt: skip
 
 
+def has_text(path):
+    return path.exists() and path.stat().st_size > 0
+
+
 @pytest.mark.timeout(600)
 def test_ctrl_c_saves_a_checkpoint_prints_a_summary_and_says_130(tmp_path):
     folder = tmp_path / "run"
@@ -21,7 +25,8 @@ def test_ctrl_c_saves_a_checkpoint_prints_a_summary_and_says_130(tmp_path):
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         started = time.monotonic()
-        while not (folder / "metrics.jsonl").exists() and process.poll() is None:
+        # The file is there, and empty, before the first step ends.
+        while not has_text(folder / "metrics.jsonl") and process.poll() is None:
             time.sleep(0.05)
             assert time.monotonic() - started < 240
         process.send_signal(signal.SIGINT)

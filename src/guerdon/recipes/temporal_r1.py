@@ -102,7 +102,9 @@ class Miniature:
         chosen, alive = chooser.choose(policy, tasks, seed), 0
         optimiser = torch.optim.SGD(policy.parameters(), lr=RATE)
         for step in range(PASSES * CHOSEN):
-            rows = policy.sample([chosen[step % CHOSEN]], GROUP, Sampling(), step)
+            rows = policy.sample(
+                [chosen[step % CHOSEN]], GROUP, Sampling(), seed * PASSES * CHOSEN + step
+            )
             advantage_NT = GroupNormalised()(labelled(rows, Progress()), rows)
             alive += int(advantage_NT.any())
             objective = ClippedSurrogate()
