@@ -11,7 +11,9 @@ The miniature: a Llama of 2 layers and width 128, drawn from the seed, with the 
 tokenizer: 4 epochs of traces and 30 GRPO steps of 8 x 8 completions, at temperature 1 (a model
 this small needs the breadth). A first run with 10 steps and 3 seeds took a fifth of the time and
 could not tell: accuracy changed by -0.03 [-0.11, 0.05] after the traces. The budget was raised for
-that reason; the expectations are those written before either run.
+that reason; the expectations are those written before any run. The second run gave -0.03 [-0.12,
+0.06] and "refuted"; the committed one repeats it after the sampler's arithmetic had changed in its
+last digits, and so its samples. None of the three tells a change from none.
 Expected of the summed reward from scratch: nothing, as a random model never writes the tags; it
 is reported, not judged.
 """
