@@ -23,7 +23,16 @@ from growth import draw_growth
 from measuring import Comparison, compare, origin, write_results
 from rich.console import Console
 from turns import Finished, Turns
-from workload import Workload, make_model, make_prompts, make_tokenizer, sevens
+from workload import (
+    CLIP,
+    RATE,
+    TRL_SETTINGS,
+    Workload,
+    make_model,
+    make_prompts,
+    make_tokenizer,
+    sevens,
+)
 
 from guerdon.records import Rollouts, Task
 from guerdon.report import read_metrics
@@ -34,7 +43,6 @@ from guerdon.training import Loop, Optimiser, Recipe, train
 
 MANY_STEPS = 1_000_000
 """Both loops are asked for more steps than they get: the turns end them."""
-RATE, CLIP = 1e-6, 1.0
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -111,18 +119,8 @@ def trl_trainer(work: Workload, folder: str) -> Any:
         gradient_accumulation_steps=work.rows // work.microbatch,
         num_generations=work.group_size,
         max_completion_length=work.completion_tokens,
-        learning_rate=RATE,
-        max_grad_norm=CLIP,
-        lr_scheduler_type="constant",
-        use_cpu=not torch.cuda.is_available(),
-        bf16=False,
-        gradient_checkpointing=False,
-        dataloader_pin_memory=False,
-        logging_strategy="no",
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
         seed=work.seed,
+        **TRL_SETTINGS,
     )
     return GRPOTrainer(
         model=make_model(work),

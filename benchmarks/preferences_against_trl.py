@@ -17,18 +17,26 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 import tyro
 from measuring import median_ratio, origin
 from turns import Finished, Turns, alternate
-from workload import END, Workload, make_model, make_prompts, make_tokenizer
+from workload import (
+    CLIP,
+    END,
+    RATE,
+    TRL_SETTINGS,
+    Workload,
+    make_model,
+    make_prompts,
+    make_tokenizer,
+)
 
 from guerdon.objectives import DPO
 from guerdon.records import PreferencePair, Task
 from guerdon.rollout import LanguagePolicy
 from guerdon.training import Optimiser, fit_preferences
 
-RATE, CLIP, BETA = 1e-6, 1.0, 0.1
+BETA = 0.1
 MANY = 1_000_000
 """Both loops are asked for more passes over the pairs than they get: the turns end them."""
 RESULTS = Path(__file__).parent / "results" / "preferences.json"
@@ -102,18 +110,8 @@ def trl_trainer(work: PairWork, folder: str) -> Any:
         per_device_train_batch_size=work.pairs,
         max_length=None,
         beta=BETA,
-        learning_rate=RATE,
-        max_grad_norm=CLIP,
-        lr_scheduler_type="constant",
-        use_cpu=not torch.cuda.is_available(),
-        bf16=False,
-        gradient_checkpointing=False,
-        dataloader_pin_memory=False,
-        logging_strategy="no",
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
         seed=work.seed,
+        **TRL_SETTINGS,
     )
     return DPOTrainer(
         model=model_with_end(work),

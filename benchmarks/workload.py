@@ -11,6 +11,25 @@ import torch
 PAD, END = 0, 511
 """The end token lies outside the model's vocabulary: no completion can end before its limit."""
 
+RATE, CLIP = 1e-6, 1.0
+"""Learning rate and bound of the gradient norm, on both sides."""
+
+TRL_SETTINGS: dict[str, Any] = {
+    "learning_rate": RATE,
+    "max_grad_norm": CLIP,
+    "lr_scheduler_type": "constant",
+    "use_cpu": not torch.cuda.is_available(),
+    "bf16": False,
+    "gradient_checkpointing": False,
+    "dataloader_pin_memory": False,
+    "logging_strategy": "no",
+    "save_strategy": "no",
+    "report_to": "none",
+    "disable_tqdm": True,
+}
+"""What every trainer of TRL's gets: its fastest settings on a processor, and nothing beside the
+steps (see docs/benchmarks.md)."""
+
 
 @dataclass(frozen=True)
 class Size:

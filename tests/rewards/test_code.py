@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 from rewards.completions import rollouts_of
 
+from guerdon.parsing.fenced import last_fenced
 from guerdon.records import Progress, Scores, Task
 from guerdon.rewards import sandbox
 from guerdon.rewards.code import CodeReward, program_of
 from guerdon.rewards.code_cases import CodeCase, passes, read_assertion, read_case, same_value
-from guerdon.rewards.fenced import last_fenced
 from guerdon.rewards.sandbox import Limits, run_sandboxed
 
 try:

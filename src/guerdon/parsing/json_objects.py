@@ -58,10 +58,16 @@ def _end_of_object(text: str, start: int, stop: int, max_depth: int) -> int | No
 
 def _parse(text: str) -> dict[str, Any] | None:
     try:
-        value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        value = finite_json(text)
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
+
+
+def finite_json(text: str) -> Any:
+    """The value of a JSON text. Raises ValueError also for NaN, infinities and overflow, and
+    RecursionError for deep nesting, which callers bound."""
+    return json.loads(text, parse_constant=_refuse, parse_float=_finite)
 
 
 def _refuse(name: str) -> NoReturn:

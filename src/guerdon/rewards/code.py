@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from guerdon.parsing import answer_text
+from guerdon.parsing.fenced import FENCE, last_fenced
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards.code_cases import CodeCase, passes, read_case
-from guerdon.rewards.fenced import FENCE, last_fenced
 from guerdon.rewards.rows import Judged, Ungradable, gather
 from guerdon.rewards.sandbox import Limits, SandboxError, run_sandboxed
 

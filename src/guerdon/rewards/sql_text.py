@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 from guerdon.parsing import sections
-from guerdon.rewards.fenced import last_fenced
+from guerdon.parsing.fenced import last_fenced
 from guerdon.rewards.tool_calls import jaccard
 
 _TOKEN = re.compile(r"[A-Za-z_]\w*|\d+|\S")

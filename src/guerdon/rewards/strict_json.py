@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import math
-from typing import Any, NoReturn
+from typing import Any
+
+from guerdon.parsing.json_objects import finite_json
 
 MAX_CHARS = 100_000
 """Longest text that is read as JSON."""
@@ -22,7 +22,7 @@ def read_json(text: str) -> Any:
     if len(text) > MAX_CHARS:
         raise ValueError(f"over {MAX_CHARS} characters")
     try:
-        value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        value = finite_json(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if not _shallow(value, MAX_DEPTH):
@@ -48,14 +48,3 @@ def _shallow(value: Any, depth: int) -> bool:
         return True
     inside = value.values() if isinstance(value, dict) else value
     return depth > 0 and all(_shallow(one, depth - 1) for one in inside)
-
-
-def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
-
-
-def _finite(digits: str) -> float:
-    value = float(digits)
-    if not math.isfinite(value):
-        raise ValueError("the number overflows")
-    return value
