@@ -89,17 +89,22 @@ class Workload:
 
         Each prompt is computed once, and every token of a completion but the last, which
         nothing follows: ``2 * (decoder weights * tokens + head weights * completion tokens)``,
-        and ``4 * layers * hidden`` for each pair of a token and one it attends to (itself and
-        all before it). Norms, activations and rotations are left out.
+        and ``4 * hidden`` in each layer for each pair of a token and one it attends to (itself
+        and all before it). In the last layer a prompt's tokens but its last need only keys and
+        values. Norms, activations and rotations are left out.
         """
         size, p, c = SIZES[self.model], self.prompt_tokens, self.completion_tokens
         head_share = size.key_value_heads / size.heads
         attention = int((2 + 2 * head_share) * size.hidden**2)
         layer = attention + 3 * size.hidden * size.intermediate
+        unread = self.prompts * (p - 1)
+        spared = layer - int(2 * head_share * size.hidden**2)
         tokens = self.prompts * p + self.rows * (c - 1)
         pairs = self.prompts * p * (p + 1) // 2 + self.rows * ((c - 1) * p + c * (c - 1) // 2)
-        weights = 2 * (size.layers * layer * tokens + size.hidden * END * self.rows * c)
-        return weights + 4 * size.layers * size.hidden * pairs
+        spared_pairs = self.prompts * p * (p - 1) // 2
+        weights = size.layers * layer * tokens - spared * unread
+        head = size.hidden * END * self.rows * c
+        return 2 * (weights + head) + 4 * size.hidden * (size.layers * pairs - spared_pairs)
 
     def step_flops(self) -> int:
         """One forward pass to sample; one, and a backward pass of twice its cost, to update."""

@@ -59,6 +59,7 @@ class Packed:
         tails: the completions of each of the B groups joined, as pieces.
         group: long[N], the group of each of ``responses``.
         starts: long[N], their first tokens' positions: the lengths of their prompts.
+        ends: long[B], where in the row each prompt's last token stands.
         before: long[N, T], where in the row the token stands that predicts a completion's
             token; rows as in the rollouts, meaningless beyond a completion's end.
         padded: tokens of the same work done plainly: whole rows, padded to the longest.
@@ -71,6 +72,7 @@ class Packed:
     tails: Ragged
     group: Tensor
     starts: Tensor
+    ends: Tensor
     before: Tensor
     padded: int
 
@@ -84,6 +86,12 @@ class Packed:
         """How many of them are prompts': where the completions begin."""
         slot = self.prompts.slot
         return self.prompts.count * self.prompts.width if slot is None else len(slot)
+
+    @property
+    def read(self) -> Tensor:
+        """long[K], where a token stands that predicts another: prompts' ends and completions."""
+        tails = torch.arange(self.prompt_tokens, self.tokens, device=self.ends.device)
+        return torch.cat([self.ends, tails])
 
 
 def context_lengths(lengths: Tensor) -> Tensor:
@@ -122,6 +130,7 @@ def pack(rollouts: Rollouts, device: torch.device) -> Packed:
         tails=Ragged.of(tail_B, device),
         group=group_N.to(device),
         starts=prompt_B[group_N].to(device),
+        ends=(prompt_end_B - 1).to(device),
         before=before_NT[torch.argsort(order_N)],
         padded=len(rollouts) * int((prompt_B[group_N] + length_N).max()),
     )

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from guerdon.rollout.last_layer import reading
 from guerdon.rollout.shared_cache import (
     Cohort,
     SharedPrefixCache,
@@ -164,12 +165,13 @@ def _prefill(
         attend[row, width - len(context) :] = 1
     attend = attend.to(model.device)
     cache = DynamicCache(config=model.config)
-    out = model(
-        input_ids=table.to(model.device),
-        attention_mask=attend,
-        position_ids=(attend.cumsum(1) - 1).clamp_min(0),
-        past_key_values=cache,
-        use_cache=True,
-        logits_to_keep=1,
-    )
+    with reading(model.get_decoder(), torch.tensor([width - 1], device=model.device)):
+        out = model(
+            input_ids=table.to(model.device),
+            attention_mask=attend,
+            position_ids=(attend.cumsum(1) - 1).clamp_min(0),
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
     return out.logits[:, -1], cache, attend

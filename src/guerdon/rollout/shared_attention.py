@@ -36,9 +36,10 @@ class CannotShareError(RuntimeError):
 
 @dataclass
 class Pass:
-    """One pass of a model over a packed row; ``calls`` counts the attention layers in it."""
+    """One pass of a model of so many layers over a packed row; ``calls`` counts its attentions."""
 
     packed: Packed
+    layers: int
     calls: int = 0
 
 
@@ -46,9 +47,9 @@ _current: ContextVar[Pass | None] = ContextVar("guerdon_shared_prefix", default=
 
 
 @contextmanager
-def sharing(packed: Packed) -> Iterator[Pass]:
+def sharing(packed: Packed, layers: int) -> Iterator[Pass]:
     """While inside, masks that models ask for are `SharedMask`s of this row."""
-    token = _current.set(Pass(packed))
+    token = _current.set(Pass(packed, layers))
     try:
         yield _current.get()  # type: ignore[misc]  # it was set a line above
     finally:
@@ -75,6 +76,13 @@ class SharedMask:
     def in_prompts(self) -> Tensor:
         """[1, 1, P, P]. Padding is at the end, where a causal mask hides it."""
         return self._added(self._seen(self._prompt, self._prompt))
+
+    @cached_property
+    def at_ends(self) -> Tensor | None:
+        """[B, 1, 1, P] from a prompt's last token to the prompt, or None where it sees all."""
+        ends = self.packed.positions[0, self.packed.ends][:, None]
+        seen = self._seen(ends, self._prompt) & self._prompt_real
+        return None if bool(seen.all()) else self._added(seen)
 
     @cached_property
     def in_responses(self) -> Tensor | None:
@@ -206,13 +214,7 @@ def _attend(
     parts = [x.squeeze(0).transpose(0, 1).split(sizes) for x in (query, key, value)]
     prompt = [packed.prompts.pad(x) for x, _ in parts]  # [B, P, heads, D]
     own = [x for _, x in parts]  # [M, heads, D]
-    causal = mask.allows is None and dense is sdpa_attention_forward
-    prompt_out, _ = dense(
-        module,
-        *(x.transpose(1, 2) for x in prompt),
-        None if causal else mask.in_prompts,
-        **kwargs,
-    )
+    prompt_out = _prompt_attention(dense, module, parts[0][0], prompt, mask, kwargs)
     if dense is sdpa_attention_forward and _fits(query, value, kwargs):
         own_out = PromptAttention.apply(
             *own,
@@ -231,7 +233,32 @@ def _attend(
         )
         joined = (x.transpose(1, 2) for x in (rows[0], keys, values))
         own_out = packed.responses.flatten(dense(module, *joined, mask.to_all, **kwargs)[0])
-    return torch.cat([packed.prompts.flatten(prompt_out), own_out])[None]
+    return torch.cat([prompt_out, own_out])[None]
+
+
+def _prompt_attention(
+    dense: Attention,
+    module: nn.Module,
+    query: Tensor,
+    prompt: list[Tensor],
+    mask: SharedMask,
+    kwargs: dict[str, Any],
+) -> Tensor:
+    """float[M, H, D] of the prompts' tokens: query [M, H, D], ``prompt`` padded [B, P, .., D]."""
+    packed = mask.packed
+    if getattr(module, "layer_idx", None) == mask.run.layers - 1:
+        # Of what follows, only the prompt's last token is read.
+        keys, values = (x.transpose(1, 2) for x in prompt[1:])
+        at_end, _ = dense(
+            module, query[packed.ends][:, :, None], keys, values, mask.at_ends, **kwargs
+        )
+        return at_end.new_zeros(len(query), *at_end.shape[2:]).index_copy(
+            0, packed.ends, at_end[:, 0]
+        )
+    causal = mask.allows is None and dense is sdpa_attention_forward
+    seen = None if causal else mask.in_prompts
+    made, _ = dense(module, *(x.transpose(1, 2) for x in prompt), seen, **kwargs)
+    return packed.prompts.flatten(made)
 
 
 def _fits(query: Tensor, value: Tensor, kwargs: dict[str, Any]) -> bool:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from guerdon.records import Rollouts, Task
+from guerdon.rollout.last_layer import reading
 from guerdon.rollout.packing import Packed, context_lengths, pack
 from guerdon.rollout.precision import computed_in
 from guerdon.rollout.shared_attention import CannotShareError, install, sharing
@@ -52,8 +53,9 @@ class SharedPrefix:
 
 
 def packed_hidden(decoder: Any, packed: Packed) -> Tensor:
-    """float[S, H], the last hidden states of a packed row."""
-    with sharing(packed) as run:
+    """float[S, H], the last hidden states of a packed row; meaningless but at ``packed.read``."""
+    layers = decoder.config.get_text_config().num_hidden_layers
+    with sharing(packed, layers) as run, reading(decoder, packed.read):
         hidden: Tensor = decoder(
             input_ids=packed.ids,
             position_ids=packed.positions,
@@ -61,7 +63,6 @@ def packed_hidden(decoder: Any, packed: Packed) -> Tensor:
             attention_mask=torch.ones_like(packed.ids),
             use_cache=False,
         ).last_hidden_state[0]
-    layers = decoder.config.get_text_config().num_hidden_layers
     if run.calls < layers:
         raise CannotShareError(f"attention is called {run.calls} times in {layers} layers")
     return hidden
