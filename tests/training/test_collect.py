@@ -13,7 +13,7 @@ from guerdon.records import Progress, Task
 from guerdon.rewards import AnswerMatch
 from guerdon.rollout import LanguagePolicy
 from guerdon.training import Loop
-from guerdon.training.collect import _portions, collect
+from guerdon.training.collect import Collected, _portions, collect, credit
 from guerdon.training.update import ALONE
 
 LOOP = Loop(groups=6, group_size=4)
