@@ -18,6 +18,7 @@ from guerdon.stages import Sampling
 
 SCRIPT = """
 import json, sys
+from concurrent.futures import ThreadPoolExecutor
 import torch
 from guerdon.records import Task
 from guerdon.rollout import LanguagePolicy
@@ -49,12 +50,21 @@ try:
     engine.sample(tasks, 1, Sampling(max_tokens=4000), 0)
 except ValueError as error:
     out["long"] = str(error)
+sampler = engine.sampler()
 with torch.no_grad():
     for p in policy.module.parameters():
         p.add_(0.02 * torch.randn_like(p))
 after = engine.sample(tasks, 4, sampling, seed=0)
 out["moved"] = float((policy.forward(first).logps - first.old_logps).abs().max())
 out["gap_after"] = gap(after)
+behind = sampler.sample(tasks, 4, sampling, seed=0)
+out["behind"] = behind.texts == first.texts and torch.equal(behind.logps, first.logps)
+out["uncompared"] = behind.old_logps is None
+out["turns"] = engine.sample(tasks, 4, sampling, seed=0).texts == after.texts != first.texts
+with ThreadPoolExecutor(1) as thread:
+    sampler.module.load_state_dict(policy.module.state_dict())
+    caught_up = thread.submit(sampler.sample, tasks, 4, sampling, 0).result()
+out["caught_up"] = caught_up.texts == after.texts
 print("RESULT " + json.dumps(out))
 """
 
@@ -93,6 +103,11 @@ def test_vllm_samples_with_the_policys_weights():
     # The weights moved far enough to show, and the engine followed them.
     assert out["moved"] > 0.05
     assert out["gap_after"] < 1e-3
+    # A sampler keeps the weights it began with; the two take turns with the one engine.
+    assert out["behind"]
+    assert out["uncompared"]
+    assert out["turns"]
+    assert out["caught_up"]
 
 
 def test_an_adapters_weights_are_handed_over_merged_under_the_models_own_names():
