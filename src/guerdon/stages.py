@@ -122,7 +122,11 @@ class Sampling:
 
 @runtime_checkable
 class Policy(Protocol):
-    """Something that acts and can say how likely its actions were."""
+    """Something that acts and can say how likely its actions were.
+
+    One that can't be deep-copied whole gives a ``sampler()``: a policy with a copy of the
+    weights as they are, which can sample while this one learns.
+    """
 
     @property
     def module(self) -> nn.Module:

@@ -18,11 +18,14 @@ from guerdon.stages import Sampling
 
 SCRIPT = """
 import json, sys
+from concurrent.futures import ThreadPoolExecutor
 import torch
 from guerdon.records import Task
 from guerdon.rollout import LanguagePolicy
 from guerdon.rollout.vllm import VLLM, VLLMEngine
+from guerdon.objectives import ClippedSurrogate
 from guerdon.stages import Policy, Sampling
+from guerdon.training import Guard, Optimiser, adamw, update
 
 policy = LanguagePolicy.load("seedling")
 engine = VLLMEngine(policy, VLLM(max_length=128, max_rows=16))
@@ -49,12 +52,25 @@ try:
     engine.sample(tasks, 1, Sampling(max_tokens=4000), 0)
 except ValueError as error:
     out["long"] = str(error)
+sampler = engine.sampler()
 with torch.no_grad():
     for p in policy.module.parameters():
         p.add_(0.02 * torch.randn_like(p))
 after = engine.sample(tasks, 4, sampling, seed=0)
 out["moved"] = float((policy.forward(first).logps - first.old_logps).abs().max())
 out["gap_after"] = gap(after)
+behind = sampler.sample(tasks, 4, sampling, seed=0)
+out["behind"] = behind.texts == first.texts and torch.equal(behind.logps, first.logps)
+out["uncompared"] = behind.old_logps is None
+out["turns"] = engine.sample(tasks, 4, sampling, seed=0).texts == after.texts != first.texts
+with ThreadPoolExecutor(1) as thread:
+    sampler.module.load_state_dict(policy.module.state_dict())
+    caught_up = thread.submit(sampler.sample, tasks, 4, sampling, 0).result()
+out["caught_up"] = caught_up.texts == after.texts
+optimiser = adamw(policy, Optimiser(lr=1e-2))
+update(policy, optimiser, ClippedSurrogate(), after, torch.ones(after.ids.shape), guard=Guard())
+out["learned"] = float((policy.forward(after).logps - after.old_logps).abs().max())
+out["gap_learned"] = gap(engine.sample(tasks, 4, sampling, seed=0))
 print("RESULT " + json.dumps(out))
 """
 
@@ -93,6 +109,13 @@ def test_vllm_samples_with_the_policys_weights():
     # The weights moved far enough to show, and the engine followed them.
     assert out["moved"] > 0.05
     assert out["gap_after"] < 1e-3
+    assert out["learned"] > 0.05
+    assert out["gap_learned"] < 1e-3
+    # A sampler keeps the weights it began with; the two take turns with the one engine.
+    assert out["behind"]
+    assert out["uncompared"]
+    assert out["turns"]
+    assert out["caught_up"]
 
 
 def test_an_adapters_weights_are_handed_over_merged_under_the_models_own_names():

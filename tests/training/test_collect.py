@@ -13,7 +13,7 @@ from guerdon.records import Progress, Task
 from guerdon.rewards import AnswerMatch
 from guerdon.rollout import LanguagePolicy
 from guerdon.training import Loop
-from guerdon.training.collect import _portions, collect
+from guerdon.training.collect import _portions, collect, credit
 from guerdon.training.update import ALONE
 
 LOOP = Loop(groups=6, group_size=4)
@@ -23,7 +23,8 @@ def gathered(sampling_groups, reward, policy=None):
     recipe = build(loop=replace(LOOP, sampling_groups=sampling_groups), reward=reward)
     tasks = recipe.tasks.load("train")
     policy = policy or LanguagePolicy.load()
-    return collect(recipe, policy, tasks, Progress(0, 1), None, ALONE, time.perf_counter)
+    batch = collect(recipe, policy, tasks, Progress(0, 1), ALONE, time.perf_counter)
+    return credit(recipe, policy, batch, Progress(0, 1), None)
 
 
 @pytest.mark.parametrize("size", [1, 2, 4])
@@ -90,7 +91,7 @@ def test_a_task_drawn_twice_is_sampled_anew_and_stays_two_groups(size):
     recipe = replace(recipe, tasks=replace(recipe.tasks, train=2), curriculum=SequentialTasks())
     tasks = recipe.tasks.load("train")
     policy = LanguagePolicy.load()
-    made = collect(recipe, policy, tasks, Progress(0, 1), None, ALONE, time.perf_counter)
+    made = collect(recipe, policy, tasks, Progress(0, 1), ALONE, time.perf_counter)
     assert [t.id for t in made.rollouts.tasks] == [tasks[i].id for i in (0, 1, 0)]
     assert made.rollouts.group.tolist() == [g for g in range(3) for _ in range(4)]
     first, again = (made.rollouts.select(made.rollouts.group == g) for g in (0, 2))

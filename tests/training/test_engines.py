@@ -19,8 +19,19 @@ from guerdon.objectives import ClippedSurrogate
 from guerdon.recipes.grpo import build
 from guerdon.records import Rollouts, Task
 from guerdon.rollout import VLLM, EndpointPolicy, LanguagePolicy, Transformers, VLLMEngine
+from guerdon.rollout.vllm import _versions
 from guerdon.stages import Policy, Sampling
-from guerdon.training import FixedReference, Loop, Model, Recipe, train
+from guerdon.training import (
+    FixedReference,
+    Guard,
+    Loop,
+    Model,
+    Optimiser,
+    Recipe,
+    adamw,
+    train,
+    update,
+)
 
 ONE = Loop(steps=1, groups=4, group_size=4, evaluation_tasks=0, checkpoint_every=0)
 
@@ -84,6 +95,16 @@ def test_sampling_in_process_needs_no_weight_and_logs_none() -> None:
     recipe = build(loop=ONE)
     figures = train(replace(recipe, tasks=replace(recipe.tasks, test=0)), quiet=True).history[0]
     assert "engine_gap" not in figures
+
+
+def test_an_engine_sees_that_the_weights_were_updated() -> None:
+    """The fused AdamW counts no change of what it changes: unmended, vLLM would never follow."""
+    policy = LanguagePolicy.load()
+    rollouts = policy.sample([Task("a", "Compute 2+2.\n")], 2, Sampling(max_tokens=8), seed=0)
+    optimiser = adamw(policy, Optimiser())
+    before = _versions(policy.module)
+    update(policy, optimiser, ClippedSurrogate(), rollouts, torch.ones(2, 8), guard=Guard())
+    assert all(a != b for a, b in zip(_versions(policy.module)[1:], before[1:], strict=True))
 
 
 def test_the_command_line_names_the_engine_and_its_settings(tmp_path: Path) -> None:

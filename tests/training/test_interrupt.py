@@ -19,9 +19,11 @@ def has_text(path):
 
 
 @pytest.mark.timeout(600)
-def test_ctrl_c_saves_a_checkpoint_prints_a_summary_and_says_130(tmp_path):
+@pytest.mark.parametrize("ahead", ["0", "1"])
+def test_ctrl_c_saves_a_checkpoint_prints_a_summary_and_says_130(tmp_path, ahead):
     folder = tmp_path / "run"
     command = [sys.executable, "-m", "guerdon.cli", "train", "--out", str(folder), *ARGUMENTS]
+    command += ["--loop.ahead", ahead]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         started = time.monotonic()

@@ -43,12 +43,14 @@ def flat(state):
 
 
 @pytest.mark.timeout(900)
-def test_killed_runs_continue_bit_for_bit(tmp_path):
+@pytest.mark.parametrize("ahead", ["0", "1"])
+def test_killed_runs_continue_bit_for_bit(tmp_path, ahead):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    subprocess.run(guerdon("--out", str(whole), *ARGUMENTS), check=True)
+    arguments = [*ARGUMENTS, "--loop.ahead", ahead]
+    subprocess.run(guerdon("--out", str(whole), *arguments), check=True)
     source = random.Random(time.time_ns())  # other moments at every run of the test
     kills = 0
-    command = guerdon("--out", str(killed), *ARGUMENTS)
+    command = guerdon("--out", str(killed), *arguments)
     while kills < 3:
         process = subprocess.Popen(command)
         try:

@@ -26,10 +26,11 @@ class Terms:
     """What every policy objective may add.
 
     ``kl`` None means no reference is needed. ``entropy_bonus`` is subtracted times the
-    entropy. Where another engine sampled the completions (they have ``old_logps``),
-    ``engine_cap`` C multiplies the surrogate by the truncated importance weight
-    ``min(exp(old - sampled), C)`` without gradient (None = off). Logged then: ``engine_gap``,
-    the mean of ``|old - sampled|``, and ``engine_capped``, the share of weights cut to C.
+    entropy. Where another engine or older weights sampled the completions (they
+    have ``old_logps``), ``engine_cap`` C multiplies the surrogate by the truncated importance
+    weight ``min(exp(old - sampled), C)`` without gradient (None = off). Logged then:
+    ``engine_gap``, the mean of ``|old - sampled|``, ``engine_ratio``, that of
+    ``exp(old - sampled)``, and ``engine_capped``, the share of weights cut to C.
     """
 
     kl: KL | None = None
@@ -67,7 +68,8 @@ class Terms:
             importance_NT = gap_NT.exp()
             loss_NT = loss_NT * importance_NT.clamp_max(self.engine_cap)
             capped_NT = (importance_NT > self.engine_cap).float()
-            shares |= {"engine_gap": gap_NT.abs(), "engine_capped": capped_NT}
+            shares |= {"engine_gap": gap_NT.abs(), "engine_ratio": importance_NT}
+            shares["engine_capped"] = capped_NT
         metrics = {name: _total(share, weight_NT) for name, share in shares.items()}
         if self.kl is not None:
             if rollouts.reference_logps is None:

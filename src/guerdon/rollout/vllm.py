@@ -58,7 +58,8 @@ class VLLMEngine:
         llm = _llm(settings)
         self.policy = policy
         self.max_length = settings.max_length
-        self._pushed: tuple[int, ...] | None = None
+        self._holds: list[tuple[int, ...]] = []  # what was pushed last; shared with samplers
+        self._compares = True
         with tempfile.TemporaryDirectory() as folder:
             _describe(policy, Path(folder))
             self.engine: Any = llm(
@@ -100,7 +101,17 @@ class VLLMEngine:
         # The engine repacks what it loads, so it has to be told that this is a checkpoint.
         self.engine.collective_rpc("reload_weights", kwargs={"weights_iterator": iter(weights)})
         self.engine.reset_prefix_cache()
-        self._pushed = _versions(self.policy.module)
+        self._holds[:] = [_versions(self.policy.module)]
+
+    def sampler(self) -> VLLMEngine:
+        """The same engine with a copy of the weights, for sampling while the policy learns.
+
+        The two take turns: whoever samples hands over its weights first. Rollouts of this one
+        have no ``old_logps``, since the policy will have moved on when they are used.
+        """
+        sampler = copy.copy(self)
+        sampler.policy, sampler._compares = copy.deepcopy(self.policy), False
+        return sampler
 
     def sample(
         self, tasks: Sequence[Task], group_size: int, sampling: Sampling, seed: int
@@ -121,7 +132,7 @@ class VLLMEngine:
                     f"task {task.id!r}: {len(prompt)} prompt tokens and sampling.max_tokens "
                     f"{sampling.max_tokens} exceed the engine's max_length {self.max_length}"
                 )
-        if self._pushed != _versions(self.policy.module):
+        if self._holds != [_versions(self.policy.module)]:
             self.push()
         rows = [(b, member) for b in range(len(tasks)) for member in range(group_size)]
         made = self.engine.generate(
@@ -144,6 +155,8 @@ class VLLMEngine:
         )
         outputs = [request.outputs[0] for request in made]
         rollouts = self._rollouts(tasks, prompts, [b for b, _ in rows], outputs, sampling)
+        if not self._compares:
+            return rollouts
         with torch.no_grad():
             return replace(rollouts, old_logps=self.policy.forward(rollouts).logps)
 
@@ -207,8 +220,9 @@ def _describe(policy: LanguagePolicy, folder: Path) -> None:
 
 
 def _versions(module: nn.Module) -> tuple[int, ...]:
-    """Changes whenever a parameter is written to in place, as optimisers and loading do."""
-    return tuple(p._version for p in module.parameters())
+    """Changes with the module, and whenever a parameter is written to in place, as optimisers
+    and loading do."""
+    return (id(module), *(p._version for p in module.parameters()))
 
 
 def _weights(model: Any) -> Iterator[tuple[str, Tensor]]:

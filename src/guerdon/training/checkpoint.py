@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from guerdon.stages import Policy
+
 _NAME = re.compile(r"step-(\d{6,})")
 
 
@@ -49,6 +51,14 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """The state saved at ``path``. Holds tensors and plain values only: nothing is executed."""
     state: dict[str, Any] = torch.load(path / "state.pt", map_location="cpu", weights_only=True)
     return state
+
+
+def trained_state(policy: Policy) -> dict[str, torch.Tensor]:
+    """Trainable weights and buffers: with an adapter, the base model is read anew on resume."""
+    # A tied weight has two names, and both must count as frozen.
+    named = policy.module.named_parameters(remove_duplicate=False)
+    frozen = {name for name, p in named if not p.requires_grad}
+    return {k: v for k, v in policy.module.state_dict().items() if k not in frozen}
 
 
 def seed_generators(seed: int) -> None:

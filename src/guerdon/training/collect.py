@@ -26,19 +26,27 @@ from guerdon.training.update import Shard
 
 
 @dataclass(frozen=True)
-class Collected:
-    """A step's experience, the same on every process.
+class Batch:
+    """What a step learns from, sampled and scored, the same on every process.
 
-    ``raw`` are the reward's own scores, ``scores`` what shaping made of them; ``sampled``
-    counts groups before the filter, ``seconds`` the time spent sampling and scoring.
+    ``raw`` are the reward's own scores; ``sampled`` counts groups before the filter,
+    ``seconds`` the time spent sampling and scoring. ``staleness`` is how many steps the weights
+    that sampled are behind those that will learn; None where they are always the same.
     """
 
     rollouts: Rollouts
     raw: Scores
-    scores: Scores
-    advantage: Tensor
     sampled: int
     seconds: dict[str, float]
+    staleness: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collected(Batch):
+    """A step's experience: a batch, what shaping made of its ``scores``, and the advantage."""
+
+    scores: Scores
+    advantage: Tensor
 
 
 def collect(
@@ -46,10 +54,9 @@ def collect(
     policy: Policy,
     tasks: Sequence[Task],
     progress: Progress,
-    reference: RunningReference | None,
     shard: Shard,
     clock: Callable[[], float],
-) -> Collected:
+) -> Batch:
     """Sample until ``recipe.loop.groups`` groups pass the filter, at most ``resample`` times.
 
     Each process samples and scores its share of the tasks; the whole is then gathered, so
@@ -75,19 +82,30 @@ def collect(
         if have >= wanted:
             break
     rollouts = concat_rollouts([r for r, _ in kept])
-    raw = concat_scores([s for _, s in kept])
-    rollouts = _with_reference(rollouts, recipe, reference)
-    scores = raw
-    for shaper in recipe.shaping:
-        scores = shaper(scores, rollouts, progress)
-    rollouts, advantage = credit(recipe, policy, rollouts, scores)
-    return Collected(rollouts, raw, scores, advantage, sampled, seconds)
+    return Batch(rollouts, concat_scores([s for _, s in kept]), sampled, seconds)
 
 
 def credit(
-    recipe: Recipe, policy: Policy, rollouts: Rollouts, scores: Scores
-) -> tuple[Rollouts, Tensor]:
-    """Advantage float[N, T]; with a value objective also ``values`` and ``returns``."""
+    recipe: Recipe,
+    policy: Policy,
+    batch: Batch,
+    progress: Progress,
+    reference: RunningReference | None,
+) -> Collected:
+    """Shaped scores and advantage float[N, T]; with a value objective ``values``, ``returns``.
+
+    Where older weights may have sampled, ``old_logps`` become those of ``policy``: clipping is
+    then around the weights that learn, and the objective's truncated importance weight leads
+    from the sampler's to these (the decoupled objective of 2110.00641 and 2505.24298).
+    """
+    rollouts = batch.rollouts
+    if batch.staleness is not None and len(rollouts):
+        with torch.no_grad():
+            rollouts = replace(rollouts, old_logps=policy.forward(rollouts).logps)
+    rollouts = _with_reference(rollouts, recipe, reference)
+    scores = batch.raw
+    for shaper in recipe.shaping:
+        scores = shaper(scores, rollouts, progress)
     if "values" in recipe.objective.needs and rollouts.values is None and len(rollouts):
         with torch.no_grad():
             rollouts = replace(
@@ -97,7 +115,7 @@ def credit(
     returns = getattr(recipe.advantage, "returns", None)
     if returns is not None and "values" in recipe.objective.needs:
         rollouts = replace(rollouts, returns=returns(scores, rollouts))
-    return rollouts, advantage
+    return Collected(**{**vars(batch), "rollouts": rollouts}, scores=scores, advantage=advantage)
 
 
 def _sample_and_score(

@@ -13,6 +13,7 @@ import torch
 
 from guerdon.records import Progress, Task
 from guerdon.stages import Policy
+from guerdon.training.ahead import Batches
 from guerdon.training.allocator import keep_freed_memory
 from guerdon.training.checkpoint import (
     generator_states,
@@ -21,8 +22,9 @@ from guerdon.training.checkpoint import (
     restore_generators,
     save_checkpoint,
     seed_generators,
+    trained_state,
 )
-from guerdon.training.collect import Collected, collect
+from guerdon.training.collect import Collected, credit
 from guerdon.training.held_out import HeldOut, evaluate
 from guerdon.training.interrupt import Interrupt
 from guerdon.training.policies import load_policy
@@ -76,7 +78,8 @@ def train(
     policy = policy or load_policy(recipe.model)
     seed_generators(loop.seed)  # vLLM seeds them for itself when it starts, always alike
     tasks, held_out = _tasks(recipe)
-    state = _State(recipe, policy)
+    batches = Batches(recipe, policy, tasks, shard)
+    state = _State(recipe, policy, batches)
     telemetry = Telemetry(
         folder if shard.rank == 0 else None,
         recipe,
@@ -88,21 +91,22 @@ def train(
     step = state.resume(folder) if resume and folder is not None else 0
     if step == 0:
         state.before = _evaluate(recipe, policy, held_out, Progress(0, loop.steps), shard)
-    with telemetry, Interrupt() as interrupt:
+    with telemetry, Interrupt() as interrupt, batches:
         telemetry.begin(step, state.before)
         while step < min(loop.steps, stop_after or loop.steps) and not interrupt.requested:
             progress = Progress(step, loop.steps)
-            collected = collect(
-                recipe, policy, tasks, progress, state.reference, shard, time.perf_counter
-            )
+            batch = batches.take(progress)
+            recipe.curriculum.observe(batch.rollouts, batch.raw)
+            batches.begin(Progress(step + 1, loop.steps))  # with loop.ahead: sampled from here on
+            collected = credit(recipe, policy, batch, progress, state.reference)
             began = time.perf_counter()
             figures = _learn(recipe, policy, state, collected, progress, shard)
             figures["seconds/update"] = time.perf_counter() - began
-            recipe.curriculum.observe(collected.rollouts, collected.raw)
             if state.reference is not None:
                 state.reference.after_step(policy, step)
             step += 1
             if loop.evaluate_every and step % loop.evaluate_every == 0 and step < loop.steps:
+                batches.wait()
                 between = _evaluate(recipe, policy, held_out, progress, shard)
                 figures |= {} if between is None else {"held_out": between.mean}
             telemetry.step(step - 1, collected, step_metrics(collected, figures))
@@ -111,6 +115,7 @@ def train(
         if interrupt.requested:
             telemetry.note(f"interrupted after {step} steps: the run can be resumed")
         state.save(folder, step, shard)
+        batches.wait()
         after = _evaluate(recipe, policy, held_out, Progress(step, loop.steps), shard)
         telemetry.finish(step, state.before, after)
     cut = interrupt.requested and step < loop.steps
@@ -163,8 +168,8 @@ def _learn(
 class _State:
     """All that changes during a run, in one place, so that a checkpoint can hold it whole."""
 
-    def __init__(self, recipe: Recipe, policy: Policy) -> None:
-        self.recipe, self.policy = recipe, policy
+    def __init__(self, recipe: Recipe, policy: Policy, batches: Batches) -> None:
+        self.recipe, self.policy, self.batches = recipe, policy, batches
         self.optimiser = adamw(policy, recipe.optimiser)
         self.guard = Guard(recipe.optimiser.max_bad_updates, recipe.optimiser.skip_above)
         self.reference: RunningReference | None = recipe.reference.start(policy)
@@ -174,10 +179,11 @@ class _State:
         """A checkpoint after ``step`` steps, written by the first process."""
         if folder is None or shard.rank:
             return
+        ahead = self.batches.state_dict()  # first: it waits for the thread that uses the rest
         before = self.before
         state = {
             "step": step,
-            "module": _trained_state(self.policy),
+            "module": trained_state(self.policy),
             "optimiser": self.optimiser.state_dict(),
             "guard": self.guard.state_dict(),
             "curriculum": self.recipe.curriculum.state_dict(),
@@ -185,6 +191,7 @@ class _State:
             "stages": [part.state_dict() for part in self._stages_with_memory()],
             "generators": generator_states(),
             "before": None if before is None else dict(vars(before)),
+            "ahead": ahead,
         }
         save_checkpoint(folder / "checkpoints", step, state, self.recipe.loop.keep_checkpoints)
 
@@ -203,6 +210,7 @@ class _State:
         for part, saved in zip(self._stages_with_memory(), state["stages"], strict=True):
             part.load_state_dict(saved)
         restore_generators(state["generators"])
+        self.batches.load_state_dict(state.get("ahead", {}))
         before = state["before"]
         if before is not None:
             self.before = HeldOut(**{**before, "results": tuple(before["results"])})
@@ -212,14 +220,6 @@ class _State:
         recipe = self.recipe
         parts = [recipe.reward, *recipe.shaping, recipe.advantage, recipe.objective, recipe.filter]
         return [p for p in parts if hasattr(p, "state_dict")]
-
-
-def _trained_state(policy: Policy) -> dict[str, torch.Tensor]:
-    """Trainable weights and buffers: with an adapter, the base model is read anew on resume."""
-    # A tied weight has two names, and both must count as frozen.
-    named = policy.module.named_parameters(remove_duplicate=False)
-    frozen = {name for name, p in named if not p.requires_grad}
-    return {k: v for k, v in policy.module.state_dict().items() if k not in frozen}
 
 
 def _tasks(recipe: Recipe) -> tuple[Sequence[Task], Sequence[Task]]:

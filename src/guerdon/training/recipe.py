@@ -84,7 +84,9 @@ class Loop:
     over micro-batches of ``microbatch`` rows (0 = whole). With ``sampling_groups`` only so many
     groups are sampled at a time (0 = all): it bounds memory, and finished groups are scored
     while the next are being sampled. ``resample`` bounds how many times
-    sampling is repeated to replace groups that the filter drops. Held-out tasks are answered
+    sampling is repeated to replace groups that the filter drops. ``ahead`` 1 has the next batch
+    sampled while this one is learned from, with the weights before the update (asynchronous,
+    one step off-policy); 0 samples with the newest. Held-out tasks are answered
     before the first and after the last step, and every ``evaluate_every`` steps (0 = never
     between). ``seed`` decides everything that is drawn.
     """
@@ -97,11 +99,16 @@ class Loop:
     microbatch: int = 0
     sampling_groups: int = 0
     resample: int = 1
+    ahead: int = 0
     evaluate_every: int = 0
     checkpoint_every: int = 20
     keep_checkpoints: int = 2
     evaluation_tasks: int = 256
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.ahead not in (0, 1):
+            raise ValueError(f"loop.ahead is {self.ahead}: a batch can be 0 or 1 steps ahead")
 
 
 @dataclass(frozen=True)

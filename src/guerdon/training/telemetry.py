@@ -30,7 +30,8 @@ def step_metrics(collected: Collected, figures: dict[str, float]) -> dict[str, f
     tokens = int(rollouts.mask.sum())
     lengths = rollouts.mask.sum(1).float()
     seconds = {f"seconds/{k}": v for k, v in collected.seconds.items()}
-    spent = sum(seconds.values()) + figures.get("seconds/update", 0.0)
+    waited = seconds.get("seconds/waiting", sum(seconds.values()))
+    spent = waited + figures.get("seconds/update", 0.0)
     metrics = {
         "reward": _mean(raw.value, raw.valid),
         **{f"part/{name}": _mean(part, raw.valid) for name, part in raw.parts.items()},
@@ -45,6 +46,7 @@ def step_metrics(collected: Collected, figures: dict[str, float]) -> dict[str, f
         "tokens": float(tokens),
         "tokens_per_second": tokens / spent if spent else 0.0,
         **seconds,
+        **({} if collected.staleness is None else {"staleness": float(collected.staleness)}),
         **figures,
     }
     if "accuracy" in raw.parts:

@@ -111,6 +111,8 @@ def apply_gradients(
     applied = guard.allows(norm)
     if applied:
         optimiser.step()
+        # The fused AdamW writes without saying so; engines go by this to fetch new weights.
+        torch.autograd.graph.increment_version(trainable(policy))
     optimiser.zero_grad(set_to_none=True)
     return {"grad_norm": norm, "skipped_updates": float(not applied)}
 

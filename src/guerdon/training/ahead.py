@@ -1,0 +1,129 @@
+"""A run's batches: sampled when they are wanted, or one step ahead while the policy learns."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
+from dataclasses import replace
+from types import TracebackType
+from typing import Any
+
+from guerdon.records import Progress, Task
+from guerdon.stages import Policy
+from guerdon.training.checkpoint import generator_states, restore_generators, trained_state
+from guerdon.training.collect import Batch, collect
+from guerdon.training.recipe import Recipe
+from guerdon.training.update import Shard
+
+
+class Batches:
+    """The batches of one run, in their order.
+
+    With ``loop.ahead`` 0, `take` samples with the policy as it is, and the rest does nothing.
+    With 1, `begin` copies the policy's weights into a sampler, and a thread samples and scores
+    the next batch with it. Until `take` or `wait` the sampler, curriculum, reward and filter are
+    that thread's alone; so which draws come first does not depend on which thread is faster.
+    Parts that draw from global generators while they learn (objectives, say) would share these
+    with parts that do so while they sample: such a run is not repeatable.
+
+    What a checkpoint holds is not the batch but what it is made of: the sampler's weights, and
+    what curriculum, reward, filter and generators remembered before it.
+    """
+
+    def __init__(self, recipe: Recipe, policy: Policy, tasks: Sequence[Task], shard: Shard) -> None:
+        """Raises ValueError for ``loop.ahead`` with several processes.
+
+        A thread's exchanges with other processes could overtake the update's own.
+        """
+        self.recipe, self.policy, self.tasks, self.shard = recipe, policy, tasks, shard
+        self.ahead = recipe.loop.ahead > 0
+        if self.ahead and shard.world > 1:
+            raise ValueError(
+                f"loop.ahead is 1 with {shard.world} processes, and is for one only: set it to 0"
+            )
+        self.sampler = _sampler(policy) if self.ahead else policy
+        self._sampler_step = 0  # how many steps of learning its weights have seen
+        self._thread = ThreadPoolExecutor(1, "sampling-ahead")
+        self._flying: Future[Batch] | None = None
+        self._before: dict[str, Any] = {}
+
+    def __enter__(self) -> Batches:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Wait for what is being sampled, which can't be cut short; nothing outlives the run."""
+        self._thread.shutdown()
+
+    def take(self, progress: Progress) -> Batch:
+        """The batch of this step; what went wrong on the thread is raised here."""
+        if not self.ahead:
+            return self._collect(progress)
+        began = time.perf_counter()
+        batch = self._collect(progress) if self._flying is None else self._flying.result()
+        self._flying = None
+        batch.seconds["waiting"] = time.perf_counter() - began
+        return replace(batch, staleness=progress.step - self._sampler_step)
+
+    def begin(self, progress: Progress) -> None:
+        """Start on the batch of the coming step, with the weights of this moment."""
+        if not self.ahead or progress.step >= progress.total:
+            return
+        self.sampler.module.load_state_dict(trained_state(self.policy), strict=False)
+        self._sampler_step = progress.step - 1
+        self._before = {
+            "sampler_step": self._sampler_step,
+            "curriculum": copy.deepcopy(self.recipe.curriculum.state_dict()),
+            "stages": [copy.deepcopy(part.state_dict()) for part in self._with_memory()],
+            "generators": generator_states(),
+        }
+        self._flying = self._thread.submit(self._collect, progress)
+
+    def wait(self) -> None:
+        """Until nothing is being sampled; what went wrong on the thread is raised here."""
+        if self._flying is not None:
+            self._flying.result()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the batch ahead is made of; empty where there is none.
+
+        Waits until it is sampled: what else the run remembers is at rest from then on. That it
+        failed is left to `take`, for it is no reason not to save what was learned.
+        """
+        if self._flying is None:
+            return {}
+        wait_for([self._flying])
+        return {**self._before, "sampler": trained_state(self.sampler)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take curriculum, reward, filter and generators back to where the batch began."""
+        if not state:
+            return
+        self._sampler_step = int(state["sampler_step"])
+        self.sampler.module.load_state_dict(state["sampler"], strict=False)
+        self.recipe.curriculum.load_state_dict(state["curriculum"])
+        for part, saved in zip(self._with_memory(), state["stages"], strict=True):
+            part.load_state_dict(saved)
+        restore_generators(state["generators"])
+
+    def _collect(self, progress: Progress) -> Batch:
+        return collect(
+            self.recipe, self.sampler, self.tasks, progress, self.shard, time.perf_counter
+        )
+
+    def _with_memory(self) -> list[Any]:
+        return [p for p in (self.recipe.reward, self.recipe.filter) if hasattr(p, "state_dict")]
+
+
+def _sampler(policy: Policy) -> Policy:
+    """The policy's twin, whose weights can stand still while the policy's are being changed."""
+    own = getattr(policy, "sampler", None)
+    twin: Policy = copy.deepcopy(policy) if own is None else own()
+    return twin
