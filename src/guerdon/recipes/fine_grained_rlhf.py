@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from guerdon.advantages import GAE, ReturnToGo
-from guerdon.advantages.groups import spread_over_tokens
+from guerdon.advantages.spread import spread_over_tokens
 from guerdon.nursery import seedling_path
 from guerdon.objectives import PPO, PolicyGradient, SequenceSumMean
 from guerdon.recipes import Paper

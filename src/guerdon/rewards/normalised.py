@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from guerdon.groups import standardised
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.compose import (
     UNBOUNDED,
@@ -15,7 +16,6 @@ from guerdon.rewards.compose import (
     check_weights,
     joint_validity,
     refuse_placed,
-    standardised,
     total,
 )
 from guerdon.stages import Reward

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
 
+from guerdon.groups import standardised
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.shaping.named import part_of, parts_of
 
@@ -31,18 +31,10 @@ class NormalisedSum:
         parts = parts_of(self, scores, tuple(self.weights))
         for name, part_N in parts.items():
             weight = self.weights.get(name, 1 / len(parts))
-            total_N = total_N + weight * self._standardised(part_N, scores.valid, rollouts.group)
+            total_N = total_N + weight * standardised(
+                part_N, scores.valid, rollouts.group, self.epsilon, self.unbiased
+            )
         return scores.map(lambda _: total_N)
-
-    def _standardised(self, part_N: Tensor, valid_N: Tensor, group_N: Tensor) -> Tensor:
-        made_N = torch.zeros_like(part_N)
-        for group in group_N.unique():
-            rows = (group_N == group) & valid_N
-            kept = part_N[rows].double()
-            if len(kept) > 1 and kept.max() > kept.min():
-                std = kept.std(correction=int(self.unbiased))
-                made_N[rows] = ((kept - kept.mean()) / (std + self.epsilon)).float()
-        return made_N
 
 
 @dataclass(frozen=True)
