@@ -47,7 +47,6 @@ from guerdon.rewards.likelihood import (
 )
 from guerdon.rewards.lists import ListMatch, right_places, same_list, same_set, set_f1
 from guerdon.rewards.mobile_step import MobileStepReward
-from guerdon.rewards.normalised import NormalisedSum
 from guerdon.rewards.overlap import (
     HarmonicBleuRouge,
     ReferenceBLEU,
@@ -163,7 +162,6 @@ __all__ = [
     "MeanPooled",
     "Meteor",
     "MobileStepReward",
-    "NormalisedSum",
     "OnlyIfWrong",
     "OptionProbability",
     "PointReward",

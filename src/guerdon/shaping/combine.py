@@ -18,8 +18,10 @@ class NormalisedSum:
 
     ``z = (s - mean) / (std + epsilon)`` over the group's valid rows, so no part dominates by
     its spread alone: in a plain sum a part's influence is ``w_k std_k``. A part without spread
-    in the group, and a group of one, give 0. ``weights`` empty = every part, equally. Raises
-    ValueError for a part the reward lacks, and for placed scores.
+    in the group, and a group of one, give 0. ``weights`` empty = every part, equally. Of rewards
+    in a `WeightedSum` these are the parts; the advantage `NormalisedParts` (GDPO, 2601.05242)
+    whitens the sum over the batch besides. Raises ValueError for a part the reward lacks, and
+    for placed scores.
     """
 
     weights: Mapping[str, float] = field(default_factory=dict)
