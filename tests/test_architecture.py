@@ -117,6 +117,24 @@ def test_only_the_ends_import_recipes() -> None:
     assert users <= SEES_RECIPES
 
 
+def test_recipes_import_no_recipe() -> None:
+    """What two of them need belongs to a stage."""
+    recipes = sorted((SOURCE / "recipes").glob("[!_]*.py"))
+    others = {f"guerdon.recipes.{path.stem}" for path in recipes}
+    wrong = {
+        path.stem: found
+        for path in recipes
+        if (
+            found := {
+                name
+                for name in imported(ast.walk(ast.parse(path.read_text())), path)
+                if ".".join(name.split(".")[:3]) in others
+            }
+        )
+    }
+    assert not wrong
+
+
 def test_the_audit_sees_rewards_and_only_the_command_line_sees_it() -> None:
     inside = [path for path in FILES if path.is_relative_to(SOURCE / "audit")]
     assert set().union(*map(ours, inside)) <= SPINE | {"audit", "rewards"}

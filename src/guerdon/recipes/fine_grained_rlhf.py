@@ -27,8 +27,8 @@ from guerdon.advantages import GAE, ReturnToGo
 from guerdon.advantages.spread import spread_over_tokens
 from guerdon.nursery import seedling_path
 from guerdon.objectives import PPO, PolicyGradient, SequenceSumMean
+from guerdon.parsing import sums_hold
 from guerdon.recipes import Paper
-from guerdon.recipes.clip_delta import GOOD, checked
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.reproduction import Claim, Expectation, Report
 from guerdon.rewards import AnswerMatch, SpanReward, WeightedSum
@@ -46,7 +46,7 @@ PAPER = Paper(
 
 def right_sums(task: Task, text: str, spans: Sequence[str]) -> list[float]:
     """0.5 for a step whose sums are what it says they are, else -0.5."""
-    return [0.5 if score == GOOD else -0.5 for score in checked(task, spans)]
+    return [0.5 if sums_hold(span) else -0.5 for span in spans]
 
 
 def new_steps(task: Task, text: str, spans: Sequence[str]) -> list[float]:
