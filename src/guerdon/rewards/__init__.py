@@ -55,11 +55,11 @@ from guerdon.rewards.overlap import (
     bleu_rouge,
     brevity_penalty,
     harmonic_mean,
-    references_of,
     rouge_l,
     sacrebleu_bleu,
 )
 from guerdon.rewards.reasoning_gym import ReasoningGymScore
+from guerdon.rewards.references import references_of
 from guerdon.rewards.repetition import RepetitionPenalty, characters, words
 from guerdon.rewards.routing import Maximum, OnlyIfWrong, Router
 from guerdon.rewards.rows import Judged, Ungradable, gather

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from guerdon.parsing import answer_text
 from guerdon.records import Progress, Rollouts, Scores
-from guerdon.rewards.overlap import judged_by_references, references_of
+from guerdon.rewards.references import AgainstReferences, references_of
 from guerdon.rewards.rows import Judged, Ungradable, encodable, gather
 
 LONGEST = 20_000
@@ -63,7 +63,7 @@ def meteor(prediction: str, references: tuple[str, ...]) -> float:
 
 
 @dataclass(frozen=True)
-class ChrF:
+class ChrF(AgainstReferences):
     """chrF of the answer against the task's references; see `chrf`, `ReferenceBLEU`.
 
     Value and part "chrf": float[N] in [0, 1].
@@ -71,15 +71,12 @@ class ChrF:
 
     read: Callable[[str], str] = answer_text
 
-    scope: ClassVar[str] = "completion"
-    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
-
-    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
-        return judged_by_references("chrf", chrf, self.read, rollouts)
+    part = "chrf"
+    metric = staticmethod(chrf)
 
 
 @dataclass(frozen=True)
-class EditSimilarity:
+class EditSimilarity(AgainstReferences):
     """Edit similarity of the answer to the task's references; see `edit_similarity`.
 
     Value and part "edit": float[N] in [0, 1]. Needs the extra ``metrics``.
@@ -87,15 +84,12 @@ class EditSimilarity:
 
     read: Callable[[str], str] = answer_text
 
-    scope: ClassVar[str] = "completion"
-    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
-
-    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
-        return judged_by_references("edit", edit_similarity, self.read, rollouts)
+    part = "edit"
+    metric = staticmethod(edit_similarity)
 
 
 @dataclass(frozen=True)
-class Meteor:
+class Meteor(AgainstReferences):
     """METEOR of the answer against the task's references; see `meteor` for what is left out.
 
     Value and part "meteor": float[N] in [0, 1]. Needs the extra ``metrics``.
@@ -103,11 +97,8 @@ class Meteor:
 
     read: Callable[[str], str] = answer_text
 
-    scope: ClassVar[str] = "completion"
-    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
-
-    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
-        return judged_by_references("meteor", meteor, self.read, rollouts)
+    part = "meteor"
+    metric = staticmethod(meteor)
 
 
 def max_average(one_MD: Tensor, two_ND: Tensor) -> tuple[float, float]:
