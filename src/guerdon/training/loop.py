@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from guerdon.parts import Memory, memories
 from guerdon.records import Progress, Task
 from guerdon.stages import Policy
 from guerdon.training.allocator import keep_freed_memory
@@ -180,9 +181,8 @@ class _State:
             "module": _trained_state(self.policy),
             "optimiser": self.optimiser.state_dict(),
             "guard": self.guard.state_dict(),
-            "curriculum": self.recipe.curriculum.state_dict(),
             "reference": None if self.reference is None else self.reference.state_dict(),
-            "stages": [part.state_dict() for part in self._stages_with_memory()],
+            "parts": {place: part.state_dict() for place, part in self._memories().items()},
             "generators": generator_states(),
             "before": None if before is None else dict(vars(before)),
         }
@@ -197,21 +197,29 @@ class _State:
         self.policy.module.load_state_dict(state["module"], strict=False)
         self.optimiser.load_state_dict(state["optimiser"])
         self.guard.load_state_dict(state["guard"])
-        self.recipe.curriculum.load_state_dict(state["curriculum"])
         if self.reference is not None:
             self.reference.load_state_dict(state["reference"])
-        for part, saved in zip(self._stages_with_memory(), state["stages"], strict=True):
-            part.load_state_dict(saved)
+        self._remember(state["parts"])
         restore_generators(state["generators"])
         before = state["before"]
         if before is not None:
             self.before = HeldOut(**{**before, "results": tuple(before["results"])})
         return int(state["step"])
 
-    def _stages_with_memory(self) -> list[Any]:
-        recipe = self.recipe
-        parts = [recipe.reward, *recipe.shaping, recipe.advantage, recipe.objective, recipe.filter]
-        return [p for p in parts if hasattr(p, "state_dict")]
+    def _memories(self) -> dict[str, Memory]:
+        names = ("reward", "shaping", "advantage", "objective", "curriculum", "filter")
+        return memories({name: getattr(self.recipe, name) for name in names})
+
+    def _remember(self, saved: Mapping[str, Any]) -> None:
+        parts = self._memories()
+        if parts.keys() != saved.keys():
+            places = ", ".join(sorted(parts.keys() ^ saved.keys()))
+            raise ValueError(
+                f"the checkpoint is of another recipe: {places} is not in both; resume with the "
+                "recipe.yaml of the run"
+            )
+        for place, part in parts.items():
+            part.load_state_dict(saved[place])
 
 
 def _trained_state(policy: Policy) -> dict[str, torch.Tensor]:
