@@ -16,7 +16,13 @@ STAGES = frozenset(
     | {"objectives", "curriculum", "evaluation"}
 )
 SPINE = frozenset({"records", "groups", "stages", "parts", "parsing"})
-EXCEPTIONS = {"guerdon.rollout.language": {"nursery"}}
+LOAD_MODELS_BY_NAME = (
+    "rollout.language",
+    "rewards.likelihood",
+    "rewards.similarity",
+    "rewards.spans",
+)
+EXCEPTIONS = {f"guerdon.{name}": {"nursery"} for name in LOAD_MODELS_BY_NAME}
 OPTIONAL = frozenset(
     ["trl", "vllm", "reasoning_gym", "trackio", "wandb", "httpx", "rapidfuzz", "pint", "nltk"]
 )

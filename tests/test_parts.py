@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from guerdon.nursery import seedling_path
 from guerdon.parts import PartError, build, describe, locate, memories
 from guerdon.recipes import all_recipes, load_recipe
 from guerdon.training import Loop, Recipe
@@ -48,6 +49,7 @@ def test_every_recipe_survives_its_file(slug: str, tmp_path: Path) -> None:
     recipe.save(tmp_path / "recipe.yaml")
     loaded = Recipe.load(tmp_path / "recipe.yaml")
     assert loaded == recipe
+    assert str(seedling_path()) not in (tmp_path / "recipe.yaml").read_text()
     assert describe(loaded) == describe(recipe)
     assert loaded != load_recipe(slug).build(loop=Loop(steps=7_654_321))
 

@@ -25,7 +25,6 @@ from torch import Tensor
 
 from guerdon.advantages import GAE, ReturnToGo
 from guerdon.advantages.spread import spread_over_tokens
-from guerdon.nursery import seedling_path
 from guerdon.objectives import PPO, PolicyGradient, SequenceSumMean
 from guerdon.parsing import sums_hold
 from guerdon.recipes import Paper
@@ -57,7 +56,7 @@ def new_steps(task: Task, text: str, spans: Sequence[str]) -> list[float]:
 
 def build(**overrides: Any) -> Recipe:
     """The real run: the seedling's sums, judged step by step for two errors and once as a whole."""
-    place = Decoded(str(seedling_path()))
+    place = Decoded("seedling")
     new, right = (SpanReward(score, place, word_ends) for score in (new_steps, right_sums))
     judged: dict[str, Reward] = {"new": new, "right": right, "answer": AnswerMatch()}
     recipe = Recipe(

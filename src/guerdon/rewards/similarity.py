@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from guerdon.nursery import model_source
 from guerdon.parsing import answer_text
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.references import AgainstReferences, references_of
@@ -117,8 +118,8 @@ def max_average(one_MD: Tensor, two_ND: Tensor) -> tuple[float, float]:
 class StaticEmbeddings:
     """Text to the input-embedding rows float[M, D] of its tokens; no forward pass.
 
-    ``model`` is a Hub id or a folder that transformers loads; its table is frozen. Special
-    tokens and tokens without a letter or digit are left out; at most ``longest`` tokens.
+    ``model`` is ``seedling``, a Hub id or a folder that transformers loads; its table is frozen.
+    Special tokens and tokens without a letter or digit are left out; at most ``longest`` tokens.
     """
 
     model: str
@@ -135,8 +136,9 @@ class StaticEmbeddings:
 def _table(model: str) -> tuple[Any, Tensor]:
     from transformers import AutoModel, AutoTokenizer
 
-    table = AutoModel.from_pretrained(model, dtype=torch.float32).get_input_embeddings().weight
-    return AutoTokenizer.from_pretrained(model), table.detach().clone()
+    source = model_source(model)
+    table = AutoModel.from_pretrained(source, dtype=torch.float32).get_input_embeddings().weight
+    return AutoTokenizer.from_pretrained(source), table.detach().clone()
 
 
 @dataclass(frozen=True)
@@ -188,8 +190,9 @@ class TokenSimilarity:
 class MeanPooled:
     """Texts to float[N, D]: last hidden states of a transformers encoder, averaged over tokens.
 
-    ``model`` is a Hub id or a folder; texts are cut to ``longest`` tokens and encoded ``batch``
-    at a time. This is what sentence-transformers models such as all-MiniLM-L6-v2 compute.
+    ``model`` is ``seedling``, a Hub id or a folder; texts are cut to ``longest`` tokens and
+    encoded ``batch`` at a time. This is what sentence-transformers models such as
+    all-MiniLM-L6-v2 compute.
     """
 
     model: str
@@ -217,9 +220,9 @@ class MeanPooled:
 def _encoder(model: str) -> tuple[Any, Any]:
     from transformers import AutoModel, AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(model), AutoModel.from_pretrained(
-        model, dtype=torch.float32
-    ).eval()
+    source = model_source(model)
+    encoder = AutoModel.from_pretrained(source, dtype=torch.float32).eval()
+    return AutoTokenizer.from_pretrained(source), encoder
 
 
 @dataclass(frozen=True)
