@@ -113,7 +113,7 @@ def train(
             telemetry.note(f"interrupted after {step} steps: the run can be resumed")
         state.save(folder, step, shard)
         after = _evaluate(recipe, policy, held_out, Progress(step, loop.steps), shard)
-        telemetry.finish(step, state.before, after)
+        telemetry.finish(step, state.seconds, state.before, after)
     cut = interrupt.requested and step < loop.steps
     return Result(policy, state.before, after, tuple(telemetry.history), folder, cut)
 
@@ -170,6 +170,12 @@ class _State:
         self.guard = Guard(recipe.optimiser.max_bad_updates, recipe.optimiser.skip_above)
         self.reference: RunningReference | None = recipe.reference.start(policy)
         self.before: HeldOut | None = None
+        self.started = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has gone on, in all processes that led to this state."""
+        return time.perf_counter() - self.started
 
     def save(self, folder: Path | None, step: int, shard: Shard) -> None:
         """A checkpoint after ``step`` steps, written by the first process."""
@@ -178,6 +184,7 @@ class _State:
         before = self.before
         state = {
             "step": step,
+            "seconds": self.seconds,
             "module": _trained_state(self.policy),
             "optimiser": self.optimiser.state_dict(),
             "guard": self.guard.state_dict(),
@@ -194,6 +201,7 @@ class _State:
         if newest is None:
             return 0
         state = load_checkpoint(newest)
+        self.started -= state["seconds"]
         self.policy.module.load_state_dict(state["module"], strict=False)
         self.optimiser.load_state_dict(state["optimiser"])
         self.guard.load_state_dict(state["guard"])
