@@ -31,7 +31,7 @@ from guerdon.training.processes import processes
 from guerdon.training.recipe import Recipe
 from guerdon.training.reference import RunningReference
 from guerdon.training.telemetry import Telemetry, step_metrics
-from guerdon.training.update import Guard, Shard, adamw, set_rate, update
+from guerdon.training.update import Guard, Shard, adamw, minibatches, set_rate, update
 
 
 @dataclass(frozen=True)
@@ -138,11 +138,8 @@ def _learn(
     sums: dict[str, float] = {}
     updates = 0
     for epoch in range(recipe.loop.epochs):
-        generator = torch.Generator().manual_seed(
-            recipe.loop.seed * 1_000_003 + progress.step * 1_009 + epoch
-        )
-        shuffled = rows[torch.randperm(len(rows), generator=generator)]
-        for batch in shuffled.split(recipe.loop.minibatch or len(shuffled)):
+        seed = recipe.loop.seed * 1_000_003 + progress.step * 1_009 + epoch
+        for batch in minibatches(rows, collected.rollouts.group, recipe.loop.minibatch, seed):
             rollouts = collected.rollouts.select(batch)
             figures = update(
                 policy,
