@@ -229,10 +229,14 @@ def _limit_memory(megabytes: int) -> None:
 def call(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
     """``function(**arguments)``, or `Failed` with the exception in one short line."""
     try:
-        result = function(**arguments)
-        return asyncio.run(result) if inspect.iscoroutine(result) else result
+        return awaited(function(**arguments))
     except (Exception, SystemExit) as error:
         return failure(error)
+
+
+def awaited(result: Any) -> Any:
+    """What a function returned; of an async one, once it has run."""
+    return asyncio.run(result) if inspect.iscoroutine(result) else result
 
 
 def failure(error: BaseException) -> Failed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 
@@ -27,6 +28,8 @@ class NormalisedSum:
     weights: Mapping[str, float] = field(default_factory=dict)
     epsilon: float = 1e-6
     unbiased: bool = True
+
+    scope: ClassVar[str] = "group"
 
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         total_N = torch.zeros(len(scores))
