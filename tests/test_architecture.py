@@ -15,8 +15,14 @@ STAGES = frozenset(
     {"tasks", "rollout", "rewards", "judges", "reward_models", "shaping", "advantages"}
     | {"objectives", "curriculum", "evaluation"}
 )
-SPINE = frozenset({"records", "stages", "parts", "parsing"})
-EXCEPTIONS = {"guerdon.rollout.language": {"nursery"}}
+SPINE = frozenset({"records", "groups", "stages", "parts", "parsing"})
+LOAD_MODELS_BY_NAME = (
+    "rollout.language",
+    "rewards.likelihood",
+    "rewards.similarity",
+    "rewards.spans",
+)
+EXCEPTIONS = {f"guerdon.{name}": {"nursery"} for name in LOAD_MODELS_BY_NAME}
 OPTIONAL = frozenset(
     ["trl", "vllm", "reasoning_gym", "trackio", "wandb", "httpx", "rapidfuzz", "pint", "nltk"]
 )
@@ -117,6 +123,24 @@ def test_only_the_ends_import_recipes() -> None:
     assert users <= SEES_RECIPES
 
 
+def test_recipes_import_no_recipe() -> None:
+    """What two of them need belongs to a stage."""
+    recipes = sorted((SOURCE / "recipes").glob("[!_]*.py"))
+    others = {f"guerdon.recipes.{path.stem}" for path in recipes}
+    wrong = {
+        path.stem: found
+        for path in recipes
+        if (
+            found := {
+                name
+                for name in imported(ast.walk(ast.parse(path.read_text())), path)
+                if ".".join(name.split(".")[:3]) in others
+            }
+        )
+    }
+    assert not wrong
+
+
 def test_the_audit_sees_rewards_and_only_the_command_line_sees_it() -> None:
     inside = [path for path in FILES if path.is_relative_to(SOURCE / "audit")]
     assert set().union(*map(ours, inside)) <= SPINE | {"audit", "rewards"}
@@ -133,6 +157,7 @@ def test_records_import_nothing_of_ours() -> None:
 def test_the_spine_does_not_look_upwards() -> None:
     assert ours(SOURCE / "stages.py") == {"records"}
     assert ours(SOURCE / "parts.py") == set()
+    assert ours(SOURCE / "groups.py") == set()
 
 
 def test_optional_packages_are_imported_where_they_are_used() -> None:

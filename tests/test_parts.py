@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from guerdon.parts import PartError, build, describe, locate
+from guerdon.nursery import seedling_path
+from guerdon.parts import PartError, build, describe, locate, memories
 from guerdon.recipes import all_recipes, load_recipe
 from guerdon.training import Loop, Recipe
 
@@ -48,6 +49,7 @@ def test_every_recipe_survives_its_file(slug: str, tmp_path: Path) -> None:
     recipe.save(tmp_path / "recipe.yaml")
     loaded = Recipe.load(tmp_path / "recipe.yaml")
     assert loaded == recipe
+    assert str(seedling_path()) not in (tmp_path / "recipe.yaml").read_text()
     assert describe(loaded) == describe(recipe)
     assert loaded != load_recipe(slug).build(loop=Loop(steps=7_654_321))
 
@@ -129,3 +131,23 @@ def test_a_file_that_is_no_recipe_says_so(tmp_path: Path) -> None:
     file.write_text("part: guerdon.training:Loop\nstep: 3\n")
     with pytest.raises(PartError, match=r"recipe\.yaml: Loop has no setting 'step'; it has steps"):
         Recipe.load(file)
+
+
+class Counter:
+    """A part with memory."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: Any) -> None: ...
+
+
+def test_memory_is_found_wherever_it_stands() -> None:
+    one, two, three = Counter(), Counter(), Counter()
+    whole = {"a": Outer(several=(1.0, [one], {"b": two})), "c": three, "d": Counter, "e": "text"}
+    assert memories(whole) == {
+        "recipe.a.several[1][0]": one,
+        "recipe.a.several[2].b": two,
+        "recipe.c": three,
+    }
+    assert memories(Outer()) == {}

@@ -13,7 +13,7 @@ import sys
 import types
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 
 class PartError(ValueError):
@@ -69,6 +69,35 @@ def build(data: Any, where: str = "recipe") -> Any:
                 f"{where}: {kind.__name__} has no setting {name!r}; it has {', '.join(known)}"
             )
     return kind(**body)
+
+
+@runtime_checkable
+class Memory(Protocol):
+    """What changes as a run proceeds, and must be saved and taken up with it."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
+
+
+def memories(value: Any, where: str = "recipe") -> dict[str, Memory]:
+    """All that has memory in a composition, by its place, such as ``recipe.reward.rewards.a``.
+
+    It looks where `describe` does: in fields of dataclasses, in mappings and in sequences. So a
+    part made of other parts need not pass their memory on.
+    """
+    found = {where: value} if isinstance(value, Memory) and not isinstance(value, type) else {}
+    inside: dict[str, Any] = {}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = [f.name for f in dataclasses.fields(value) if f.init]
+        inside = {f"{where}.{name}": getattr(value, name) for name in names}
+    elif isinstance(value, tuple | list):
+        inside = {f"{where}[{i}]": v for i, v in enumerate(value)}
+    elif isinstance(value, Mapping):
+        inside = {f"{where}.{k}": v for k, v in value.items()}
+    for place, part in inside.items():
+        found |= memories(part, place)
+    return found
 
 
 def name_of(thing: Any) -> str:

@@ -1,7 +1,8 @@
 """The stages of the pipeline, as signatures. Implementing one of these is all there is to do.
 
 A stage is a plain function or a frozen dataclass with ``__call__`` (it prints, compares and
-serialises). A stage with memory adds ``observe`` and ``state_dict`` / ``load_state_dict``.
+serialises). One with memory adds ``state_dict`` / ``load_state_dict``; wherever it stands in a
+recipe, checkpoints hold it.
 """
 
 from __future__ import annotations

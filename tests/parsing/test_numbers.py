@@ -1,4 +1,4 @@
-"""Exact numbers, and the last number of a text."""
+"""Exact numbers, the last number of a text, and sums that hold."""
 
 from fractions import Fraction
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guerdon.parsing import MAX_DIGITS, MAX_EXPONENT, last_number, parse_number
+from guerdon.parsing import MAX_DIGITS, MAX_EXPONENT, last_number, parse_number, sums_hold
 
 
 @given(st.integers(-(10**30), 10**30))
@@ -104,3 +104,21 @@ def test_last_number(text: str, number: str | None) -> None:
 @given(st.text(max_size=30), st.integers(-(10**9), 10**9))
 def test_the_number_at_the_end_is_found(before: str, n: int) -> None:
     assert last_number(f"{before} = {n}") == str(n)
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("7+8=15", True),
+        ("3+4+1=8, carry 0", True),
+        ("12-7-1=5", False),
+        ("12-7+1=6", True),
+        ("2+2=4;3+3=7", False),
+        ("<think>carry:", True),
+        ("1=1", True),
+        ("1+" * 100_000 + "=2", True),
+        ("9" * 1_000_000, True),
+    ],
+)
+def test_written_sums_are_checked(text: str, holds: bool) -> None:
+    assert sums_hold(text) is holds

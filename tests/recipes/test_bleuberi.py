@@ -70,13 +70,6 @@ def test_an_arm_of_the_study_reports_truth_beside_the_reward() -> None:
     assert all(0 <= value <= 1 for value in (untrained | tuned).values())
 
 
-def test_facts_are_right_only_alone() -> None:
-    judge = bleuberi.facts_right.function
-    assert judge("Anna lives in Oslo.", "Oslo", "city", "Anna") == 1
-    assert judge("Anna lives in Oslo or Rome.", "Oslo", "city", "Anna") == 0
-    assert judge("Ben lives in Oslo.", "Oslo", "city", "Anna") == 0
-
-
 def test_runs_in_the_real_loop(tmp_path: Path) -> None:
     loop = Loop(steps=2, groups=4, group_size=4, evaluation_tasks=8, checkpoint_every=0)
     tasks = bleuberi.selected(FactQuestions(train=16), 8)

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +184,35 @@ def test_workers_end_with_their_pool_and_with_what_they_started(tmp_path: Path) 
     while _alive(pid) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not _alive(pid)
+
+
+def _after_a_moment(number: int) -> int:
+    time.sleep(0.002)
+    return number
+
+
+def test_two_threads_get_their_own_results() -> None:
+    pool = WorkerPool(_after_a_moment, 5.0, workers=2)
+    batches = [range(start, start + 40) for start in range(0, 400, 100)]
+    with ThreadPoolExecutor(len(batches)) as threads:
+        found = threads.map(lambda batch: pool.map([{"number": n} for n in batch]), batches)
+        assert list(found) == [list(batch) for batch in batches]
+
+
+def test_a_process_forked_while_the_pool_is_at_work_has_workers_of_its_own() -> None:
+    pool = WorkerPool(_after_a_moment, 5.0, workers=1)
+    pool.map([{"number": 0}])
+    fork = multiprocessing.get_context("fork")
+    ours, theirs = fork.Pipe()
+    child = fork.Process(target=lambda: theirs.send(pool.map([{"number": 1}])))
+    with ThreadPoolExecutor(1) as thread:
+        busy = thread.submit(pool.map, [{"number": n} for n in range(300)])
+        time.sleep(0.1)
+        child.start()
+        assert ours.poll(20)
+        assert ours.recv() == [1]
+        child.join(5)
+        assert busy.result() == list(range(300))
 
 
 def test_workers_do_not_outlive_a_killed_owner() -> None:

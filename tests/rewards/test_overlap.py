@@ -19,7 +19,8 @@ from guerdon.rewards import (
     rouge_l,
     sacrebleu_bleu,
 )
-from guerdon.rewards.overlap import LONGEST, Metric, lcs_length
+from guerdon.rewards.overlap import LONGEST, lcs_length
+from guerdon.rewards.references import Metric
 
 MAT = "the cat sat on the mat"
 WORDS = st.lists(st.sampled_from("abc"), max_size=12)

@@ -1,4 +1,4 @@
-"""Routers, second opinions, maxima, normalised sums and scheduled weights."""
+"""Routers, second opinions, maxima and scheduled weights."""
 
 from dataclasses import dataclass, replace
 
@@ -16,7 +16,6 @@ from guerdon.rewards import (
     GroupZAverage,
     LinearSchedule,
     Maximum,
-    NormalisedSum,
     OnlyIfWrong,
     Router,
     TokenF1,
@@ -103,33 +102,6 @@ def test_the_largest_counts() -> None:
     assert adds_up(scores)
 
 
-def test_normalise_then_sum_in_the_numbers_of_gdpo() -> None:
-    rollouts = rollouts_of(["1 10", "0 0", "0 10", "0 0"], task())
-    rewards = {"a": ByText(0), "b": ByText(1)}
-    before = NormalisedSum(rewards, epsilon=0, whiten=False)(rollouts, START)
-    assert before.value.tolist() == pytest.approx([2.3660, -1.3660, 0.3660, -1.3660], abs=1e-4)
-    after = NormalisedSum(rewards, epsilon=0)(rollouts, START)
-    assert after.value.tolist() == pytest.approx([1.3321, -0.7691, 0.2061, -0.7691], abs=1e-4)
-    assert adds_up(after)
-    # Summed first and standardised then, the small reward hardly counts.
-    summed = WeightedSum(rewards)
-    late = NormalisedSum({"sum": summed}, epsilon=0, whiten=False)(rollouts, START)
-    assert late.value.tolist() == pytest.approx([0.9464, -0.8641, 0.7818, -0.8641], abs=1e-4)
-    half = NormalisedSum(rewards, {"b": 0.5}, epsilon=0, whiten=False)(rollouts, START)
-    assert half.parts["b"].tolist() == pytest.approx((0.5 * before.parts["b"]).tolist())
-
-
-def test_normalised_sums_of_nothing_to_compare_are_zero() -> None:
-    part = NormalisedSum({"a": ByText(0)})
-    assert part(rollouts_of(["3"], task()), START).value.tolist() == [0]
-    assert part(rollouts_of(["3", "3"], task()), START).value.tolist() == [0, 0]
-    scores = part(rollouts_of(["1", "nan", "3"], task()), START)
-    assert scores.valid.tolist() == [True, False, True]
-    assert scores.value[[0, 2]].tolist() == pytest.approx([-(0.5**0.5), 0.5**0.5], abs=1e-3)
-    with pytest.raises(ValueError, match="weight for 'c'"):
-        NormalisedSum({"a": ByText()}, {"c": 1})
-
-
 def test_placed_scores_are_refused_where_totals_are_chosen() -> None:
     rollouts = rollouts_of(["1"], task("1", kind="x"), turn_rewards=torch.ones(1, 1))
     for part in (
@@ -164,7 +136,7 @@ def test_weights_on_a_schedule() -> None:
 def test_compositions_survive_a_recipe_file() -> None:
     part = Router(
         {"math": OnlyIfWrong(AnswerMatch(), TokenF1()), "form": Maximum({"f": FormatReward()})},
-        otherwise=NormalisedSum({"f": FormatReward()}, {"f": 2.0}),
+        otherwise=GroupZAverage({"f": FormatReward()}, epsilon=0.1),
     )
     assert build(describe(part)) == part
     assert part.scope == "group"

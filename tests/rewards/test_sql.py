@@ -14,6 +14,7 @@ from rewards.completions import rollouts_of
 
 from guerdon.records import Progress, Scores, Task
 from guerdon.rewards.sql import (
+    OrderIfAsked,
     SqlExecution,
     SqlQuestion,
     SqlReward,
@@ -144,6 +145,24 @@ def test_results_compare_as_sets_multisets_or_lists() -> None:
         ("SELECT 1e999", "SELECT 1e999", True),
     ):
         assert same_set(*answers(one, two)) is same, (one, two)
+
+
+def test_the_order_counts_where_the_reference_asks_for_one() -> None:
+    pytest.importorskip("sqlglot")
+    up, down = "SELECT name FROM singer ORDER BY age", "SELECT name FROM singer ORDER BY age DESC"
+    plain, inside = "SELECT name FROM singer", f"SELECT * FROM ({up})"
+
+    def values(gold: str, *queries: str, **more: Any) -> list[float]:
+        reward = SqlExecution(compare=OrderIfAsked(**more), limits=QUICK)
+        return judged(reward, *queries, gold=gold).value.tolist()
+
+    assert values(up, up, down) == [1, 0]
+    assert values(plain, up, down) == [1, 1]
+    assert values(inside, up, down) == [1, 1]
+    twice = f"{plain} UNION ALL {plain}"
+    assert values(plain, twice) == [0]
+    assert values(plain, twice, otherwise=same_set) == [1]
+    assert values(up, twice, otherwise=same_set) == [0]
 
 
 def test_a_reference_that_fails_makes_its_rows_invalid() -> None:

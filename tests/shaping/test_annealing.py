@@ -46,4 +46,4 @@ def test_at_weight_zero_the_memory_still_grows():
     shaper = Annealed(RunningStandardise())
     made = shaper(make_scores([1.0, 3.0]), make_rollouts([0, 0]), Progress(0, 2))
     assert made.value.tolist() == [1.0, 3.0]
-    assert shaper.state_dict()["count"] == 2
+    assert shaper.shaper.seen.count == 2

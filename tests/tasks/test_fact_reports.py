@@ -2,7 +2,7 @@
 
 import random
 
-from guerdon.tasks import VALUES, corrupted_report, fact_report, stated_facts
+from guerdon.tasks import VALUES, corrupted_report, fact_report, facts_right, stated_facts
 
 FACTS = {relation: values[0] for relation, values in VALUES.items()}
 
@@ -21,3 +21,9 @@ def test_corruption_counts_what_it_breaks() -> None:
             true = sum(FACTS[r] in stated_facts(text, r)[1] for r in VALUES)
             assert true == len(VALUES) - wrong
     assert len(seen) > 8
+
+
+def test_facts_are_right_only_alone() -> None:
+    assert facts_right("Anna lives in Oslo.", "Oslo", "city", "Anna") == 1
+    assert facts_right("Anna lives in Oslo or Rome.", "Oslo", "city", "Anna") == 0
+    assert facts_right("Ben lives in Oslo.", "Oslo", "city", "Anna") == 0

@@ -21,7 +21,8 @@ def guerdon(*arguments):
 
 
 def state_of(folder):
-    return torch.load(folder / "checkpoints" / "step-000010" / "state.pt", weights_only=True)
+    path = folder / "checkpoints" / "step-000010" / "state.pt"
+    return {k: v for k, v in torch.load(path, weights_only=True).items() if k != "seconds"}
 
 
 def figures(folder):

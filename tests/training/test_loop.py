@@ -74,6 +74,17 @@ def test_a_resumed_run_equals_an_unbroken_one(unbroken, tmp_path):
         assert torch.equal(a, b)
 
 
+def test_the_time_of_a_resumed_run_goes_on(tmp_path):
+    train(small(), tmp_path, quiet=True, stop_after=2)
+    path = tmp_path / "checkpoints/step-000002/state.pt"
+    state = torch.load(path, weights_only=True)
+    assert 0 < state["seconds"] < 500
+    torch.save({**state, "seconds": 1000.0}, path)
+    train(small(), tmp_path, quiet=True, resume=True)
+    again = torch.load(tmp_path / "checkpoints/step-000004/state.pt", weights_only=True)["seconds"]
+    assert 1000 < again <= json.loads((tmp_path / "summary.json").read_text())["seconds"] < 1500
+
+
 def test_microbatches_do_not_change_the_update():
     policy = LanguagePolicy.load()
     tasks = build().tasks.load("train")[:3]

@@ -1,11 +1,12 @@
-"""Micro-batches and processes get whole groups."""
+"""Minibatches, micro-batches and processes get whole groups."""
 
 from __future__ import annotations
 
 import pytest
+import torch
 from making import make_rollouts
 
-from guerdon.training.update import Shard, _whole_groups
+from guerdon.training.update import Shard, _whole_groups, minibatches
 
 
 def test_groups_and_rows_are_longest_first():
@@ -26,3 +27,30 @@ def test_processes_share_out_all_rows(world):
 
 def test_no_rows():
     assert _whole_groups(make_rollouts([], []), Shard()).tolist() == []
+
+
+def test_minibatches_are_whole_groups_in_an_order_of_the_seed():
+    group = torch.arange(8).repeat(4)  # eight groups of four, interleaved
+    rows = torch.arange(32)
+    made = minibatches(rows, group, 8, seed=3)
+    assert [len(piece) for piece in made] == [8] * 4
+    assert sorted(torch.cat(made).tolist()) == rows.tolist()
+    assert all(len(group[piece].unique()) == 2 for piece in made)
+    again, other = (torch.cat(minibatches(rows, group, 8, seed)) for seed in (3, 4))
+    assert torch.equal(torch.cat(made), again)
+    assert torch.cat(made).tolist() != other.tolist()
+    assert group[again].tolist() != group[other].tolist()
+    seen = {tuple(minibatches(rows, group, 4, seed)[0].tolist()) for seed in range(40)}
+    assert len(seen) > 30  # rows of a group are shuffled too
+
+
+def test_a_cut_parts_one_group_at_most_and_left_out_rows_are_no_trouble():
+    group = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2, 2])
+    rows = torch.tensor([0, 1, 3, 4, 5, 7])
+    made = minibatches(rows, group, 4, seed=0)
+    assert [len(piece) for piece in made] == [4, 2]
+    assert sorted(torch.cat(made).tolist()) == rows.tolist()
+    first, second = ({*group[piece].tolist()} for piece in made)
+    assert len(first & second) <= 1
+    (whole,) = minibatches(rows, group, 0, seed=0)
+    assert sorted(whole.tolist()) == rows.tolist()

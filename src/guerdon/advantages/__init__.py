@@ -11,7 +11,7 @@ from guerdon.advantages.group import (
     SingleRaw,
     SingleZero,
 )
-from guerdon.advantages.groups import GroupStatistics, group_statistics, whiten
+from guerdon.advantages.spread import whiten
 from guerdon.advantages.tokens import (
     GAE,
     ReinforcePlusPlus,
@@ -50,7 +50,6 @@ __all__ = [
     "AcrossTrajectories",
     "BatchStd",
     "GroupNormalised",
-    "GroupStatistics",
     "GroupStd",
     "LeaveOneOut",
     "LengthWeightedBaseline",
@@ -65,7 +64,6 @@ __all__ = [
     "SingleZero",
     "TwoLevel",
     "Whiten",
-    "group_statistics",
     "returns_to_go",
     "whiten",
 ]

@@ -8,12 +8,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from guerdon.advantages.groups import (
-    GroupStatistics,
-    group_statistics,
-    spread_over_tokens,
-    whiten,
-)
+from guerdon.advantages.spread import spread_over_tokens, whiten
+from guerdon.groups import GroupStatistics, group_statistics, standardised
 from guerdon.records import Rollouts, Scores
 
 
@@ -158,10 +154,10 @@ class NormalisedParts:
             )
         total_N = torch.zeros(len(scores))
         for name, weight in weights.items():
-            part_N = torch.where(scores.valid, scores.parts[name], 0.0)
-            statistics = group_statistics(part_N, scores.valid, rollouts.group)
-            scaled = (part_N - statistics.mean) / (statistics.std + self.epsilon)
-            total_N = total_N + weight * torch.where(statistics.std > 0, scaled, 0.0)
+            part_N = scores.parts[name]
+            total_N = total_N + weight * standardised(
+                part_N, scores.valid, rollouts.group, self.epsilon
+            )
         if self.whitened:
             total_N = whiten(total_N, scores.valid)
         return spread_over_tokens(total_N, scores, rollouts)

@@ -7,11 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from guerdon.advantages.groups import (
-    group_statistics,
-    spread_over_tokens,
-    whiten,
-)
+from guerdon.advantages.spread import spread_over_tokens, whiten
+from guerdon.groups import group_statistics
 from guerdon.records import Rollouts, Scores
 from guerdon.stages import Advantage
 

@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from guerdon.advantages.groups import group_statistics
+from guerdon.groups import group_statistics
 from guerdon.records import Rollouts, Scores
 
 

@@ -24,7 +24,7 @@ made.
 
 """
 MADE_OF_OTHERS = (
-    *("WeightedSum", "NormalisedSum", "Product", "Gate", "Maximum", "OnlyIfWrong"),
+    *("WeightedSum", "Product", "Gate", "Maximum", "OnlyIfWrong"),
     *("Router", "GroupZAverage", "Cached"),
 )
 NEED_MORE = (

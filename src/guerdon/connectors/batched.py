@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -11,6 +9,7 @@ from typing import Any
 
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards import Judged, Ungradable, gather
+from guerdon.rewards.workers import awaited
 
 
 @dataclass(frozen=True)
@@ -31,8 +30,7 @@ class BatchedReward:
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         try:
-            found = self.function(**self._arguments(rollouts, progress))
-            found = asyncio.run(found) if inspect.iscoroutine(found) else found
+            found = awaited(self.function(**self._arguments(rollouts, progress)))
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"[:200]
             return gather([Ungradable(reason)] * len(rollouts))

@@ -7,24 +7,22 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from guerdon.connectors.given import Given, rollouts_of
 from guerdon.records import Progress, Rollouts, Scores
-from guerdon.shaping import Chain, NormalisedSum, Unlikeliness
+from guerdon.shaping import Chain
 from guerdon.stages import Reward, Shaper
 
 logger = logging.getLogger("guerdon.connectors")
 
 NAN = float("nan")
+T = TypeVar("T")
 
 MOST_ROWS = 4096
 """How many rows calls are joined to; a single call may have more."""
-
-_COMPARE_ROWS = (NormalisedSum, Unlikeliness)
-"""Of the library's own shapers, those for which a row's score depends on its group."""
 
 
 @dataclass(eq=False)
@@ -147,11 +145,7 @@ def _row_by_row(shaper: Any) -> bool:
     inside = [*getattr(shaper, "shapers", ()), *filter(None, [getattr(shaper, "shaper", None)])]
     ours = type(shaper).__module__.startswith("guerdon.shaping.")
     told = getattr(shaper, "scope", "completion" if ours else "group")
-    return (
-        told == "completion"
-        and not isinstance(shaper, _COMPARE_ROWS)
-        and all(_row_by_row(one) for one in inside)
-    )
+    return told == "completion" and all(_row_by_row(one) for one in inside)
 
 
 def _name(reward: Any) -> str:
@@ -168,7 +162,12 @@ def extras(scores: Scores, row: int, parts: Sequence[str]) -> dict[str, float]:
     return {"valid": float(scores.valid[row]), **named}
 
 
-def numbers(scores: Scores, invalid: float) -> list[float]:
+def parts_of(scores: Scores, row: int) -> dict[str, float]:
+    """A row's parts by name."""
+    return {name: float(part[row]) for name, part in scores.parts.items()}
+
+
+def numbers(scores: Scores, invalid: T) -> list[float | T]:
     """N values with ``invalid`` in place of those of invalid rows."""
     pairs = zip(scores.value.tolist(), scores.valid.tolist(), strict=True)
     return [value if ok else invalid for value, ok in pairs]
@@ -185,5 +184,5 @@ def group_means(scores: Scores, keys: Sequence[Any]) -> list[float]:
     for key, value, ok in zip(keys, scores.value.tolist(), scores.valid.tolist(), strict=True):
         kept.setdefault(key, []).extend([value] if ok else [])
     means = {key: sum(values) / len(values) if values else 0.0 for key, values in kept.items()}
-    rows = zip(scores.value.tolist(), scores.valid.tolist(), keys, strict=True)
-    return [value if ok else means[key] for value, ok, key in rows]
+    own = zip(numbers(scores, None), keys, strict=True)
+    return [means[key] if value is None else value for value, key in own]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from guerdon.connectors.given import Given, role_of, text_of
-from guerdon.connectors.judge import Judge
+from guerdon.connectors.judge import Judge, parts_of
 from guerdon.rewards import FunctionReward
 from guerdon.stages import Reward, Shaper
 
@@ -31,7 +31,7 @@ def export(reward: Reward, *, shaping: Sequence[Shaper] = ()) -> Callable[..., d
         prompt = [{"role": role_of(one), "content": text_of(one)} for one in messages[:-1]]
         scores = judge([Given(text_of(messages[-1]), prompt, ground_truth, columns)])
         valid, reason = bool(scores.valid[0]), scores.reasons[0]
-        parts = {name: float(part[0]) if valid else 0.0 for name, part in scores.parts.items()}
+        parts = parts_of(scores, 0) if valid else dict.fromkeys(scores.parts, 0.0)
         return {
             "score": float(scores.value[0]) if valid else 0.0,
             "is_score_valid": valid,

@@ -19,7 +19,7 @@ from typing import Any
 
 from guerdon.connectors import openrlhf
 from guerdon.connectors.given import Given, text_of
-from guerdon.connectors.judge import Judge, numbers
+from guerdon.connectors.judge import Judge, numbers, parts_of
 from guerdon.records import Progress, Scores
 
 THREADS = 64
@@ -172,7 +172,7 @@ def _is_text_or_messages(value: Any) -> bool:
 
 def result_of(scores: Scores, row: int) -> dict[str, Any]:
     """A row's value (null where invalid), finite parts, validity and reason."""
-    parts = {name: float(part[row]) for name, part in scores.parts.items()}
+    parts = parts_of(scores, row)
     return {
         "value": float(scores.value[row]) if scores.valid[row] else None,
         "parts": {name: part for name, part in parts.items() if math.isfinite(part)},

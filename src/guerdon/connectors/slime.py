@@ -9,8 +9,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from guerdon.connectors.given import Given
-from guerdon.connectors.judge import Judge, group_means, numbers
+from guerdon.connectors.judge import Judge, group_means, numbers, parts_of
 from guerdon.rewards import FunctionReward
+from guerdon.rewards.workers import awaited
 from guerdon.stages import Reward, Shaper
 
 
@@ -41,8 +42,7 @@ def export(
         rows = [_given(each, None if one else _group(each)) for each in samples]
         scores = await asyncio.to_thread(judge, rows)
         for row, each in enumerate(samples):
-            parts = {name: float(part[row]) for name, part in scores.parts.items()}
-            note = {"parts": parts, "reason": scores.reasons[row]}
+            note = {"parts": parts_of(scores, row), "reason": scores.reasons[row]}
             each.metadata = {**(each.metadata or {}), "guerdon": note}
             if not scores.valid[row]:
                 each.remove_sample = True
@@ -81,7 +81,7 @@ class CustomRm:
         sample = SimpleNamespace(
             prompt=prompt, response=completion, label=answer, metadata=columns, index=0
         )
-        found = asyncio.run(self.function(SimpleNamespace(), sample))
+        found = awaited(self.function(SimpleNamespace(), sample))
         return float(found[self.key] if isinstance(found, dict) else found)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from guerdon.connectors.batched import BatchedReward
 from guerdon.connectors.given import Given, in_blocks, text_of
-from guerdon.connectors.judge import Judge
+from guerdon.connectors.judge import Judge, numbers
 from guerdon.records import Progress
 from guerdon.stages import Reward, Shaper
 
@@ -65,8 +65,7 @@ def export(
             log_metric(f"{name}/invalid", 1 - float(scores.valid.float().mean()))
             for part, value_N in scores.parts.items() if scores.valid.any() else ():
                 log_metric(f"{name}/{part}", float(value_N[scores.valid].mean()))
-        pairs = zip(scores.value.tolist(), scores.valid.tolist(), strict=True)
-        return [value if ok else None for value, ok in pairs]
+        return numbers(scores, None)
 
     score.__name__ = name
     return score

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from guerdon.connectors.given import Given, text_of
-from guerdon.connectors.judge import Judge, group_means, numbers
+from guerdon.connectors.judge import Judge, group_means, numbers, parts_of
 from guerdon.rewards import FunctionReward
+from guerdon.rewards.workers import awaited
 from guerdon.stages import Reward, Shaper
 
 
@@ -42,8 +43,7 @@ def export(
             tokens=trace.num_output_tokens or None,
         )
         scores = await asyncio.to_thread(judge, [row])
-        parts = {name: float(part[0]) for name, part in scores.parts.items()}
-        trace.info["guerdon"] = {"parts": parts, "reason": scores.reasons[0]}
+        trace.info["guerdon"] = {"parts": parts_of(scores, 0), "reason": scores.reasons[0]}
         if not scores.valid[0]:
             raise InvalidScore(scores.reasons[0])
         return float(scores.value[0])
@@ -109,8 +109,8 @@ class RubricFunction:
         parameters = inspect.signature(self.function).parameters.values()
         everything = any(p.kind is p.VAR_KEYWORD for p in parameters)
         named = {p.name for p in parameters}
-        found = self.function(**{k: v for k, v in given.items() if everything or k in named})
-        return float(asyncio.run(found) if inspect.iscoroutine(found) else found)
+        passed = {k: v for k, v in given.items() if everything or k in named}
+        return float(awaited(self.function(**passed)))
 
 
 def adopt(function: Callable[..., Any], *, timeout: float | None = None) -> FunctionReward:

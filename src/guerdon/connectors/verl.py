@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 from guerdon.connectors.given import Given
 from guerdon.connectors.judge import Judge, extras, group_means, numbers
 from guerdon.rewards import FunctionReward
+from guerdon.rewards.workers import awaited
 from guerdon.stages import Reward, Shaper
 
 
@@ -115,7 +114,7 @@ class ComputeScore:
             ground_truth=answer,
             extra_info={**columns, "prompt": prompt},
         )
-        found = asyncio.run(found) if inspect.iscoroutine(found) else found
+        found = awaited(found)
         if isinstance(found, Mapping):
             return {k: v for k, v in found.items() if isinstance(v, int | float)}
         return found

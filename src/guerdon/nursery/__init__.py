@@ -11,6 +11,15 @@ def seedling_path() -> Path:
     return Path(__file__).parent / "seedling"
 
 
+def model_source(name: str) -> str:
+    """Where a model of this name is loaded from: ``seedling`` stands for `seedling_path`.
+
+    Any other name, a Hub id or a folder, stays as it is. Recipe files hold names and not paths
+    of one machine.
+    """
+    return str(seedling_path()) if name == "seedling" else name
+
+
 def load_seedling() -> tuple[Any, Any]:
     """The seedling in float32 and its tokenizer."""
     import torch
@@ -21,4 +30,4 @@ def load_seedling() -> tuple[Any, Any]:
     return model, AutoTokenizer.from_pretrained(path)
 
 
-__all__ = ["load_seedling", "seedling_path"]
+__all__ = ["load_seedling", "model_source", "seedling_path"]

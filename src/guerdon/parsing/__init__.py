@@ -16,6 +16,7 @@ from guerdon.parsing.lists import MAX_ITEMS, list_items
 from guerdon.parsing.numbers import MAX_DIGITS, MAX_EXPONENT, last_number, parse_number
 from guerdon.parsing.plain import LONGEST_ANSWER, Plain, plain_answer
 from guerdon.parsing.sections import Sections, answer_text, sections
+from guerdon.parsing.sums import sums_hold
 
 __all__ = [
     "LETTERS",
@@ -40,4 +41,5 @@ __all__ = [
     "same_expression",
     "sections",
     "separated_choice_letters",
+    "sums_hold",
 ]

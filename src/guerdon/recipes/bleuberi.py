@@ -25,9 +25,9 @@ from guerdon.curriculum import Ranking, at_random, easy, hard
 from guerdon.recipes import Paper
 from guerdon.records import Progress
 from guerdon.reproduction import Arm, Claim, Expectation, Report
-from guerdon.rewards import ReferenceBLEU, add_one_bleu, reward, rouge_l
+from guerdon.rewards import FunctionReward, ReferenceBLEU, add_one_bleu, rouge_l
 from guerdon.stages import Sampling
-from guerdon.tasks import VALUES, FactQuestions, corrupted_report, fact_report, stated_facts
+from guerdon.tasks import VALUES, FactQuestions, corrupted_report, fact_report, facts_right
 from guerdon.training import Loop, Optimiser, Recipe, SelectedTasks, train
 
 SLUG = "bleuberi"
@@ -53,12 +53,6 @@ def build(**overrides: Any) -> Recipe:
         loop=Loop(steps=50, groups=16, group_size=8),
     )
     return replace(recipe, **overrides)
-
-
-@reward
-def facts_right(completion: str, answer: str, relation: str, person: str) -> float:
-    """1 where the sentence names the person and the value asked for and no other."""
-    return float(stated_facts(completion, relation) == ({person}, {answer}))
 
 
 @dataclass(frozen=True)
@@ -100,7 +94,7 @@ class Tuned:
         rows = result.policy.sample(held_out, 1, Sampling(temperature=0.0), seed)
         silent = [h["zero_std_share"] for h in result.history]
         return {
-            "share right": facts_right(rows, Progress()).value.mean().item(),
+            "share right": FunctionReward(facts_right)(rows, Progress()).value.mean().item(),
             "bleu": ReferenceBLEU()(rows, Progress()).value.mean().item(),
             "zero_std_share": sum(silent) / max(len(silent), 1),
         }

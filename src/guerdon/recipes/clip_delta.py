@@ -17,7 +17,6 @@ outcome-only arm on seeds that the claim does not use. 100 updates, not 200, to 
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -28,6 +27,7 @@ import torch
 from guerdon.advantages import ReinforcePlusPlus
 from guerdon.nursery import load_seedling
 from guerdon.objectives import PolicyGradient, SequenceSumMean
+from guerdon.parsing import sums_hold
 from guerdon.recipes import Paper
 from guerdon.records import Progress, Task
 from guerdon.reproduction import Claim, Expectation, Report
@@ -42,14 +42,12 @@ from guerdon.training import Constant, Guard, Loop, Optimiser, Recipe, update
 SLUG = "clip-delta"
 PAPER = Paper("On Designing Effective RL Reward at Training Time for LLM Reasoning", "2410.15115")
 GOOD, POOR, RATE, UPDATES = 0.95, 0.2, 1.0, 100
-_SUM, _TERM = re.compile(r"(\d{1,9}(?:[-+]\d{1,9}){1,3})=(\d{1,12})"), re.compile(r"[-+]?\d+")
 SHAPES: dict[str, Any] = {"clip": (Clip(),), "delta": (Delta(),), "clip + delta": (Clip(), Delta())}
 
 
 def checked(task: Task, steps: Sequence[str]) -> list[float]:
     """A process reward by rule: 0.95 for a step whose sums are what it says they are, else 0.2."""
-    sums = [[(sum(map(int, _TERM.findall(s))), int(n)) for s, n in _SUM.findall(t)] for t in steps]
-    return [GOOD if all(is_ == said for is_, said in pairs) else POOR for pairs in sums]
+    return [GOOD if sums_hold(step) else POOR for step in steps]
 
 
 def build(**overrides: Any) -> Recipe:

@@ -24,11 +24,10 @@ import torch
 from torch import Tensor
 
 from guerdon.advantages import GAE, ReturnToGo
-from guerdon.advantages.groups import spread_over_tokens
-from guerdon.nursery import seedling_path
+from guerdon.advantages.spread import spread_over_tokens
 from guerdon.objectives import PPO, PolicyGradient, SequenceSumMean
+from guerdon.parsing import sums_hold
 from guerdon.recipes import Paper
-from guerdon.recipes.clip_delta import GOOD, checked
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.reproduction import Claim, Expectation, Report
 from guerdon.rewards import AnswerMatch, SpanReward, WeightedSum
@@ -46,7 +45,7 @@ PAPER = Paper(
 
 def right_sums(task: Task, text: str, spans: Sequence[str]) -> list[float]:
     """0.5 for a step whose sums are what it says they are, else -0.5."""
-    return [0.5 if score == GOOD else -0.5 for score in checked(task, spans)]
+    return [0.5 if sums_hold(span) else -0.5 for span in spans]
 
 
 def new_steps(task: Task, text: str, spans: Sequence[str]) -> list[float]:
@@ -57,7 +56,7 @@ def new_steps(task: Task, text: str, spans: Sequence[str]) -> list[float]:
 
 def build(**overrides: Any) -> Recipe:
     """The real run: the seedling's sums, judged step by step for two errors and once as a whole."""
-    place = Decoded(str(seedling_path()))
+    place = Decoded("seedling")
     new, right = (SpanReward(score, place, word_ends) for score in (new_steps, right_sums))
     judged: dict[str, Reward] = {"new": new, "right": right, "answer": AnswerMatch()}
     recipe = Recipe(

@@ -21,7 +21,6 @@ from typing import Any
 import torch
 
 from guerdon.advantages import GroupNormalised
-from guerdon.nursery import seedling_path
 from guerdon.objectives import KL, ClippedSurrogate, SequenceSumMean
 from guerdon.recipes import Paper
 from guerdon.records import Progress, Task
@@ -62,7 +61,7 @@ def build(**overrides: Any) -> Recipe:
         "mcq": ChoiceCredit(),
         "chart": ChartAnswer(),
         "grounding": BoxReward(),
-        "open": TokenSimilarity(StaticEmbeddings(str(seedling_path()))),
+        "open": TokenSimilarity(StaticEmbeddings("seedling")),
     }
     recipe = Recipe(
         name=SLUG,

@@ -26,15 +26,14 @@ import torch
 from guerdon.advantages import GroupNormalised
 from guerdon.objectives import KL, ClippedSurrogate
 from guerdon.recipes import Paper
-from guerdon.recipes.bleuberi import facts_right
 from guerdon.records import Progress, Rollouts, Task
 from guerdon.reproduction import Claim, Expectation, Report
-from guerdon.rewards import WeightedSum
+from guerdon.rewards import FunctionReward, WeightedSum
 from guerdon.rewards.roles import DistinctRoles, RoleAccuracy
 from guerdon.rollout import SlotPolicy
 from guerdon.shaping import Affine, Diversity
 from guerdon.stages import Reward, Sampling, Shaper
-from guerdon.tasks import FactQuestions
+from guerdon.tasks import FactQuestions, facts_right
 from guerdon.training import FixedReference, Guard, Loop, Optimiser, Recipe, update
 
 SLUG = "multirole-r1"
@@ -46,7 +45,7 @@ def build(**overrides: Any) -> Recipe:
     recipe = Recipe(
         name=SLUG,
         tasks=FactQuestions(),
-        reward=facts_right,
+        reward=FunctionReward(facts_right),
         shaping=(Diversity(keep=0.9),),
         objective=ClippedSurrogate(kl=KL(0.001)),
         reference=FixedReference(),

@@ -31,18 +31,13 @@ from guerdon.shaping import Affine, Transform
 from guerdon.shaping.curves import Linear, LogSigmoid, Sigmoid
 from guerdon.shaping.references import FixedReferences, GaussianQuantile, ReferencedTasks
 from guerdon.shaping.running import RunningClip, RunningStandardise
-from guerdon.stages import Policy, Sampling, Shaper
+from guerdon.stages import Sampling, Shaper
 from guerdon.tasks import FactQuestions
-from guerdon.training import Constant, Loop, Model, Optimiser, Recipe
-from guerdon.training.policies import load_policy
+from guerdon.training import Constant, Loop, Optimiser, Recipe
+from guerdon.training.policies import starting_policy
 
 SLUG = "par"
 PAPER = Paper("Reward Shaping to Mitigate Reward Hacking in RLHF", "2502.18770")
-
-
-def starting_policy() -> Policy:
-    """The seedling before training, whose answers are the references."""
-    return load_policy(Model())
 
 
 def build(**overrides: Any) -> Recipe:

@@ -24,7 +24,6 @@ from torch import Tensor
 
 from guerdon.objectives import KL, ClippedSurrogate
 from guerdon.recipes import Paper
-from guerdon.recipes.par import starting_policy
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.reproduction import Claim, Expectation, Report
 from guerdon.rewards import LengthReward, ReferenceBLEU, WeightedSum
@@ -35,6 +34,7 @@ from guerdon.shaping.references import GaussianQuantile
 from guerdon.stages import Sampling, Shaper
 from guerdon.tasks import FactQuestions
 from guerdon.training import Constant, FixedReference, Loop, Optimiser, Recipe
+from guerdon.training.policies import starting_policy
 
 SLUG = "transform-combine"
 PAPER = Paper("Transforming and Combining Rewards for Aligning Large Language Models", "2402.00742")

@@ -47,7 +47,6 @@ from guerdon.rewards.likelihood import (
 )
 from guerdon.rewards.lists import ListMatch, right_places, same_list, same_set, set_f1
 from guerdon.rewards.mobile_step import MobileStepReward
-from guerdon.rewards.normalised import NormalisedSum
 from guerdon.rewards.overlap import (
     HarmonicBleuRouge,
     ReferenceBLEU,
@@ -56,11 +55,11 @@ from guerdon.rewards.overlap import (
     bleu_rouge,
     brevity_penalty,
     harmonic_mean,
-    references_of,
     rouge_l,
     sacrebleu_bleu,
 )
 from guerdon.rewards.reasoning_gym import ReasoningGymScore
+from guerdon.rewards.references import references_of
 from guerdon.rewards.repetition import RepetitionPenalty, characters, words
 from guerdon.rewards.routing import Maximum, OnlyIfWrong, Router
 from guerdon.rewards.rows import Judged, Ungradable, gather
@@ -163,7 +162,6 @@ __all__ = [
     "MeanPooled",
     "Meteor",
     "MobileStepReward",
-    "NormalisedSum",
     "OnlyIfWrong",
     "OptionProbability",
     "PointReward",

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from guerdon.groups import standardised
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.schedules import Schedule
 from guerdon.stages import Reward
@@ -189,31 +190,6 @@ class GroupZAverage:
             for name, score in scores.items()
         }
         return Scores(total(parts, len(rollouts)), parts, valid_N, tuple(reasons))
-
-
-def standardised(
-    value_N: Tensor, valid_N: Tensor, group_N: Tensor, epsilon: float, unbiased: bool
-) -> Tensor:
-    """float[N]: ``(r - mean) / (std + epsilon)`` over the valid rows of each group.
-
-    0 on invalid rows, in groups of one and, exactly, where all values of a group are equal.
-    """
-    groups = int(group_N.max()) + 1 if len(group_N) else 0
-    # Measured from the group's largest value, equal values come out as exactly 0.
-    lowest_N = torch.where(valid_N, value_N, -math.inf).double()
-    top_B = torch.full((groups,), -math.inf, dtype=torch.double)
-    top_B = top_B.scatter_reduce(0, group_N, lowest_N, "amax")
-    reward_N = torch.where(valid_N, value_N.double() - top_B[group_N], 0.0)
-    count_B = _by_group(valid_N.double(), group_N, groups)
-    mean_B = _by_group(reward_N, group_N, groups) / count_B.clamp(min=1)
-    centred_N = torch.where(valid_N, reward_N - mean_B[group_N], 0.0)
-    free_B = (count_B - float(unbiased)).clamp(min=1)
-    std_B = (_by_group(centred_N**2, group_N, groups) / free_B).sqrt()
-    return (centred_N / (std_B[group_N] + epsilon)).float()
-
-
-def _by_group(value_N: Tensor, group_N: Tensor, groups: int) -> Tensor:
-    return torch.zeros(groups, dtype=value_N.dtype).index_add(0, group_N, value_N)
 
 
 def check_names(owner: Any, rewards: Mapping[str, Reward]) -> None:

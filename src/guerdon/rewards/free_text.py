@@ -7,11 +7,9 @@ import string
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
 
 from guerdon.parsing import answer_text
-from guerdon.records import Progress, Rollouts, Scores
-from guerdon.rewards.overlap import judged_by_references
+from guerdon.rewards.references import AgainstReferences
 
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -45,7 +43,7 @@ def _f1(prediction: str, reference: str) -> float:
 
 
 @dataclass(frozen=True)
-class TextMatch:
+class TextMatch(AgainstReferences):
     """1 where the answer is one of the task's references, words alone (see `exact_match`).
 
     References come from the column "references", else from the task's answer (a text or a
@@ -54,15 +52,12 @@ class TextMatch:
 
     read: Callable[[str], str] = answer_text
 
-    scope: ClassVar[str] = "completion"
-    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
-
-    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
-        return judged_by_references("exact", exact_match, self.read, rollouts)
+    part = "exact"
+    metric = staticmethod(exact_match)
 
 
 @dataclass(frozen=True)
-class TokenF1:
+class TokenF1(AgainstReferences):
     """F1 of the answer's words against the best reference (see `token_f1`, `TextMatch`).
 
     Value and part "f1": float[N] in [0, 1].
@@ -70,8 +65,5 @@ class TokenF1:
 
     read: Callable[[str], str] = answer_text
 
-    scope: ClassVar[str] = "completion"
-    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
-
-    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
-        return judged_by_references("f1", token_f1, self.read, rollouts)
+    part = "f1"
+    metric = staticmethod(token_f1)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor
 
+from guerdon.nursery import model_source
 from guerdon.parsing import sections
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards.rows import Judged, Ungradable, accepted_answers, encodable, gather
@@ -37,9 +38,9 @@ class Predictor(Protocol):
 class FrozenModel:
     """A transformers causal language model by Hub id or folder, loaded at first use.
 
-    Contexts are cut to their last ``longest`` tokens and texts to their first. One row is
-    computed at a time: its [T, V] log-probabilities are what memory is needed for. ``dtype`` is
-    that of the weights; log-probabilities are float32.
+    ``model`` may be ``seedling`` too. Contexts are cut to their last ``longest`` tokens and texts
+    to their first. One row is computed at a time: its [T, V] log-probabilities are what memory is
+    needed for. ``dtype`` is that of the weights; log-probabilities are float32.
     """
 
     model: str
@@ -75,14 +76,15 @@ class FrozenModel:
 def _loaded(model: str, dtype: str) -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    source = model_source(model)
     loaded = (
-        AutoModelForCausalLM.from_pretrained(model, dtype=getattr(torch, dtype))
+        AutoModelForCausalLM.from_pretrained(source, dtype=getattr(torch, dtype))
         .eval()
         .requires_grad_(False)
     )
     if torch.cuda.is_available():
         loaded = loaded.to("cuda")
-    return AutoTokenizer.from_pretrained(model), loaded
+    return AutoTokenizer.from_pretrained(source), loaded
 
 
 def token_log_probs(model: Predictor, context: list[int], following: list[int]) -> Tensor:

@@ -8,14 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar
 
 from guerdon.parsing import answer_text
-from guerdon.records import Progress, Rollouts, Scores, Task
-from guerdon.rewards.rows import Judged, Ungradable, gather
-
-Metric = Callable[[str, tuple[str, ...]], float]
-"""Prediction and its references (at least one) to a score in [0, 1]."""
+from guerdon.rewards.references import AgainstReferences, Metric
 
 ORDERS = (1, 2, 3, 4)
 
@@ -84,7 +79,7 @@ def harmonic_mean(one: float, two: float) -> float:
 
 
 @dataclass(frozen=True)
-class ReferenceBLEU:
+class ReferenceBLEU(AgainstReferences):
     """BLEU of the answer against the task's references (BLEUBERI, arXiv 2505.11080).
 
     References come from the column "references" (a text or a list), else from the task's
@@ -96,15 +91,11 @@ class ReferenceBLEU:
     metric: Metric = add_one_bleu
     read: Callable[[str], str] = answer_text
 
-    scope: ClassVar[str] = "completion"
-    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
-
-    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
-        return judged_by_references("bleu", self.metric, self.read, rollouts)
+    part = "bleu"
 
 
 @dataclass(frozen=True)
-class RougeL:
+class RougeL(AgainstReferences):
     """ROUGE-L F of the answer against the task's references; see `rouge_l`, `ReferenceBLEU`.
 
     Value and part "rouge_l": float[N] in [0, 1].
@@ -112,15 +103,12 @@ class RougeL:
 
     read: Callable[[str], str] = answer_text
 
-    scope: ClassVar[str] = "completion"
-    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
-
-    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
-        return judged_by_references("rouge_l", rouge_l, self.read, rollouts)
+    part = "rouge_l"
+    metric = staticmethod(rouge_l)
 
 
 @dataclass(frozen=True)
-class HarmonicBleuRouge:
+class HarmonicBleuRouge(AgainstReferences):
     """Harmonic mean of BLEU and ROUGE-L, ``2br / (b + r)``; see `ReferenceBLEU`.
 
     Value and part "bleu_rouge": float[N] in [0, 1].
@@ -128,39 +116,8 @@ class HarmonicBleuRouge:
 
     read: Callable[[str], str] = answer_text
 
-    scope: ClassVar[str] = "completion"
-    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
-
-    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
-        return judged_by_references("bleu_rouge", bleu_rouge, self.read, rollouts)
-
-
-def references_of(task: Task) -> tuple[str, ...]:
-    """The task's reference texts: column "references", else the answer; blank ones dropped."""
-    given: Any = task.columns.get("references")
-    if given is None:
-        given = task.answer
-    if given is None:
-        return ()
-    several = given if isinstance(given, list | tuple) else [given]
-    texts = tuple(str(one).strip() for one in several if one is not None)
-    return tuple(text for text in texts if text)
-
-
-def judged_by_references(
-    name: str, metric: Metric, read: Callable[[str], str], rollouts: Rollouts
-) -> Scores:
-    """Each row's answer by ``metric``, as part ``name``: 0 if empty, invalid without reference."""
-    references = [references_of(task) for task in rollouts.tasks]
-    rows: list[Judged | Ungradable] = []
-    for text, group in zip(rollouts.texts, rollouts.group.tolist(), strict=True):
-        if not references[group]:
-            rows.append(Ungradable("the task has neither references nor an answer"))
-            continue
-        answer = read(text)
-        value = metric(answer, references[group]) if answer else 0.0
-        rows.append(Judged(value, {name: value}))
-    return gather(rows)
+    part = "bleu_rouge"
+    metric = staticmethod(bleu_rouge)
 
 
 @lru_cache(maxsize=1)

@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from guerdon.nursery import model_source
 from guerdon.parsing import answer_text
 from guerdon.records import Progress, Rollouts, Scores
-from guerdon.rewards.overlap import judged_by_references, references_of
+from guerdon.rewards.references import AgainstReferences, references_of
 from guerdon.rewards.rows import Judged, Ungradable, encodable, gather
 
 LONGEST = 20_000
@@ -63,7 +64,7 @@ def meteor(prediction: str, references: tuple[str, ...]) -> float:
 
 
 @dataclass(frozen=True)
-class ChrF:
+class ChrF(AgainstReferences):
     """chrF of the answer against the task's references; see `chrf`, `ReferenceBLEU`.
 
     Value and part "chrf": float[N] in [0, 1].
@@ -71,15 +72,12 @@ class ChrF:
 
     read: Callable[[str], str] = answer_text
 
-    scope: ClassVar[str] = "completion"
-    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
-
-    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
-        return judged_by_references("chrf", chrf, self.read, rollouts)
+    part = "chrf"
+    metric = staticmethod(chrf)
 
 
 @dataclass(frozen=True)
-class EditSimilarity:
+class EditSimilarity(AgainstReferences):
     """Edit similarity of the answer to the task's references; see `edit_similarity`.
 
     Value and part "edit": float[N] in [0, 1]. Needs the extra ``metrics``.
@@ -87,15 +85,12 @@ class EditSimilarity:
 
     read: Callable[[str], str] = answer_text
 
-    scope: ClassVar[str] = "completion"
-    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
-
-    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
-        return judged_by_references("edit", edit_similarity, self.read, rollouts)
+    part = "edit"
+    metric = staticmethod(edit_similarity)
 
 
 @dataclass(frozen=True)
-class Meteor:
+class Meteor(AgainstReferences):
     """METEOR of the answer against the task's references; see `meteor` for what is left out.
 
     Value and part "meteor": float[N] in [0, 1]. Needs the extra ``metrics``.
@@ -103,11 +98,8 @@ class Meteor:
 
     read: Callable[[str], str] = answer_text
 
-    scope: ClassVar[str] = "completion"
-    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
-
-    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
-        return judged_by_references("meteor", meteor, self.read, rollouts)
+    part = "meteor"
+    metric = staticmethod(meteor)
 
 
 def max_average(one_MD: Tensor, two_ND: Tensor) -> tuple[float, float]:
@@ -126,8 +118,8 @@ def max_average(one_MD: Tensor, two_ND: Tensor) -> tuple[float, float]:
 class StaticEmbeddings:
     """Text to the input-embedding rows float[M, D] of its tokens; no forward pass.
 
-    ``model`` is a Hub id or a folder that transformers loads; its table is frozen. Special
-    tokens and tokens without a letter or digit are left out; at most ``longest`` tokens.
+    ``model`` is ``seedling``, a Hub id or a folder that transformers loads; its table is frozen.
+    Special tokens and tokens without a letter or digit are left out; at most ``longest`` tokens.
     """
 
     model: str
@@ -144,8 +136,9 @@ class StaticEmbeddings:
 def _table(model: str) -> tuple[Any, Tensor]:
     from transformers import AutoModel, AutoTokenizer
 
-    table = AutoModel.from_pretrained(model, dtype=torch.float32).get_input_embeddings().weight
-    return AutoTokenizer.from_pretrained(model), table.detach().clone()
+    source = model_source(model)
+    table = AutoModel.from_pretrained(source, dtype=torch.float32).get_input_embeddings().weight
+    return AutoTokenizer.from_pretrained(source), table.detach().clone()
 
 
 @dataclass(frozen=True)
@@ -197,8 +190,9 @@ class TokenSimilarity:
 class MeanPooled:
     """Texts to float[N, D]: last hidden states of a transformers encoder, averaged over tokens.
 
-    ``model`` is a Hub id or a folder; texts are cut to ``longest`` tokens and encoded ``batch``
-    at a time. This is what sentence-transformers models such as all-MiniLM-L6-v2 compute.
+    ``model`` is ``seedling``, a Hub id or a folder; texts are cut to ``longest`` tokens and
+    encoded ``batch`` at a time. This is what sentence-transformers models such as
+    all-MiniLM-L6-v2 compute.
     """
 
     model: str
@@ -226,9 +220,9 @@ class MeanPooled:
 def _encoder(model: str) -> tuple[Any, Any]:
     from transformers import AutoModel, AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(model), AutoModel.from_pretrained(
-        model, dtype=torch.float32
-    ).eval()
+    source = model_source(model)
+    encoder = AutoModel.from_pretrained(source, dtype=torch.float32).eval()
+    return AutoTokenizer.from_pretrained(source), encoder
 
 
 @dataclass(frozen=True)

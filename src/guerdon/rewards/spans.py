@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from guerdon.nursery import model_source
 from guerdon.records import INVALID, Progress, Rollouts, Scores, Task
 
 Splitter = Callable[[str], Sequence[int]]
@@ -113,7 +114,7 @@ def _with_rest(text: str, ends: Sequence[int]) -> list[int]:
 class Decoded:
     """Finds positions by decoding ever longer prefixes of the very tokens that were sampled.
 
-    ``tokenizer`` is the folder or Hub id of the policy's tokenizer. Encoding the text again
+    ``tokenizer`` is the policy's: ``seedling``, a Hub id or a folder. Encoding the text again
     could cut it into other tokens. A character counts as there once all its bytes are.
     """
 
@@ -140,7 +141,7 @@ class Decoded:
 def _tokenizer(name: str) -> Any:
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(name)
+    return AutoTokenizer.from_pretrained(model_source(name))
 
 
 @dataclass(frozen=True)

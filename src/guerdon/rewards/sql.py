@@ -19,7 +19,7 @@ from guerdon.rewards.sql_engines import (
     database_of,
     run_queries,
 )
-from guerdon.rewards.sql_text import need_sqlglot, ngram_similarity, query_of, schema_items
+from guerdon.rewards.sql_text import need_sqlglot, ngram_similarity, orders, query_of, schema_items
 from guerdon.rewards.tool_calls import jaccard
 from guerdon.rewards.workers import Failed, WorkerPool
 
@@ -46,14 +46,33 @@ def same_list(gold: Answer, predicted: Answer) -> bool:
 
 
 @dataclass(frozen=True)
+class OrderIfAsked:
+    """`same_list` where the reference query has a top-level ORDER BY, else ``otherwise``.
+
+    Rows that tie in what they are ordered by may come in any order, and are then wrongly
+    refused: let references order by a key. Needs sqlglot (extra ``sql``), which reads references
+    in ``dialect``; one that it can't parse asks for no order.
+    """
+
+    otherwise: Compare = same_multiset
+    dialect: str = "sqlite"
+
+    def __call__(self, gold: Answer, predicted: Answer) -> bool:
+        need_sqlglot("OrderIfAsked")
+        same = same_list if orders(gold.sql, self.dialect) else self.otherwise
+        return same(gold, predicted)
+
+
+@dataclass(frozen=True)
 class SqlExecution:
     """1 where the completion's query gives what the reference query gives, else 0.
 
     The query is the last ```` ```sql ```` block, else the last ``<answer>`` section. Both run
     on the task's database (`database_of`) under ``limits``, in processes that can be stopped.
-    ``compare`` is `same_set` (column order counts), `same_multiset` or `same_list`. Value and
-    part "execution". A predicted query that fails, writes or runs over a limit is a valid 0;
-    a reference (column ``query``, else the task's answer) that fails makes its rows invalid.
+    ``compare`` is `same_set` (column order counts), `same_multiset`, `same_list` or
+    `OrderIfAsked`. Value and part "execution". A predicted query that fails, writes or runs over
+    a limit is a valid 0; a reference (column ``query``, else the task's answer) that fails makes
+    its rows invalid.
 
     Raises ValueError naming the task where it has no database or no reference query.
     """

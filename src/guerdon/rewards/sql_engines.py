@@ -41,7 +41,7 @@ class Database:
 
 @dataclass(frozen=True)
 class Answer:
-    """A result, as digests of its rows: in order, sorted, and sorted without repetition.
+    """A query's result, as digests of its rows: in order, sorted, and sorted without repetition.
 
     Cells: NULL is its own; numbers equal as numbers, rounded to 6 places; texts, bytes and
     what else an engine has compare as text.
@@ -51,6 +51,7 @@ class Answer:
     sorted: str
     distinct: str
     count: int
+    sql: str
 
 
 class Engine(Protocol):
@@ -191,7 +192,8 @@ def answer_query(engine: Engine, database: Database, sql: str, limits: QueryLimi
     if len(sql) > MAX_SQL or "\0" in sql:
         raise ValueError(f"a query is text of at most {MAX_SQL} characters")
     lines = [_joined(map(_cell, row)) for row in engine.rows(database, sql, limits)]
-    return Answer(_digest(lines), _digest(sorted(lines)), _digest(sorted(set(lines))), len(lines))
+    in_order, by_value, distinct = lines, sorted(lines), sorted(set(lines))
+    return Answer(_digest(in_order), _digest(by_value), _digest(distinct), len(lines), sql)
 
 
 def _cell(value: Any) -> str:

@@ -68,6 +68,7 @@ def schema_items(sql: str, dialect: str) -> frozenset[str]:
     return frozenset((tables | columns | stars) - {""})
 
 
+@lru_cache(maxsize=4096)
 def orders(sql: str, dialect: str) -> bool:
     """Whether a query has an ORDER BY at its top level; False where it can't be parsed."""
     import sqlglot

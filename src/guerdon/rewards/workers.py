@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import threading
 import time
 import weakref
 from collections import deque
@@ -45,7 +46,7 @@ class WorkerPool:
     brings its process down. ``seconds`` None sets no limit. With ``megabytes``, a call that
     asks for more memory than this, beyond what its process began with, fails with MemoryError
     (on Linux). Processes start at the first call, are kept between calls, and end with the
-    pool or the program.
+    pool or the program. `map` may be called from several threads; one waits for the other.
     """
 
     def __init__(
@@ -61,29 +62,33 @@ class WorkerPool:
         self.size = workers or max(4, os.cpu_count() or 1)
         self._context = multiprocessing.get_context(START)
         self._workers: list[_Worker] = []
-        self._owner = os.getpid()
-        self._closing = weakref.finalize(self, _stop, self._workers, self._owner)
+        self._one_map = threading.Lock()
+        self._closing = weakref.finalize(self, _stop, self._workers, os.getpid())
+        _POOLS.add(self)
 
     def map(self, calls: Sequence[Mapping[str, Any]]) -> list[Any]:
         """One result per call, in order: what the function returned, or `Failed`."""
-        if self._owner != os.getpid():
-            # This process was forked from the pool's owner; the workers are not its own.
-            self.__init__(self.function, self.seconds, self.size, self.megabytes)  # type: ignore[misc]
         results: list[Any] = [Failed("not called")] * len(calls)
         waiting = deque(enumerate(calls))
-        try:
-            while waiting or any(worker.call >= 0 for worker in self._workers):
-                self._hand_out(waiting, results)
-                self._collect(results)
-        except BaseException:
-            # Interrupted in the middle: a late result must not be taken for a later call's.
-            self.close()
-            raise
+        with self._one_map:
+            try:
+                while waiting or any(worker.call >= 0 for worker in self._workers):
+                    self._hand_out(waiting, results)
+                    self._collect(results)
+            except BaseException:
+                # Interrupted in the middle: a late result must not be taken for a later call's.
+                _stop(self._workers, os.getpid())
+                raise
         return results
 
     def close(self) -> None:
-        """Stop all workers."""
-        _stop(self._workers, os.getpid())
+        """Stop all workers, once a call of `map` that is under way is done."""
+        with self._one_map:
+            _stop(self._workers, os.getpid())
+
+    def disown(self) -> None:
+        """In a process forked from the pool's owner: the workers, and a held lock, are not its."""
+        self.__init__(self.function, self.seconds, self.size, self.megabytes)  # type: ignore[misc]
 
     def _hand_out(self, waiting: deque[tuple[int, Mapping[str, Any]]], results: list[Any]) -> None:
         while len(self._workers) < min(self.size, len(waiting)):
@@ -151,6 +156,18 @@ class WorkerPool:
         return _Worker(process, ours)
 
 
+_POOLS: weakref.WeakSet[WorkerPool] = weakref.WeakSet()
+
+
+def _disown_all() -> None:
+    for pool in list(_POOLS):
+        pool.disown()
+
+
+if START == "fork":
+    os.register_at_fork(after_in_child=_disown_all)
+
+
 def _stop(workers: list[_Worker], owner: int) -> None:
     if owner != os.getpid():
         return
@@ -212,10 +229,14 @@ def _limit_memory(megabytes: int) -> None:
 def call(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
     """``function(**arguments)``, or `Failed` with the exception in one short line."""
     try:
-        result = function(**arguments)
-        return asyncio.run(result) if inspect.iscoroutine(result) else result
+        return awaited(function(**arguments))
     except (Exception, SystemExit) as error:
         return failure(error)
+
+
+def awaited(result: Any) -> Any:
+    """What a function returned; of an async one, once it has run."""
+    return asyncio.run(result) if inspect.iscoroutine(result) else result
 
 
 def failure(error: BaseException) -> Failed:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 
@@ -62,13 +61,6 @@ class Annealed:
     def needs_reference(self) -> bool:
         """True if the shaper reads ``rollouts.reference_logps``."""
         return bool(getattr(self.shaper, "needs_reference", False))
-
-    def state_dict(self) -> dict[str, Any]:
-        return self.shaper.state_dict() if hasattr(self.shaper, "state_dict") else {}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        if hasattr(self.shaper, "load_state_dict"):
-            self.shaper.load_state_dict(state)
 
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         weight = self.weight(progress)

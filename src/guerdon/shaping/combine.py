@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
-from torch import Tensor
 
+from guerdon.groups import standardised
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.shaping.named import part_of, parts_of
 
@@ -18,31 +19,27 @@ class NormalisedSum:
 
     ``z = (s - mean) / (std + epsilon)`` over the group's valid rows, so no part dominates by
     its spread alone: in a plain sum a part's influence is ``w_k std_k``. A part without spread
-    in the group, and a group of one, give 0. ``weights`` empty = every part, equally. Raises
-    ValueError for a part the reward lacks, and for placed scores.
+    in the group, and a group of one, give 0. ``weights`` empty = every part, equally. Of rewards
+    in a `WeightedSum` these are the parts; the advantage `NormalisedParts` (GDPO, 2601.05242)
+    whitens the sum over the batch besides. Raises ValueError for a part the reward lacks, and
+    for placed scores.
     """
 
     weights: Mapping[str, float] = field(default_factory=dict)
     epsilon: float = 1e-6
     unbiased: bool = True
 
+    scope: ClassVar[str] = "group"
+
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         total_N = torch.zeros(len(scores))
         parts = parts_of(self, scores, tuple(self.weights))
         for name, part_N in parts.items():
             weight = self.weights.get(name, 1 / len(parts))
-            total_N = total_N + weight * self._standardised(part_N, scores.valid, rollouts.group)
+            total_N = total_N + weight * standardised(
+                part_N, scores.valid, rollouts.group, self.epsilon, self.unbiased
+            )
         return scores.map(lambda _: total_N)
-
-    def _standardised(self, part_N: Tensor, valid_N: Tensor, group_N: Tensor) -> Tensor:
-        made_N = torch.zeros_like(part_N)
-        for group in group_N.unique():
-            rows = (group_N == group) & valid_N
-            kept = part_N[rows].double()
-            if len(kept) > 1 and kept.max() > kept.min():
-                std = kept.std(correction=int(self.unbiased))
-                made_N[rows] = ((kept - kept.mean()) / (std + self.epsilon)).float()
-        return made_N
 
 
 @dataclass(frozen=True)

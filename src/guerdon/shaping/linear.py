@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -67,18 +66,6 @@ class Chain:
     def needs_reference(self) -> bool:
         """True if any of them reads ``rollouts.reference_logps``."""
         return any(getattr(shaper, "needs_reference", False) for shaper in self.shapers)
-
-    def state_dict(self) -> dict[str, Any]:
-        """The memory of its members, by their place."""
-        return {
-            str(place): shaper.state_dict()
-            for place, shaper in enumerate(self.shapers)
-            if hasattr(shaper, "state_dict")
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        for place, held in state.items():
-            self.shapers[int(place)].load_state_dict(held)  # type: ignore[attr-defined]
 
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         for shaper in self.shapers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from scipy.stats import rankdata
@@ -69,6 +69,8 @@ class Unlikeliness:
     beta: float = 0.25
     likelihood: Likelihood = MeanLogProb()
     form: Form = ReleasedForm()
+
+    scope: ClassVar[str] = "group"
 
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         likelihood_N = self.likelihood(rollouts)

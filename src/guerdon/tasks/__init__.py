@@ -8,6 +8,7 @@ from guerdon.tasks.facts import (
     FactQuestions,
     corrupted_report,
     fact_report,
+    facts_right,
     paraphrase,
     stated_facts,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "WithExamples",
     "corrupted_report",
     "fact_report",
+    "facts_right",
     "paraphrase",
     "read_rows",
     "stated_facts",

@@ -80,6 +80,14 @@ def stated_facts(sentence: str, relation: str) -> tuple[set[str], set[str]]:
     return words & set(PEOPLE), {v for v in VALUES[relation] if v.lower() in lowered}
 
 
+def facts_right(completion: str, answer: str, relation: str, person: str) -> float:
+    """1 where the sentence names the person and the value asked for and no other, else 0.
+
+    A function to lift to a reward; the arguments are `FactQuestions`' own.
+    """
+    return float(stated_facts(completion, relation) == ({person}, {answer}))
+
+
 def fact_report(who: str, facts: Mapping[str, str], source: random.Random) -> str:
     """One sentence per relation, in the order of `VALUES`."""
     return " ".join(paraphrase(r, who, facts[r], source) for r in VALUES)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
+from guerdon.parts import Memory, memories
 from guerdon.records import Progress, Task
 from guerdon.stages import Policy
 from guerdon.training.checkpoint import generator_states, restore_generators, trained_state
@@ -80,8 +81,9 @@ class Batches:
         self._sampler_step = progress.step - 1
         self._before = {
             "sampler_step": self._sampler_step,
-            "curriculum": copy.deepcopy(self.recipe.curriculum.state_dict()),
-            "stages": [copy.deepcopy(part.state_dict()) for part in self._with_memory()],
+            "parts": {
+                at: copy.deepcopy(part.state_dict()) for at, part in self._memories().items()
+            },
             "generators": generator_states(),
         }
         self._flying = self._thread.submit(self._collect, progress)
@@ -108,9 +110,8 @@ class Batches:
             return
         self._sampler_step = int(state["sampler_step"])
         self.sampler.module.load_state_dict(state["sampler"], strict=False)
-        self.recipe.curriculum.load_state_dict(state["curriculum"])
-        for part, saved in zip(self._with_memory(), state["stages"], strict=True):
-            part.load_state_dict(saved)
+        for place, part in self._memories().items():
+            part.load_state_dict(state["parts"][place])
         restore_generators(state["generators"])
 
     def _collect(self, progress: Progress) -> Batch:
@@ -118,8 +119,9 @@ class Batches:
             self.recipe, self.sampler, self.tasks, progress, self.shard, time.perf_counter
         )
 
-    def _with_memory(self) -> list[Any]:
-        return [p for p in (self.recipe.reward, self.recipe.filter) if hasattr(p, "state_dict")]
+    def _memories(self) -> dict[str, Memory]:
+        """Of the parts that the thread changes."""
+        return memories({n: getattr(self.recipe, n) for n in ("curriculum", "reward", "filter")})
 
 
 def _sampler(policy: Policy) -> Policy:

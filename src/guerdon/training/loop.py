@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from guerdon.parts import Memory, memories
 from guerdon.records import Progress, Task
 from guerdon.stages import Policy
 from guerdon.training.ahead import Batches
@@ -32,7 +31,7 @@ from guerdon.training.processes import processes
 from guerdon.training.recipe import Recipe
 from guerdon.training.reference import RunningReference
 from guerdon.training.telemetry import Telemetry, step_metrics
-from guerdon.training.update import Guard, Shard, adamw, set_rate, update
+from guerdon.training.update import Guard, Shard, adamw, minibatches, set_rate, update
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,7 @@ def train(
         state.save(folder, step, shard)
         batches.wait()
         after = _evaluate(recipe, policy, held_out, Progress(step, loop.steps), shard)
-        telemetry.finish(step, state.before, after)
+        telemetry.finish(step, state.seconds, state.before, after)
     cut = interrupt.requested and step < loop.steps
     return Result(policy, state.before, after, tuple(telemetry.history), folder, cut)
 
@@ -142,11 +141,8 @@ def _learn(
     sums: dict[str, float] = {}
     updates = 0
     for epoch in range(recipe.loop.epochs):
-        generator = torch.Generator().manual_seed(
-            recipe.loop.seed * 1_000_003 + progress.step * 1_009 + epoch
-        )
-        shuffled = rows[torch.randperm(len(rows), generator=generator)]
-        for batch in shuffled.split(recipe.loop.minibatch or len(shuffled)):
+        seed = recipe.loop.seed * 1_000_003 + progress.step * 1_009 + epoch
+        for batch in minibatches(rows, collected.rollouts.group, recipe.loop.minibatch, seed):
             rollouts = collected.rollouts.select(batch)
             figures = update(
                 policy,
@@ -174,6 +170,12 @@ class _State:
         self.guard = Guard(recipe.optimiser.max_bad_updates, recipe.optimiser.skip_above)
         self.reference: RunningReference | None = recipe.reference.start(policy)
         self.before: HeldOut | None = None
+        self.started = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has gone on, in all processes that led to this state."""
+        return time.perf_counter() - self.started
 
     def save(self, folder: Path | None, step: int, shard: Shard) -> None:
         """A checkpoint after ``step`` steps, written by the first process."""
@@ -183,12 +185,12 @@ class _State:
         before = self.before
         state = {
             "step": step,
+            "seconds": self.seconds,
             "module": trained_state(self.policy),
             "optimiser": self.optimiser.state_dict(),
             "guard": self.guard.state_dict(),
-            "curriculum": self.recipe.curriculum.state_dict(),
             "reference": None if self.reference is None else self.reference.state_dict(),
-            "stages": [part.state_dict() for part in self._stages_with_memory()],
+            "parts": {place: part.state_dict() for place, part in self._memories().items()},
             "generators": generator_states(),
             "before": None if before is None else dict(vars(before)),
             "ahead": ahead,
@@ -201,14 +203,13 @@ class _State:
         if newest is None:
             return 0
         state = load_checkpoint(newest)
+        self.started -= state["seconds"]
         self.policy.module.load_state_dict(state["module"], strict=False)
         self.optimiser.load_state_dict(state["optimiser"])
         self.guard.load_state_dict(state["guard"])
-        self.recipe.curriculum.load_state_dict(state["curriculum"])
         if self.reference is not None:
             self.reference.load_state_dict(state["reference"])
-        for part, saved in zip(self._stages_with_memory(), state["stages"], strict=True):
-            part.load_state_dict(saved)
+        self._remember(state["parts"])
         restore_generators(state["generators"])
         self.batches.load_state_dict(state.get("ahead", {}))
         before = state["before"]
@@ -216,10 +217,20 @@ class _State:
             self.before = HeldOut(**{**before, "results": tuple(before["results"])})
         return int(state["step"])
 
-    def _stages_with_memory(self) -> list[Any]:
-        recipe = self.recipe
-        parts = [recipe.reward, *recipe.shaping, recipe.advantage, recipe.objective, recipe.filter]
-        return [p for p in parts if hasattr(p, "state_dict")]
+    def _memories(self) -> dict[str, Memory]:
+        names = ("reward", "shaping", "advantage", "objective", "curriculum", "filter")
+        return memories({name: getattr(self.recipe, name) for name in names})
+
+    def _remember(self, saved: Mapping[str, Any]) -> None:
+        parts = self._memories()
+        if parts.keys() != saved.keys():
+            places = ", ".join(sorted(parts.keys() ^ saved.keys()))
+            raise ValueError(
+                f"the checkpoint is of another recipe: {places} is not in both; resume with the "
+                "recipe.yaml of the run"
+            )
+        for place, part in parts.items():
+            part.load_state_dict(saved[place])
 
 
 def _tasks(recipe: Recipe) -> tuple[Sequence[Task], Sequence[Task]]:

@@ -24,3 +24,8 @@ def load_policy(model: Model) -> Policy:
         )
 
     return model.engine.start(model.name, load)
+
+
+def starting_policy() -> Policy:
+    """The seedling before training, for tasks with references of its own making."""
+    return load_policy(Model())

@@ -80,10 +80,10 @@ class Loop:
     """How long and how the loop runs.
 
     A step samples ``groups`` tasks times ``group_size`` completions, then makes ``epochs``
-    passes over them in minibatches of ``minibatch`` rows (0 = all at once), each accumulated
-    over micro-batches of ``microbatch`` rows (0 = whole). With ``sampling_groups`` only so many
-    groups are sampled at a time (0 = all): it bounds memory, and finished groups are scored
-    while the next are being sampled. ``resample`` bounds how many times
+    passes over them in minibatches of ``minibatch`` rows (0 = all at once; a group's rows stay
+    together), each accumulated over micro-batches of ``microbatch`` rows (0 = whole). With
+    ``sampling_groups`` only so many groups are sampled at a time (0 = all): it bounds memory, and
+    finished groups are scored while the next are being sampled. ``resample`` bounds how many times
     sampling is repeated to replace groups that the filter drops. ``ahead`` 1 has the next batch
     sampled while this one is learned from, with the weights before the update (asynchronous,
     one step off-policy); 0 samples with the newest. Held-out tasks are answered

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -75,7 +74,6 @@ class Telemetry:
         self.trackers = Trackers(tuple(trackers), self.run.path if self.run else None)
         self.alarms = Alarms()
         self.history: list[dict[str, Any]] = []
-        self.started = time.perf_counter()
 
     def __enter__(self) -> Telemetry:
         self.display.__enter__()
@@ -141,12 +139,14 @@ class Telemetry:
         """A line above the progress display."""
         self.display.note(text)
 
-    def finish(self, steps: int, before: HeldOut | None, after: HeldOut | None) -> None:
+    def finish(
+        self, steps: int, seconds: float, before: HeldOut | None, after: HeldOut | None
+    ) -> None:
         """Summary, picture, report and the trained weights."""
         summary: dict[str, Any] = {
             "recipe": self.recipe.name,
             "steps": steps,
-            "seconds": time.perf_counter() - self.started,
+            "seconds": seconds,
             "alarms": alarm_counts(self.history),
             **held_out_summary(before, after),
         }

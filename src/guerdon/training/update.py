@@ -117,6 +117,21 @@ def apply_gradients(
     return {"grad_norm": norm, "skipped_updates": float(not applied)}
 
 
+def minibatches(rows: Tensor, group_N: Tensor, size: int, seed: int) -> tuple[Tensor, ...]:
+    """Rows long[M] in an order drawn from ``seed``, cut into pieces of ``size`` (0 = one piece).
+
+    Groups are shuffled, and rows inside them, so that a group's rows are together and their
+    prompt is computed once. A group that lies across a cut is in both pieces: with no row left
+    out and ``size`` a multiple of the group size there is none. The last piece may be smaller.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    shuffled = rows[torch.randperm(len(rows), generator=generator)]
+    place_B = torch.randperm(int(group_N.max()) + 1, generator=generator)
+    together = shuffled[torch.argsort(place_B[group_N[shuffled]], stable=True)]
+    pieces: tuple[Tensor, ...] = together.split(size or len(rows))
+    return pieces
+
+
 def update(
     policy: Policy,
     optimiser: torch.optim.Optimizer,
