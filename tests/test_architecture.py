@@ -15,7 +15,7 @@ STAGES = frozenset(
     {"tasks", "rollout", "rewards", "judges", "reward_models", "shaping", "advantages"}
     | {"objectives", "curriculum", "evaluation"}
 )
-SPINE = frozenset({"records", "stages", "parts", "parsing"})
+SPINE = frozenset({"records", "stages", "parts", "parsing", "overlong"})
 EXCEPTIONS = {"guerdon.rollout.language": {"nursery"}}
 OPTIONAL = frozenset(
     ["trl", "vllm", "reasoning_gym", "trackio", "wandb", "httpx", "rapidfuzz", "pint", "nltk"]
@@ -133,6 +133,7 @@ def test_records_import_nothing_of_ours() -> None:
 def test_the_spine_does_not_look_upwards() -> None:
     assert ours(SOURCE / "stages.py") == {"records"}
     assert ours(SOURCE / "parts.py") == set()
+    assert ours(SOURCE / "overlong.py") == set()
 
 
 def test_optional_packages_are_imported_where_they_are_used() -> None:

@@ -358,6 +358,11 @@ _FORMS: dict[str, Callable[[], Subject]] = {
     "length": _of(
         Judges.STYLE, rewards.LengthReward, lambda: _style("a word or two", "word " * 900)
     ),
+    "overlong": _of(
+        Judges.STYLE,
+        lambda: rewards.OverlongReward(limit=1024, buffer=256),
+        lambda: _style("a word or two", "word " * 900),
+    ),
     "repetition": _of(
         Judges.STYLE,
         rewards.RepetitionPenalty,

@@ -29,7 +29,7 @@ from guerdon.rewards.free_text import TextMatch, TokenF1, exact_match, token_f1
 from guerdon.rewards.function import FunctionReward, reward
 from guerdon.rewards.grounding import BoxReward, IntervalFormat, IntervalReward, PointReward
 from guerdon.rewards.language import ScriptShare
-from guerdon.rewards.length import CosineLength, GroupRelativeLength, LengthReward
+from guerdon.rewards.length import CosineLength, GroupRelativeLength, LengthReward, OverlongReward
 from guerdon.rewards.levels import Ramp, Scale, Switch
 from guerdon.rewards.likelihood import (
     AnswerLikelihood,
@@ -106,6 +106,7 @@ NAMES = {
     "length": LengthReward,
     "list-match": ListMatch,
     "mobile-step": MobileStepReward,
+    "overlong": OverlongReward,
     "point": PointReward,
     "relative-length": GroupRelativeLength,
     "repetition": RepetitionPenalty,
@@ -166,6 +167,7 @@ __all__ = [
     "NormalisedSum",
     "OnlyIfWrong",
     "OptionProbability",
+    "OverlongReward",
     "PointReward",
     "PolicyEntropy",
     "Predictor",
