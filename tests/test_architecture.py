@@ -20,7 +20,7 @@ EXCEPTIONS = {"guerdon.rollout.language": {"nursery"}}
 OPTIONAL = frozenset(
     ["trl", "vllm", "reasoning_gym", "trackio", "wandb", "httpx", "rapidfuzz", "pint", "nltk"]
 )
-OPTIONAL |= {"sqlglot", "duckdb", "fastapi", "uvicorn"}
+OPTIONAL |= {"py3langid", "sqlglot", "duckdb", "fastapi", "uvicorn"}
 OPTIONAL |= {"verl", "openrlhf", "swift", "slime", "verifiers", "reward_kit"}
 SEES_AUDIT = frozenset({"auditing", "audit"})
 SEES_RECIPES = frozenset({"cli", "arguments", "recipes", "reproduction"})

@@ -21,7 +21,7 @@ Choices = Mapping[str, Mapping[str, Any]]
 POLICY_CHOICES: Choices = MappingProxyType(
     {
         "tasks": tasks.NAMES,
-        "reward": {**rewards.NAMES, "reasoning-gym": rewards.ReasoningGymScore},
+        "reward": {**rewards.NAMES, **rewards.OPTIONAL},
         "shaping": shaping.NAMES,
         "advantage": advantages.NAMES,
         "advantage.scale": advantages.SCALES,

@@ -25,6 +25,8 @@ _EXTRAS = {
     "endpoint": ("httpx",),
     "serve": ("fastapi", "uvicorn", "openai", "httpx"),
     "sql": ("sqlglot", "duckdb"),
+    "metrics": ("rapidfuzz", "pint", "nltk"),
+    "language": ("py3langid",),
     "bench": ("trl",),
 }
 """What each optional extra brings, as the modules that its parts import."""

@@ -36,6 +36,12 @@ def subjects() -> dict[str, Subject]:
         found["quantity-match"] = Subject(rewards.QuantityMatch(), _quantities())
     if importlib.util.find_spec("rapidfuzz"):
         found["edit"] = Subject(rewards.EditSimilarity(), _sentences())
+    if importlib.util.find_spec("py3langid"):
+        found["language-share"] = Subject(
+            rewards.LanguageShare(),
+            _style("Seven it is, as the sum shows.", "Sieben ist es, wie die Summe zeigt."),
+            Judges.STYLE,
+        )
     if importlib.util.find_spec("nltk"):
         found["meteor"] = Subject(rewards.Meteor(), _sentences())
     if not isolation_in_force()["kernel"]:

@@ -28,7 +28,7 @@ from guerdon.rewards.format import FormatReward, StageShare, TagShare
 from guerdon.rewards.free_text import TextMatch, TokenF1, exact_match, token_f1
 from guerdon.rewards.function import FunctionReward, reward
 from guerdon.rewards.grounding import BoxReward, IntervalFormat, IntervalReward, PointReward
-from guerdon.rewards.language import ScriptShare
+from guerdon.rewards.language import LANGUAGES, LanguageShare, ScriptShare
 from guerdon.rewards.length import CosineLength, GroupRelativeLength, LengthReward, OverlongReward
 from guerdon.rewards.levels import Ramp, Scale, Switch
 from guerdon.rewards.likelihood import (
@@ -122,8 +122,19 @@ NAMES = {
 }
 """Command-line names of the rewards that need no further settings and no optional package."""
 
+OPTIONAL = {
+    "edit": EditSimilarity,
+    "language-share": LanguageShare,
+    "meteor": Meteor,
+    "quantity-match": QuantityMatch,
+    "reasoning-gym": ReasoningGymScore,
+}
+"""Command-line names of those that need an extra."""
+
 __all__ = [
+    "LANGUAGES",
     "NAMES",
+    "OPTIONAL",
     "AnswerLikelihood",
     "AnswerMatch",
     "BoxReward",
@@ -155,6 +166,7 @@ __all__ = [
     "IntervalFormat",
     "IntervalReward",
     "Judged",
+    "LanguageShare",
     "LastNumber",
     "LengthReward",
     "Limits",
