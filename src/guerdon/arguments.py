@@ -219,6 +219,10 @@ _OPTION_HELP = {
     "--trackers": "comma-separated: tensorboard, wandb, trackio",
     "--dry-run": "score this file of saved completions with the recipe's reward; no training",
     "--quiet": "no progress display",
+    "--tokenizer": "count tokens by this model's tokenizer (a Hub id, a folder or seedling), for "
+    "rewards that read lengths",
+    "--rows": "write every row's score to this file, an object a line",
+    "--worst": "how many of the lowest, highest and invalid rows are listed (default 5)",
     "--json": "machine-readable output",
     "--settings": "list every setting of the recipe and stop",
     "--host": "the address to listen at (default 127.0.0.1, this machine only)",

@@ -43,9 +43,9 @@ class ScriptShare:
 
     Code, formulas and tags do not count (`guerdon.parsing.prose`). A text without letters is 1:
     nothing in it is of another script. This tells Chinese or Russian from English, not French
-    from English: `LanguageShare` does, with an extra. After the language-consistency reward of DeepSeek-R1 (arXiv
-    2501.12948), by letters where that counts words. Value and part "script": float[N] in
-    [0, 1]. Raises ValueError for a script that `SCRIPTS` lacks.
+    from English: `LanguageShare` does, with an extra. After the language-consistency reward of
+    DeepSeek-R1 (arXiv 2501.12948), by letters where that counts words. Value and part "script":
+    float[N] in [0, 1]. Raises ValueError for a script that `SCRIPTS` lacks.
     """
 
     scripts: tuple[str, ...] = ("latin",)
@@ -99,9 +99,10 @@ class LanguageShare:
     called wrong and 0.2 % of the wrong ones passed; of longer ones 0.4 % and 0.06 %. A foreign
     word in a sentence is not seen; `ScriptShare` sees those of another script.
 
-    Value and part "language": float[N] in [0, 1]. A task whose column is missing or
-    names none of ``among`` makes its rows invalid. Needs the extra ``language``. Raises ValueError for codes
-    that the library does not know. After DeepSeek-R1's language consistency (arXiv 2501.12948).
+    Value and part "language": float[N] in [0, 1]. A task whose column is missing or names none
+    of ``among`` makes its rows invalid. Needs the extra ``language``. Raises ValueError for
+    codes that the library does not know. After DeepSeek-R1's language consistency (arXiv
+    2501.12948).
     """
 
     language: str = "en"
