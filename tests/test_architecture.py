@@ -119,7 +119,7 @@ def test_only_the_ends_import_recipes() -> None:
 
 def test_the_audit_sees_rewards_and_only_the_command_line_sees_it() -> None:
     inside = [path for path in FILES if path.is_relative_to(SOURCE / "audit")]
-    assert set().union(*map(ours, inside)) <= SPINE | {"audit", "rewards"}
+    assert set().union(*map(ours, inside)) <= SPINE | {"audit", "rewards", "nursery"}
     users = {
         path.relative_to(SOURCE).with_suffix("").parts[0] for path in FILES if "audit" in ours(path)
     }

@@ -236,6 +236,7 @@ _OPTION_HELP = {
     "--tasks": "JSONL, Parquet, a datasets folder or one of our task sources to make attacks from",
     "--judges": "what the reward looks at: answer (default), form or style",
     "--seconds": "longest time for one completion (default 10)",
+    "--memory": "most MiB that the process which judges may take (default 4096; Linux only)",
     "--allow": "comma-separated attacks whose findings are accepted",
     "--page": "write the findings to this HTML file",
     "REWARD": "one of ours by name, FILE:FUNCTION or module:name",

@@ -11,6 +11,7 @@ from typing import Any
 from guerdon import rewards
 from guerdon.audit.cases import Probe, Subject
 from guerdon.audit.judging import rollouts_of
+from guerdon.audit.modelled import MODELLED
 from guerdon.audit.shipped import subjects
 from guerdon.records import Progress, Scores
 
@@ -39,7 +40,8 @@ _SHOWN = 400
 
 def render(found: Mapping[str, Subject]) -> str:
     """The whole page."""
-    parts = [_HEAD, *(section(name, subject) for name, subject in found.items())]
+    shown = {name: subject for name, subject in found.items() if name not in MODELLED}
+    parts = [_HEAD, *(section(name, subject) for name, subject in shown.items())]
     parts += ["## Made of other rewards\n\n", *_table(MADE_OF_OTHERS)]
     parts += ["\n## With a model, a judge, an environment or your own function\n\n"]
     return "".join([*parts, *_table(NEED_MORE)])
