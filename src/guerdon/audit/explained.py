@@ -51,8 +51,8 @@ _UNREAD = (
     "would not"
 )
 _PRIOR = (
-    "what the model guesses without any thought is paid whatever the thought says. Subtract the "
-    "value of an empty thought, or compare within the group"
+    "after a thought that says nothing to it the model still chooses among the options, and a "
+    "lucky guess is paid. Have many options, or ask for the likelihood of the whole answer"
 )
 _COARSE = (
     "hidden states of a model of 2.5 million parameters tell few sentences apart: the share of an "

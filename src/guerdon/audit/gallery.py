@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -77,7 +76,7 @@ def _range(reward: Any) -> str:
     ends = reward.range
     if ends is None:
         return "not bounded"
-    return " to ".join("∞" if math.isinf(end) else f"{end:g}" for end in ends)
+    return " to ".join(f"{end:g}".replace("inf", "∞") for end in ends)
 
 
 def _first_line(kind: type) -> str:

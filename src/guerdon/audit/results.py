@@ -39,6 +39,11 @@ Rewards of form and style are tried for trouble and with right and wrong example
 are not meant to see whether an answer is right, which the last column shows: pair them with one
 that does.
 
+Compositions of our rewards are tried as wholes, and each of their findings names the part (of a
+`Router` the route) that paid. Rewards that need a model are tried in small, with the seedling as
+the frozen model: what is found there is about the rule, and about a model of that size. Where an
+answer's likelihood is judged, the thought before it is what is attacked. `entropy` counts with -1.
+
 """
 _COLUMNS = (
     *("reward", "judges", "completions", "false positives", "false negatives", "trouble"),
