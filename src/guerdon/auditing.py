@@ -121,9 +121,10 @@ def show_audit(found: Audit, allowed: tuple[str, ...], as_json: bool) -> int:
         table.add_column(heading)
     for tally in found.tallies:
         kinds = ", ".join(f"{count} {kind}" for kind, count in tally.found.items())
-        kinds += "".join(f"\n{count} from {part!r}" for part, count in tally.parts.items())
+        if tally.parts:
+            kinds += f"\nby {', '.join(f'{part} {count}' for part, count in tally.parts.items())}"
         worst = "–" if tally.worst is None else f"{tally.worst:.2f}"
-        table.add_row(tally.attack, str(tally.cases), tally.expect, worst, kinds)
+        table.add_row(tally.attack, str(tally.cases), tally.expect, worst, Text(kinds))
     console.print(table)
     for finding in found.examples(1):
         earned = "" if finding.share is None else f" ({finding.share:.2f} of a right answer)"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-# Every unbounded run ends at the first closing mark or at the end of the text, and the others
-# have a length, so that no text takes more than linear time.
+# Every run ends at the next opening or closing mark, so that no text takes more than linear time.
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]{0,400}`", re.DOTALL)
 _FORMULA = re.compile(
-    r"\$\$[^$]{0,1000}\$\$|\$[^$\n]{0,400}\$|\\\[.{0,1000}?\\\]|\\\(.{0,400}?\\\)|\\[a-zA-Z]+",
+    r"\$\$[^$]{0,1000}\$\$|\$[^$\n]{0,400}\$"
+    r"|\\\[(?:(?!\\\[).){0,1000}?\\\]|\\\((?:(?!\\\().){0,400}?\\\)|\\[a-zA-Z]+",
     re.DOTALL,
 )
 _TAG = re.compile(r"<[^<>\n]{0,40}>|https?://[^\s<>]{0,400}")
