@@ -343,7 +343,7 @@ def test_score_shows_a_histogram_and_the_lowest(tmp_path: Path, capsys: Captured
 
 def test_score_of_equal_values_has_one_bar_and_no_lowest(tmp_path: Path, capsys: Captured) -> None:
     row = {"prompt": "p", "completion": r"\boxed{4}", "answer": "4"}
-    assert main(["score", write_lines(tmp_path / "same.jsonl", row, row)]) == 0
+    assert main(["score", write_lines(tmp_path / "same.jsonl", *[row] * 17)]) == 0
     told = capsys.readouterr().out
     assert sum(" to " in line and "█" in line for line in told.splitlines()) == 1
     assert "is 1 for every row" in told

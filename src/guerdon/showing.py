@@ -29,7 +29,7 @@ def show_score_report(report: Mapping[str, Any], title: str) -> None:
     for heading in ("mean", *_SHOWN_QUANTILES):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("distribution", no_wrap=True)
-    for name, figures in {**report["parts"], "total": report["total"]}.items():
+    for name, figures in (*report["parts"].items(), ("total", report["total"])):
         shown = [figures["mean"], *(figures["quantiles"][q] for q in _SHOWN_QUANTILES)]
         cells = map(_figure, shown)
         table.add_row(Text(name), *cells, _bars(figures["histogram"]["counts"]))
@@ -47,7 +47,8 @@ def _show_doubts(console: Console, report: Mapping[str, Any]) -> None:
     for reason, count in report["total"]["reasons"].items():
         console.print(f"  {count} × {reason}", markup=False, highlight=False)
     for name, figures in report["parts"].items():
-        if figures["valid"] > 1 and figures["std"] == 0:
+        quantiles = figures["quantiles"]
+        if figures["valid"] > 1 and quantiles["least"] == quantiles["greatest"]:
             told = f"{name} is {_figure(figures['mean'])} for every row: it teaches nothing"
             console.print(told, markup=False, highlight=False)
     groups = report["groups"]
