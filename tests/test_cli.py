@@ -395,12 +395,19 @@ def test_audit_of_given_tasks_is_clean_where_nothing_is_found(
         (["format", "--allow", "no-attack"], "no-attack"),
         (["format", "--judges", "taste"], "taste"),
         (["format", "--seconds", "soon"], "soon"),
+        (["format", "--memory", "0"], "above 0"),
+        (["policy-entropy"], "frozen model"),
         (["tools", "--tasks", "arithmetic"], "calls"),
     ],
 )
 def test_audit_with_wrong_arguments(arguments: list[str], told: str, capsys: Captured) -> None:
     assert main(["audit", *arguments]) == 2
     assert told in capsys.readouterr().err
+
+
+def test_audit_of_a_composition_names_the_part(capsys: Captured) -> None:
+    assert main(["audit", "group-z-average", "--quiet"]) == 1
+    assert "'match'" in capsys.readouterr().out
 
 
 def test_audit_of_a_reward_of_ours_without_findings(capsys: Captured) -> None:

@@ -55,6 +55,8 @@ def audit_command(arguments: list[str]) -> int:
         count = whole_number("--count", options["count"] or "6")
         seconds = number("--seconds", options["seconds"] or "10")
         megabytes = whole_number("--memory", options["memory"] or str(MEGABYTES))
+        if megabytes < 1:
+            raise UsageError(f"--memory is {megabytes}; give MiB above 0")
         subject = subject_of(options["reward"], options["tasks"], count, seconds)
         judges = Judges(options["judges"]) if options["judges"] else subject.judges
     quiet = options["quiet"] or options["json"]
@@ -84,9 +86,9 @@ def subject_of(text: str, path: str | None, count: int, seconds: float) -> Subje
     name = text.partition(":")[0]
     if path is None and name in {**COMPOSED, **MODELLED}:
         return _ours(name)
-    part = part_of("reward", text)
     if path is None and name in LEFT_OUT:
         raise ValueError(f"{name} is not audited by itself: {LEFT_OUT[name]}")
+    part = part_of("reward", text)
     if path is None and name in {**rewards.NAMES, **rewards.OPTIONAL}:
         return replace(_ours(name), reward=part)
     if path is None:
