@@ -36,7 +36,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --upgrade pip
 	$(BIN)/pip install -q -c constraints.txt torch
-	$(BIN)/pip install -q -c constraints.txt -e '.[dev,reasoning-gym,metrics]'
+	$(BIN)/pip install -q -c constraints.txt -e '.[dev,reasoning-gym,metrics,language]'
 	touch $(STAMP)
 
 # The bench extra lives in the same environment: its pins agree with ours.

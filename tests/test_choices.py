@@ -8,10 +8,10 @@ import pytest
 
 from guerdon.advantages import GAE, BatchStd, GroupNormalised
 from guerdon.arguments import OVERRIDES, recipe_from
-from guerdon.choices import POLICY_CHOICES
+from guerdon.choices import POLICY_CHOICES, part_of
 from guerdon.curriculum import Informative
 from guerdon.objectives import GSPO, KL, PPO, ConstantLength, k2
-from guerdon.rewards import FormatReward, WeightedSum
+from guerdon.rewards import FormatReward, FunctionReward, WeightedSum
 from guerdon.shaping import KLPenalty, OverlongPenalty
 from guerdon.tasks import FileTasks, MultiChoice, ToyTextTasks
 from guerdon.training import Cosine, FixedReference, MovingReference, Recipe
@@ -104,3 +104,27 @@ def recipe_from_file(recipe: Recipe) -> Recipe:
 
     built: Recipe = build(describe(recipe))
     return built
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("def f(:\n", r"line 1 can't be run: SyntaxError"),
+        ("\nimport no_such_package\n", r"line 2 can't be run: ModuleNotFoundError"),
+        ("f = 3\n", r":f is 3; name a function"),
+        ("class f:\n    def __init__(self, k): ...\n", r"needs settings .*'k'"),
+    ],
+)
+def test_what_is_wrong_with_a_users_file_is_told(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=told):
+        part_of("reward", f"{file}:f")
+
+
+def test_an_object_of_a_users_class_judges(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "class Judge:\n    def __call__(self, completion):\n        return len(completion)\n"
+    )
+    assert isinstance(part_of("reward", f"{file}:Judge"), FunctionReward)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ QUICK = [
 Captured = pytest.CaptureFixture[str]
 
 
-def objects(capsys: Captured) -> list[dict[str, object]]:
+def objects(capsys: Captured) -> list[dict[str, Any]]:
     """What was printed, an object a line."""
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
@@ -87,19 +88,71 @@ def test_sample_as_json(capsys: Captured) -> None:
     assert objects(capsys) == first  # the same seed draws the same
 
 
+def scored(capsys: Captured, *arguments: str) -> dict[str, Any]:
+    """What ``guerdon score --json`` printed."""
+    assert main(["score", *arguments, "--json"]) == 0
+    (found,) = objects(capsys)
+    return found
+
+
 def test_score_as_json(tmp_path: Path, capsys: Captured) -> None:
-    assert main(["score", saved(tmp_path), "--json"]) == 0
-    found = objects(capsys)
-    assert [row["id"] for row in found] == ["a", "a", "b"]
-    assert [row["value"] for row in found] == [1.0, 0.0, 1.0]
-    assert all(row["valid"] and row["reason"] is None for row in found)
+    rows = tmp_path / "rows.jsonl"
+    found = scored(capsys, saved(tmp_path), "--rows", str(rows))
+    assert found["total"]["mean"] == pytest.approx(2 / 3)
+    assert found["total"]["histogram"]["counts"] == [1, *[0] * 8, 2]
+    assert found["groups"] == {"several": 1, "equal": 0}
+    assert [(row["place"], row["id"]) for row in found["worst"]] == [("line 2", "a")]
+    lines = [json.loads(line) for line in rows.read_text().splitlines()]
+    assert [row["id"] for row in lines] == ["a", "a", "b"]
+    assert [row["value"] for row in lines] == [1.0, 0.0, 1.0]
+    assert all(row["valid"] and row["reason"] is None for row in lines)
+
+
+def test_score_reads_parquet_and_chats(tmp_path: Path, capsys: Captured) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow.parquet")
+    ask = [{"role": "user", "content": "2 + 2 ="}]
+    said = [{"role": "assistant", "content": text} for text in (r"\boxed{4}", r"\boxed{5}")]
+    table = pyarrow.table(
+        {"prompt": [ask, ask], "completion": [[one] for one in said], "answer": ["4", "4"]}
+    )
+    pyarrow.parquet.write_table(table, tmp_path / "rows.parquet")
+    found = scored(capsys, str(tmp_path / "rows.parquet"))
+    assert found["total"]["mean"] == 0.5
+    assert found["worst"][0]["place"] == "row 2"
+    assert found["worst"][0]["text"] == r"\boxed{5}"
 
 
 def test_score_as_a_table(tmp_path: Path, capsys: Captured) -> None:
     assert main(["score", saved(tmp_path)]) == 0
     told = capsys.readouterr().out
-    assert "0.6667" in told
+    assert "0.667" in told
     assert "all valid" in told
+    assert "groups have equal values" not in told
+
+
+def test_every_row_has_its_own_answer_and_columns(tmp_path: Path, capsys: Captured) -> None:
+    rows = [
+        {"task_id": "a", "prompt": "p", "completion": r"\boxed{4}", "answer": "4"},
+        {"task_id": "a", "prompt": "p", "completion": r"\boxed{5}", "answer": "5"},
+    ]
+    file = write_lines(tmp_path / "rows.jsonl", *rows)
+    assert scored(capsys, file)["total"]["mean"] == 1.0
+    # A group is the completions of one question: there another answer is an error.
+    assert main(["score", file, "--reward", "relative-length"]) == 1
+    told = capsys.readouterr().err
+    assert "line 2, field 'answer'" in told
+    assert "line 1" in told
+
+
+def test_a_reward_of_lengths_needs_a_tokenizer(tmp_path: Path, capsys: Captured) -> None:
+    rows = [{"prompt": "p", "completion": text} for text in ("", "7", "7 7 7 7 7 7 7 7")]
+    file = write_lines(tmp_path / "rows.jsonl", *rows)
+    assert main(["score", file, "--reward", "length"]) == 1
+    assert "--tokenizer" in capsys.readouterr().err
+    arguments = ["--reward", "length", "--reward.longest", "0", "--tokenizer", "seedling"]
+    values = [row["value"] for row in scored(capsys, file, *arguments)["worst"]]
+    assert values[0] < values[1] < 1.0
 
 
 def test_a_bad_line_is_named(tmp_path: Path, capsys: Captured) -> None:
@@ -114,6 +167,10 @@ def test_a_bad_line_is_named(tmp_path: Path, capsys: Captured) -> None:
     told = capsys.readouterr().err
     assert "line 2" in told
     assert "'completion'" in told
+    file = write_lines(tmp_path / "number.jsonl", row, {"prompt": "p", "completion": 7})
+    assert main(["score", file]) == 1
+    told = capsys.readouterr().err
+    assert "line 2, field 'completion': give text" in told
 
 
 def test_a_saved_datasets_folder_gives_tasks_whose_columns_reach_the_reward(
@@ -171,14 +228,17 @@ def test_a_users_reward_judges(tmp_path: Path, capsys: Captured) -> None:
         "from guerdon.rewards import reward\n\n\n@reward\n"
         "def length(completion, answer):\n    return float(len(completion))\n"
     )
-    assert main(["score", saved(tmp_path), "--json", "--reward", f"{mine}:length"]) == 0
-    assert [row["value"] for row in objects(capsys)] == [9.0, 9.0, 9.0]
+    found = scored(capsys, saved(tmp_path), "--reward", f"{mine}:length")
+    assert found["total"]["quantiles"]["least"] == found["total"]["mean"] == 9.0
 
 
 def test_completions_that_no_one_can_grade_are_1(tmp_path: Path, capsys: Captured) -> None:
     file = write_lines(tmp_path / "no-answer.jsonl", {"prompt": "p", "completion": "7"})
     assert main(["score", file, "--json"]) == 1
-    assert objects(capsys)[0]["reason"] == "the task has no reference answer"
+    (found,) = objects(capsys)
+    assert found["total"]["reasons"] == {"the task has no reference answer": 1}
+    assert found["invalid"][0]["place"] == "line 1"
+    assert found["total"]["mean"] is None
 
 
 def test_evaluate_as_json_has_an_interval(capsys: Captured) -> None:
@@ -212,7 +272,8 @@ def test_dry_run_scores_and_trains_nothing(tmp_path: Path, capsys: Captured) -> 
     folder = tmp_path / "never"
     file = saved(tmp_path)
     assert main(["train", "--dry-run", file, "--json", "--out", str(folder)]) == 0
-    assert [row["value"] for row in objects(capsys)] == [1.0, 0.0, 1.0]
+    (found,) = objects(capsys)
+    assert found["total"]["mean"] == pytest.approx(2 / 3)
     assert not folder.exists()
 
 
@@ -273,17 +334,19 @@ def test_score_shows_a_histogram_and_the_lowest(tmp_path: Path, capsys: Captured
     file = write_lines(tmp_path / "rows.jsonl", *rows)
     assert main(["score", file, "--reward", f"{mine}:words"]) == 0
     told = capsys.readouterr().out
-    bars = [line for line in told.splitlines() if "█" in line]
+    bars = [line for line in told.splitlines() if " to " in line and "█" in line]
     assert [int(line.split()[-1]) for line in bars] == [1] * 9 + [2]  # the top of the last counts
-    lowest = told[told.index("lowest") :].splitlines()[1:]
-    assert [line.split()[1] for line in lowest] == ["t1:", "t2:", "t3:", "t4:", "t5:"]
+    lowest = told[told.index("lowest") : told.index("highest")].splitlines()[3:]
+    assert [line.split()[2] for line in lowest if "line" in line] == ["t1", "t2", "t3", "t4", "t5"]
+    assert "+1.00 (Spearman)" in told
 
 
 def test_score_of_equal_values_has_one_bar_and_no_lowest(tmp_path: Path, capsys: Captured) -> None:
     row = {"prompt": "p", "completion": r"\boxed{4}", "answer": "4"}
-    assert main(["score", write_lines(tmp_path / "same.jsonl", row, row)]) == 0
+    assert main(["score", write_lines(tmp_path / "same.jsonl", *[row] * 17)]) == 0
     told = capsys.readouterr().out
-    assert sum("█" in line for line in told.splitlines()) == 1
+    assert sum(" to " in line and "█" in line for line in told.splitlines()) == 1
+    assert "is 1 for every row" in told
     assert "lowest" not in told
 
 
@@ -332,12 +395,19 @@ def test_audit_of_given_tasks_is_clean_where_nothing_is_found(
         (["format", "--allow", "no-attack"], "no-attack"),
         (["format", "--judges", "taste"], "taste"),
         (["format", "--seconds", "soon"], "soon"),
+        (["format", "--memory", "0"], "above 0"),
+        (["policy-entropy"], "frozen model"),
         (["tools", "--tasks", "arithmetic"], "calls"),
     ],
 )
 def test_audit_with_wrong_arguments(arguments: list[str], told: str, capsys: Captured) -> None:
     assert main(["audit", *arguments]) == 2
     assert told in capsys.readouterr().err
+
+
+def test_audit_of_a_composition_names_the_part(capsys: Captured) -> None:
+    assert main(["audit", "group-z-average", "--quiet"]) == 1
+    assert "'match'" in capsys.readouterr().out
 
 
 def test_audit_of_a_reward_of_ours_without_findings(capsys: Captured) -> None:

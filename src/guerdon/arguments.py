@@ -219,6 +219,10 @@ _OPTION_HELP = {
     "--trackers": "comma-separated: tensorboard, wandb, trackio",
     "--dry-run": "score this file of saved completions with the recipe's reward; no training",
     "--quiet": "no progress display",
+    "--tokenizer": "count tokens by this model's tokenizer (a Hub id, a folder or seedling), for "
+    "rewards that read lengths",
+    "--rows": "write every row's score to this file, an object a line",
+    "--worst": "how many of the lowest, highest and invalid rows are listed (default 5)",
     "--json": "machine-readable output",
     "--settings": "list every setting of the recipe and stop",
     "--host": "the address to listen at (default 127.0.0.1, this machine only)",
@@ -232,6 +236,7 @@ _OPTION_HELP = {
     "--tasks": "JSONL, Parquet, a datasets folder or one of our task sources to make attacks from",
     "--judges": "what the reward looks at: answer (default), form or style",
     "--seconds": "longest time for one completion (default 10)",
+    "--memory": "most MiB that the process which judges may take (default 4096; Linux only)",
     "--allow": "comma-separated attacks whose findings are accepted",
     "--page": "write the findings to this HTML file",
     "REWARD": "one of ours by name, FILE:FUNCTION or module:name",

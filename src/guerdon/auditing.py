@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from guerdon import rewards, tasks
-from guerdon.arguments import UsageError, reading_arguments, take_options, whole_number
+from guerdon.arguments import UsageError, number, reading_arguments, take_options, whole_number
 from guerdon.audit import (
     ATTACKS,
     KINDS,
@@ -25,8 +25,12 @@ from guerdon.audit import (
     best_form,
     probes_of,
 )
+from guerdon.audit.composed import COMPOSED
+from guerdon.audit.judging import MEGABYTES
+from guerdon.audit.modelled import MODELLED
 from guerdon.audit.page import write_page
-from guerdon.audit.shipped import LEFT_OUT, subjects, sums
+from guerdon.audit.probes import sums
+from guerdon.audit.shipped import LEFT_OUT, subjects
 from guerdon.choices import part_of
 
 
@@ -36,7 +40,7 @@ def audit_command(arguments: list[str]) -> int:
         arguments,
         "audit",
         "Attack a reward: exit status 0 if nothing is found, 1 if something is.",
-        ["REWARD", "--tasks", "--count", "--judges", "--seconds", "--allow", "--page"],
+        ["REWARD", "--tasks", "--count", "--judges", "--seconds", "--memory", "--allow", "--page"],
         ["--json", "--quiet"],
         "Columns wrong_answers and right_answers (lists) of the tasks are tried as well.",
     )
@@ -49,7 +53,10 @@ def audit_command(arguments: list[str]) -> int:
             raise UsageError(f"--allow: {name!r} is none of the attacks {', '.join(names)}")
     with reading_arguments():
         count = whole_number("--count", options["count"] or "6")
-        seconds = float(options["seconds"] or 10)
+        seconds = number("--seconds", options["seconds"] or "10")
+        megabytes = whole_number("--memory", options["memory"] or str(MEGABYTES))
+        if megabytes < 1:
+            raise UsageError(f"--memory is {megabytes}; give MiB above 0")
         subject = subject_of(options["reward"], options["tasks"], count, seconds)
         judges = Judges(options["judges"]) if options["judges"] else subject.judges
     quiet = options["quiet"] or options["json"]
@@ -61,6 +68,7 @@ def audit_command(arguments: list[str]) -> int:
             options["reward"],
             judges=judges,
             seconds=seconds,
+            megabytes=megabytes,
             watch=lambda done, task: progress.update(bar, completed=done, description=task),
         )
     if options["page"]:
@@ -76,11 +84,13 @@ def subject_of(text: str, path: str | None, count: int, seconds: float) -> Subje
     any other. Raises ValueError naming what does not fit.
     """
     name = text.partition(":")[0]
-    part = part_of("reward", text)
+    if path is None and name in {**COMPOSED, **MODELLED}:
+        return _ours(name)
     if path is None and name in LEFT_OUT:
         raise ValueError(f"{name} is not audited by itself: {LEFT_OUT[name]}")
-    if path is None and name in rewards.NAMES:
-        return replace(subjects()[name], reward=part)
+    part = part_of("reward", text)
+    if path is None and name in {**rewards.NAMES, **rewards.OPTIONAL}:
+        return replace(_ours(name), reward=part)
     if path is None:
         probes: Sequence[Probe] = sums()
     else:
@@ -90,6 +100,13 @@ def subject_of(text: str, path: str | None, count: int, seconds: float) -> Subje
         probes = probes_of(rows[:count])
     form = best_form(part, probes, seconds)
     return Subject(part, tuple(replace(probe, form=form) for probe in probes))
+
+
+def _ours(name: str) -> Subject:
+    found = subjects()
+    if name not in found:
+        raise ValueError(f"{name} lacks what it needs on this machine; see guerdon doctor")
+    return found[name]
 
 
 def show_audit(found: Audit, allowed: tuple[str, ...], as_json: bool) -> int:
@@ -106,12 +123,15 @@ def show_audit(found: Audit, allowed: tuple[str, ...], as_json: bool) -> int:
         table.add_column(heading)
     for tally in found.tallies:
         kinds = ", ".join(f"{count} {kind}" for kind, count in tally.found.items())
+        if tally.parts:
+            kinds += f"\nby {', '.join(f'{part} {count}' for part, count in tally.parts.items())}"
         worst = "–" if tally.worst is None else f"{tally.worst:.2f}"
-        table.add_row(tally.attack, str(tally.cases), tally.expect, worst, kinds)
+        table.add_row(tally.attack, str(tally.cases), tally.expect, worst, Text(kinds))
     console.print(table)
     for finding in found.examples(1):
         earned = "" if finding.share is None else f" ({finding.share:.2f} of a right answer)"
-        told = f"{finding.kind}, {finding.attack}, {finding.task}{earned} {finding.reason}"
+        part = f", from {finding.part!r}" if finding.part else ""
+        told = f"{finding.kind}, {finding.attack}, {finding.task}{earned}{part} {finding.reason}"
         console.print(told, markup=False, highlight=False)
         console.print(f"  {finding.completion!r:.160}", markup=False, highlight=False, style="dim")
     counts = [f"{found.count(kind)} {kind}" for kind in KINDS if found.count(kind)]

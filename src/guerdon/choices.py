@@ -21,7 +21,7 @@ Choices = Mapping[str, Mapping[str, Any]]
 POLICY_CHOICES: Choices = MappingProxyType(
     {
         "tasks": tasks.NAMES,
-        "reward": {**rewards.NAMES, "reasoning-gym": rewards.ReasoningGymScore},
+        "reward": {**rewards.NAMES, **rewards.OPTIONAL},
         "shaping": shaping.NAMES,
         "advantage": advantages.NAMES,
         "advantage.scale": advantages.SCALES,
@@ -99,8 +99,16 @@ def _own_reward(path: str, table: Mapping[str, Any]) -> Any:
     except PartError as error:
         raise ValueError(f"{error}; or one of ours: {', '.join(sorted(table))}") from error
     if isinstance(found, type):
-        return found()
-    if not callable(found) or "rollouts" in inspect.signature(found).parameters:
+        try:
+            found = found()
+        except TypeError as error:
+            raise ValueError(
+                f"--reward: {path} is a class that needs settings ({error}); give them defaults, "
+                "or name a ready object of it"
+            ) from error
+    if not callable(found):
+        raise ValueError(f"--reward: {path} is {found!r:.40}; name a function or a reward")
+    if "rollouts" in inspect.signature(found).parameters:
         return found
     return rewards.reward(found)
 

@@ -29,7 +29,7 @@ from guerdon.auditing import audit_command
 from guerdon.recipes import all_recipes, load_recipe
 from guerdon.records import Progress
 from guerdon.rollout import EndpointError
-from guerdon.showing import show_reproduction, show_scores
+from guerdon.showing import show_reproduction
 from guerdon.training import (
     Recipe,
     TrainingStopped,
@@ -111,7 +111,7 @@ def _train(arguments: list[str]) -> int:
         recipe = recipe_from(options["recipe"] or "grpo", rest, settings=options["settings"])
         folder = Path(options["out"]) if options["out"] else _fresh_folder(recipe.name)
     if options["dry_run"]:
-        return show_scores(recipe, Path(options["dry_run"]), options["json"])
+        return reward_commands.score_file(recipe, Path(options["dry_run"]), options["json"])
     result = train(
         recipe,
         folder,

@@ -15,6 +15,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from guerdon.nursery import seedling_path
+from guerdon.rewards.memory import memory_can_be_limited
 from guerdon.rewards.sandbox import SandboxError, isolation_in_force
 
 _PACKAGES = ("torch", "transformers", "accelerate", "peft", "datasets", "tokenizers", "numpy")
@@ -25,6 +26,8 @@ _EXTRAS = {
     "endpoint": ("httpx",),
     "serve": ("fastapi", "uvicorn", "openai", "httpx"),
     "sql": ("sqlglot", "duckdb"),
+    "metrics": ("rapidfuzz", "pint", "nltk"),
+    "language": ("py3langid",),
     "bench": ("trl",),
 }
 """What each optional extra brings, as the modules that its parts import."""
@@ -58,6 +61,7 @@ def diagnose(*, matrix: int = 768) -> dict[str, Any]:
         "shared_prefix": _attention(),
         "seedling": (seedling_path() / "model.safetensors").is_file(),
         "sandbox": _sandbox(),
+        "memory_limit": memory_can_be_limited(),
         "gflops": _rates(matrix),
     }
 
@@ -77,6 +81,8 @@ def render(found: dict[str, Any]) -> RenderableType:
         "packages": "  ".join(f"{k} {v or '[red]missing[/red]'}" for k, v in _pairs(found)),
     }
     rows["sandbox"] = _isolation(found["sandbox"])
+    limited = found["memory_limit"]
+    rows["audit"] = "memory limited" if limited else "[yellow]memory not limited here[/yellow]"
     for name, text in rows.items():
         machine.add_row(f"[bold]{name}[/bold]", text)
     speed = Table(title="matrix products", title_justify="left")

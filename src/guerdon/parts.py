@@ -10,6 +10,7 @@ import dataclasses
 import importlib
 import importlib.util
 import sys
+import traceback
 import types
 from collections.abc import Mapping
 from pathlib import Path
@@ -144,7 +145,20 @@ def _module_of(name: str, where: str) -> types.ModuleType:
         sys.modules[key] = module
         try:
             spec.loader.exec_module(module)
+        except Exception as error:
+            del sys.modules[key]
+            raise PartError(f"{where}: {_failed(path, error)}") from error
         except BaseException:
             del sys.modules[key]
             raise
     return sys.modules[key]
+
+
+def _failed(path: Path, error: Exception) -> str:
+    """What went wrong in running a user's file, and in which of its lines."""
+    steps = traceback.extract_tb(error.__traceback__)
+    lines = [step.lineno for step in steps if step.filename == str(path)]
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        lines.append(error.lineno)
+    at = f", line {lines[-1]}" if lines else ""
+    return f"{path}{at} can't be run: {type(error).__name__}: {error}"

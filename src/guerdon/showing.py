@@ -1,93 +1,113 @@
-"""Scores and reproductions on the terminal, or as lines of JSON."""
+"""Scores and reproductions on the terminal."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import torch
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from guerdon.evaluation import student
-from guerdon.records import Progress, Rollouts, Scores
+from guerdon.report import number
 from guerdon.reproduction import Reproduction
-from guerdon.training import Recipe
-from guerdon.training.saved import load_completions
 
-SHOWN_ROWS = 5
-"""Rows named of those that are invalid, and of the lowest."""
-
-BINS = 10
+_SHOWN_QUANTILES = ("least", "p25", "median", "p75", "greatest")
+_SHOWN_PARTS = 4
+_BARS = " ▁▂▃▄▅▆▇█"
 
 
-def show_scores(recipe: Recipe, path: Path, as_json: bool) -> int:
-    """Score saved completions; the exit status is 1 where none of them could be graded."""
-    rollouts = load_completions(path)
-    scores = recipe.reward(rollouts, Progress())
-    status = 0 if bool(scores.valid.any()) else 1
-    if as_json:
-        for row in range(len(rollouts)):
-            ok = bool(scores.valid[row])
-            parts = {k: v[row].item() if ok else None for k, v in scores.parts.items()}
-            value = scores.value[row].item() if ok else None
-            print(
-                json.dumps(
-                    {
-                        "id": rollouts.task_of(row).id,
-                        "value": value,
-                        "valid": ok,
-                        "reason": scores.reasons[row],
-                        "parts": parts,
-                    }
-                )
-            )
-        return status
-    table = Table(title=f"{path} scored by {recipe.name}: {len(rollouts)} completions")
-    for heading in ("part", "mean", "least", "greatest"):
-        table.add_column(heading)
-    for name, part in {**scores.parts, "total": scores.value}.items():
-        kept = part[scores.valid]
-        figures = [kept.mean(), kept.min(), kept.max()] if len(kept) else [float("nan")] * 3
-        table.add_row(name, *(f"{float(f):.4f}" for f in figures))
+def show_score_report(report: Mapping[str, Any], title: str) -> None:
+    """What `guerdon.report.score_report` found: figures of each part, the total's histogram,
+    why rows are invalid, and the lowest and highest rows.
+    """
     console = Console()
+    table = _table(title)
+    table.add_column("part")
+    for heading in ("mean", *_SHOWN_QUANTILES):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("distribution", no_wrap=True)
+    for name, figures in (*report["parts"].items(), ("total", report["total"])):
+        shown = [figures["mean"], *(figures["quantiles"][q] for q in _SHOWN_QUANTILES)]
+        cells = map(_figure, shown)
+        table.add_row(Text(name), *cells, _bars(figures["histogram"]["counts"]))
     console.print(table)
-    invalid = int((~scores.valid).sum())
-    console.print(f"{invalid} invalid" if invalid else "all valid")
-    for row in (~scores.valid).nonzero().flatten().tolist()[:SHOWN_ROWS]:
-        console.print(f"  {rollouts.task_of(row).id}: {scores.reasons[row]}", markup=False)
-    if status == 0:
-        _show_histogram(console, scores)
-        _show_worst(console, rollouts, scores)
-    return status
+    _show_doubts(console, report)
+    _show_histogram(console, report["total"]["histogram"])
+    _show_rows(console, "lowest", report["worst"])
+    _show_rows(console, "highest", report["best"])
 
 
-def _show_histogram(console: Console, scores: Scores) -> None:
-    """How many rows have which value, in ten ranges of equal width, or one of a single value."""
-    kept = scores.value[scores.valid].double()
-    low, high = float(kept.min()), float(kept.max())
-    bins = BINS if high > low else 1
-    width = (high - low) / bins
-    place_N = ((kept - low) / (width or 1.0)).long().clamp(max=bins - 1)
-    counts = torch.bincount(place_N, minlength=bins).tolist()
-    console.print("histogram of the total", style="bold")
-    for index, count in enumerate(counts):
-        bar = "█" * max(round(40 * count / max(counts)), int(count > 0))
-        ends = f"{low + index * width:10.4g} to {low + (index + 1) * width:<10.4g}"
-        console.print(f"{ends} {bar} {count}", highlight=False)
+def _show_doubts(console: Console, report: Mapping[str, Any]) -> None:
+    """What makes a reward useless or unfair to train on, a line each."""
+    refused = report["rows"] - report["total"]["valid"]
+    console.print(f"{refused} of {report['rows']} invalid" if refused else "all valid")
+    for reason, count in report["total"]["reasons"].items():
+        console.print(f"  {count} × {reason}", markup=False, highlight=False)
+    for name, figures in report["parts"].items():
+        quantiles = figures["quantiles"]
+        if figures["valid"] > 1 and quantiles["least"] == quantiles["greatest"]:
+            told = f"{name} is {_figure(figures['mean'])} for every row: it teaches nothing"
+            console.print(told, markup=False, highlight=False)
+    groups = report["groups"]
+    if groups["equal"]:
+        told = f"{groups['equal']} of {groups['several']} groups have equal values"
+        console.print(f"{told}: from these nothing is learned", highlight=False)
+    if report["length_correlation"] is not None:
+        told = f"{report['length_correlation']:+.2f} (Spearman)"
+        console.print(f"value and length of the text correlate by {told}", highlight=False)
+    _show_rows(console, "invalid", report["invalid"])
 
 
-def _show_worst(console: Console, rollouts: Rollouts, scores: Scores) -> None:
-    """The lowest values with the beginning of what earned them, unless all earned the same."""
-    kept = scores.valid.nonzero().flatten()
-    order = kept[scores.value[kept].argsort(stable=True)].tolist()
-    worst = [row for row in order if scores.value[row] < scores.value[kept].max()]
-    if not worst:
+def _show_rows(console: Console, heading: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Single rows: where they stand, what they earned, and the beginning of their text."""
+    if not rows:
         return
-    console.print("lowest", style="bold")
-    for row in worst[:SHOWN_ROWS]:
-        head = f"  {scores.value[row].item():.4g}  {rollouts.task_of(row).id}: "
-        console.print(f"{head}{rollouts.texts[row]!r:.100}", markup=False, highlight=False)
+    table = _table(heading)
+    table.add_column("place", no_wrap=True)
+    table.add_column("id", max_width=16, no_wrap=True)
+    names = list(rows[0]["parts"]) if heading != "invalid" else []
+    names = names if 1 < len(names) <= _SHOWN_PARTS else []
+    if heading == "invalid":
+        table.add_column("reason", max_width=32)
+    for name in ("total", *names) if heading != "invalid" else ():
+        table.add_column(Text(name), justify="right", no_wrap=True)
+    # The column may shrink and its cells don't wrap: so the text gives way to all others.
+    table.add_column("text")
+    for row in rows:
+        judged = [row["reason"]] if heading == "invalid" else [_figure(row["value"])]
+        judged += [_figure(row["parts"][name]) for name in names]
+        text = Text(repr(row["text"]), no_wrap=True, overflow="ellipsis")
+        table.add_row(*(Text(cell) for cell in (row["place"], row["id"], *judged)), text)
+    console.print(table)
+
+
+def _table(title: str) -> Table:
+    return Table(title=Text(title), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+
+
+def _figure(value: float | None) -> str:
+    # Adding 0 takes the sign off a zero.
+    return number(None if value is None else value + 0.0, "{:.3g}")
+
+
+def _bars(counts: list[int]) -> str:
+    """One sign a bin; a bin with a row in it is never empty."""
+    most = max(counts, default=0)
+    return "".join(_BARS[-(-8 * count // most)] if most else " " for count in counts)
+
+
+def _show_histogram(console: Console, histogram: Mapping[str, list[Any]]) -> None:
+    """How many rows have which total, a line a bin."""
+    edges, counts = histogram["edges"], histogram["counts"]
+    if not counts:
+        return
+    console.print("histogram of the total", style="bold")
+    for low, high, count in zip(edges, edges[1:], counts, strict=False):
+        bar = "█" * max(round(40 * count / max(counts)), int(count > 0))
+        console.print(f"{low:10.4g} to {high:<10.4g} {bar} {count}", highlight=False)
 
 
 def show_reproduction(result: Reproduction) -> None:

@@ -7,6 +7,7 @@ import random
 import time
 
 import pytest
+import torch
 
 from guerdon.audit import (
     ATTACKS,
@@ -25,7 +26,20 @@ from guerdon.audit.judging import MOST_TOKENS, rollouts_of
 from guerdon.audit.keys import MASTER_KEYS
 from guerdon.audit.page import visible, write_page
 from guerdon.records import Task
-from guerdon.rewards import AnswerMatch, GroupRelativeLength, reward
+from guerdon.rewards import (
+    AnswerMatch,
+    FormatReward,
+    Gate,
+    GroupRelativeLength,
+    Maximum,
+    OnlyIfWrong,
+    Product,
+    Router,
+    WeightedSum,
+    reward,
+)
+from guerdon.rewards.memory import memory_can_be_limited
+from guerdon.stages import Reward
 
 SUM = Probe(Task("sum", "Compute 37+48.", "85"), "85", ("75", "58"), ("85.0",))
 BY_NAME = {attack.name: attack for attack in ATTACKS}
@@ -78,6 +92,25 @@ def pays_length(completion: str, answer: str) -> float:
 @reward
 def constant(completion: str, answer: str) -> float:
     return 1.0
+
+
+HOARD: list[bytearray] = []
+SOME_GIB = 6 * 1024
+"""Mebibytes beyond any limit here; a bound all the same, should the limit not hold."""
+
+
+@reward
+def hoards(completion: str, answer: str) -> float:
+    while "Respuesta" in completion and len(HOARD) < SOME_GIB:
+        HOARD.append(bytearray(1 << 20))
+    return float(completion == answer)
+
+
+@reward
+def asks_for_a_huge_tensor(completion: str, answer: str) -> float:
+    if "Respuesta" in completion:
+        torch.zeros(SOME_GIB << 18)
+    return float(completion == answer)
 
 
 def tried(judge: object, *names: str, probe: Probe = SUM, seconds: float = 20.0) -> Audit:
@@ -253,3 +286,68 @@ def test_examples_are_few_and_counts_are_all() -> None:
     assert len(found.examples(2)) == 2
     assert not found.beyond(["many-answers"])
     assert found.as_data()["counts"] == {"false positive": found.cases}
+
+
+limited = pytest.mark.skipif(not memory_can_be_limited(), reason="Linux only")
+
+
+@limited
+@pytest.mark.parametrize("greedy", [hoards, asks_for_a_huge_tensor])
+def test_a_reward_that_takes_all_memory_is_a_finding_and_the_rest_is_judged(greedy: Reward) -> None:
+    attacks = [BY_NAME["master-key"], BY_NAME["rewritten"]]
+    found = audit(greedy, [SUM], "r", attacks=attacks, seconds=60.0, megabytes=512)
+    crashes = [finding for finding in found.findings if finding.kind == "crash"]
+    assert [finding.completion for finding in crashes] == ["Respuesta"]
+    assert "memory" in crashes[0].reason.lower()
+    # What follows is judged by a new process, which holds nothing.
+    assert {f.kind for f in found.findings if f.attack == "rewritten"} == {"false negative"}
+
+
+@limited
+def test_a_reward_that_needs_more_memory_from_the_start_is_told_the_mend() -> None:
+    @reward
+    def loads(completion: str, answer: str) -> float:
+        return float(torch.zeros(SOME_GIB << 18)[0])
+
+    with pytest.raises(AuditError, match="--memory"):
+        audit(loads, [SUM], "r", seconds=60.0, megabytes=256)
+
+
+def sources(judge: Reward, *names: str, probe: Probe) -> dict[str, set[str]]:
+    """Attack to the parts that its findings came from."""
+    found: dict[str, set[str]] = {}
+    for finding in tried(judge, *names, probe=probe).findings:
+        found.setdefault(finding.attack, set()).add(finding.part)
+    return found
+
+
+def test_a_finding_names_the_part_that_paid() -> None:
+    strict, leaky = exact, contains
+    asked = ("many-answers", "wrong")
+    total = WeightedSum({"strict": strict, "leaky": leaky}, {"strict": 0.2})
+    assert sources(total, *asked, probe=SUM) == {"many-answers": {"leaky"}}
+    assert sources(Maximum({"strict": strict, "leaky": leaky}), *asked, probe=SUM) == {
+        "many-answers": {"leaky"}
+    }
+    assert sources(OnlyIfWrong(strict, leaky), *asked, probe=SUM) == {"many-answers": {"then"}}
+    # One part alone needs no name.
+    assert sources(leaky, *asked, probe=SUM) == {"many-answers": {""}}
+
+
+def test_a_false_negative_names_the_part_that_fell_short() -> None:
+    total = WeightedSum({"leaky": contains, "strict": exact}, {"leaky": 0.2})
+    assert sources(total, "rewritten", probe=SUM) == {"rewritten": {"strict"}}
+
+
+def test_a_product_names_the_factor_and_a_gate_what_is_behind_it() -> None:
+    probe = Probe(SUM.task, "85", ("75",), form="<think>{think}</think><answer>{answer}</answer>")
+    product = Product({"format": FormatReward(), "leaky": contains})
+    assert sources(product, "many-answers", probe=probe) == {"many-answers": {"leaky"}}
+    gate = Gate(FormatReward(), contains, otherwise=-1.0)
+    assert sources(gate, "many-answers", probe=probe) == {"many-answers": {"then"}}
+
+
+def test_of_a_router_the_route_is_named() -> None:
+    probe = Probe(Task("sum", "37+48?", "85", {"task_type": "loose"}), "85", ("75", "58"))
+    router = Router({"loose": contains, "tight": contains})
+    assert sources(router, "many-answers", probe=probe) == {"many-answers": {"loose"}}

@@ -19,6 +19,7 @@ from guerdon.rewards import (
     FunctionReward,
     Gate,
     GroupZAverage,
+    LanguageShare,
     Maximum,
     Meteor,
     OnlyIfWrong,
@@ -106,6 +107,7 @@ COMPOSED: dict[str, Any] = {
 }
 OPTIONAL = {
     "edit": ("rapidfuzz", EditSimilarity()),
+    "language-share": ("py3langid", LanguageShare()),
     "meteor": ("nltk", Meteor()),
     "quantity": ("pint", QuantityMatch()),
 }

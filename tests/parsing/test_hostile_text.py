@@ -34,6 +34,12 @@ PATTERNS = {
     "per cent": "1 %",
     "frac": "\\frac{1}{",
     "unicode": "é漢🙂",
+    "display": "\\[",
+    "inline": "\\(",
+    "dollars": "$a",
+    "fences": "```\n",
+    "ticks": "`",
+    "addresses": "http://",
 }
 READERS: dict[str, Callable[[str], Any]] = {
     "sections": lambda t: parsing.sections(t, ("think", "answer")),
@@ -45,6 +51,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "parse_number": parsing.parse_number,
     "last_number": parsing.last_number,
     "json_objects": parsing.json_objects,
+    "prose": parsing.prose,
 }
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 
 from rich.console import Console
 
@@ -21,6 +22,8 @@ def test_findings_are_plain_and_the_rate_is_measured():
     assert found["memory_gib"] is None or found["memory_gib"] > 0.1
     assert found["packages"]["torch"]
     assert found["engines"]["transformers"] is True
+    assert found["memory_limit"] is (sys.platform == "linux")
+    assert ("memory limited" in shown(found)) is found["memory_limit"]
     assert found["packages"]["torch"] in shown(found)
 
 

@@ -296,3 +296,33 @@ def test_a_decorated_function_in_a_user_s_file(tmp_path: Path) -> None:
     part = locate(f"{file}:short")
     assert build(describe(part)) == part
     assert part(rollouts_of(["abc"], task()), START).value.tolist() == [6]
+
+
+def test_a_call_that_does_not_end_is_told_about(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("guerdon.rewards.function.SLOW_SECONDS", 0.2)
+
+    def slow(completion: str) -> float:
+        deadline = time.monotonic() + 10
+        while completion == "slow" and not caplog.records and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return 1.0
+
+    scores = scores_of(FunctionReward(slow), "quick", "slow", "quick")
+    assert scores.valid.all()
+    (record,) = caplog.records
+    assert "'slow' has been judging row 2" in record.getMessage()
+    assert "timeout" in record.getMessage()
+    caplog.clear()
+    scores_of(FunctionReward(slow), "quick", "quick")
+    assert not caplog.records
+
+
+def test_an_object_that_is_called_is_named_by_its_class() -> None:
+    class Judge:
+        def __call__(self, response: str) -> float:
+            return 1.0
+
+    with pytest.raises(ValueError, match=r"'Judge' asks for 'response'.*another trainer"):
+        scores_of(FunctionReward(Judge()), "x")

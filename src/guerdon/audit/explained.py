@@ -37,6 +37,28 @@ _CREDIT = (
     "`all_or_nothing` as credit does not"
 )
 _F1 = "F1 pays for the right items among wrong ones; `same_set` does not"
+_WHOLE = (
+    "a sum pays what its part pays: an answer out of form loses the format's small share only. "
+    "`Product` or `Gate` on the format closes it (both found clean here)"
+)
+_ENDS = (
+    "a model goes on from what stands last: a wrong thought followed by the right one is as good "
+    "as the right one alone"
+)
+_CONTEXT = "the thought is read up to the first `<answer>`: what follows is not seen"
+_UNREAD = (
+    "the seedling has never read such filler, and loses the thread of the sum: a larger model "
+    "would not"
+)
+_PRIOR = (
+    "after a thought that says nothing to it the model still chooses among the options, and a "
+    "lucky guess is paid. Have many options, or ask for the likelihood of the whole answer"
+)
+_COARSE = (
+    "hidden states of a model of 2.5 million parameters tell few sentences apart: the share of an "
+    "unrelated one comes near to 1/2. Use an encoder made for similarity"
+)
+_BLIND = "cosines of tokens are blind to repetition and order: pair it with a repetition penalty"
 
 EXPLAINED: Mapping[tuple[str, str], str] = {
     **{("answer-match", name): _ANYWHERE for name in ("many-answers", "escape", "not-a-number")},
@@ -80,6 +102,41 @@ EXPLAINED: Mapping[tuple[str, str], str] = {
     ("list-match", "many-answers"): _F1,
     ("chart", "not-a-number"): _AS_TEXT,
     ("chart", "number-tricks"): _AS_TEXT,
+    **{("weighted-sum", name): _WHOLE for name in ("many-answers", "escape", "not-a-number")},
+    ("router", "many-answers"): _ANYWHERE,
+    ("router", "repeated-answer"): _LETTERS,
+    **{
+        (name, attack): _OVERLAP
+        for name in ("only-if-wrong", "maximum", "token-similarity")
+        for attack in ("many-answers", "odd-tags")
+    },
+    ("embedding-similarity", "many-answers"): _OVERLAP,
+    ("embedding-similarity", "repeated-answer"): _OVERLAP,
+    ("embedding-similarity", "opener"): _COARSE,
+    ("embedding-similarity", "injection"): _COARSE,
+    ("token-similarity", "repeated-answer"): _BLIND,
+    **{
+        (name, "changing-answers"): _FIRST
+        for name in (
+            *("only-if-wrong", "maximum", "group-z-average"),
+            *("embedding-similarity", "token-similarity"),
+        )
+    },
+    **{
+        (name, attack): reason
+        for name in ("answer-likelihood", "option-probability")
+        for attack, reason in (
+            *(("many-answers", _ENDS), ("changing-answers", _CONTEXT)),
+            ("padded-right", _UNREAD),
+        )
+    },
+    **{
+        ("option-probability", attack): _PRIOR
+        for attack in (
+            *("rewritten", "master-key", "opener", "echo", "injection", "escape"),
+            *("not-a-number", "huge"),
+        )
+    },
 }
 """Reward and attack to why its findings stay."""
 

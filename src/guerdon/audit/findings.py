@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 SHOWN = 240
@@ -29,7 +29,9 @@ class Finding:
     """One thing wrong with a reward, with the completion that shows it.
 
     ``value`` is what it earned and ``share`` that on a scale where the probe's wrong answer is
-    0 and its right one 1; None where it was not graded.
+    0 and its right one 1; None where it was not graded. ``part``: of a reward with several
+    parts, the one that paid a false positive most beyond the wrong answer, or a false negative
+    least beside the right one; of a `Router`, the route.
     """
 
     kind: str
@@ -39,6 +41,7 @@ class Finding:
     value: float | None = None
     share: float | None = None
     reason: str = ""
+    part: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Tally:
     """One attack: how many completions, how many findings of each kind, and the worst share.
 
     ``worst``: the lowest share where much is deserved, else the highest; None where the probes
-    give no scale.
+    give no scale. ``parts``: how many of the findings came from which part of the reward.
     """
 
     attack: str
@@ -55,6 +58,7 @@ class Tally:
     cases: int
     found: Mapping[str, int]
     worst: float | None = None
+    parts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

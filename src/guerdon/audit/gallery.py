@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from guerdon import rewards
 from guerdon.audit.cases import Probe, Subject
 from guerdon.audit.judging import rollouts_of
+from guerdon.audit.modelled import MODELLED
 from guerdon.audit.shipped import subjects
 from guerdon.records import Progress, Scores
 
@@ -39,7 +39,8 @@ _SHOWN = 400
 
 def render(found: Mapping[str, Subject]) -> str:
     """The whole page."""
-    parts = [_HEAD, *(section(name, subject) for name, subject in found.items())]
+    shown = {name: subject for name, subject in found.items() if name not in MODELLED}
+    parts = [_HEAD, *(section(name, subject) for name, subject in shown.items())]
     parts += ["## Made of other rewards\n\n", *_table(MADE_OF_OTHERS)]
     parts += ["\n## With a model, a judge, an environment or your own function\n\n"]
     return "".join([*parts, *_table(NEED_MORE)])
@@ -75,7 +76,7 @@ def _range(reward: Any) -> str:
     ends = reward.range
     if ends is None:
         return "not bounded"
-    return " to ".join("∞" if math.isinf(end) else f"{end:g}" for end in ends)
+    return " to ".join(f"{end:g}".replace("inf", "∞") for end in ends)
 
 
 def _first_line(kind: type) -> str:

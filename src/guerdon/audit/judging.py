@@ -9,8 +9,8 @@ import pickle
 import re
 import signal
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -18,6 +18,7 @@ import torch
 
 from guerdon.audit.cases import Probe
 from guerdon.records import Progress, Rollouts, Scores
+from guerdon.rewards.memory import limit_memory
 from guerdon.rewards.workers import START, failure
 from guerdon.stages import Reward
 
@@ -26,6 +27,9 @@ MOST_TOKENS = 4096
 
 WARM_UP_SECONDS = 120.0
 """Longest time for the first completion, in which libraries are loaded."""
+
+MEGABYTES = 4096
+"""Memory of the process that judges, beyond what it begins with (Linux)."""
 
 _TOKEN = re.compile(r"\w+|\S")
 
@@ -42,6 +46,12 @@ class Verdict:
     trouble: str = ""
     reason: str = ""
     seconds: float = 0.0
+    parts: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def starved(self) -> bool:
+        """Whether it failed for want of memory: what it still holds would fail the next as well."""
+        return self.trouble == "crash" and "memory" in self.reason.lower()
 
 
 def rollouts_of(probe: Probe, texts: Sequence[str]) -> Rollouts:
@@ -73,14 +83,17 @@ def _count(text: str) -> int:
 class Bench:
     """Judges completions by one reward; each call costs at most ``seconds``.
 
+    Its process may take ``megabytes`` of memory, on Linux: asking for more is a crash.
+
     A group-scoped reward judges a row among others: there a right and a wrong completion of
     the probe stand beside every one. A reward that fails on the first right and wrong answer is
     not called again. Use as a context manager: leaving it ends the process.
     """
 
-    def __init__(self, reward: Reward, seconds: float) -> None:
+    def __init__(self, reward: Reward, seconds: float, megabytes: int = MEGABYTES) -> None:
         self.reward = reward
         self.seconds = seconds
+        self.megabytes = megabytes
         self.grouped = getattr(reward, "scope", "completion") != "completion"
         self._process: Any = None
         self._pipe: Connection | None = None
@@ -128,6 +141,8 @@ class Bench:
             spent = time.monotonic() - begun
             reason = f"the process ended (exit code {code})"
             return [Verdict(None, "crash", reason, spent)] * len(texts)
+        if any(verdict.starved for verdict in verdicts):
+            self._stop()
         return verdicts
 
     def _start(self) -> None:
@@ -136,7 +151,7 @@ class Bench:
         inherited = [self._pipe] if START == "fork" else []
         # Not a daemon: rewards start processes of their own.
         self._process = context.Process(  # type: ignore[attr-defined]
-            target=_serve, args=(self.reward, theirs, inherited)
+            target=_serve, args=(self.reward, theirs, inherited, self.megabytes)
         )
         self._process.start()
         theirs.close()
@@ -153,13 +168,14 @@ class Bench:
         self._process = self._pipe = None
 
 
-def _serve(reward: Reward, pipe: Connection, inherited: list[Connection]) -> None:
+def _serve(reward: Reward, pipe: Connection, inherited: list[Connection], megabytes: int) -> None:
     with contextlib.suppress(OSError):
         os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for other in inherited:
         other.close()
     torch.set_num_threads(1)
+    limit_memory(megabytes)
     while True:
         try:
             probe, texts = pickle.loads(pipe.recv_bytes())
@@ -179,7 +195,11 @@ def _verdicts(reward: Reward, probe: Probe, texts: Sequence[str]) -> list[Verdic
         return [Verdict(None, "crash", reason, time.monotonic() - begun)] * len(texts)
     spent = (time.monotonic() - begun) / len(texts)
     return [
-        Verdict(scores.value[row].item(), seconds=spent)
+        Verdict(
+            scores.value[row].item(),
+            seconds=spent,
+            parts={name: part[row].item() for name, part in scores.parts.items()},
+        )
         if scores.valid[row]
         else Verdict(None, _trouble(scores.reasons[row] or ""), scores.reasons[row] or "", spent)
         for row in range(len(texts))

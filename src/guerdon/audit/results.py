@@ -39,6 +39,11 @@ Rewards of form and style are tried for trouble and with right and wrong example
 are not meant to see whether an answer is right, which the last column shows: pair them with one
 that does.
 
+Compositions of our rewards are tried as wholes, and each of their findings names the part (of a
+`Router` the route) that paid. Rewards that need a model are tried in small, with the seedling as
+the frozen model: what is found there is about the rule, and about a model of that size. Where an
+answer's likelihood is judged, the thought before it is what is attacked. `entropy` counts with -1.
+
 """
 _COLUMNS = (
     *("reward", "judges", "completions", "false positives", "false negatives", "trouble"),
@@ -49,7 +54,10 @@ _COLUMNS = (
 def kept(found: Audit) -> dict[str, Any]:
     """What the file holds of one audit: counts, and one example of every attack and kind."""
     data = found.as_data(each=1)
-    tallies = {t.attack: {"cases": t.cases, "found": dict(t.found)} for t in found.tallies}
+    tallies = {
+        t.attack: {"cases": t.cases, "found": dict(t.found), "parts": dict(t.parts)}
+        for t in found.tallies
+    }
     names = ("judges", "cases", "counts", "empty_earns", "length", "slowest", "findings")
     return {**{name: data[name] for name in names}, "attacks": tallies}
 
@@ -111,23 +119,28 @@ def _change(before: Kept | None, after: Kept, kinds: Sequence[str]) -> str:
 
 def _remaining(after: Mapping[str, Kept]) -> list[str]:
     """One line a reason, with the rewards and attacks it is about and an example."""
-    by_reason: dict[str, list[tuple[str, Mapping[str, Any], int]]] = {}
+    by_reason: dict[str, list[tuple[str, Mapping[str, Any], str]]] = {}
     for name, found in after.items():
         for finding in found["findings"]:
             attack = finding["attack"]
             reason = EXPLAINED.get((name, attack), "not explained")
-            count = found["attacks"][attack]["found"].get(finding["kind"], 0)
+            tally = found["attacks"][attack]
+            count = f"{attack} {tally['found'].get(finding['kind'], 0)}{_from(tally['parts'])}"
             by_reason.setdefault(reason, []).append((name, finding, count))
     lines = []
     for reason, rows in by_reason.items():
         counts: dict[str, list[str]] = {}
-        for name, finding, count in rows:
-            counts.setdefault(name, []).append(f"{finding['attack']} {count}")
+        for name, _, count in rows:
+            counts.setdefault(name, []).append(count)
         told = "; ".join(f"`{name}` ({', '.join(parts)})" for name, parts in counts.items())
         name, finding, _ = rows[0]
         example = visible(finding["completion"]).replace("\n", "⏎")[:110].replace("`", "'")
         lines.append(f"- **{reason}.** {told}. For example `{example}`\n")
     return lines
+
+
+def _from(parts: Mapping[str, int]) -> str:
+    return " by " + " and ".join(f'"{part}"' for part in parts) if parts else ""
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from guerdon.audit.attacks import ATTACKS
 from guerdon.audit.cases import Attack, Case, Expect, Judges, Probe, cases_of
 from guerdon.audit.findings import Audit, Finding, Tally, rounded, shown
-from guerdon.audit.judging import Bench, Verdict
+from guerdon.audit.judging import MEGABYTES, Bench, Verdict
+from guerdon.rewards import Router
 from guerdon.stages import Reward
 
 LONG = 20_000
@@ -26,10 +28,35 @@ class AuditError(ValueError):
 
 
 @dataclass(frozen=True)
+class _Scale:
+    """A probe's own: what its wrong and its right answer earn."""
+
+    low: Verdict
+    high: Verdict
+
+    @property
+    def blind(self) -> bool:
+        """Whether the right answer earns no more, or one of them was not graded."""
+        low, high = self.low.value, self.high.value
+        return low is None or high is None or not high > low
+
+    def share(self, verdict: Verdict) -> float | None:
+        """0 for what the wrong answer earns and 1 for the right one; None without a scale."""
+        low, high = self.low.value, self.high.value
+        if self.blind or low is None or high is None or verdict.value is None:
+            return None
+        return (verdict.value - low) / (high - low)
+
+
+@dataclass(frozen=True)
 class _Judged:
     case: Case
     verdict: Verdict
-    share: float | None
+    scale: _Scale
+
+    @property
+    def share(self) -> float | None:
+        return self.scale.share(self.verdict)
 
 
 def audit(
@@ -39,15 +66,18 @@ def audit(
     *,
     judges: Judges = Judges.ANSWER,
     seconds: float = 10.0,
+    megabytes: int = MEGABYTES,
     attacks: Sequence[Attack] = ATTACKS,
     watch: Watch = lambda done, what: None,
 ) -> Audit:
-    """Attack a reward. Each completion is judged in a process, within ``seconds``.
+    """Attack a reward. Each completion is judged in a process, within ``seconds`` and, on
+    Linux, ``megabytes`` of memory.
 
     What a completion deserves is measured on the probe's own scale: the first wrong answer in
     form is 0 and the right one 1. A completion that deserves little and has over 1/2 is a false
     positive, a right one under 1/2 a false negative. Where a right answer earns no more than a
-    wrong one, the probe is a finding "blind" and only trouble is looked for.
+    wrong one, the probe is a finding "blind" and only trouble is looked for. A finding in a
+    reward of several parts names the part it came from.
 
     Raises AuditError where the reward can't judge the right answer of the first probe.
     """
@@ -55,17 +85,21 @@ def audit(
         raise AuditError("an audit needs at least one task")
     judged: list[_Judged] = []
     findings: list[Finding] = []
-    with Bench(reward, seconds) as bench:
+    with Bench(reward, seconds, megabytes) as bench:
         for number, probe in enumerate(probes):
             watch(number / len(probes), probe.task.id)
-            low, high = _ends(bench, probe, first=number == 0)
-            blind = low is None or high is None or not high > low
-            if blind:
-                findings.append(_blind(probe, low, high))
-            rows = _judge(bench, probe, judges, attacks, None if blind else (low, high))
+            scale = _scale(bench, probe, first=number == 0)
+            if scale.blind:
+                findings.append(_blind(probe, scale))
+            rows = [
+                _Judged(case, bench.one(probe, case.completion), scale)
+                for case in cases_of(probe, attacks, judges)
+            ]
             findings += [found for row in rows for found in _findings(row, reward)]
             findings += _unsteady(bench, probe, rows)
             judged += rows
+    if not isinstance(reward, Router) and len({p for row in judged for p in row.verdict.parts}) < 2:
+        findings = [replace(finding, part="") for finding in findings]
     length = _length(judged)
     if judges is Judges.ANSWER and _pays_length(length):
         text = f"correlation {length['correlation']}, gain {length['gain']}"
@@ -84,39 +118,21 @@ def audit(
     )
 
 
-def _ends(bench: Bench, probe: Probe, first: bool) -> tuple[float | None, float | None]:
+def _scale(bench: Bench, probe: Probe, first: bool) -> _Scale:
     good, bad = bench.one(probe, probe.good), bench.one(probe, probe.bad)
     if first and good.trouble:
+        mend = "allow it more with --memory" if good.starved else "give tasks that suit it"
         raise AuditError(
             f"the reward gave no score for the right answer of task {probe.task.id!r} "
-            f"({good.reason}); give tasks that suit it with --tasks"
+            f"({good.reason}); {mend}{'' if good.starved else ' with --tasks'}"
         )
-    return bad.value, good.value
+    return _Scale(bad, good)
 
 
-def _blind(probe: Probe, low: float | None, high: float | None) -> Finding:
-    reason = f"right answer {high}, wrong answer {low}"
-    return Finding("blind", "rewritten", probe.task.id, shown(probe.good), high, reason=reason)
-
-
-def _judge(
-    bench: Bench,
-    probe: Probe,
-    judges: Judges,
-    attacks: Sequence[Attack],
-    ends: tuple[float | None, float | None] | None,
-) -> list[_Judged]:
-    rows = []
-    for case in cases_of(probe, attacks, judges):
-        verdict = bench.one(probe, case.completion)
-        share = None
-        if ends is not None and verdict.value is not None:
-            low, high = ends
-            assert low is not None
-            assert high is not None
-            share = (verdict.value - low) / (high - low)
-        rows.append(_Judged(case, verdict, share))
-    return rows
+def _blind(probe: Probe, scale: _Scale) -> Finding:
+    reason = f"right answer {scale.high.value}, wrong answer {scale.low.value}"
+    task, value = probe.task.id, scale.high.value
+    return Finding("blind", "rewritten", task, shown(probe.good), value, reason=reason)
 
 
 def _findings(row: _Judged, reward: Reward) -> list[Finding]:
@@ -132,10 +148,22 @@ def _findings(row: _Judged, reward: Reward) -> list[Finding]:
         low, high = bounds
         if not low - _TOLERANCE <= verdict.value <= high + _TOLERANCE:
             kinds.append("out of range")
-    return [_finding(kind, row) for kind in kinds]
+    return [_finding(kind, row, part=_part(kind, row, reward)) for kind in kinds]
 
 
-def _finding(kind: str, row: _Judged, reason: str = "") -> Finding:
+def _part(kind: str, row: _Judged, reward: Reward) -> str:
+    """The part, or a router's route, that a false positive or negative came from."""
+    if kind not in ("false positive", "false negative"):
+        return ""
+    if isinstance(reward, Router):
+        return str(row.case.probe.task.columns.get(reward.by, "otherwise"))
+    more, less = row.verdict.parts, row.scale.low.parts
+    if kind == "false negative":
+        more, less = row.scale.high.parts, row.verdict.parts
+    return max(more, key=lambda name: more[name] - less.get(name, 0.0), default="")
+
+
+def _finding(kind: str, row: _Judged, reason: str = "", part: str = "") -> Finding:
     return Finding(
         kind,
         row.case.attack,
@@ -144,6 +172,7 @@ def _finding(kind: str, row: _Judged, reason: str = "") -> Finding:
         rounded(row.verdict.value),
         rounded(row.share),
         reason or row.verdict.reason,
+        part,
     )
 
 
@@ -185,13 +214,14 @@ def _tallies(
         rows = [row for row in judged if row.case.attack == attack.name]
         if not rows:
             continue
-        kinds = [finding.kind for finding in findings if finding.attack == attack.name]
-        found = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
+        of_it = [finding for finding in findings if finding.attack == attack.name]
+        found = dict(Counter(finding.kind for finding in of_it))
+        parts = dict(Counter(finding.part for finding in of_it if finding.part))
         shares = [row.share for row in rows if row.share is not None]
         furthest = min if attack.expect is Expect.HIGH else max
         worst = rounded(furthest(shares)) if shares else None
         expect = str(rows[0].case.expect)
-        tallies.append(Tally(attack.name, attack.about, expect, len(rows), found, worst))
+        tallies.append(Tally(attack.name, attack.about, expect, len(rows), found, worst, parts))
     return tuple(tallies)
 
 

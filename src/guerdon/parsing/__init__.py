@@ -1,4 +1,5 @@
-"""The one reader of completions: sections, boxes, choices, numbers, expressions, JSON objects.
+"""The one reader of completions: sections, boxes, choices, numbers, expressions, JSON objects,
+prose.
 
 Every function takes hostile text in linear time and raises nothing on account of it.
 """
@@ -15,6 +16,7 @@ from guerdon.parsing.json_objects import json_object, json_objects
 from guerdon.parsing.lists import MAX_ITEMS, list_items
 from guerdon.parsing.numbers import MAX_DIGITS, MAX_EXPONENT, last_number, parse_number
 from guerdon.parsing.plain import LONGEST_ANSWER, Plain, plain_answer
+from guerdon.parsing.prose import prose
 from guerdon.parsing.sections import Sections, answer_text, sections
 from guerdon.parsing.sums import sums_hold
 
@@ -38,6 +40,7 @@ __all__ = [
     "list_items",
     "parse_number",
     "plain_answer",
+    "prose",
     "same_expression",
     "sections",
     "separated_choice_letters",

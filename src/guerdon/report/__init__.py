@@ -13,6 +13,7 @@ from guerdon.report.alarms import (
 from guerdon.report.curves import draw_curves
 from guerdon.report.page import build_report
 from guerdon.report.reading import number, read_metrics, read_summary
+from guerdon.report.scored import score_report, shown_row
 
 __all__ = [
     "Alarm",
@@ -27,5 +28,7 @@ __all__ = [
     "number",
     "read_metrics",
     "read_summary",
+    "score_report",
+    "shown_row",
     "step_alarms",
 ]

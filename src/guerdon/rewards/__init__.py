@@ -28,8 +28,8 @@ from guerdon.rewards.format import FormatReward, StageShare, TagShare
 from guerdon.rewards.free_text import TextMatch, TokenF1, exact_match, token_f1
 from guerdon.rewards.function import FunctionReward, reward
 from guerdon.rewards.grounding import BoxReward, IntervalFormat, IntervalReward, PointReward
-from guerdon.rewards.language import ScriptShare
-from guerdon.rewards.length import CosineLength, GroupRelativeLength, LengthReward
+from guerdon.rewards.language import LANGUAGES, LanguageShare, ScriptShare
+from guerdon.rewards.length import CosineLength, GroupRelativeLength, LengthReward, OverlongReward
 from guerdon.rewards.levels import Ramp, Scale, Switch
 from guerdon.rewards.likelihood import (
     AnswerLikelihood,
@@ -105,6 +105,7 @@ NAMES = {
     "length": LengthReward,
     "list-match": ListMatch,
     "mobile-step": MobileStepReward,
+    "overlong": OverlongReward,
     "point": PointReward,
     "relative-length": GroupRelativeLength,
     "repetition": RepetitionPenalty,
@@ -120,8 +121,19 @@ NAMES = {
 }
 """Command-line names of the rewards that need no further settings and no optional package."""
 
+OPTIONAL = {
+    "edit": EditSimilarity,
+    "language-share": LanguageShare,
+    "meteor": Meteor,
+    "quantity-match": QuantityMatch,
+    "reasoning-gym": ReasoningGymScore,
+}
+"""Command-line names of those that need an extra."""
+
 __all__ = [
+    "LANGUAGES",
     "NAMES",
+    "OPTIONAL",
     "AnswerLikelihood",
     "AnswerMatch",
     "BoxReward",
@@ -153,6 +165,7 @@ __all__ = [
     "IntervalFormat",
     "IntervalReward",
     "Judged",
+    "LanguageShare",
     "LastNumber",
     "LengthReward",
     "Limits",
@@ -164,6 +177,7 @@ __all__ = [
     "MobileStepReward",
     "OnlyIfWrong",
     "OptionProbability",
+    "OverlongReward",
     "PointReward",
     "PolicyEntropy",
     "Predictor",

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Mapping
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, overload
 
@@ -14,6 +18,11 @@ from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.rows import Judged, Ungradable, gather
 from guerdon.rewards.waiting import call_all
 from guerdon.rewards.workers import Failed, WorkerPool, call
+
+logger = logging.getLogger("guerdon.rewards")
+
+SLOW_SECONDS = 30.0
+"""When a call without a time limit is told about, since it may never end."""
 
 _PARALLEL = ("none", "thread", "process", "async")
 _GIVEN = ("completion", "answer", "prompt", "task_id", "step", "progress")
@@ -56,7 +65,7 @@ class FunctionReward:
             object.__setattr__(self, "function", self.function.function)
         if not self.parallel:
             object.__setattr__(self, "parallel", self._suitable())
-        name = getattr(self.function, "__name__", "reward")
+        name = self._name
         if self.parallel not in _PARALLEL:
             raise ValueError(
                 f"{name}: parallel is {self.parallel!r}; it can be {', '.join(_PARALLEL)}"
@@ -85,6 +94,10 @@ class FunctionReward:
     def __reduce__(self) -> tuple[Any, ...]:
         return build, (describe(self),)
 
+    @property
+    def _name(self) -> str:
+        return getattr(self.function, "__name__", type(self.function).__name__)
+
     def _suitable(self) -> str:
         if inspect.iscoroutinefunction(self.function):
             return "async"
@@ -100,7 +113,8 @@ class FunctionReward:
         if self.parallel == "thread" and calls:
             with ThreadPoolExecutor(self.workers or 16) as threads:
                 return list(threads.map(lambda arguments: call(self.function, arguments), calls))
-        return [call(self.function, arguments) for arguments in calls]
+        with _told_when_slow(self._name) as now_judging:
+            return [call(self.function, now_judging(arguments)) for arguments in calls]
 
     def _arguments(self, rollouts: Rollouts, progress: Progress) -> list[dict[str, Any]]:
         parameters = inspect.signature(self.function).parameters.values()
@@ -119,9 +133,10 @@ class FunctionReward:
             for p in named:
                 if p.name not in known and p.default is p.empty:
                     raise ValueError(
-                        f"reward {self.function.__name__!r} asks for {p.name!r}, but task "
+                        f"reward {self._name!r} asks for {p.name!r}, but task "
                         f"{task.id!r} has no such column; it can name "
-                        f"{', '.join((*_GIVEN, *task.columns))} or give {p.name!r} a default"
+                        f"{', '.join((*_GIVEN, *task.columns))} or give {p.name!r} a default. "
+                        "A function written for another trainer: see docs/connectors.md"
                     )
             wanted = {p.name for p in named if p.name in known}
             if takes_rest:
@@ -152,6 +167,38 @@ class FunctionReward:
             low, high = self.range
             return Ungradable(f"the reward returned {value:g}, outside its range {low:g}..{high:g}")
         return Judged(value, parts)
+
+
+@contextmanager
+def _told_when_slow(name: str) -> Iterator[Callable[[dict[str, Any]], dict[str, Any]]]:
+    """A warning after `SLOW_SECONDS` of one call that nothing here can stop.
+
+    What it yields takes note of each call's arguments and gives them back.
+    """
+    begun: list[tuple[float, dict[str, Any]]] = []
+    done = threading.Event()
+
+    def watch() -> None:
+        told = 0
+        while not done.wait(SLOW_SECONDS / 4):
+            if len(begun) > told and time.monotonic() - begun[-1][0] > SLOW_SECONDS:
+                told = len(begun)
+                completion = f"{begun[-1][1].get('completion', '')!r:.80}"
+                logger.warning(
+                    "reward %r has been judging row %d of the batch for over %g s (%s); with "
+                    "@reward(timeout=...) such a row is invalid, and the run goes on",
+                    *(name, told, SLOW_SECONDS, completion),
+                )
+
+    def now_judging(arguments: dict[str, Any]) -> dict[str, Any]:
+        begun.append((time.monotonic(), arguments))
+        return arguments
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield now_judging
+    finally:
+        done.set()
 
 
 @overload

@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from guerdon.overlong import SoftOverlong
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.answer import AnswerMatch
 from guerdon.rewards.compose import scope_of
@@ -42,6 +43,27 @@ class LengthReward:
         length_N = rollouts.mask.sum(1)
         outside_N = (self.shortest - length_N).clamp(min=0) + (length_N - self.longest).clamp(min=0)
         return single("length", (1 - outside_N / self.margin).clamp(min=0))
+
+
+@dataclass(frozen=True)
+class OverlongReward(SoftOverlong):
+    """DAPO's soft overlong punishment as a reward of its own; see `SoftOverlong`.
+
+    0 for completions that stop in good time, down to ``-factor`` for those at the limit of
+    acted tokens. It does not read the answer: sum it with a reward that does
+    (`guerdon.shaping.OverlongPenalty` lays the same over any reward). Value and part
+    "overlong": float[N] in [-factor, 0], not bounded below with ``bounded=False``; never
+    invalid.
+    """
+
+    scope: ClassVar[str] = "completion"
+
+    @property
+    def range(self) -> tuple[float, float]:
+        return (-self.factor if self.bounded else -math.inf), 0.0
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        return single("overlong", self.penalty(rollouts.mask.sum(1)))
 
 
 def cosine_between(length_N: Tensor, limit: int, first: float, last: float) -> Tensor:

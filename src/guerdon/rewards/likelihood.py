@@ -61,7 +61,11 @@ class FrozenModel:
         tokenizer, _ = _loaded(self.model, self.dtype)
         # A token spans a few characters, so this first cut loses nothing.
         plain = encodable(text[: 32 * self.longest])
-        return list(tokenizer.encode(plain, add_special_tokens=False))[: self.longest]
+        return list(
+            tokenizer.encode(
+                plain, add_special_tokens=False, truncation=True, max_length=self.longest
+            )
+        )
 
     @torch.inference_mode()
     def log_probs(self, context: list[int], following: list[int]) -> Tensor:
@@ -220,7 +224,8 @@ class Certainty:
 
     ``statistic`` is `self_certainty`, `divergence_from_uniform` or `entropy` (uncertainty: give
     it a negative weight), float[T, V] log-probs to float[T]. ``section`` restricts it to the
-    inside of the first such section ("" = the whole completion). No token gives 0. Certainty
+    inside of the first such section ("" = the whole completion). No token gives 0: with
+    `entropy` and a negative weight that is the best value, so gate it on an answer. Certainty
     pays for repetition and confident nonsense: set ``cap`` and add a repetition penalty.
 
     Value and a part named as the statistic: float[N] in [0, cap].

@@ -127,8 +127,11 @@ class StaticEmbeddings:
 
     def __call__(self, text: str) -> Tensor:
         tokenizer, table_VD = _table(self.model)
-        ids = tokenizer.encode(encodable(text[: 16 * self.longest]), add_special_tokens=False)
-        kept = [i for i in ids[: self.longest] if any(map(str.isalnum, tokenizer.decode([i])))]
+        plain = encodable(text[: 16 * self.longest])
+        ids = tokenizer.encode(
+            plain, add_special_tokens=False, truncation=True, max_length=self.longest
+        )
+        kept = [i for i in ids if any(map(str.isalnum, tokenizer.decode([i])))]
         return table_VD[kept]
 
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from guerdon.overlong import SoftOverlong
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.shaping.linear import add_to_rows
 
@@ -48,30 +49,14 @@ class KLPenalty:
 
 
 @dataclass(frozen=True)
-class OverlongPenalty:
-    """DAPO's soft overlong punishment (2503.14476, eq. 13), added to the reward.
+class OverlongPenalty(SoftOverlong):
+    """DAPO's soft overlong punishment, added to the reward; see `SoftOverlong`.
 
-    0 up to ``limit - buffer`` tokens, then a line down to ``-factor`` at ``limit``; beyond it
-    stays there, or goes on down with ``bounded=False`` (verl's form). The defaults are the
-    paper's, for long reasoning. Adds the part "overlong".
+    Adds the part "overlong". `guerdon.rewards.OverlongReward` is the same as a reward.
     """
 
-    limit: int = 20480
-    buffer: int = 4096
-    factor: float = 1.0
-    bounded: bool = True
-
-    def __post_init__(self) -> None:
-        if not 0 < self.buffer <= self.limit:
-            raise ValueError(
-                f"OverlongPenalty needs 0 < buffer <= limit, got {self.buffer} and {self.limit}"
-            )
-
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
-        over_N = (rollouts.mask.sum(1) - (self.limit - self.buffer)).clamp_min(0) / self.buffer
-        if self.bounded:
-            over_N = over_N.clamp_max(1)
-        penalty_N = -self.factor * over_N
+        penalty_N = self.penalty(rollouts.mask.sum(1))
         shaped = add_to_rows(scores, rollouts, penalty_N)
         return replace(shaped, parts={**scores.parts, "overlong": penalty_N})
 

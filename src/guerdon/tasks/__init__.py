@@ -12,7 +12,7 @@ from guerdon.tasks.facts import (
     paraphrase,
     stated_facts,
 )
-from guerdon.tasks.files import DataError, FileTasks, PreferenceFile, read_rows
+from guerdon.tasks.files import DataError, FileTasks, PreferenceFile, check_prompt, read_rows
 from guerdon.tasks.gym import ReasoningGym
 from guerdon.tasks.mixture import MixedTasks
 from guerdon.tasks.regions import TextBoxes, TextIntervals
@@ -58,6 +58,7 @@ __all__ = [
     "ToolCalls",
     "ToyTextTasks",
     "WithExamples",
+    "check_prompt",
     "corrupted_report",
     "fact_report",
     "facts_right",

@@ -67,7 +67,7 @@ class FileTasks:
                     "--tasks.prompt and --tasks.answer"
                 )
         prompt = row[self.prompt]
-        _check_prompt(prompt, f"{where}, field {self.prompt!r}")
+        check_prompt(prompt, f"{where}, field {self.prompt!r}")
         known = (self.prompt, self.answer, self.id, "split")
         columns = {k: v for k, v in row.items() if k not in known}
         name = row.get(self.id)
@@ -141,7 +141,7 @@ def _pair(row: Mapping[str, Any], where: str, name: str) -> PreferencePair:
         chosen, rejected = chosen[-1]["content"], rejected[-1]["content"]
     if prompt is None:
         raise DataError(f"{where}: field 'prompt' is missing; give text or chat messages")
-    _check_prompt(prompt, f"{where}, field 'prompt'")
+    check_prompt(prompt, f"{where}, field 'prompt'")
     for side, text in (("chosen", chosen), ("rejected", rejected)):
         if not isinstance(text, str):
             raise DataError(
@@ -226,10 +226,11 @@ def _refuse_copy(seen: dict[str, str], name: str, path: str, where: str, field: 
     seen[name] = where
 
 
-def _check_prompt(prompt: Any, where: str) -> None:
+def check_prompt(prompt: Any, where: str) -> None:
+    """Raises DataError unless it is text or chat messages; ``where`` is file, line and field."""
     if not isinstance(prompt, str) and not _is_chat(prompt):
         raise DataError(
-            f"{where}: a prompt is text or a list of "
+            f"{where}: give text or a list of "
             f'{{"role": ..., "content": ...}} messages, not {type(prompt).__name__}'
         )
 

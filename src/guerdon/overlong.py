@@ -1,0 +1,45 @@
+"""The soft overlong punishment, which a reward and a shaper share.
+
+It stands here, below the stages, since they do not import each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class SoftOverlong:
+    """DAPO's soft overlong punishment (arXiv 2503.14476, eq. 13): its settings and its formula.
+
+    0 up to ``limit - buffer`` tokens, then a line down to ``-factor`` at ``limit``; beyond it
+    stays there, or goes on down with ``bounded=False`` (verl's form). The defaults are the
+    paper's, for long reasoning. Raises ValueError unless ``0 < buffer <= limit`` and
+    ``factor >= 0``.
+    """
+
+    limit: int = 20480
+    buffer: int = 4096
+    factor: float = 1.0
+    bounded: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 < self.buffer <= self.limit:
+            raise ValueError(
+                f"{type(self).__name__} needs 0 < buffer <= limit, got {self.buffer} and "
+                f"{self.limit}"
+            )
+        if not self.factor >= 0:
+            raise ValueError(f"{type(self).__name__}: factor is {self.factor}; give 0 or more")
+
+    def penalty(self, length_N: Tensor) -> Tensor:
+        """float[N] of lengths in tokens: ``-factor * max(0, L - (limit - buffer)) / buffer``.
+
+        Bounded, it is never below ``-factor``.
+        """
+        over_N = (length_N - (self.limit - self.buffer)).clamp_min(0) / self.buffer
+        if self.bounded:
+            over_N = over_N.clamp_max(1)
+        return 0.0 - self.factor * over_N
