@@ -16,7 +16,11 @@ STAGES = frozenset(
     | {"objectives", "curriculum", "evaluation"}
 )
 SPINE = frozenset({"records", "stages", "parts", "parsing"})
-EXCEPTIONS = {"guerdon.rollout.language": {"nursery"}}
+EXCEPTIONS = {
+    "guerdon.rollout.language": {"nursery"},
+    "guerdon.reward_models.loading": {"nursery", "rollout"},
+    "guerdon.reward_models.scalar_head": {"rollout"},
+}
 OPTIONAL = frozenset(
     ["trl", "vllm", "reasoning_gym", "trackio", "wandb", "httpx", "rapidfuzz", "pint", "nltk"]
 )

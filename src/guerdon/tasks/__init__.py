@@ -11,7 +11,7 @@ from guerdon.tasks.facts import (
     paraphrase,
     stated_facts,
 )
-from guerdon.tasks.files import DataError, FileTasks, PreferenceFile, read_rows
+from guerdon.tasks.files import DataError, FileTasks, PreferenceFile, RankingFile, read_rows
 from guerdon.tasks.gym import ReasoningGym
 from guerdon.tasks.mixture import MixedTasks
 from guerdon.tasks.regions import TextBoxes, TextIntervals
@@ -50,6 +50,7 @@ __all__ = [
     "MultiChoice",
     "MultipleChoice",
     "PreferenceFile",
+    "RankingFile",
     "ReasoningGym",
     "SqlQueries",
     "TextBoxes",
