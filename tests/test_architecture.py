@@ -15,7 +15,7 @@ STAGES = frozenset(
     {"tasks", "rollout", "rewards", "judges", "reward_models", "shaping", "advantages"}
     | {"objectives", "curriculum", "evaluation"}
 )
-SPINE = frozenset({"records", "stages", "parts", "parsing"})
+SPINE = frozenset({"records", "rankings", "stages", "parts", "parsing"})
 EXCEPTIONS = {
     "guerdon.rollout.language": {"nursery"},
     "guerdon.reward_models.loading": {"nursery", "rollout"},
@@ -136,6 +136,7 @@ def test_records_import_nothing_of_ours() -> None:
 
 def test_the_spine_does_not_look_upwards() -> None:
     assert ours(SOURCE / "stages.py") == {"records"}
+    assert ours(SOURCE / "rankings.py") == {"records"}
     assert ours(SOURCE / "parts.py") == set()
 
 

@@ -6,6 +6,7 @@ for its family, and any such folder loads here.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,28 +16,34 @@ from guerdon.nursery import seedling_path
 from guerdon.rollout.language import ADAPTERS, adapter_base, without_bars
 
 
-def load_scalar_model(name: str, dtype: torch.dtype) -> tuple[Any, Any]:
+def load_scalar_model(name: str, dtype: torch.dtype, new_head: bool) -> tuple[Any, Any]:
     """A decoder with a scalar head, and its tokenizer.
 
-    ``name`` is ``seedling``, a Hub id or a folder: of a language model, whose head is then new
-    (drawn from torch's global generator), of a reward model, or of an adapter trained on either,
-    which is merged in. Raises ValueError where the model is no decoder, or has other heads.
+    ``name`` is ``seedling``, a Hub id or a folder: of a reward model, of a language model, or of
+    an adapter trained on either, which is merged in. A language model's head is new, drawn from
+    torch's global generator; without ``new_head`` it is refused. Raises ValueError for that,
+    where the model is no decoder or has other heads, and where there is none.
     """
     from transformers import AutoConfig, AutoTokenizer
 
     source = str(seedling_path()) if name == "seedling" else name
     base = adapter_base(source)
+    if source.startswith(("/", "./", "../", "~")) and not Path(source).is_dir():
+        raise ValueError(f"there is no folder {source}")
     with without_bars():
         tokenizer = AutoTokenizer.from_pretrained(source)
         config = AutoConfig.from_pretrained(base or source)
         _refuse_other_heads(config, source)
         config.num_labels = 1
-        model = _from_pretrained(_class_of(config), base or source, config, dtype)
+        model, has_head = _from_pretrained(classifier_of(config), base or source, config, dtype)
     if base is not None:
-        from peft import PeftModel
-
-        model = PeftModel.from_pretrained(model, source).merge_and_unload()
-        model.requires_grad_(True)  # peft freezes the base
+        model, brings_head = _merged(model, source)
+        has_head |= brings_head
+    if not (has_head or new_head):
+        raise ValueError(
+            f"{source} is a language model without a head that scores; train one with "
+            "guerdon train --pairs FILE --reward-model"
+        )
     return model, tokenizer
 
 
@@ -57,7 +64,7 @@ def with_adapter(model: Any, adapter: str, rank: int) -> Any:
     return get_peft_model(model, settings)
 
 
-def _class_of(config: Any) -> Any:
+def classifier_of(config: Any) -> Any:
     """Transformers' classifier for this family; one made of its parts where it has none."""
     from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, MODEL_MAPPING
     from transformers.modeling_layers import GenericForSequenceClassification
@@ -71,7 +78,21 @@ def _class_of(config: Any) -> Any:
     return type(name, (GenericForSequenceClassification, family), prefix)
 
 
-def _from_pretrained(kind: Any, source: str, config: Any, dtype: torch.dtype) -> Any:
+def _merged(model: Any, folder: str) -> tuple[Any, bool]:
+    """The model with the folder's adapter merged in, and whether that brings a head."""
+    from peft import PeftConfig, PeftModel
+
+    settings = PeftConfig.from_pretrained(folder)
+    brings_head = str(settings.task_type) == "SEQ_CLS"
+    if not brings_head:  # trained on a language model: only its decoder is here
+        settings.task_type = None
+    model = PeftModel.from_pretrained(model, folder, config=settings).merge_and_unload()
+    model.requires_grad_(True)  # peft freezes the base
+    return model, brings_head
+
+
+def _from_pretrained(kind: Any, source: str, config: Any, dtype: torch.dtype) -> tuple[Any, bool]:
+    """The model, and whether the head was among what was loaded."""
     from transformers.utils import logging
 
     verbosity = logging.get_verbosity()
@@ -93,7 +114,7 @@ def _from_pretrained(kind: Any, source: str, config: Any, dtype: torch.dtype) ->
             f"{source} lacks {len(lacking)} weights of {type(model).__name__}, the first "
             f"{lacking[0]}; it is no whole model"
         )
-    return model
+    return model, "score.weight" not in found["missing_keys"]
 
 
 def _refuse_other_heads(config: Any, source: str) -> None:

@@ -40,4 +40,5 @@ def _loaded(saved: SavedRewardModel) -> RewardModel:
         mixed_precision="no",
         device=saved.device,
         max_tokens=saved.max_tokens,
+        new_head=False,
     )

@@ -58,17 +58,19 @@ class RewardModel:
         device: str = "auto",
         shared_prefix: bool = True,
         max_tokens: int = 1024,
+        new_head: bool = True,
     ) -> RewardModel:
         """A saved reward model, or a language model with a new head (see `load_scalar_model`).
 
-        The settings are those of a recipe's `Model`. Raises ValueError for an unknown adapter,
-        type, precision or device, and what transformers raises where there is no such model.
+        ``new_head`` False takes the former only. The other settings are those of a recipe's
+        `Model`. Raises ValueError for an unknown adapter, type, precision or device, and what
+        transformers raises where there is no such model.
         """
         kind = getattr(torch, dtype, None)
         if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
             raise ValueError(f"dtype is {dtype!r}; use float32, float64, bfloat16 or float16")
         place = device_named(device)
-        model, tokenizer = load_scalar_model(name, kind)
+        model, tokenizer = load_scalar_model(name, kind, new_head)
         model = model.to(place)
         if adapter is not None:
             model = with_adapter(model, adapter, rank)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from guerdon.records import PreferencePair, Ranking, Task
+from guerdon.rankings import Ranking
+from guerdon.records import PreferencePair, Task
 from guerdon.tasks.procedural import SPLITS
 
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from guerdon.records import Loss, Progress, Ranking
+from guerdon.rankings import Ranking
+from guerdon.records import Loss, Progress
 from guerdon.reward_models import RewardModel
 from guerdon.training.allocator import keep_freed_memory
 from guerdon.training.held_out import HeldOut
