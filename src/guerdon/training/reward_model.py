@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from guerdon.objectives import BradleyTerry
-from guerdon.parts import describe
-from guerdon.report import build_report
 from guerdon.reward_models import RewardModel
-from guerdon.rollout import Transformers
 from guerdon.tasks import RankingFile
 from guerdon.training.checkpoint import seed_generators
-from guerdon.training.display import Display
+from guerdon.training.fitting import run_fitting
 from guerdon.training.held_out import HeldOut
 from guerdon.training.ranking import RankingObjective, fit_rankings, ranked_right
 from guerdon.training.recipe import Model, Optimiser
-from guerdon.training.run_folder import RunFolder
-from guerdon.training.telemetry import describe_held_out, held_out_summary
 
 
 @dataclass(frozen=True)
@@ -68,17 +60,15 @@ def train_reward_model(
     """
     seed_generators(recipe.seed)
     train, held_out = recipe.pairs.load("train"), recipe.pairs.load("test")
-    model = model or load_reward_model(recipe.model)
-    run = None if folder is None else RunFolder(folder)
-    if run is not None:
-        text = yaml.safe_dump(describe(recipe), sort_keys=False, allow_unicode=True)
-        (run.path / "recipe.yaml").write_text(text)
-    started = time.perf_counter()
-    with Display(recipe.epochs * -(-len(train) // recipe.batch), quiet=quiet) as display:
-        before = ranked_right(model, held_out)
-        if before is not None:
-            display.note(f"held-out {describe_held_out(before)} before training")
-        made = fit_rankings(
+    model = load_reward_model(recipe.model) if model is None else model
+    fitted = run_fitting(
+        recipe,
+        model,
+        folder,
+        updates=recipe.epochs * -(-len(train) // recipe.batch),
+        counts={"rankings": len(train)},
+        measure=lambda: ranked_right(model, held_out),
+        fit=lambda record: fit_rankings(
             model,
             train,
             recipe.objective,
@@ -86,26 +76,11 @@ def train_reward_model(
             batch=recipe.batch,
             optimiser=recipe.optimiser,
             seed=recipe.seed,
-            report=lambda done, total, figures: display.update(done - 1, _named(figures)),
-        )
-        history = [{"step": step, **_named(figures)} for step, figures in enumerate(made)]
-        after = ranked_right(model, held_out)
-        summary: dict[str, Any] = {
-            "recipe": recipe.name,
-            "steps": len(history),
-            "seconds": time.perf_counter() - started,
-            "rankings": len(train),
-            **held_out_summary(before, after),
-        }
-        if run is not None:
-            for figures in history:
-                run.log_metrics(figures)
-            summary["folder"] = str(run.path)
-            run.write_summary(summary)
-            model.save(run.path / "model")
-            summary["report"] = str(build_report(run.path))
-        display.summary(summary)
-    return RewardModelResult(model, before, after, tuple(history))
+            report=lambda done, total, figures: record(done - 1, _named(figures)),
+        ),
+        quiet=quiet,
+    )
+    return RewardModelResult(model, fitted.before, fitted.after, fitted.history)
 
 
 def load_reward_model(model: Model) -> RewardModel:
@@ -113,13 +88,10 @@ def load_reward_model(model: Model) -> RewardModel:
 
     Raises ValueError for settings that reward models do not have.
     """
-    foreign = {
-        "gguf_file": model.gguf_file is not None,
-        "value_head": model.value_head,
-        "engine": model.engine != Transformers(),
-    }
-    for name in (name for name, given in foreign.items() if given):
-        raise ValueError(f"a reward model has no model.{name}; leave it out")
+    plain = Model()
+    for name in ("gguf_file", "value_head", "engine"):
+        if getattr(model, name) != getattr(plain, name):
+            raise ValueError(f"a reward model has no model.{name}; leave it out")
     return RewardModel.load(
         model.name,
         adapter=model.adapter,
