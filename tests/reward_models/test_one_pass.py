@@ -93,6 +93,16 @@ def test_the_attention_for_other_devices_is_equal_too(
     compare(scorer, copy.deepcopy(scorer.model))
 
 
+def test_an_adapter_is_equal_too(tmp_path: Path, always: None) -> None:
+    build(*FAMILIES["llama"], tmp_path)
+    scorer = RewardModel.load(str(tmp_path), dtype="float64", device="cpu", adapter="lora", rank=2)
+    with torch.no_grad():
+        for name, p in scorer.module.named_parameters():
+            if "lora_B" in name:  # zeros at first
+                p.normal_(std=0.1)
+    compare(scorer, copy.deepcopy(scorer.model))
+
+
 @pytest.mark.parametrize("family", REFUSED)
 def test_what_cannot_be_shared_is_said_once_and_scored_plainly(
     family: str, tmp_path: Path, always: None
