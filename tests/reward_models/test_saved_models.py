@@ -112,6 +112,8 @@ def test_a_language_model_is_no_reward_by_itself(tmp_path: Path) -> None:
         SavedRewardModel(folder).score(TASKS, RESPONSES)
     with pytest.raises(ValueError, match="there is no folder"):
         RewardModel.load(str(tmp_path / "nothing"))
+    with pytest.raises(ValueError, match="there is no folder runs/reward-model/model"):
+        RewardModel.load("runs/reward-model/model")
     with pytest.raises(ValueError, match="dtype is 'float33'"):
         RewardModel.load(folder, dtype="float33")
     with pytest.raises(ValueError, match=r"model\.adapter is 'lore'"):

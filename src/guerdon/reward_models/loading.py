@@ -6,6 +6,7 @@ for its family, and any such folder loads here.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,11 @@ def load_scalar_model(name: str, dtype: torch.dtype, new_head: bool) -> tuple[An
     """
     from transformers import AutoConfig, AutoTokenizer
 
-    source = str(seedling_path()) if name == "seedling" else name
-    base = adapter_base(source)
-    if source.startswith(("/", "./", "../", "~")) and not Path(source).is_dir():
+    source = str(seedling_path()) if name == "seedling" else os.path.expanduser(name)
+    # A Hub id is a name, or a name and an owner's.
+    if (source.startswith((".", "/")) or source.count("/") > 1) and not Path(source).is_dir():
         raise ValueError(f"there is no folder {source}")
+    base = adapter_base(source)
     with without_bars():
         tokenizer = AutoTokenizer.from_pretrained(source)
         config = AutoConfig.from_pretrained(base or source)
@@ -71,6 +73,8 @@ def classifier_of(config: Any) -> Any:
 
     if type(config) in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
         return MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
+    if type(config) not in MODEL_MAPPING:
+        raise ValueError(f"transformers has no decoder for a {type(config).__name__}")
     decoder = MODEL_MAPPING[type(config)]
     family = decoder.__mro__[1]
     name = decoder.__name__.removesuffix("Model") + "ForSequenceClassification"
