@@ -12,6 +12,7 @@ import statistics
 import sys
 import tempfile
 import warnings
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 
 import tyro
 from measuring import median_ratio, origin
-from turns import Finished, Turns, alternate
+from turns import Finished, Program, Turns, alternate
 from workload import (
     CLIP,
     END,
@@ -123,6 +124,12 @@ def trl_trainer(work: PairWork, folder: str) -> Any:
 
 
 def run_trl(turns: Turns, work: PairWork) -> dict[str, list[float]]:
+    take_turns(trl_trainer, turns, work)
+    return {}
+
+
+def take_turns(make: Callable[[PairWork, str], Any], turns: Turns, work: PairWork) -> None:
+    """Let the trainer that ``make`` makes take its turns in a folder that is then removed."""
     import transformers
 
     transformers.logging.set_verbosity_error()
@@ -133,11 +140,10 @@ def run_trl(turns: Turns, work: PairWork) -> dict[str, list[float]]:
             turns.begin()
 
     with tempfile.TemporaryDirectory() as folder:
-        trainer = trl_trainer(work, folder)
+        trainer = make(work, folder)
         trainer.add_callback(InTurn())
         with suppress(Finished):
             trainer.train()
-    return {}
 
 
 @dataclass(frozen=True)
@@ -156,9 +162,12 @@ class Options(PairWork):
 
 
 def main() -> None:
-    options = tyro.cli(Options)
+    compare({"guerdon": run_guerdon, "trl": run_trl}, tyro.cli(Options))
+
+
+def compare(programs: Mapping[str, Program], options: Options) -> None:
+    """Measure, print and write what two programs take for the same pairs."""
     source = origin(sys.argv, versions=("trl",))
-    programs = {"guerdon": run_guerdon, "trl": run_trl}
     sides = alternate(programs, options, options.rounds, options.warm_up)
     ratio, processor = (
         median_ratio(*(getattr(side, kind) for side in sides.values()))

@@ -84,6 +84,7 @@ VALUES = {
     "reasoning-gym": "basic_arithmetic",
     "constant-length": "8",
     "gated-sum": "format",
+    "reward-model": "runs/reward-model/model",
 }
 """What parts without a default for their first setting are given."""
 
@@ -92,7 +93,8 @@ VALUES = {
     ("option", "name"), [(o, n) for o, names in POLICY_CHOICES.items() for n in names]
 )
 def test_every_name_makes_a_part(option: str, name: str) -> None:
-    text = f"{name}:{VALUES[name]}" if name in VALUES and option != "reward" else name
+    defaults = (option, name) == ("reward", "reasoning-gym")
+    text = f"{name}:{VALUES[name]}" if name in VALUES and not defaults else name
     inside = ["--kl", "0.1"] if option == "objective.kl.estimator" else []
     recipe = chosen(f"--{option}", text, *inside)
     assert recipe_from_file(recipe) == recipe

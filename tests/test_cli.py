@@ -291,6 +291,12 @@ def test_dry_run_scores_and_trains_nothing(tmp_path: Path, capsys: Captured) -> 
         (["train", "--kl", "much"], "--kl needs a number"),
         (["train", "--pairs", "x.jsonl", "--recipe", "grpo"], "does not go with --recipe"),
         (["train", "--pairs", "x.jsonl", "--objective", "gspo"], "--objective takes dpo, ipo"),
+        (["train", "--reward-model"], "--reward-model needs --pairs"),
+        (
+            ["train", "--reward-model", "--pairs", "x.jsonl", "--objective", "dpo"],
+            "--objective takes bradley-terry, plackett-luce",
+        ),
+        (["train", "--reward", "reward-model"], "reward-model:VALUE"),
         (["sample", "--count", "few"], "--count needs a whole number"),
         (["reproduce", "gigpo", "--seeds", "x"], "--seeds takes whole numbers"),
         (["reproduce", "nothing"], "there is no recipe 'nothing'"),

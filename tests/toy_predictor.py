@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -49,3 +50,17 @@ def count_vectors(texts: list[str]) -> Tensor:
         for t in texts
     ]
     return torch.tensor(rows).float().reshape(-1, 3)
+
+
+@dataclass(frozen=True)
+class ToyScorer:
+    """A response is worth its length less its prompt's, per letter of the prompt."""
+
+    def score(self, tasks: Sequence[Task], responses: Sequence[Sequence[str]]) -> Tensor:
+        return torch.tensor(
+            [
+                (len(text) - len(task.text)) / len(task.text)
+                for task, texts in zip(tasks, responses, strict=True)
+                for text in texts
+            ]
+        )

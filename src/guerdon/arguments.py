@@ -11,12 +11,25 @@ from typing import Annotated, Any, get_type_hints
 
 import tyro
 
-from guerdon.choices import POLICY_CHOICES, PREFERENCE_CHOICES, Choices, choose, listing
+from guerdon.choices import (
+    POLICY_CHOICES,
+    PREFERENCE_CHOICES,
+    RANKING_CHOICES,
+    Choices,
+    choose,
+    listing,
+)
 from guerdon.objectives import KL
 from guerdon.recipes import load_recipe
 from guerdon.rollout import EndpointPolicy
-from guerdon.tasks import PreferenceFile
-from guerdon.training import FixedReference, NoReference, PreferenceRecipe, Recipe
+from guerdon.tasks import PreferenceFile, RankingFile
+from guerdon.training import (
+    FixedReference,
+    NoReference,
+    PreferenceRecipe,
+    Recipe,
+    RewardModelRecipe,
+)
 
 OVERRIDES = f"""Settings of the recipe follow as nested options, for example
   --loop.steps 100 --sampling.temperature 0.8 --objective.clip-high 0.28
@@ -39,6 +52,10 @@ Ask for all settings of a recipe with --settings."""
 PREFERENCES = f"""With --pairs (rows of prompt, chosen and rejected) there is no sampling; the
 settings are --model, --epochs, --batch, --seed, --optimiser.lr and so on, and
 {listing(PREFERENCE_CHOICES)}
+With --pairs and --reward-model a reward model is trained on them, or on rows of prompt and
+ranked (a list of texts, best first). The run's folder/model is then a reward for train, score and
+serve: --reward reward-model:FOLDER. The settings are the same, and
+{listing(RANKING_CHOICES)}
 """
 
 
@@ -73,6 +90,16 @@ def preference_recipe_from(
     with reading_arguments():
         recipe = PreferenceRecipe(pairs=PreferenceFile(path))
         made: PreferenceRecipe = _overlaid(recipe, arguments, PREFERENCE_CHOICES, settings)
+    return made
+
+
+def reward_model_recipe_from(
+    path: str, arguments: list[str], *, settings: bool = False
+) -> RewardModelRecipe:
+    """The recipe of a reward model trained on a file's pairs or rankings, with overrides."""
+    with reading_arguments():
+        recipe = RewardModelRecipe(pairs=RankingFile(path))
+        made: RewardModelRecipe = _overlaid(recipe, arguments, RANKING_CHOICES, settings)
     return made
 
 
@@ -215,6 +242,7 @@ _OPTION_HELP = {
     "--recipe": "a system's name (see guerdon recipes) or a recipe.yaml; default grpo",
     "--out": "the folder to write to (train: default runs/RECIPE)",
     "--pairs": "train on the preference pairs in this file instead (DPO); no recipe",
+    "--reward-model": "train a reward model on the --pairs, which may be longer rankings too",
     "--resume": "continue the run in this folder from its newest checkpoint",
     "--trackers": "comma-separated: tensorboard, wandb, trackio",
     "--dry-run": "score this file of saved completions with the recipe's reward; no training",

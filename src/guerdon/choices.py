@@ -14,6 +14,7 @@ import yaml
 
 from guerdon import advantages, curriculum, objectives, rewards, rollout, shaping, tasks, training
 from guerdon.parts import PartError, locate
+from guerdon.reward_models import SavedRewardModel
 
 Choices = Mapping[str, Mapping[str, Any]]
 """Option (a path in the recipe) to name to part: a class, or a function that is the part."""
@@ -21,7 +22,7 @@ Choices = Mapping[str, Mapping[str, Any]]
 POLICY_CHOICES: Choices = MappingProxyType(
     {
         "tasks": tasks.NAMES,
-        "reward": {**rewards.NAMES, **rewards.OPTIONAL},
+        "reward": {**rewards.NAMES, **rewards.OPTIONAL, "reward-model": SavedRewardModel},
         "shaping": shaping.NAMES,
         "advantage": advantages.NAMES,
         "advantage.scale": advantages.SCALES,
@@ -37,6 +38,9 @@ POLICY_CHOICES: Choices = MappingProxyType(
 )
 PREFERENCE_CHOICES: Choices = MappingProxyType(
     {"objective": objectives.PREFERENCES, "optimiser.schedule": training.SCHEDULES}
+)
+RANKING_CHOICES: Choices = MappingProxyType(
+    {"objective": objectives.RANKINGS, "optimiser.schedule": training.SCHEDULES}
 )
 
 
@@ -63,7 +67,8 @@ def part_of(option: str, text: str, choices: Choices = POLICY_CHOICES) -> Any:
         part = _own_reward(text, table)
     else:
         part = _named(option, text, table)
-    return part
+    # A reward model is no reward by itself: it knows of texts, not of rollouts.
+    return rewards.ScorerReward(part) if isinstance(part, SavedRewardModel) else part
 
 
 def _named(option: str, text: str, table: Mapping[str, Any]) -> Any:

@@ -22,6 +22,7 @@ from guerdon.arguments import (
     preference_recipe_from,
     reading_arguments,
     recipe_from,
+    reward_model_recipe_from,
     take_options,
     whole_number,
 )
@@ -37,6 +38,7 @@ from guerdon.training import (
     held_out_summary,
     train,
     train_on_pairs,
+    train_reward_model,
 )
 from guerdon.training import evaluate as evaluate_policy
 from guerdon.training.policies import load_policy
@@ -97,11 +99,13 @@ def _train(arguments: list[str]) -> int:
         "train",
         "Train a model by a recipe.",
         ["--recipe", "--out", "--resume", "--pairs", "--trackers", "--dry-run"],
-        ["--quiet", "--json", "--settings"],
+        ["--reward-model", "--quiet", "--json", "--settings"],
         f"{OVERRIDES}\n\n{PREFERENCES}",
     )
     if options["pairs"]:
         return _train_on_pairs(options, rest)
+    if options["reward_model"]:
+        raise UsageError("--reward-model needs --pairs FILE to train on")
     if options["resume"]:
         folder = Path(options["resume"])
         if rest:
@@ -128,9 +132,16 @@ def _train_on_pairs(options: dict[str, Any], rest: list[str]) -> int:
     for name in ("recipe", "resume", "trackers", "dry_run"):
         if options[name]:
             raise UsageError(f"--pairs does not go with --{name.replace('_', '-')}")
-    recipe = preference_recipe_from(options["pairs"], rest, settings=options["settings"])
-    folder = Path(options["out"]) if options["out"] else _fresh_folder(recipe.name)
-    train_on_pairs(recipe, folder, quiet=options["quiet"] or options["json"])
+    quiet = options["quiet"] or options["json"]
+    file, settings = options["pairs"], options["settings"]
+    if options["reward_model"]:
+        scorer = reward_model_recipe_from(file, rest, settings=settings)
+        folder = Path(options["out"]) if options["out"] else _fresh_folder(scorer.name)
+        train_reward_model(scorer, folder, quiet=quiet)
+    else:
+        recipe = preference_recipe_from(file, rest, settings=settings)
+        folder = Path(options["out"]) if options["out"] else _fresh_folder(recipe.name)
+        train_on_pairs(recipe, folder, quiet=quiet)
     if options["json"]:
         print((folder / "summary.json").read_text())
     return 0

@@ -99,6 +99,23 @@ class GroupFilter(Protocol):
     def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor: ...
 
 
+@runtime_checkable
+class Scorer(Protocol):
+    """A model that judges responses by one number each: every reward model.
+
+    Whatever else it may read of a prompt is in the task: the reference is ``task.answer``, and
+    user, goal and images are columns.
+    """
+
+    def score(self, tasks: Sequence[Task], responses: Sequence[Sequence[str]]) -> Tensor:
+        """float[N] of the responses to each task, all of the first task first.
+
+        Any number of responses per task; with gradient where grad mode is on. A scorer that can
+        also say what each token is worth adds ``score_tokens``, N tensors float[T_n].
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Sampling:
     """How completions are drawn.

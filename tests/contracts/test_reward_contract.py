@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from toy_predictor import ToyPredictor, count_vectors, letter_vectors
+from toy_predictor import ToyPredictor, ToyScorer, count_vectors, letter_vectors
 
 from guerdon.parts import build, describe
 from guerdon.records import Progress, Rollouts, Scores, Task
@@ -27,6 +27,7 @@ from guerdon.rewards import (
     Product,
     QuantityMatch,
     Router,
+    ScorerReward,
     TokenSimilarity,
     WeightedSum,
     entropy,
@@ -96,6 +97,7 @@ COMPOSED: dict[str, Any] = {
     "embedding-similarity": EmbeddingSimilarity(count_vectors),
     "answer-likelihood": AnswerLikelihood(ToyPredictor()),
     "option-probability": OptionProbability(ToyPredictor(), ("B", "B, C")),
+    "reward-model": ScorerReward(ToyScorer(), batch=4),
     "certainty": Certainty(ToyPredictor(), entropy),
     "async": FunctionReward(asynchronous),
     "above-reference": AboveReference(NAMES["bleu"]()),

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from guerdon.tasks import DataError, FileTasks, PreferenceFile
+from guerdon.tasks import DataError, FileTasks, PreferenceFile, RankingFile
 
 ROWS = [{"prompt": f"{n}+1?", "answer": str(n + 1), "level": n % 3} for n in range(40)]
 
@@ -177,6 +177,43 @@ def test_bad_pairs_are_named(tmp_path: Path, row: dict[str, object], message: st
     with pytest.raises(DataError, match=message) as caught:
         PreferenceFile(str(path)).load()
     assert "p.jsonl, line 1" in str(caught.value)
+
+
+def test_rankings_of_any_length_and_pairs_stand_in_one_file(tmp_path: Path) -> None:
+    rows: list[object] = [
+        {"id": "k", "prompt": "p", "ranked": ["best", "good", ""], "source": "x"},
+        {"prompt": "p", "chosen": "good", "rejected": "bad", "margin": 2},
+        {"prompt": [{"role": "user", "content": "q"}], "ranked": ["a", "b"], "chosen": None},
+    ]
+    file = RankingFile(str(jsonl(tmp_path / "r.jsonl", rows)))
+    first, second, third = file.load()
+    assert (first.task.id, first.responses, first.margin) == ("k", ("best", "good", ""), None)
+    assert first.task.columns == {"source": "x"}
+    assert (second.task.id, second.responses, second.margin) == ("ranking-2", ("good", "bad"), 2.0)
+    assert third.responses == ("a", "b")
+    both = [*file.load("train"), *file.load("test")]
+    assert {r.task.id for r in both} == {"k", "ranking-2", "ranking-3"}
+    with pytest.raises(ValueError, match="no split 'dev'"):
+        file.load("dev")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"prompt": "p"}, "field 'ranked' is missing"),
+        ({"prompt": "p", "chosen": "a"}, "field 'rejected' is missing"),
+        ({"ranked": ["a", "b"]}, "field 'prompt' is missing"),
+        ({"prompt": "p", "ranked": "ab"}, "field 'ranked': expected a list"),
+        ({"prompt": "p", "ranked": ["a", 1]}, "field 'ranked': expected a list"),
+        ({"prompt": "p", "ranked": ["a"]}, "two texts or more"),
+        ({"prompt": "p", "ranked": ["a", "b", "a"]}, "all different"),
+    ],
+)
+def test_bad_rankings_are_named(tmp_path: Path, row: dict[str, object], message: str) -> None:
+    path = jsonl(tmp_path / "r.jsonl", [row])
+    with pytest.raises(DataError, match=message) as caught:
+        RankingFile(str(path)).load()
+    assert "r.jsonl, line 1" in str(caught.value)
 
 
 def test_pair_ids_must_differ(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from guerdon.objectives.aggregation import (
 )
 from guerdon.objectives.kl import KL, k1, k2, k3, k3_corrected, k3_straight_through
 from guerdon.objectives.preference import DPO, IPO, Hinge
+from guerdon.objectives.ranking import BradleyTerry, PlackettLuce
 from guerdon.objectives.surrogate import (
     CISPO,
     GSPO,
@@ -44,6 +45,7 @@ ESTIMATORS = {
     "k3-corrected": k3_corrected,
 }
 PREFERENCES = {"dpo": DPO, "ipo": IPO, "hinge": Hinge}
+RANKINGS = {"bradley-terry": BradleyTerry, "plackett-luce": PlackettLuce}
 
 __all__ = [
     "AGGREGATIONS",
@@ -56,10 +58,13 @@ __all__ = [
     "NAMES",
     "PPO",
     "PREFERENCES",
+    "RANKINGS",
     "SAPO",
+    "BradleyTerry",
     "ClippedSurrogate",
     "ConstantLength",
     "Hinge",
+    "PlackettLuce",
     "PolicyGradient",
     "SequenceMean",
     "SequenceSumMean",

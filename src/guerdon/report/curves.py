@@ -27,9 +27,13 @@ class _Panel:
 
 _PANELS = (
     _Panel("Reward", (("reward", "mean reward"), ("accuracy", "accuracy"))),
-    _Panel("Training pairs ranked right", (("preference_accuracy", "against the reference"),)),
-    _Panel("Preference loss", (("preference_loss", "loss"),)),
+    _Panel(
+        "Training pairs ranked right",
+        (("preference_accuracy", "against the reference"), ("ranking_accuracy", "by score")),
+    ),
+    _Panel("Preference loss", (("preference_loss", "loss"), ("ranking_loss", "loss"))),
     _Panel("Margin of the implicit reward", (("margin", "chosen less rejected"),)),
+    _Panel("Scores", (("score", "mean score"), ("score_margin", "better less worse"))),
     _Panel("Completion length, tokens", (("length", "mean"),), from_zero=True),
     _Panel(
         "Uncertainty, nats per token",

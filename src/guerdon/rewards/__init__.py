@@ -65,6 +65,7 @@ from guerdon.rewards.routing import Maximum, OnlyIfWrong, Router
 from guerdon.rewards.rows import Judged, Ungradable, gather
 from guerdon.rewards.sandbox import Limits
 from guerdon.rewards.schedules import CosineSchedule, LinearSchedule, Schedule
+from guerdon.rewards.scored import ScorerReward
 from guerdon.rewards.similarity import (
     ChrF,
     EditSimilarity,
@@ -192,6 +193,7 @@ __all__ = [
     "Router",
     "Scale",
     "Schedule",
+    "ScorerReward",
     "ScriptShare",
     "SpanReward",
     "SqlExecution",

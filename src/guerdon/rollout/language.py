@@ -98,14 +98,14 @@ class LanguagePolicy:
         if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
             raise ValueError(f"model.dtype is {dtype!r}; use float32, bfloat16 or float16")
         is_mixed(mixed_precision)
-        place = _device(device)
+        place = device_named(device)
         source = str(seedling_path()) if name == "seedling" else name
-        base = _adapter_of(source)
+        base = adapter_base(source)
         source = base or source
         if gguf_file is None and Path(source).is_file() and source.endswith(".gguf"):
             source, gguf_file = str(Path(source).parent), Path(source).name
         more = {} if gguf_file is None else {"gguf_file": gguf_file}
-        with _without_bars():
+        with without_bars():
             tokenizer = AutoTokenizer.from_pretrained(source, **more)
             model = AutoModelForCausalLM.from_pretrained(source, dtype=kind, **_dense(gguf_file))
         if gguf_file is not None:  # what a saved adapter will name as its base
@@ -138,7 +138,7 @@ class LanguagePolicy:
 
     def save(self, folder: Path) -> None:
         """Weights and tokenizer as a folder that transformers (or peft) loads."""
-        with _without_bars():
+        with without_bars():
             self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 
@@ -297,7 +297,7 @@ def _end_tokens(model: Any, tokenizer: Any) -> list[int]:
     return sorted({tokenizer.eos_token_id, *(t for t in extra if t is not None)})
 
 
-def _device(name: str) -> torch.device:
+def device_named(name: str) -> torch.device:
     """The device of that name, or accelerate's choice. Raises ValueError if there is none."""
     if name == "auto":
         from accelerate import PartialState
@@ -313,7 +313,7 @@ def _device(name: str) -> torch.device:
 
 
 @contextmanager
-def _without_bars() -> Iterator[None]:
+def without_bars() -> Iterator[None]:
     """Without transformers' progress bars, which break into our display; downloads keep theirs."""
     from huggingface_hub.utils import are_progress_bars_disabled, enable_progress_bars
     from transformers import modeling_gguf_pytorch_utils as gguf
@@ -345,7 +345,7 @@ def _dense(gguf_file: str | None) -> dict[str, Any]:
     return settings
 
 
-def _adapter_of(source: str) -> str | None:
+def adapter_base(source: str) -> str | None:
     """The base model of the adapter in folder ``source``; None where there is no adapter."""
     file = Path(source, "adapter_config.json")
     if not file.is_file():

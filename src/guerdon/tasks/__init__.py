@@ -12,7 +12,14 @@ from guerdon.tasks.facts import (
     paraphrase,
     stated_facts,
 )
-from guerdon.tasks.files import DataError, FileTasks, PreferenceFile, check_prompt, read_rows
+from guerdon.tasks.files import (
+    DataError,
+    FileTasks,
+    PreferenceFile,
+    RankingFile,
+    check_prompt,
+    read_rows,
+)
 from guerdon.tasks.gym import ReasoningGym
 from guerdon.tasks.mixture import MixedTasks
 from guerdon.tasks.regions import TextBoxes, TextIntervals
@@ -51,6 +58,7 @@ __all__ = [
     "MultiChoice",
     "MultipleChoice",
     "PreferenceFile",
+    "RankingFile",
     "ReasoningGym",
     "SqlQueries",
     "TextBoxes",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from guerdon.rankings import Ranking
 from guerdon.records import PreferencePair, Task
 from guerdon.tasks.procedural import SPLITS
 
@@ -112,6 +113,39 @@ class PreferenceFile:
         return [p for p in pairs if split in (None, _share(p.task.text, self.held_out))]
 
 
+@dataclass(frozen=True)
+class RankingFile:
+    """Rankings of two responses or more from the same kinds of file.
+
+    A row holds ``prompt`` and ``ranked``, a list of texts with the best first, or is a pair as in
+    `PreferenceFile`. ``id``, other columns and ``held_out`` are as there.
+    """
+
+    path: str
+    held_out: float = 0.1
+
+    def __post_init__(self) -> None:
+        _check_share("RankingFile", self.held_out)
+
+    def load(self, split: str | None = None) -> list[Ranking]:
+        """The rankings of "train" or "test" (None = all) in file order.
+
+        Raises DataError; one text twice in a ranking is an error.
+        """
+        if split not in (None, *SPLITS):
+            raise ValueError(f"{self.path} has no split {split!r}; it has {' and '.join(SPLITS)}")
+        seen: dict[str, str] = {}
+        rankings = []
+        for number, (where, row) in enumerate(read_rows(Path(self.path)), 1):
+            read = _ranking if row.get("ranked") is not None else _ranked_pair
+            ranking = read(row, f"{self.path}, {where}", f"ranking-{number}")
+            _refuse_copy(seen, ranking.task.id, self.path, where, "id")
+            rankings.append(ranking)
+        if not rankings:
+            raise DataError(f"{self.path} holds no rows")
+        return [r for r in rankings if split in (None, _share(r.task.text, self.held_out))]
+
+
 def _check_share(part: str, share: float) -> None:
     if not 0 <= share <= 1:
         raise ValueError(f"{part}.held_out is {share}; give a share from 0 to 1")
@@ -157,6 +191,31 @@ def _pair(row: Mapping[str, Any], where: str, name: str) -> PreferencePair:
     columns = {k: v for k, v in row.items() if k not in known}
     task = Task(str(row.get("id", name)), prompt, columns=columns)
     return PreferencePair(task, chosen, rejected, None if margin is None else float(margin))
+
+
+def _ranked_pair(row: Mapping[str, Any], where: str, name: str) -> Ranking:
+    if row.get("chosen") is None and row.get("rejected") is None:
+        raise DataError(
+            f"{where}: field 'ranked' is missing; give a list of texts, best first, or chosen "
+            "and rejected"
+        )
+    return Ranking.of_pair(_pair(row, where, name))
+
+
+def _ranking(row: Mapping[str, Any], where: str, name: str) -> Ranking:
+    prompt, ranked = row.get("prompt"), row["ranked"]
+    if prompt is None:
+        raise DataError(f"{where}: field 'prompt' is missing; give text or chat messages")
+    check_prompt(prompt, f"{where}, field 'prompt'")
+    if not isinstance(ranked, list | tuple) or not all(isinstance(t, str) for t in ranked):
+        raise DataError(f"{where}, field 'ranked': expected a list of texts, best first")
+    if len(ranked) < 2 or len(set(ranked)) < len(ranked):
+        raise DataError(
+            f"{where}, field 'ranked': a ranking has two texts or more, all different; mend or "
+            "remove the row"
+        )
+    columns = {k: v for k, v in row.items() if k not in ("id", "prompt", "ranked")}
+    return Ranking(Task(str(row.get("id", name)), prompt, columns=columns), tuple(ranked))
 
 
 def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

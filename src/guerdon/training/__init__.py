@@ -4,6 +4,7 @@ from guerdon.training.held_out import HeldOut, evaluate
 from guerdon.training.loop import Result, train
 from guerdon.training.pairs import PreferenceRecipe, PreferenceResult, train_on_pairs
 from guerdon.training.preference import fit_preferences
+from guerdon.training.ranking import fit_rankings, ranked_right
 from guerdon.training.recipe import Loop, Model, Optimiser, Recipe
 from guerdon.training.reference import (
     AdapterOffReference,
@@ -12,6 +13,11 @@ from guerdon.training.reference import (
     NoReference,
     Reference,
     RefreshedReference,
+)
+from guerdon.training.reward_model import (
+    RewardModelRecipe,
+    RewardModelResult,
+    train_reward_model,
 )
 from guerdon.training.schedule import Constant, Cosine, Linear, Schedule
 from guerdon.training.selected import SelectedTasks
@@ -60,6 +66,8 @@ __all__ = [
     "Reference",
     "RefreshedReference",
     "Result",
+    "RewardModelRecipe",
+    "RewardModelResult",
     "Schedule",
     "SelectedTasks",
     "Shard",
@@ -70,10 +78,13 @@ __all__ = [
     "describe_held_out",
     "evaluate",
     "fit_preferences",
+    "fit_rankings",
     "fit_texts",
     "held_out_summary",
+    "ranked_right",
     "set_rate",
     "train",
     "train_on_pairs",
+    "train_reward_model",
     "update",
 ]

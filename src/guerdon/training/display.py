@@ -21,6 +21,8 @@ _SHOWN = (
     ("reward", "reward", "{:.3f}"),
     ("accuracy", "accuracy", "{:.3f}"),
     ("preference_loss", "loss", "{:.4f}"),
+    ("ranking_loss", "loss", "{:.4f}"),
+    ("ranking_accuracy", "training pairs ranked right", "{:.3f}"),
     ("kl", "KL", "{:.4f}"),
     ("length", "tokens per answer", "{:.1f}"),
     ("zero_std_share", "groups without signal", "{:.0%}"),

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
 from guerdon.objectives import DPO
-from guerdon.parts import describe
 from guerdon.records import PreferencePair
-from guerdon.report import build_report
 from guerdon.rollout import LanguagePolicy
 from guerdon.tasks import PreferenceFile
 from guerdon.training.checkpoint import seed_generators
-from guerdon.training.display import Display
+from guerdon.training.fitting import run_fitting
 from guerdon.training.held_out import HeldOut
 from guerdon.training.policies import load_policy
 from guerdon.training.preference import PreferenceObjective, fit_preferences
 from guerdon.training.recipe import Model, Optimiser
-from guerdon.training.run_folder import RunFolder
 from guerdon.training.supervised import Demonstration, demonstrations_to_rollouts
-from guerdon.training.telemetry import describe_held_out, held_out_summary
 
 
 @dataclass(frozen=True)
@@ -71,18 +65,16 @@ def train_on_pairs(
     left to train on.
     """
     seed_generators(recipe.seed)
-    policy = policy or _language_policy(recipe.model)
+    policy = _language_policy(recipe.model) if policy is None else policy
     train, held_out = recipe.pairs.load("train"), recipe.pairs.load("test")
-    run = None if folder is None else RunFolder(folder)
-    if run is not None:
-        text = yaml.safe_dump(describe(recipe), sort_keys=False, allow_unicode=True)
-        (run.path / "recipe.yaml").write_text(text)
-    started = time.perf_counter()
-    with Display(recipe.epochs * -(-len(train) // recipe.batch), quiet=quiet) as display:
-        before = chosen_likelier(policy, held_out)
-        if before is not None:
-            display.note(f"held-out {describe_held_out(before)} before training")
-        made = fit_preferences(
+    fitted = run_fitting(
+        recipe,
+        policy,
+        folder,
+        updates=recipe.epochs * -(-len(train) // recipe.batch),
+        counts={"pairs": len(train)},
+        measure=lambda: chosen_likelier(policy, held_out),
+        fit=lambda record: fit_preferences(
             policy,
             train,
             recipe.objective,
@@ -90,26 +82,11 @@ def train_on_pairs(
             batch=recipe.batch,
             optimiser=recipe.optimiser,
             seed=recipe.seed,
-            report=lambda done, total, loss: display.update(done - 1, {"preference_loss": loss}),
-        )
-        history = [{"step": step, **_named(figures)} for step, figures in enumerate(made)]
-        after = chosen_likelier(policy, held_out)
-        summary: dict[str, Any] = {
-            "recipe": recipe.name,
-            "steps": len(history),
-            "seconds": time.perf_counter() - started,
-            "pairs": len(train),
-            **held_out_summary(before, after),
-        }
-        if run is not None:
-            for figures in history:
-                run.log_metrics(figures)
-            summary["folder"] = str(run.path)
-            run.write_summary(summary)
-            policy.save(run.path / "model")
-            summary["report"] = str(build_report(run.path))
-        display.summary(summary)
-    return PreferenceResult(policy, before, after, tuple(history))
+            report=lambda done, total, figures: record(done - 1, _named(figures)),
+        ),
+        quiet=quiet,
+    )
+    return PreferenceResult(policy, fitted.before, fitted.after, fitted.history)
 
 
 def chosen_likelier(

@@ -49,11 +49,11 @@ def fit_preferences(
     batch: int = 16,
     optimiser: Optimiser | None = None,
     seed: int = 0,
-    report: Callable[[int, int, float], None] | None = None,
+    report: Callable[[int, int, dict[str, float]], None] | None = None,
 ) -> list[dict[str, float]]:
     """Train on pairs; the reference is the policy as it came. Returns each update's metrics.
 
-    ``report(update, updates, loss)`` is called after each. Raises ValueError without pairs.
+    ``report(update, updates, metrics)`` is called after each. Raises ValueError without pairs.
     """
     if not pairs:
         raise ValueError("there are no preference pairs to train on")
@@ -80,5 +80,5 @@ def fit_preferences(
             figures |= apply_gradients(policy, adam, guard, settings.clip)
             history.append(figures)
             if report is not None:
-                report(len(history), total, figures["loss"])
+                report(len(history), total, figures)
     return history

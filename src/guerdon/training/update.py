@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -12,6 +12,15 @@ from torch import Tensor
 from guerdon.records import Progress, Rollouts
 from guerdon.stages import Objective, Policy
 from guerdon.training.recipe import Optimiser
+
+
+class Trainable(Protocol):
+    """What an optimiser needs to know of a policy or a reward model."""
+
+    @property
+    def module(self) -> torch.nn.Module:
+        """All that is trained."""
+        ...
 
 
 class TrainingStopped(RuntimeError):
@@ -70,18 +79,18 @@ class Shard:
 ALONE = Shard()
 
 
-def trainable(policy: Policy) -> list[torch.nn.Parameter]:
-    """The policy's parameters that learn. Raises ValueError where there is none."""
-    found = [p for p in policy.module.parameters() if p.requires_grad]
+def trainable(model: Trainable) -> list[torch.nn.Parameter]:
+    """The model's parameters that learn. Raises ValueError where there is none."""
+    found = [p for p in model.module.parameters() if p.requires_grad]
     if not found:
-        raise ValueError("the policy has no trainable parameters")
+        raise ValueError("the model has no trainable parameters")
     return found
 
 
-def adamw(policy: Policy, settings: Optimiser) -> torch.optim.AdamW:
-    """The optimiser that ``settings`` describe, over all that the policy can learn."""
+def adamw(model: Trainable, settings: Optimiser) -> torch.optim.AdamW:
+    """The optimiser that ``settings`` describe, over all that the model can learn."""
     return torch.optim.AdamW(
-        trainable(policy),
+        trainable(model),
         lr=settings.lr,
         betas=settings.betas,
         weight_decay=settings.weight_decay,
@@ -98,7 +107,7 @@ def set_rate(optimiser: torch.optim.Optimizer, settings: Optimiser, progress: Pr
 
 
 def apply_gradients(
-    policy: Policy, optimiser: torch.optim.Optimizer, guard: Guard, clip: float
+    model: Trainable, optimiser: torch.optim.Optimizer, guard: Guard, clip: float
 ) -> dict[str, float]:
     """Clip the gradients that stand and step, if the guard allows; they are cleared after.
 
@@ -107,12 +116,12 @@ def apply_gradients(
     as they were.
     """
     bound = clip if clip > 0 else float("inf")
-    norm = float(torch.nn.utils.clip_grad_norm_(trainable(policy), bound))
+    norm = float(torch.nn.utils.clip_grad_norm_(trainable(model), bound))
     applied = guard.allows(norm)
     if applied:
         optimiser.step()
         # The fused AdamW writes without saying so; engines go by this to fetch new weights.
-        torch.autograd.graph.increment_version(trainable(policy))
+        torch.autograd.graph.increment_version(trainable(model))
     optimiser.zero_grad(set_to_none=True)
     return {"grad_norm": norm, "skipped_updates": float(not applied)}
 

@@ -1,0 +1,130 @@
+"""Decoders with one number for an output, as transformers' sequence classifiers of one label.
+
+Any saved here loads as ``AutoModelForSequenceClassification`` where transformers has such a class
+for its family, and any such folder loads here.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from guerdon.nursery import seedling_path
+from guerdon.rollout.language import ADAPTERS, adapter_base, without_bars
+
+
+def load_scalar_model(name: str, dtype: torch.dtype, new_head: bool) -> tuple[Any, Any]:
+    """A decoder with a scalar head, and its tokenizer.
+
+    ``name`` is ``seedling``, a Hub id or a folder: of a reward model, of a language model, or of
+    an adapter trained on either, which is merged in. A language model's head is new, drawn from
+    torch's global generator; without ``new_head`` it is refused. Raises ValueError for that,
+    where the model is no decoder or has other heads, and where there is none.
+    """
+    from transformers import AutoConfig, AutoTokenizer
+
+    source = str(seedling_path()) if name == "seedling" else os.path.expanduser(name)
+    # A Hub id is a name, or a name and an owner's.
+    if (source.startswith((".", "/")) or source.count("/") > 1) and not Path(source).is_dir():
+        raise ValueError(f"there is no folder {source}")
+    base = adapter_base(source)
+    with without_bars():
+        tokenizer = AutoTokenizer.from_pretrained(source)
+        config = AutoConfig.from_pretrained(base or source)
+        _refuse_other_heads(config, source)
+        config.num_labels = 1
+        model, has_head = _from_pretrained(classifier_of(config), base or source, config, dtype)
+    if base is not None:
+        model, brings_head = _merged(model, source)
+        has_head |= brings_head
+    if not (has_head or new_head):
+        raise ValueError(
+            f"{source} is a language model without a head that scores; train one with "
+            "guerdon train --pairs FILE --reward-model"
+        )
+    return model, tokenizer
+
+
+def with_adapter(model: Any, adapter: str, rank: int) -> Any:
+    """The model with a new adapter; that and the head are trained."""
+    if adapter not in ADAPTERS:
+        raise ValueError(f"model.adapter is {adapter!r}; use {', '.join(ADAPTERS)} or None")
+    from peft import LoraConfig, get_peft_model
+
+    settings = LoraConfig(
+        r=rank,
+        lora_alpha=2 * rank,
+        lora_dropout=0.0,
+        target_modules="all-linear",
+        task_type="SEQ_CLS",
+        **ADAPTERS[adapter],
+    )
+    return get_peft_model(model, settings)
+
+
+def classifier_of(config: Any) -> Any:
+    """Transformers' classifier for this family; one made of its parts where it has none."""
+    from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, MODEL_MAPPING
+    from transformers.modeling_layers import GenericForSequenceClassification
+
+    if type(config) in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
+        return MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
+    if type(config) not in MODEL_MAPPING:
+        raise ValueError(f"transformers has no decoder for a {type(config).__name__}")
+    decoder = MODEL_MAPPING[type(config)]
+    family = decoder.__mro__[1]
+    name = decoder.__name__.removesuffix("Model") + "ForSequenceClassification"
+    prefix = {"base_model_prefix": family.base_model_prefix}
+    return type(name, (GenericForSequenceClassification, family), prefix)
+
+
+def _merged(model: Any, folder: str) -> tuple[Any, bool]:
+    """The model with the folder's adapter merged in, and whether that brings a head."""
+    from peft import PeftConfig, PeftModel
+
+    settings = PeftConfig.from_pretrained(folder)
+    brings_head = str(settings.task_type) == "SEQ_CLS"
+    if not brings_head:  # trained on a language model: only its decoder is here
+        settings.task_type = None
+    model = PeftModel.from_pretrained(model, folder, config=settings).merge_and_unload()
+    model.requires_grad_(True)  # peft freezes the base
+    return model, brings_head
+
+
+def _from_pretrained(kind: Any, source: str, config: Any, dtype: torch.dtype) -> tuple[Any, bool]:
+    """The model, and whether the head was among what was loaded."""
+    from transformers.utils import logging
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # the head that a language model lacks is no news
+    try:
+        model, found = kind.from_pretrained(
+            source, config=config, dtype=dtype, output_loading_info=True
+        )
+    finally:
+        logging.set_verbosity(verbosity)
+    lacking = sorted(set(found["missing_keys"]) - {"score.weight"})
+    if not isinstance(getattr(model, "score", None), nn.Linear):
+        raise ValueError(
+            f"{source} is a {type(model).__name__}, which has no linear head over a decoder; "
+            "a reward model needs a decoder such as Llama or Qwen"
+        )
+    if lacking:
+        raise ValueError(
+            f"{source} lacks {len(lacking)} weights of {type(model).__name__}, the first "
+            f"{lacking[0]}; it is no whole model"
+        )
+    return model, "score.weight" not in found["missing_keys"]
+
+
+def _refuse_other_heads(config: Any, source: str) -> None:
+    """A language model says two labels by default, which means nothing."""
+    classifies = any("ForSequenceClassification" in a for a in config.architectures or ())
+    if classifies and config.num_labels != 1:
+        raise ValueError(
+            f"{source} has a head of {config.num_labels} labels; a reward model has one"
+        )

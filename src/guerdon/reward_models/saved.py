@@ -1,0 +1,44 @@
+"""A saved reward model by its folder, so that a recipe can be written down and loaded again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from guerdon.records import Task
+from guerdon.reward_models.scalar_head import RewardModel
+
+
+@dataclass(frozen=True)
+class SavedRewardModel:
+    """A `Scorer` without gradient: the reward model in ``folder`` (or of that Hub id).
+
+    It is loaded at its first use, and once in a process. ``dtype``, ``device`` and
+    ``max_tokens`` are those of `RewardModel.load`.
+    """
+
+    folder: str
+    dtype: str = "float32"
+    device: str = "auto"
+    max_tokens: int = 1024
+
+    @torch.no_grad()
+    def score(self, tasks: Sequence[Task], responses: Sequence[Sequence[str]]) -> Tensor:
+        """float[N] in the order of tasks and their responses."""
+        return _loaded(self).score(tasks, responses)
+
+
+@lru_cache(maxsize=2)
+def _loaded(saved: SavedRewardModel) -> RewardModel:
+    return RewardModel.load(
+        saved.folder,
+        dtype=saved.dtype,
+        mixed_precision="no",
+        device=saved.device,
+        max_tokens=saved.max_tokens,
+        new_head=False,
+    )

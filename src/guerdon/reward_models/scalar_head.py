@@ -1,0 +1,181 @@
+"""A reward model: a decoder with a scalar head, read at the last token of each response."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from guerdon.records import Rollouts, Task
+from guerdon.reward_models.loading import load_scalar_model, with_adapter
+from guerdon.rollout.language import device_named, without_bars
+from guerdon.rollout.packing import pack
+from guerdon.rollout.precision import is_mixed
+from guerdon.rollout.shared_prefix import SharedPrefix, packed_hidden, padded_hidden
+
+
+class RewardModel:
+    """A `Scorer`: any transformers decoder with a linear head of one output, or such with peft.
+
+    A response ends with the end-of-text token, and its score is the head's output there. All
+    responses to a prompt are scored in one pass in which the prompt is computed once, where
+    that pays and the model can do it (`SharedPrefix`). Dropout is off, in training too. The head
+    computes in float32 at least: scores in bfloat16 would tie.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        mixed_precision: str = "no",
+        shared_prefix: bool = True,
+        max_tokens: int = 1024,
+    ) -> None:
+        """``max_tokens`` bounds a response, its end token included; a longer one is cut."""
+        if tokenizer.eos_token_id is None:
+            raise ValueError("the tokenizer has no end-of-text token, where scores are read")
+        if max_tokens < 1:
+            raise ValueError(f"max_tokens is {max_tokens}; a response has at least its end token")
+        self.model, self.tokenizer, self.max_tokens = model.eval(), tokenizer, max_tokens
+        if model.dtype in (torch.bfloat16, torch.float16):
+            model.score.float()
+        self.mixed = is_mixed(mixed_precision)
+        self.shared_prefix = SharedPrefix(shared_prefix)
+
+    @classmethod
+    def load(
+        cls,
+        name: str = "seedling",
+        *,
+        adapter: str | None = None,
+        rank: int = 16,
+        dtype: str = "float32",
+        mixed_precision: str = "auto",
+        device: str = "auto",
+        shared_prefix: bool = True,
+        max_tokens: int = 1024,
+        new_head: bool = True,
+    ) -> RewardModel:
+        """A saved reward model, or a language model with a new head (see `load_scalar_model`).
+
+        ``new_head`` False takes the former only. The other settings are those of a recipe's
+        `Model`. Raises ValueError for an unknown adapter, type, precision or device, and what
+        transformers raises where there is no such model.
+        """
+        kind = getattr(torch, dtype, None)
+        if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
+            raise ValueError(f"dtype is {dtype!r}; use float32, float64, bfloat16 or float16")
+        place = device_named(device)
+        model, tokenizer = load_scalar_model(name, kind, new_head)
+        model = model.to(place)
+        if adapter is not None:
+            model = with_adapter(model, adapter, rank)
+        return cls(
+            model,
+            tokenizer,
+            mixed_precision=mixed_precision,
+            shared_prefix=shared_prefix,
+            max_tokens=max_tokens,
+        )
+
+    @property
+    def module(self) -> nn.Module:
+        """All that is trained."""
+        module: nn.Module = self.model
+        return module
+
+    def save(self, folder: Path) -> None:
+        """Weights (safetensors), configuration and tokenizer, as a folder for `load`.
+
+        Transformers reads it as a sequence classifier of one label. That finds a row's end by
+        its padding token, so where padding is the end token itself, none is named: transformers
+        then takes one row at a time and refuses more, and does not read the wrong token.
+        """
+        pad = self.tokenizer.pad_token_id
+        config = self.model.config.get_text_config()
+        config.pad_token_id = None if pad == self.tokenizer.eos_token_id else pad
+        with without_bars():
+            self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+    def encode(self, tasks: Sequence[Task], responses: Sequence[Sequence[str]]) -> Rollouts:
+        """The responses to each task as rows for `forward`, one group per task.
+
+        A row is the response's tokens, the end token and one place more: what would be
+        predicted there is what the score is read for. ``finished`` is False where a response
+        was cut.
+        """
+        end = self.tokenizer.eos_token_id
+        most = self.max_tokens - 1
+        # A token spans a few characters, so this first cut loses nothing; it bounds the work.
+        texts = [text[: 32 * self.max_tokens] for some in responses for text in some]
+        found = [self.tokenizer.encode(text, add_special_tokens=False) for text in texts]
+        rows = [torch.tensor([*ids[:most], end, end]) for ids in found]
+        lengths = torch.tensor([len(row) for row in rows], dtype=torch.long)
+        sizes = torch.tensor([len(some) for some in responses], dtype=torch.long)
+        ids = nn.utils.rnn.pad_sequence(rows, batch_first=True) if rows else torch.zeros(0, 0)
+        return Rollouts(
+            tasks=tuple(tasks),
+            group=torch.arange(len(tasks)).repeat_interleave(sizes),
+            prompts=tuple(self._prompt(task) for task in tasks),
+            ids=ids.long(),
+            mask=torch.arange(ids.shape[1]) < lengths[:, None],
+            lengths=lengths,
+            logps=torch.zeros(ids.shape),
+            texts=tuple(text for some in responses for text in some),
+            finished=torch.tensor([len(ids) <= most for ids in found], dtype=torch.bool),
+        )
+
+    def score(self, tasks: Sequence[Task], responses: Sequence[Sequence[str]]) -> Tensor:
+        """float[N], with gradient where grad mode is on; on the CPU, as `forward`'s."""
+        return self.forward(self.encode(tasks, responses))
+
+    def score_tokens(
+        self, tasks: Sequence[Task], responses: Sequence[Sequence[str]]
+    ) -> tuple[Tensor, ...]:
+        """Per response, float[T] at each of its tokens and its end token, the last the score."""
+        rows = self.encode(tasks, responses)
+        real_NT = rows.mask.clone()
+        real_NT[:, 0] = False  # before a response's first token stands its prompt
+        values = self._read(rows, *real_NT.nonzero(as_tuple=True))
+        return tuple(values.split((rows.lengths - 1).tolist()))
+
+    def forward(self, rows: Rollouts) -> Tensor:
+        """float[N], the scores of rows that `encode` made, in any order and selection."""
+        return self._read(rows, torch.arange(len(rows)), rows.lengths - 1)
+
+    def _read(self, rows: Rollouts, row_M: Tensor, at_M: Tensor) -> Tensor:
+        """float[M], what the head says of the tokens before places ``at`` of ``row``."""
+        if not len(row_M):
+            return torch.zeros(0)
+        place = self.model.device.type
+        with torch.autocast(place, torch.bfloat16, enabled=self.mixed):
+            hidden_MH = self._hidden_before(rows, row_M, at_M)
+        head = self.model.score
+        with torch.autocast(place, enabled=False):
+            value_M1: Tensor = head(hidden_MH.to(next(head.parameters()).dtype))
+        return value_M1[:, 0].cpu()
+
+    def _hidden_before(self, rows: Rollouts, row_M: Tensor, at_M: Tensor) -> Tensor:
+        decoder, device = self.model.get_decoder(), self.model.device
+        if self.shared_prefix.enabled:
+            packed = pack(rows, device)
+            if self.shared_prefix.pays(packed) and self.shared_prefix.works(self.model):
+                return packed_hidden(decoder, packed)[packed.before[row_M, at_M].to(device)]
+        hidden_NSH = padded_hidden(decoder, rows, self.tokenizer.pad_token_id or 0, device)
+        start_N = torch.tensor([len(prompt) for prompt in rows.prompts])[rows.group]
+        return hidden_NSH[row_M.to(device), (start_N[row_M] + at_M - 1).to(device)]
+
+    def _prompt(self, task: Task) -> Tensor:
+        """long[P], a policy's prompt: text, or chat through the tokenizer's template."""
+        if isinstance(task.prompt, str):
+            ids = self.tokenizer.encode(task.prompt)
+        else:
+            ids = self.tokenizer.apply_chat_template(
+                list(task.prompt), add_generation_prompt=True, tokenize=True, return_dict=False
+            )
+        return torch.tensor(ids or [self.tokenizer.eos_token_id], dtype=torch.long)

@@ -1,0 +1,87 @@
+"""A run that fits a model to given texts: held-out texts before and after, and a folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import yaml
+
+from guerdon.parts import describe
+from guerdon.report import build_report
+from guerdon.training.display import Display
+from guerdon.training.held_out import HeldOut
+from guerdon.training.run_folder import RunFolder
+from guerdon.training.telemetry import describe_held_out, held_out_summary
+
+Figures = Mapping[str, float]
+"""One update's, by name."""
+
+
+class Saved(Protocol):
+    """What can be written to a folder."""
+
+    def save(self, folder: Path) -> None: ...
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What such a run ends with. The results are None where nothing was held out."""
+
+    before: HeldOut | None
+    after: HeldOut | None
+    history: tuple[dict[str, Any], ...]
+
+
+def run_fitting(
+    recipe: Any,
+    model: Saved,
+    folder: Path | None,
+    *,
+    updates: int,
+    counts: Mapping[str, int],
+    measure: Callable[[], HeldOut | None],
+    fit: Callable[[Callable[[int, Figures], None]], object],
+    quiet: bool = False,
+) -> Fitted:
+    """Measure, fit, measure again, and write it all to ``folder`` (None = keep nothing).
+
+    ``recipe`` is a part with a ``name``. ``fit`` is given what to call after each update, with
+    its number, counted from 0, and its figures. ``counts`` go to the summary.
+    """
+    run = None if folder is None else RunFolder(folder)
+    if run is not None:
+        text = yaml.safe_dump(describe(recipe), sort_keys=False, allow_unicode=True)
+        (run.path / "recipe.yaml").write_text(text)
+    started = time.perf_counter()
+    history: list[dict[str, Any]] = []
+    with Display(updates, quiet=quiet) as display:
+        before = measure()
+        if before is not None:
+            display.note(f"held-out {describe_held_out(before)} before training")
+
+        def record(step: int, figures: Figures) -> None:
+            history.append({"step": step, **figures})
+            display.update(step, dict(figures))
+            if run is not None:
+                run.log_metrics(history[-1])
+
+        fit(record)
+        after = measure()
+        summary: dict[str, Any] = {
+            "recipe": recipe.name,
+            "steps": len(history),
+            "seconds": time.perf_counter() - started,
+            **counts,
+            **held_out_summary(before, after),
+        }
+        if run is not None:
+            summary["folder"] = str(run.path)
+            run.write_summary(summary)
+            model.save(run.path / "model")
+            summary["report"] = str(build_report(run.path))
+        display.summary(summary)
+    return Fitted(before, after, tuple(history))
