@@ -271,8 +271,7 @@ class LanguagePolicy:
         head = linear_head(self.model, temperature)
         if head is None:
             return action_logps(self._head, hidden_MH, action_M, temperature, want_entropy)
-        logp_M, entropy_M, _ = linear_logps(head, hidden_MH, action_M, want_entropy)
-        return logp_M, entropy_M
+        return linear_logps(head, hidden_MH, action_M, want_entropy)
 
     def _decoder(self) -> Any:
         return self.model.get_decoder()
