@@ -117,7 +117,7 @@ def main() -> None:
             policy.shared_prefix = SharedPrefix(shared)
             found[name] = timed(learn, options)
             # The check at first use may have refused: then this was not shared at all.
-            found[name]["is_shared"] = policy.shared_prefix.enabled
+            found[name]["is_shared"] = policy.shared_prefix.shares.get("prompts", False)
         print(found, flush=True)
         cases.append(found)
     device = torch.cuda.get_device_name() if options.device.startswith("cuda") else options.device

@@ -16,7 +16,7 @@ STAGES = frozenset(
     | {"objectives", "curriculum", "evaluation"}
 )
 SPINE = frozenset({"records", "stages", "parts", "parsing"})
-EXCEPTIONS = {"guerdon.rollout.language": {"nursery"}}
+EXCEPTIONS = {"guerdon.rollout.loading": {"nursery"}}
 OPTIONAL = frozenset(
     ["trl", "vllm", "reasoning_gym", "trackio", "wandb", "httpx", "rapidfuzz", "pint", "nltk"]
 )

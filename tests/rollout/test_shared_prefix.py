@@ -303,7 +303,7 @@ def test_mixed_precision_shares_and_is_as_exact_as_the_plain_path(
             )
             logps = policy.forward(data).logps
             logps.sum().backward()
-            assert policy.shared_prefix.enabled == share
+            assert policy.shared_prefix.shares == ({"prompts": True} if share else {})
             assert {p.grad.dtype for p in policy.module.parameters() if p.grad is not None} == {
                 torch.float32
             }

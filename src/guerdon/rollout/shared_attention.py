@@ -36,9 +36,13 @@ class CannotShareError(RuntimeError):
 
 @dataclass
 class Pass:
-    """One pass of a model over a packed row; ``calls`` counts the attention layers in it."""
+    """One pass of a model over a packed row; ``calls`` counts the attention layers in it.
+
+    With ``images`` the model's mask function may tell groups apart, which stand in its rows.
+    """
 
     packed: Packed
+    images: bool = False
     calls: int = 0
 
 
@@ -46,9 +50,9 @@ _current: ContextVar[Pass | None] = ContextVar("guerdon_shared_prefix", default=
 
 
 @contextmanager
-def sharing(packed: Packed) -> Iterator[Pass]:
+def sharing(packed: Packed, images: bool = False) -> Iterator[Pass]:
     """While inside, masks that models ask for are `SharedMask`s of this row."""
-    token = _current.set(Pass(packed))
+    token = _current.set(Pass(packed, images))
     try:
         yield _current.get()  # type: ignore[misc]  # it was set a line above
     finally:
@@ -73,15 +77,18 @@ class SharedMask:
 
     @cached_property
     def in_prompts(self) -> Tensor:
-        """[1, 1, P, P]. Padding is at the end, where a causal mask hides it."""
-        return self._added(self._seen(self._prompt, self._prompt))
+        """[1, 1, P, P], or [B, 1, P, P] with images.
+
+        Padding is at the end, where a causal mask hides it; it is part of no image.
+        """
+        return self._added(self._seen(self._prompt, self._prompt, self._groups))
 
     @cached_property
     def in_responses(self) -> Tensor | None:
         """[N, 1, R, R], or None where it is plainly causal."""
         if self.allows is None:
             return None
-        seen = self._seen(self._responses, self._responses)
+        seen = self._seen(self._responses, self._responses, self.packed.group)
         return None if bool((seen == torch.ones_like(seen).tril()).all()) else self._added(seen)
 
     @cached_property
@@ -90,14 +97,16 @@ class SharedMask:
         if self.allows is None:
             return None if self.packed.prompts.slot is None else self._added(self._prompt_real)
         tails = self.packed.tails.pad(self.packed.positions[0, self.packed.prompt_tokens :])
-        seen = self._seen(tails, self._prompt) & self._prompt_real
+        seen = self._seen(tails, self._prompt, self._groups) & self._prompt_real
         return None if bool(seen.all()) else self._added(seen)
 
     @cached_property
     def to_all(self) -> Tensor:
         """[N, 1, R, P + R] from a completion to its prompt and itself."""
-        prompt = self._seen(self._responses, self._prompt) & self._prompt_real[self.packed.group]
-        return self._added(torch.cat([prompt, self._seen(self._responses, self._responses)], -1))
+        group = self.packed.group
+        prompt = self._seen(self._responses, self._prompt, group) & self._prompt_real[group]
+        own = self._seen(self._responses, self._responses, group)
+        return self._added(torch.cat([prompt, own], -1))
 
     @property
     def _prompt(self) -> Tensor:
@@ -116,13 +125,19 @@ class SharedMask:
         ones = torch.ones(self.packed.prompt_tokens, dtype=torch.bool, device=self._prompt.device)
         return self.packed.prompts.pad(ones)[:, None, None]
 
-    def _seen(self, query: Tensor, key: Tensor) -> Tensor:
-        """bool[rows, 1, Q, K] for positions [rows, Q] and [rows or 1, K]."""
+    @property
+    def _groups(self) -> Tensor:
+        """long[B]."""
+        return torch.arange(self.packed.prompts.count, device=self.packed.ids.device)
+
+    def _seen(self, query: Tensor, key: Tensor, group: Tensor) -> Tensor:
+        """bool[rows, 1, Q, K] for positions [rows or 1, Q] and [rows or 1, K] in groups [rows]."""
         query, key = query[:, None, :, None], key[:, None, None, :]
         if self.allows is None:
             return key <= query
         zero = torch.zeros((1, 1, 1, 1), dtype=torch.long, device=query.device)
-        return self.allows(zero, zero, query, key).broadcast_to((key <= query).shape)
+        seen = self.allows(group.view(-1, 1, 1, 1) if self.run.images else zero, zero, query, key)
+        return seen.broadcast_to(torch.broadcast_shapes(seen.shape, (key <= query).shape))
 
     def _added(self, seen: Tensor) -> Tensor:
         zero = torch.zeros((), dtype=self.dtype, device=seen.device)
@@ -150,8 +165,6 @@ def _mask(base: str) -> Callable[..., Any]:
         run = _current.get()
         if run is None:
             return theirs(*args, **kwargs)
-        if kwargs.get("use_vmap"):
-            raise CannotShareError("it has a mask that can't be asked about several positions")
         window = kwargs.get("local_size")
         longest = int(run.packed.positions.max()) + 1
         plain = kwargs.get("allow_is_causal_skip") and (window is None or longest < window)

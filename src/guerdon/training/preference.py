@@ -37,7 +37,9 @@ def pairs_to_rollouts(policy: LanguagePolicy, pairs: Sequence[PreferencePair]) -
         *(Demonstration(p.task, p.rejected) for p in pairs),
     ]
     rows = demonstrations_to_rollouts(policy, completions)
-    return replace(rows, tasks=rows.tasks[:n], prompts=rows.prompts[:n], group=rows.group % n)
+    firsts = rows.select(torch.arange(n))  # one row of each group
+    kept = {"tasks": firsts.tasks, "prompts": firsts.prompts, "inputs": firsts.inputs}
+    return replace(rows, **kept, group=rows.group % n)
 
 
 def fit_preferences(
