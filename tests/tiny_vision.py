@@ -97,6 +97,19 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
             "vision_feature_layer": -1,
         },
     ),
+    "llava, convolutions": (
+        "llava",
+        {
+            "text_config": {
+                "model_type": "lfm2",
+                **TEXT,
+                "layer_types": ["conv", "full_attention", "conv"],
+            },
+            "vision_config": {"model_type": "clip_vision_model", **SIGLIP, "projection_dim": 16},
+            "image_token_index": IMAGE,
+            "vision_feature_layer": -1,
+        },
+    ),
     "idefics3": (
         "idefics3",
         {
@@ -145,7 +158,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
 }
-TOKENS = {"llava": 16, "paligemma": 16}
+TOKENS = {"llava": 16, "llava, convolutions": 16, "paligemma": 16}
 """Tokens of one image of 16 by 16 pixels; 4 in the others."""
 
 

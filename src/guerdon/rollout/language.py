@@ -20,8 +20,14 @@ from guerdon.rollout.packing import pack
 from guerdon.rollout.precision import is_mixed
 from guerdon.rollout.projection import action_logps
 from guerdon.rollout.prompts import Prompt, image_prompt, images_of, text_prompt
-from guerdon.rollout.shared_prefix import SharedPrefix, packed_hidden, padded_hidden
+from guerdon.rollout.shared_prefix import (
+    SharedPrefix,
+    packed_hidden,
+    padded_hidden,
+    refuse_foresight,
+)
 from guerdon.stages import Sampling
+
 
 class Actor(nn.Module):
     """The trainable module: a causal language model and, if asked for, a value head."""
@@ -61,6 +67,7 @@ class LanguagePolicy:
         self.mixed = is_mixed(mixed_precision)
         self.actor = Actor(model, value_head)
         self.shared_prefix = SharedPrefix(shared_prefix)
+        self.looks_back = False  # until it was tried on a prompt with images
         self.actor.eval()
         self.reader = reader
         self.tokenizer = getattr(reader, "tokenizer", reader)
@@ -237,6 +244,10 @@ class LanguagePolicy:
     def _hidden_before(self, rollouts: Rollouts, row_M: Tensor, at_M: Tensor) -> Tensor:
         """float[M, H] at the positions that predict the tokens ``ids[row, at]``."""
         device = self.model.device
+        tried = self.looks_back or rollouts.inputs is None
+        if not tried and int(rollouts.lengths.max()) > 2:  # shorter ones can't tell
+            refuse_foresight(self.model, rollouts)
+            self.looks_back = True
         if self.shared_prefix.enabled and len(row_M):
             packed = pack(rollouts, device)
             if self.shared_prefix.pays(packed) and self.shared_prefix.works(self.model, rollouts):

@@ -178,7 +178,8 @@ def _prefill(
     more: Inputs = {}
     if inputs is not None:
         found = [
-            positions_of(model, c.to(model.device), i) for c, i in zip(contexts, inputs, strict=True)
+            positions_of(model, c.to(model.device), i)
+            for c, i in zip(contexts, inputs, strict=True)
         ]
         position = torch.stack([pad_tensor(p, (width - p.shape[1], 0)) for p in found], dim=1)
         position = position if len(position) > 1 else position[0]

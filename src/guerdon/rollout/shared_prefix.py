@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -149,6 +150,26 @@ def _difference(model: Any, rollouts: Rollouts | None) -> str | None:
     if worst <= TOLERANCE.get(computed_in(model.dtype, device), 1e-4):
         return None
     return f"the result differs from the plain one by {worst:.1e} of its size"
+
+
+def refuse_foresight(model: Any, rollouts: Rollouts) -> None:
+    """Raises ValueError where a completion's later tokens change what comes before them.
+
+    Some models that see read whatever they are given in one pass as a prompt, in which every
+    token sees all others; log-probs from such a pass are no completion's.
+    """
+    few = _few(rollouts)
+    cut = replace(few, lengths=few.lengths.clamp_max(2))
+    rows = torch.arange(len(few))
+    first = torch.tensor([len(p) for p in few.prompts])[few.group] - 1
+    with torch.no_grad():
+        whole, short = (padded_hidden(model, r, 0, model.device)[rows, first] for r in (few, cut))
+    gap = float((whole - short).abs().max() / whole.abs().max())
+    if gap > TOLERANCE.get(computed_in(model.dtype, model.device), 1e-4):
+        raise ValueError(
+            f"{type(model).__name__} lets tokens see later ones where a prompt shows images, so it "
+            "can't say how likely a completion is; use another vision-language model"
+        )
 
 
 def _few(rollouts: Rollouts) -> Rollouts:
