@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
-from transformers import AutoConfig, AutoModelForImageTextToText
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
+from transformers import (
+    AutoConfig,
+    AutoModelForImageTextToText,
+    LlavaProcessor,
+    PreTrainedTokenizerFast,
+)
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 IMAGE, VIDEO, START, END = 60, 61, 62, 63
 TEXT: dict[str, Any] = {
@@ -199,3 +210,74 @@ def prompt(
     if kind in ("gemma3", "paligemma"):
         return ids, {"pixel_values": pixels, "token_type_ids": types}
     return ids, {"pixel_values": pixels}
+
+
+COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
+WORDS = ["<pad>", "<s>", "</s>", "user", "assistant", ":", "what", "colour", "?", *COLOURS]
+WORDS += [f"w{n}" for n in range(len(WORDS), IMAGE)]
+WORDS += ["<image>", "<video>", "<start>", "<end>"]
+TEMPLATE = """\
+{% for message in messages %}{{ message['role'] }} : {% for part in message['content'] %}\
+{% if part['type'] == 'image' %}SHOWN {% else %}{{ part['text'] }} {% endif %}{% endfor %}\
+{% endfor %}{% if add_generation_prompt %}assistant :{% endif %}"""
+QWEN_TEMPLATE = TEMPLATE.replace("SHOWN", "<start> <image> <end>")
+LLAVA_TEMPLATE = TEMPLATE.replace("SHOWN", "<image>")
+
+
+def square(colour: str) -> Any:
+    """An image of one colour, 16 by 16 pixels."""
+    return np.full((16, 16, 3), COLOURS[colour], dtype=np.uint8)
+
+
+def word_tokenizer() -> PreTrainedTokenizerFast:
+    """A token per word, 64 of them."""
+    words = Tokenizer(WordLevel({w: i for i, w in enumerate(WORDS)}, unk_token="<pad>"))
+    words.pre_tokenizer = WhitespaceSplit()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=words,
+        pad_token="<pad>",
+        bos_token="<s>",
+        eos_token="</s>",
+        additional_special_tokens=WORDS[-4:],
+    )
+
+
+class QwenReader:
+    """What a Qwen2-VL processor does for images; its own asks for torchvision, for videos."""
+
+    def __init__(self) -> None:
+        self.tokenizer = word_tokenizer()
+        self.tokenizer.chat_template = QWEN_TEMPLATE
+        self.chat_template = QWEN_TEMPLATE
+        self.images = Qwen2VLImageProcessorPil(
+            patch_size=4, merge_size=2, size={"shortest_edge": 64, "longest_edge": 1024}
+        )
+
+    def apply_chat_template(self, messages: Any, **kwargs: Any) -> str:
+        return self.tokenizer.apply_chat_template(messages, **kwargs)
+
+    def __call__(self, text: list[str], images: Any, **kwargs: Any) -> dict[str, torch.Tensor]:
+        seen = self.images(images, return_tensors="pt") if images else {}
+        for grid in seen.get("image_grid_thw", ()):
+            text = [text[0].replace("<image>", "SHOWN " * (int(grid.prod()) // 4), 1)]
+        read = self.tokenizer([t.replace("SHOWN", "<image>") for t in text], **kwargs)
+        types = (read["input_ids"] == IMAGE).long()
+        return {**read, **seen, "mm_token_type_ids": types}
+
+    def save_pretrained(self, folder: Any) -> None:
+        self.tokenizer.save_pretrained(folder)
+        self.images.save_pretrained(folder)
+
+
+def llava_processor() -> LlavaProcessor:
+    """LLaVA's own, for images of 16 by 16 pixels."""
+    side = {"height": 16, "width": 16}
+    images = CLIPImageProcessorPil(size={"shortest_edge": 16}, crop_size=side)
+    return LlavaProcessor(
+        images,
+        word_tokenizer(),
+        patch_size=4,
+        vision_feature_select_strategy="default",
+        chat_template=LLAVA_TEMPLATE,
+        num_additional_image_tokens=1,
+    )

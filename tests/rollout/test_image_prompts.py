@@ -192,7 +192,7 @@ def test_text_is_shared_where_images_are_not(tokenizer, always, monkeypatch):
     policy.forward(text)
     right = shared_attention.sharing
     monkeypatch.setattr(shared_prefix, "sharing", lambda packed, _: right(packed, False))
-    with pytest.warns(UserWarning):
+    with pytest.warns(UserWarning, match="prompts with images"):
         policy.forward(data)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -45,9 +45,10 @@ def decode(
 ) -> Continuations:
     """Continue ``contexts[fan[i]]`` for every row i by at most ``sampling.max_tokens`` tokens.
 
-    ``inputs`` are what the model reads beside each context, if any shows images. The token that ends a completion is part of it. ``finished`` is False where the length
-    limit cut it. At most ``sampling.max_rows`` rows run at a time; rows that wait take the
-    places of finished ones. Raises ValueError for a context without tokens.
+    ``inputs`` are what the model reads beside each context, if any shows images. The token that
+    ends a completion is part of it. ``finished`` is False where the length limit cut it. At most
+    ``sampling.max_rows`` rows run at a time; rows that wait take the places of finished ones.
+    Raises ValueError for a context without tokens.
     """
     if any(len(contexts[c]) == 0 for c in fan):
         raise ValueError("a context to continue has no tokens; begin it with the end-of-text token")

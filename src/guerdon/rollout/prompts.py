@@ -33,16 +33,22 @@ def images_of(task: Task) -> list[Any]:
     return list(held) if isinstance(held, list | tuple) else [held]
 
 
+def refuse_images(task: Task) -> None:
+    """Raises ValueError for a task that shows images: they would go unseen."""
+    if images_of(task):
+        raise ValueError(
+            f"task {task.id!r} shows images, and only text is read here: use a vision-language "
+            "model, sampled by engine 'transformers' in single turns, or remove the images "
+            "(for a file, --tasks.image '')"
+        )
+
+
 def text_prompt(task: Task, tokenizer: Any) -> Tensor:
     """long[P], at least one token; chat messages go through the chat template.
 
     Raises ValueError for a task that shows images.
     """
-    if images_of(task):
-        raise ValueError(
-            f"task {task.id!r} shows images, and only text is read here: use a vision-language "
-            "model, sampled by engine 'transformers' in single turns, or remove the column"
-        )
+    refuse_images(task)
     if isinstance(task.prompt, str):
         ids = tokenizer.encode(task.prompt)
     else:
@@ -115,7 +121,7 @@ def _plain(messages: list[dict[str, Any]], processor: Any) -> str:
 
 
 def _opened(image: Any, task: str) -> Any:
-    """A picture in RGB: from a path, a file's bytes (alone or as "bytes"), an array or a picture."""
+    """In RGB: a path's picture, that of a file's bytes (alone or as "bytes"), or of an array."""
     from PIL import Image
 
     if isinstance(image, Mapping):

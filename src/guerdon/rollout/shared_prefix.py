@@ -46,7 +46,7 @@ class SharedPrefix:
         seen = rollouts is not None and rollouts.inputs is not None
         prompts = "prompts with images" if seen else "prompts"
         if prompts not in self.shares:
-            reason = obstacle(model, _few(rollouts) if seen and rollouts is not None else None)
+            reason = obstacle(model, _few(rollouts) if rollouts is not None and seen else None)
             self.shares[prompts] = reason is None
             if reason is not None:
                 warnings.warn(
@@ -174,9 +174,9 @@ def refuse_foresight(model: Any, rollouts: Rollouts) -> None:
 
 def _few(rollouts: Rollouts) -> Rollouts:
     """The two longest completions of each of two groups, of one that shows images first."""
-    assert rollouts.inputs is not None
+    inputs = rollouts.inputs or ()
     longest = torch.argsort(rollouts.lengths, descending=True, stable=True)
-    groups = sorted(rollouts.group.unique().tolist(), key=lambda g: not rollouts.inputs[g])[:2]
+    groups = sorted(rollouts.group.unique().tolist(), key=lambda g: not inputs[g])[:2]
     return rollouts.select(torch.cat([longest[rollouts.group[longest] == g][:2] for g in groups]))
 
 

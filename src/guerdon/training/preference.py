@@ -37,9 +37,9 @@ def pairs_to_rollouts(policy: LanguagePolicy, pairs: Sequence[PreferencePair]) -
         *(Demonstration(p.task, p.rejected) for p in pairs),
     ]
     rows = demonstrations_to_rollouts(policy, completions)
-    firsts = rows.select(torch.arange(n))  # one row of each group
-    kept = {"tasks": firsts.tasks, "prompts": firsts.prompts, "inputs": firsts.inputs}
-    return replace(rows, **kept, group=rows.group % n)
+    once = rows.select(torch.arange(n))  # a row of each group
+    group = rows.group % n
+    return replace(rows, tasks=once.tasks, prompts=once.prompts, inputs=once.inputs, group=group)
 
 
 def fit_preferences(
