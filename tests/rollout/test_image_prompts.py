@@ -179,7 +179,7 @@ def test_a_model_whose_completions_see_what_comes_later_is_refused(shared, token
 def test_a_mask_that_forgets_the_images_is_noticed(tokenizer, always, monkeypatch):
     """Gemma 3 lets an image's tokens see each other; asked of the wrong group, they do not."""
     right = shared_attention.sharing
-    monkeypatch.setattr(shared_prefix, "sharing", lambda packed, _: right(packed, False))
+    monkeypatch.setattr(shared_prefix, "sharing", lambda packed, *_: right(packed, False))
     policy = LanguagePolicy(tiny_vision.build("gemma3"), tokenizer)
     with pytest.warns(UserWarning, match="differs from the plain one by"):
         policy.forward(rollouts("gemma3"))
@@ -191,7 +191,7 @@ def test_text_is_shared_where_images_are_not(tokenizer, always, monkeypatch):
     text = replace(data, inputs=None, prompts=tuple(p[p < 60] for p in data.prompts))
     policy.forward(text)
     right = shared_attention.sharing
-    monkeypatch.setattr(shared_prefix, "sharing", lambda packed, _: right(packed, False))
+    monkeypatch.setattr(shared_prefix, "sharing", lambda packed, *_: right(packed, False))
     with pytest.warns(UserWarning, match="prompts with images"):
         policy.forward(data)
     with warnings.catch_warnings():

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
+from guerdon.rollout.flex_attention import flex_attend, row_blocks
 from guerdon.rollout.packing import Packed
 from guerdon.rollout.precision import computed_in
 from guerdon.rollout.prompt_attention import PromptAttention
@@ -39,10 +40,12 @@ class Pass:
     """One pass of a model over a packed row; ``calls`` counts the attention layers in it.
 
     With ``images`` the model's mask function may tell groups apart, which stand in its rows.
+    ``flex``: whether FlexAttention computes it.
     """
 
     packed: Packed
     images: bool = False
+    flex: bool = False
     calls: int = 0
 
 
@@ -50,9 +53,9 @@ _current: ContextVar[Pass | None] = ContextVar("guerdon_shared_prefix", default=
 
 
 @contextmanager
-def sharing(packed: Packed, images: bool = False) -> Iterator[Pass]:
+def sharing(packed: Packed, images: bool = False, flex: bool = False) -> Iterator[Pass]:
     """While inside, masks that models ask for are `SharedMask`s of this row."""
-    token = _current.set(Pass(packed, images))
+    token = _current.set(Pass(packed, images, flex))
     try:
         yield _current.get()  # type: ignore[misc]  # it was set a line above
     finally:
@@ -107,6 +110,11 @@ class SharedMask:
         prompt = self._seen(self._responses, self._prompt, group) & self._prompt_real[group]
         own = self._seen(self._responses, self._responses, group)
         return self._added(torch.cat([prompt, own], -1))
+
+    @cached_property
+    def blocks(self) -> Any:
+        """The same for FlexAttention, which takes the row as it is."""
+        return row_blocks(self.packed, self.allows, self.run.images)
 
     @property
     def _prompt(self) -> Tensor:
@@ -215,6 +223,8 @@ def _attend(
     # Rotations leave queries and keys wider than values; autocast would level them, here we do.
     query, key, value = (x.to(computed_in(x.dtype, x.device)) for x in (query, key, value))
     dense = theirs if theirs.__name__ == "eager_attention_forward" else sdpa_attention_forward
+    if mask.run.flex and dense is sdpa_attention_forward:
+        return flex_attend(module, query, key, value, mask.blocks, kwargs)
     sizes = [packed.prompt_tokens, packed.tokens - packed.prompt_tokens]
     parts = [x.squeeze(0).transpose(0, 1).split(sizes) for x in (query, key, value)]
     prompt = [packed.prompts.pad(x) for x, _ in parts]  # [B, P, heads, D]

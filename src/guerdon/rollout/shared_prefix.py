@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from guerdon.records import Rollouts, Task
+from guerdon.rollout.flex_attention import offers_flex
 from guerdon.rollout.image_inputs import hidden_states, joined, packed_positions, positions_of
 from guerdon.rollout.packing import Packed, context_lengths, pack
 from guerdon.rollout.precision import computed_in
@@ -28,12 +29,15 @@ class SharedPrefix:
     A model is tried before its first use on a few made-up rows, and before its first use with
     images on a few of the rows at hand. Where the packed computation is not the plain one, or
     can't be done, that is said once and the plain one is used. ``enabled`` False always uses the
-    plain one; ``shares`` holds what was found, for "prompts" and "prompts with images".
+    plain one; ``shares`` holds what was found, for "prompts" and "prompts with images". ``flex``
+    says whether FlexAttention computes it: where a GPU offers it and it is right, which is tried
+    too, gradients included; None until then.
     """
 
     def __init__(self, enabled: bool = True) -> None:
         self.enabled = enabled
         self.shares: dict[str, bool] = {}
+        self.flex: bool | None = None
 
     def pays(self, packed: Packed) -> bool:
         """Whether packing saves enough tokens to be faster."""
@@ -46,7 +50,8 @@ class SharedPrefix:
         seen = rollouts is not None and rollouts.inputs is not None
         prompts = "prompts with images" if seen else "prompts"
         if prompts not in self.shares:
-            reason = obstacle(model, _few(rollouts) if rollouts is not None and seen else None)
+            rows = _few(rollouts) if rollouts is not None and seen else None
+            reason = self._obstacle(model, rows)
             self.shares[prompts] = reason is None
             if reason is not None:
                 warnings.warn(
@@ -56,13 +61,30 @@ class SharedPrefix:
                 )
         return self.shares[prompts]
 
+    def _obstacle(self, model: Any, rollouts: Rollouts | None) -> str | None:
+        if self.flex is None:
+            self.flex = offers_flex(model.device)
+        reason = obstacle(model, rollouts, self.flex)
+        if reason is None or not self.flex:
+            return reason
+        flawed, self.flex = reason, False
+        reason = obstacle(model, rollouts)
+        if reason is None:
+            warnings.warn(
+                f"{type(model).__name__} is computed by SDPA, not FlexAttention: {flawed}",
+                stacklevel=5,
+            )
+        return reason
 
-def packed_hidden(model: Any, packed: Packed, rollouts: Rollouts) -> Tensor:
+
+def packed_hidden(
+    model: Any, packed: Packed, rollouts: Rollouts, flex: bool | None = False
+) -> Tensor:
     """float[S, H], the last hidden states of a packed row of these rollouts."""
     # All ones: without it transformers looks for joints itself, where positions restart.
     row = {"attention_mask": torch.ones_like(packed.ids)}
     decoder = model.get_decoder()
-    with sharing(packed, rollouts.inputs is not None) as run:
+    with sharing(packed, rollouts.inputs is not None, bool(flex)) as run:
         if rollouts.inputs is None:
             hidden: Tensor = decoder(
                 input_ids=packed.ids, position_ids=packed.positions, use_cache=False, **row
@@ -117,8 +139,8 @@ def padded_hidden(model: Any, rollouts: Rollouts, pad: int, device: torch.device
     return hidden_states(model, ids_NS, in_prompt, attention_mask=attend_NS, **inputs)
 
 
-def obstacle(model: Any, rollouts: Rollouts | None = None) -> str | None:
-    """Why prompts can't be shared in this model, or None where they can.
+def obstacle(model: Any, rollouts: Rollouts | None = None, flex: bool = False) -> str | None:
+    """Why prompts can't be shared in this model (by FlexAttention), or None where they can.
 
     It is tried on the rollouts given, else on made-up ones. Leaves the model with our attention
     in the one case and with the one it had in the other.
@@ -127,8 +149,7 @@ def obstacle(model: Any, rollouts: Rollouts | None = None) -> str | None:
     before = config._attn_implementation
     install(config)
     try:
-        with torch.no_grad():
-            reason = _difference(model, rollouts)
+        reason = _difference(model, rollouts, flex)
     # Models that were never meant for this can fail in any way: it is the answer, not a fault.
     except Exception as error:
         reason = str(error) or type(error).__name__
@@ -137,19 +158,28 @@ def obstacle(model: Any, rollouts: Rollouts | None = None) -> str | None:
     return reason
 
 
-def _difference(model: Any, rollouts: Rollouts | None) -> str | None:
+def _difference(model: Any, rollouts: Rollouts | None, flex: bool) -> str | None:
     if rollouts is None:
         rollouts = _made_up(model.get_input_embeddings().num_embeddings)
     device = model.device
     packed = pack(rollouts, device)
-    mine = packed_hidden(model, packed, rollouts)[packed.before[rollouts.mask]].double()
     start_N = torch.tensor([len(p) for p in rollouts.prompts])[rollouts.group]
     row_M, at_M = rollouts.mask.nonzero(as_tuple=True)
-    plain = padded_hidden(model, rollouts, 0, device)[row_M, start_N[row_M] + at_M - 1].double()
-    worst = float((mine - plain).abs().max() / plain.abs().max())
-    if worst <= TOLERANCE.get(computed_in(model.dtype, device), 1e-4):
-        return None
-    return f"the result differs from the plain one by {worst:.1e} of its size"
+    # A kernel's backward pass is another kernel; ours are the same everywhere, and tested.
+    weight = next((w for w in model.get_decoder().parameters() if w.requires_grad and flex), None)
+    with torch.set_grad_enabled(weight is not None):
+        mine = packed_hidden(model, packed, rollouts, flex)[packed.before[rollouts.mask]]
+        plain = padded_hidden(model, rollouts, 0, device)[row_M, start_N[row_M] + at_M - 1]
+        pairs = {"result": (mine, plain)}
+        if weight is not None:
+            pull = torch.arange(mine.numel(), device=device).cos().view_as(mine)
+            (a,), (b,) = (torch.autograd.grad((x * pull).sum(), [weight]) for x in (mine, plain))
+            pairs["gradient"] = (a, b)
+    for what, (a, b) in pairs.items():
+        worst = float((a.double() - b.double()).abs().max() / b.double().abs().max())
+        if not worst <= TOLERANCE.get(computed_in(model.dtype, device), 1e-4):  # NaN is wrong too
+            return f"the {what} differs from the plain one by {worst:.1e} of its size"
+    return None
 
 
 def refuse_foresight(model: Any, rollouts: Rollouts) -> None:
