@@ -16,6 +16,7 @@ from rich.table import Table
 
 from guerdon.nursery import seedling_path
 from guerdon.rewards.sandbox import SandboxError, isolation_in_force
+from guerdon.rollout.flex_attention import offers_flex
 
 _PACKAGES = ("torch", "transformers", "accelerate", "peft", "datasets", "tokenizers", "numpy")
 _EXTRAS = {
@@ -25,6 +26,7 @@ _EXTRAS = {
     "endpoint": ("httpx",),
     "serve": ("fastapi", "uvicorn", "openai", "httpx"),
     "sql": ("sqlglot", "duckdb"),
+    "vision": ("torchvision",),
     "bench": ("trl",),
 }
 """What each optional extra brings, as the modules that its parts import."""
@@ -132,7 +134,10 @@ def _version(name: str) -> str | None:
 def _attention() -> str:
     """Which attention computes completions that share their prompt."""
     if torch.cuda.is_available():
-        return "SDPA over prompt and completion (cuda)"
+        flex = offers_flex(torch.device("cuda"))
+        return (
+            "FlexAttention, compiled (cuda)" if flex else "SDPA over prompt and completion (cuda)"
+        )
     return "flash attention in two parts, merged (cpu)"
 
 

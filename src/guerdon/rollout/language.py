@@ -252,7 +252,9 @@ class LanguagePolicy:
             packed = pack(rollouts, device)
             if self.shared_prefix.pays(packed) and self.shared_prefix.works(self.model, rollouts):
                 before_M = packed.before[row_M, at_M].to(device)
-                return packed_hidden(self.model, packed, rollouts, self.shared_prefix.flex)[before_M]
+                return packed_hidden(self.model, packed, rollouts, self.shared_prefix.flex)[
+                    before_M
+                ]
         pad = self.tokenizer.pad_token_id or 0
         hidden_NSH = padded_hidden(self.model, rollouts, pad, device)
         start_N = torch.tensor([len(p) for p in rollouts.prompts])[rollouts.group]

@@ -223,7 +223,7 @@ def _attend(
     # Rotations leave queries and keys wider than values; autocast would level them, here we do.
     query, key, value = (x.to(computed_in(x.dtype, x.device)) for x in (query, key, value))
     dense = theirs if theirs.__name__ == "eager_attention_forward" else sdpa_attention_forward
-    if mask.run.flex and dense is sdpa_attention_forward:
+    if mask.run.flex and dense is sdpa_attention_forward and not kwargs.get("dropout"):
         return flex_attend(module, query, key, value, mask.blocks, kwargs)
     sizes = [packed.prompt_tokens, packed.tokens - packed.prompt_tokens]
     parts = [x.squeeze(0).transpose(0, 1).split(sizes) for x in (query, key, value)]
