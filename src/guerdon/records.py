@@ -35,10 +35,17 @@ class Task:
 
     @property
     def text(self) -> str:
-        """The prompt as plain text; chat messages are joined one per line."""
+        """The prompt as plain text; chat messages are joined one per line, images are <image>."""
         if isinstance(self.prompt, str):
             return self.prompt
-        return "\n".join(f"{m['role']}: {m['content']}" for m in self.prompt)
+        return "\n".join(f"{m['role']}: {_said(m['content'])}" for m in self.prompt)
+
+
+def _said(content: Any) -> Any:
+    """A message's text, where its content is a list of parts."""
+    if not isinstance(content, list | tuple):
+        return content
+    return " ".join(str(part.get("text", f"<{part.get('type')}>")) for part in content)
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,21 @@ def test_the_plain_path_is_right_too(kind, tokenizer):
     compare(LanguagePolicy(model, tokenizer, shared_prefix=False), oracle, rollouts(kind))
 
 
+@pytest.mark.parametrize("kind", ["qwen2_vl", "idefics3"])
+def test_prompts_of_text_are_the_decoders_alone(kind, tokenizer, always):
+    """Also after prompts with images, whose positions a model may remember."""
+    model = tiny_vision.build(kind)
+    policy, oracle, data = LanguagePolicy(model, tokenizer), copy.deepcopy(model), rollouts(kind)
+    text = rollouts(kind, prompts=((4,), (9,), (6,), (2,)))
+    assert not any(text.inputs)
+    with Float64(), torch.no_grad():
+        policy.forward(data)
+        mine = policy.forward(replace(text, inputs=None)).logps
+        right = torch.stack([by_itself(oracle, text, row) for row in range(len(text))])
+    torch.testing.assert_close(mine, right, atol=1e-9, rtol=0)
+    assert policy.shared_prefix.shares == {"prompts with images": True, "prompts": True}
+
+
 def test_adapters(tokenizer, always):
     peft = pytest.importorskip("peft")
     settings = peft.LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)
