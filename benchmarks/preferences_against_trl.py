@@ -33,7 +33,8 @@ from workload import (
 )
 
 from guerdon.objectives import DPO
-from guerdon.records import PreferencePair, Task
+from guerdon.rankings import PreferencePair
+from guerdon.records import Task
 from guerdon.rollout import LanguagePolicy
 from guerdon.training import Optimiser, fit_preferences
 

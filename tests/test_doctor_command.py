@@ -43,6 +43,22 @@ def _fails() -> None:
     raise SandboxError("the sandbox did not start")
 
 
+@pytest.mark.parametrize(
+    ("cuda", "flex", "told"),
+    [
+        (True, True, "FlexAttention"),
+        (True, False, "SDPA"),
+        (False, False, "flash attention in two"),
+    ],
+)
+def test_the_attention_is_named(
+    cuda: bool, flex: bool, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(doctor, "offers_flex", lambda device: flex and device.type == "cuda")
+    assert doctor._attention().startswith(told)
+
+
 def test_what_is_missing_comes_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "_found", lambda module: module != "trl")
     found = doctor.diagnose(matrix=16)

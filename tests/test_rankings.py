@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from guerdon.rankings import Ranking
-from guerdon.records import PreferencePair, Task
+from guerdon.rankings import PreferencePair, Ranking
+from guerdon.records import Task
 
 
 def test_a_ranking_has_responses_and_only_a_pair_a_margin() -> None:

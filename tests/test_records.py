@@ -180,3 +180,10 @@ def test_progress() -> None:
     assert Progress(3, 4).fraction == 0.75
     assert Progress(0, 0).fraction == 0
     assert Task("a", [{"role": "user", "content": "hi"}]).text == "user: hi"
+
+
+def test_a_prompt_as_text() -> None:
+    parts = [{"type": "image"}, {"type": "text", "text": "What is it?"}]
+    chat = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": parts}]
+    assert Task("a", "Plain.").text == "Plain."
+    assert Task("a", chat).text == "system: Be brief.\nuser: <image> What is it?"

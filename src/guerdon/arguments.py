@@ -39,7 +39,8 @@ and these short forms:
                    for example --model.engine.max-length 4096
   --endpoint URL   ask the server at this address, which knows the model as --model NAME
                    (OpenAI's protocol; sample and evaluate; --model.engine.no-chat for plain text)
-  --tasks FILE     JSONL, Parquet or a saved datasets folder with prompt and answer columns
+  --tasks FILE     JSONL, Parquet or a saved datasets folder with prompt and answer columns, and
+                   image for models that see
   --reward FILE:F  a function of your own, e.g. rewards.py:brevity, or module:name
   --kl X           a KL loss of coefficient X against the starting policy (or --reference)
   --steps N        --loop.steps

@@ -17,6 +17,7 @@ from rich.table import Table
 from guerdon.nursery import seedling_path
 from guerdon.rewards.memory import memory_can_be_limited
 from guerdon.rewards.sandbox import SandboxError, isolation_in_force
+from guerdon.rollout.flex_attention import offers_flex
 
 _PACKAGES = ("torch", "transformers", "accelerate", "peft", "datasets", "tokenizers", "numpy")
 _EXTRAS = {
@@ -28,6 +29,7 @@ _EXTRAS = {
     "sql": ("sqlglot", "duckdb"),
     "metrics": ("rapidfuzz", "pint", "nltk"),
     "language": ("py3langid",),
+    "vision": ("torchvision",),
     "bench": ("trl",),
 }
 """What each optional extra brings, as the modules that its parts import."""
@@ -138,7 +140,10 @@ def _version(name: str) -> str | None:
 def _attention() -> str:
     """Which attention computes completions that share their prompt."""
     if torch.cuda.is_available():
-        return "SDPA over prompt and completion (cuda)"
+        flex = offers_flex(torch.device("cuda"))
+        return (
+            "FlexAttention, compiled (cuda)" if flex else "SDPA over prompt and completion (cuda)"
+        )
     return "flash attention in two parts, merged (cpu)"
 
 

@@ -1,10 +1,23 @@
-"""Responses in order of preference: what reward models learn from."""
+"""Responses in order of preference: what preference learning and reward models learn from."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from guerdon.records import PreferencePair, Task
+from guerdon.records import Task
+
+
+@dataclass(frozen=True)
+class PreferencePair:
+    """A task with one completion preferred over another.
+
+    ``margin`` is how much better the chosen one is (in the annotator's units), if known.
+    """
+
+    task: Task
+    chosen: str
+    rejected: str
+    margin: float | None = None
 
 
 @dataclass(frozen=True)

@@ -35,23 +35,17 @@ class Task:
 
     @property
     def text(self) -> str:
-        """The prompt as plain text; chat messages are joined one per line."""
+        """The prompt as plain text; chat messages are joined one per line, images are <image>."""
         if isinstance(self.prompt, str):
             return self.prompt
-        return "\n".join(f"{m['role']}: {m['content']}" for m in self.prompt)
+        return "\n".join(f"{m['role']}: {_said(m['content'])}" for m in self.prompt)
 
 
-@dataclass(frozen=True)
-class PreferencePair:
-    """A task with one completion preferred over another.
-
-    ``margin`` is how much better the chosen one is (in the annotator's units), if known.
-    """
-
-    task: Task
-    chosen: str
-    rejected: str
-    margin: float | None = None
+def _said(content: Any) -> Any:
+    """A message's text, where its content is a list of parts."""
+    if not isinstance(content, list | tuple):
+        return content
+    return " ".join(str(part.get("text", f"<{part.get('type')}>")) for part in content)
 
 
 @dataclass(frozen=True)
@@ -94,6 +88,8 @@ class Rollouts:
         returns: float[N, T], the value head's targets, once computed.
         temperature: what ``logps`` are taken at, and what a policy's own log-probs of these
             rollouts are to be taken at.
+        inputs: what a model reads beside each of the B prompts, by name (pixels, grids, token
+            types; see `guerdon.rollout.prompts`); None where no prompt shows an image.
     """
 
     tasks: tuple[Task, ...]
@@ -113,6 +109,7 @@ class Rollouts:
     values: Tensor | None = None
     returns: Tensor | None = None
     temperature: float = 1.0
+    inputs: tuple[Mapping[str, Tensor], ...] | None = None
 
     def __post_init__(self) -> None:
         n = self.ids.shape[0]
@@ -122,10 +119,12 @@ class Rollouts:
                 raise ValueError(f"Rollouts.{name} has {rows} rows but ids has {n}")
         if len(self.texts) != n:
             raise ValueError(f"Rollouts.texts has {len(self.texts)} entries but ids has {n} rows")
-        if len(self.prompts) != len(self.tasks):
-            raise ValueError(
-                f"Rollouts.prompts has {len(self.prompts)} entries for {len(self.tasks)} tasks"
-            )
+        for name in ("prompts", "inputs"):
+            held = getattr(self, name)
+            if held is not None and len(held) != len(self.tasks):
+                raise ValueError(
+                    f"Rollouts.{name} has {len(held)} entries for {len(self.tasks)} tasks"
+                )
 
     def __len__(self) -> int:
         return int(self.ids.shape[0])
@@ -166,6 +165,9 @@ class Rollouts:
             "lengths": self.lengths[index],
             "finished": self.finished[index],
         }
+        if self.inputs is not None:
+            inputs = tuple(self.inputs[g] for g in kept.tolist())
+            changes["inputs"] = inputs if any(inputs) else None
         if self.states is not None:
             changes["states"] = tuple(self.states[i] for i in picked)
         if self.turn_rewards is not None:
@@ -193,7 +195,8 @@ def concat_rollouts(batches: Sequence[Rollouts]) -> Rollouts:
     """One ``Rollouts`` of all rows; positions right-padded with 0 / False to the widest.
 
     Groups stay apart even when two batches hold the same task id: they were sampled at
-    different times. An optional field must be set in all batches or in none.
+    different times. An optional field must be set in all batches or in none, but for ``inputs``:
+    prompts with images may stand beside others.
     """
     if not batches:
         raise ValueError("concat_rollouts needs at least one batch")
@@ -216,6 +219,8 @@ def concat_rollouts(batches: Sequence[Rollouts]) -> Rollouts:
             changes[name] = torch.cat(
                 [torch.nn.functional.pad(v, (0, columns - v.shape[1])) for v in values]
             )
+    if any(b.inputs for b in batches):
+        changes["inputs"] = tuple(i for b in batches for i in b.inputs or [{}] * len(b.tasks))
     states = _all_or_none(batches, "states")
     if states is not None:
         changes["states"] = tuple(s for rows in states for s in rows)
@@ -373,7 +378,6 @@ __all__ = [
     "Loss",
     "Message",
     "PolicyOutput",
-    "PreferencePair",
     "Progress",
     "Rollouts",
     "Scores",

@@ -173,7 +173,7 @@ def test_no_more_rows_run_than_allowed_and_freed_places_are_taken(monkeypatch):
     seen, admitted = [], []
 
     class Watched(SharedRows):
-        def admit(self, contexts, group):
+        def admit(self, contexts, group, inputs=None):
             admitted.append((len(self.position), len(group)))
             return super().admit(contexts, group)
 

@@ -303,7 +303,7 @@ def test_mixed_precision_shares_and_is_as_exact_as_the_plain_path(
             )
             logps = policy.forward(data).logps
             logps.sum().backward()
-            assert policy.shared_prefix.enabled == share
+            assert policy.shared_prefix.shares == ({"prompts": True} if share else {})
             assert {p.grad.dtype for p in policy.module.parameters() if p.grad is not None} == {
                 torch.float32
             }
@@ -393,7 +393,7 @@ def test_a_copy_shares_as_well(tokenizer, always):
 def test_it_can_be_switched_off(tokenizer, always, monkeypatch):
     model = build("llama", {})
     policy = LanguagePolicy(model, tokenizer, shared_prefix=False)
-    monkeypatch.setattr("guerdon.rollout.language.packed_hidden", None)
+    monkeypatch.setattr("guerdon.rollout.shared_prefix.packed_hidden", None)
     policy.forward(rollouts())
     assert model.config._attn_implementation == "sdpa"
 
@@ -402,7 +402,7 @@ def test_it_is_left_alone_where_it_would_not_pay(tokenizer, monkeypatch):
     policy = LanguagePolicy(build("llama", {}), tokenizer)
     called = []
     monkeypatch.setattr(
-        "guerdon.rollout.language.packed_hidden",
+        "guerdon.rollout.shared_prefix.packed_hidden",
         lambda *_: called.append(1) or torch.zeros(200, 32, dtype=torch.float64),
     )
     policy.forward(rollouts((4, 4), ((8,), (8,))))  # nothing to save

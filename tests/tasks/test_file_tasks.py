@@ -9,6 +9,7 @@ import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from guerdon.tasks import DataError, FileTasks, PreferenceFile, RankingFile
 
@@ -220,3 +221,74 @@ def test_pair_ids_must_differ(tmp_path: Path) -> None:
     row = {"id": "k", "prompt": "p", "chosen": "a", "rejected": "b"}
     with pytest.raises(DataError, match=r"line 2.*'k' is also line 1"):
         PreferenceFile(str(jsonl(tmp_path / "p.jsonl", [row, row]))).load()
+
+
+def picture(path: Path, colour: str) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    Image.new("RGB", (8, 8), colour).save(path)
+    return path
+
+
+def shows(**more: object) -> dict[str, object]:
+    return {"prompt": "What colour?", "answer": "red", **more}
+
+
+def test_images_are_found_beside_the_file(tmp_path: Path) -> None:
+    picture(tmp_path / "seen" / "a.png", "red")
+    picture(tmp_path / "seen" / "b.png", "red")
+    rows = [shows(image="seen/a.png"), shows(image="seen/b.png"), shows(images=["seen/a.png"] * 2)]
+    path = jsonl(tmp_path / "rows.jsonl", [*rows, shows(image=None), shows(answer="no", level=1)])
+    tasks = FileTasks(str(path), held_out=0.0).load("train")
+    a, b = (str(tmp_path / "seen" / name) for name in ("a.png", "b.png"))
+    assert [t.columns for t in tasks] == [
+        {"images": (a,)},
+        {"images": (b,)},
+        {"images": (a, a)},
+        {"image": None},
+        {"level": 1},
+    ]
+    elsewhere = jsonl(tmp_path / "other.jsonl", [shows(photo="seen/a.png", image="a caption")])
+    (task,) = FileTasks(str(elsewhere), image="photo", held_out=0.0).load("train")
+    assert task.columns == {"image": "a caption", "images": (a,)}
+    (task,) = FileTasks(str(elsewhere), image="", held_out=0.0).load("train")
+    assert task.columns == {"photo": "seen/a.png", "image": "a caption"}
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"image": "gone.png"}, r"line 2, field 'image': there is no file .*gone.png'; paths are"),
+        ({"images": ["gone.png"]}, r"line 2, field 'images': there is no file"),
+        ({"image": "https://a.org/b.png"}, r"line 2, field 'image': there is no file"),
+        ({"image": 3}, r"line 2, field 'image': 3 is no image"),
+        ({"image": {"bytes": None, "path": None}}, r"line 2, field 'image': .* is no image"),
+    ],
+)
+def test_an_image_that_is_not_there(tmp_path: Path, row: dict[str, object], message: str) -> None:
+    path = jsonl(tmp_path / "rows.jsonl", [ROWS[0], shows(**row)])
+    with pytest.raises(DataError, match=message):
+        FileTasks(str(path)).load("train")
+
+
+def test_images_inside_the_data_tell_tasks_apart(tmp_path: Path) -> None:
+    red, blue = (picture(tmp_path / f"{c}.png", c) for c in ("red", "blue"))
+    rows = [shows(image={"bytes": p.read_bytes(), "path": None}) for p in (red, blue)]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
+    folder = tmp_path / "saved"
+    stored = [{**r, "image": Image.open(p)} for r, p in zip(rows, (red, blue), strict=True)]
+    features = datasets.Features(
+        {"prompt": datasets.Value("string"), "answer": datasets.Value("string")}
+        | {"image": datasets.Image()}
+    )
+    datasets.Dataset.from_list(stored, features=features).save_to_disk(str(folder))
+    for path in (tmp_path / "rows.parquet", folder):
+        ids = [[t.id for t in FileTasks(str(path), held_out=0).load("train")] for _ in range(2)]
+        assert ids[0] == ids[1]
+        assert len(set(ids[0])) == 2
+
+
+def test_pairs_show_images_too(tmp_path: Path) -> None:
+    seen = picture(tmp_path / "a.png", "red")
+    row = {"prompt": "Colour?", "chosen": "red", "rejected": "blue", "image": "a.png"}
+    (pair,) = PreferenceFile(str(jsonl(tmp_path / "pairs.jsonl", [row])), held_out=0).load("train")
+    assert pair.task.columns == {"images": (str(seen),)}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from guerdon.objectives import DPO
-from guerdon.records import PreferencePair, Task
+from guerdon.rankings import PreferencePair
+from guerdon.records import Task
 from guerdon.rollout import LanguagePolicy
 from guerdon.training import fit_preferences
 from guerdon.training.preference import pairs_to_rollouts

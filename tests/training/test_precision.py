@@ -21,7 +21,7 @@ def test_mixed_precision_computes_in_bfloat16_and_keeps_weights_and_gradients() 
     rollouts = mixed.sample(build().tasks.load("train")[:2], 4, Sampling(), 0)
     exact = plain.forward(rollouts).logps.detach()
     now = mixed.forward(rollouts).logps
-    assert mixed.shared_prefix.enabled
+    assert mixed.shared_prefix.shares == {"prompts": True}
     assert now.dtype == torch.float32
     gap = (now.detach() - exact).abs()
     assert 1e-4 < gap.max() < 0.2  # bfloat16 has 8 bits: rounded, and not far off

@@ -7,7 +7,8 @@ import torch
 
 from guerdon.nursery.blank import blank_model
 from guerdon.objectives import DPO, IPO
-from guerdon.records import PreferencePair, Task
+from guerdon.rankings import PreferencePair
+from guerdon.records import Task
 from guerdon.rollout import LanguagePolicy
 from guerdon.training import Optimiser, fit_preferences
 

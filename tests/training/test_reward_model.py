@@ -17,8 +17,8 @@ from guerdon.cli import main
 from guerdon.nursery.blank import blank_model
 from guerdon.nursery.worked import worked_arithmetic
 from guerdon.objectives import BradleyTerry, PlackettLuce
-from guerdon.rankings import Ranking
-from guerdon.records import PreferencePair, Progress, Task
+from guerdon.rankings import PreferencePair, Ranking
+from guerdon.records import Progress, Task
 from guerdon.reward_models import RewardModel, SavedRewardModel
 from guerdon.reward_models.loading import classifier_of
 from guerdon.rewards import ScorerReward
@@ -163,8 +163,9 @@ def test_the_seedling_learns_right_from_wrong_and_is_then_a_reward(
     ]
     saved = tmp_path / "saved.jsonl"
     saved.write_text("\n".join(map(json.dumps, lines)))
-    assert main(["score", str(saved), "--reward", reward, "--json"]) == 0
-    values = [json.loads(line)["value"] for line in capsys.readouterr().out.splitlines()]
+    scored = tmp_path / "scored.jsonl"
+    assert main(["score", str(saved), "--reward", reward, "--rows", str(scored)]) == 0
+    values = [json.loads(line)["value"] for line in scored.read_text().splitlines()]
     right = [a > b for a, b in zip(values[::2], values[1::2], strict=True)]
     assert sum(right) / len(right) == pytest.approx(summary["after"]["mean"])
 

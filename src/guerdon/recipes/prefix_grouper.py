@@ -3,7 +3,7 @@
 Paper: Prefix Grouper (2506.05433). It changes no reward, advantage or loss, only how
 log-probs and their gradients are computed, and here it is what every recipe does by default
 (``model.shared_prefix``). This recipe is GRPO with groups of 16; the longer the prompts against
-the completions, the more is saved. Left out: FlashAttention kernels, and images in the prompt.
+the completions, the more is saved. Left out: FlashAttention kernels.
 
 The miniature trains the seedling by plain gradient descent (Adam would blow rounding up) on
 prompts of some 500 tokens, a question behind 38 others with their answers. The seedling can't

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from guerdon.nursery import seedling_path
-from guerdon.rollout.language import ADAPTERS, adapter_base, without_bars
+from guerdon.rollout.loading import adapter_base, without_bars
 
 
 def load_scalar_model(name: str, dtype: torch.dtype, new_head: bool) -> tuple[Any, Any]:
@@ -47,23 +47,6 @@ def load_scalar_model(name: str, dtype: torch.dtype, new_head: bool) -> tuple[An
             "guerdon train --pairs FILE --reward-model"
         )
     return model, tokenizer
-
-
-def with_adapter(model: Any, adapter: str, rank: int) -> Any:
-    """The model with a new adapter; that and the head are trained."""
-    if adapter not in ADAPTERS:
-        raise ValueError(f"model.adapter is {adapter!r}; use {', '.join(ADAPTERS)} or None")
-    from peft import LoraConfig, get_peft_model
-
-    settings = LoraConfig(
-        r=rank,
-        lora_alpha=2 * rank,
-        lora_dropout=0.0,
-        target_modules="all-linear",
-        task_type="SEQ_CLS",
-        **ADAPTERS[adapter],
-    )
-    return get_peft_model(model, settings)
 
 
 def classifier_of(config: Any) -> Any:

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from guerdon.records import Rollouts, Task
-from guerdon.reward_models.loading import load_scalar_model, with_adapter
-from guerdon.rollout.language import device_named, without_bars
-from guerdon.rollout.packing import pack
+from guerdon.reward_models.loading import load_scalar_model
+from guerdon.rollout.loading import device_named, with_adapter, without_bars
 from guerdon.rollout.precision import is_mixed
-from guerdon.rollout.shared_prefix import SharedPrefix, packed_hidden, padded_hidden
+from guerdon.rollout.prompts import text_prompt
+from guerdon.rollout.shared_prefix import SharedPrefix
 
 
 class RewardModel:
@@ -73,7 +73,7 @@ class RewardModel:
         model, tokenizer = load_scalar_model(name, kind, new_head)
         model = model.to(place)
         if adapter is not None:
-            model = with_adapter(model, adapter, rank)
+            model = with_adapter(model, adapter, rank, "SEQ_CLS")
         return cls(
             model,
             tokenizer,
@@ -121,7 +121,7 @@ class RewardModel:
         return Rollouts(
             tasks=tuple(tasks),
             group=torch.arange(len(tasks)).repeat_interleave(sizes),
-            prompts=tuple(self._prompt(task) for task in tasks),
+            prompts=tuple(text_prompt(task, self.tokenizer) for task in tasks),
             ids=ids.long(),
             mask=torch.arange(ids.shape[1]) < lengths[:, None],
             lengths=lengths,
@@ -154,28 +154,9 @@ class RewardModel:
             return torch.zeros(0)
         place = self.model.device.type
         with torch.autocast(place, torch.bfloat16, enabled=self.mixed):
-            hidden_MH = self._hidden_before(rows, row_M, at_M)
+            pad = self.tokenizer.pad_token_id or 0
+            hidden_MH = self.shared_prefix.hidden_before(self.model, rows, row_M, at_M, pad)
         head = self.model.score
         with torch.autocast(place, enabled=False):
             value_M1: Tensor = head(hidden_MH.to(next(head.parameters()).dtype))
         return value_M1[:, 0].cpu()
-
-    def _hidden_before(self, rows: Rollouts, row_M: Tensor, at_M: Tensor) -> Tensor:
-        decoder, device = self.model.get_decoder(), self.model.device
-        if self.shared_prefix.enabled:
-            packed = pack(rows, device)
-            if self.shared_prefix.pays(packed) and self.shared_prefix.works(self.model):
-                return packed_hidden(decoder, packed)[packed.before[row_M, at_M].to(device)]
-        hidden_NSH = padded_hidden(decoder, rows, self.tokenizer.pad_token_id or 0, device)
-        start_N = torch.tensor([len(prompt) for prompt in rows.prompts])[rows.group]
-        return hidden_NSH[row_M.to(device), (start_N[row_M] + at_M - 1).to(device)]
-
-    def _prompt(self, task: Task) -> Tensor:
-        """long[P], a policy's prompt: text, or chat through the tokenizer's template."""
-        if isinstance(task.prompt, str):
-            ids = self.tokenizer.encode(task.prompt)
-        else:
-            ids = self.tokenizer.apply_chat_template(
-                list(task.prompt), add_generation_prompt=True, tokenize=True, return_dict=False
-            )
-        return torch.tensor(ids or [self.tokenizer.eos_token_id], dtype=torch.long)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from guerdon.rollout.choosing import choose
+from guerdon.rollout.image_inputs import Inputs
 from guerdon.rollout.keyed import uniforms
 from guerdon.rollout.row_engines import RowEngine, row_engine
 from guerdon.stages import Sampling
@@ -40,12 +41,14 @@ def decode(
     end: list[int],
     pad: int,
     text_of: Callable[[Tensor], str],
+    inputs: Sequence[Inputs] | None = None,
 ) -> Continuations:
     """Continue ``contexts[fan[i]]`` for every row i by at most ``sampling.max_tokens`` tokens.
 
-    The token that ends a completion is part of it. ``finished`` is False where the length
-    limit cut it. At most ``sampling.max_rows`` rows run at a time; rows that wait take the
-    places of finished ones. Raises ValueError for a context without tokens.
+    ``inputs`` are what the model reads beside each context, if any shows images. The token that
+    ends a completion is part of it. ``finished`` is False where the length limit cut it. At most
+    ``sampling.max_rows`` rows run at a time; rows that wait take the places of finished ones.
+    Raises ValueError for a context without tokens.
     """
     if any(len(contexts[c]) == 0 for c in fan):
         raise ValueError("a context to continue has no tokens; begin it with the end-of-text token")
@@ -62,7 +65,7 @@ def decode(
             room = most - len(live) if engine.refills or not len(live) else 0
             taken = _take(waiting, fan, room, idle=not len(live))
             if taken:
-                fresh = _admit(engine, contexts, [fan[i] for i in taken], model.device)
+                fresh = _admit(engine, contexts, inputs, [fan[i] for i in taken], model.device)
                 logits = torch.cat([logits, fresh]) if len(live) else fresh
                 live = torch.cat([live, torch.tensor(taken, device=live.device)])
             token = pages.write(live, logits)
@@ -153,11 +156,16 @@ class _Pages:
 
 
 def _admit(
-    engine: RowEngine, contexts: Sequence[Tensor], fan: list[int], device: torch.device
+    engine: RowEngine,
+    contexts: Sequence[Tensor],
+    inputs: Sequence[Inputs] | None,
+    fan: list[int],
+    device: torch.device,
 ) -> Tensor:
     """Lets rows in that continue ``contexts[fan[i]]``, ``fan`` ascending; their logits [n, V]."""
     used, group = torch.unique(torch.tensor(fan), return_inverse=True)
-    return engine.admit([contexts[c] for c in used.tolist()], group.to(device))
+    seen = None if inputs is None else [inputs[c] for c in used.tolist()]
+    return engine.admit([contexts[c] for c in used.tolist()], group.to(device), seen)
 
 
 def _take(waiting: list[int], fan: list[int], room: int, *, idle: bool) -> list[int]:

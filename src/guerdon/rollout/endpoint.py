@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from guerdon.records import PolicyOutput, Rollouts, Task
 from guerdon.rollout.keyed import row_key
 from guerdon.rollout.language import LanguagePolicy
+from guerdon.rollout.prompts import refuse_images
 from guerdon.stages import Policy, Sampling
 
 RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
@@ -140,7 +141,8 @@ class EndpointPolicy:
         )
 
     def body(self, task: Task, sampling: Sampling, seed: int) -> dict[str, Any]:
-        """The request for one completion of ``task``."""
+        """The request for one completion of ``task``. Raises ValueError if it shows images."""
+        refuse_images(task)
         body: dict[str, Any] = {
             "model": self.model,
             "max_tokens": sampling.max_tokens,

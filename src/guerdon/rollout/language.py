@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from guerdon.nursery import seedling_path
 from guerdon.records import PolicyOutput, Rollouts, Task
 from guerdon.rollout.decoding import Continuations, decode
 from guerdon.rollout.episodes import is_played, play
+from guerdon.rollout.image_inputs import Inputs
 from guerdon.rollout.keyed import row_key
 from guerdon.rollout.linear_head import linear_head, linear_logps
-from guerdon.rollout.packing import pack
+from guerdon.rollout.loading import load_model, without_bars
 from guerdon.rollout.precision import is_mixed
 from guerdon.rollout.projection import action_logps
-from guerdon.rollout.shared_prefix import SharedPrefix, packed_hidden, padded_hidden
+from guerdon.rollout.prompts import Prompt, image_prompt, images_of, text_prompt
+from guerdon.rollout.shared_prefix import SharedPrefix, refuse_foresight
 from guerdon.stages import Sampling
-
-ADAPTERS: dict[str, dict[str, bool]] = {
-    "lora": {},
-    "dora": {"use_dora": True},
-    "rslora": {"use_rslora": True},
-}
 
 
 class Actor(nn.Module):
@@ -46,7 +38,7 @@ class Actor(nn.Module):
 
 
 class LanguagePolicy:
-    """Any transformers causal language model.
+    """Any transformers causal language model, or vision-language model that writes text.
 
     Dropout is off in sampling and in training, so that a completion's log-probs under the
     policy that sampled it are the same in both.
@@ -55,19 +47,25 @@ class LanguagePolicy:
     def __init__(
         self,
         model: Any,
-        tokenizer: Any,
+        reader: Any,
         *,
         value_head: bool = False,
         mixed_precision: str = "no",
         shared_prefix: bool = True,
     ) -> None:
-        """``shared_prefix``: compute a prompt once per group in `forward`, where that pays."""
+        """``reader``: the model's tokenizer, or its processor, which reads images too.
+
+        ``shared_prefix``: compute a prompt once per group in `forward`, where that pays.
+        Raises ValueError for a tokenizer without an end-of-text token.
+        """
         self.mixed = is_mixed(mixed_precision)
         self.actor = Actor(model, value_head)
         self.shared_prefix = SharedPrefix(shared_prefix)
+        self.looks_back = False  # until it was tried on a prompt with images
         self.actor.eval()
-        self.tokenizer = tokenizer
-        if tokenizer.eos_token_id is None:
+        self.reader = reader
+        self.tokenizer = getattr(reader, "tokenizer", reader)
+        if self.tokenizer.eos_token_id is None:
             raise ValueError("the tokenizer has no end-of-text token, so no completion could end")
 
     @classmethod
@@ -88,39 +86,18 @@ class LanguagePolicy:
 
         A folder that holds a trained adapter stands for its base model with the adapter
         merged in: a plain model, which can be trained again, with or without another adapter.
-        The settings are those of a recipe's `Model`. Raises ValueError for an unknown
-        adapter, type, precision or device, and what transformers raises where there is no
-        such model.
+        A vision-language model comes with its processor. The settings are those of a recipe's
+        `Model`. Raises ValueError for an unknown adapter, type, precision or device, ImportError
+        where the processor needs a package that is missing, and what transformers raises where
+        there is no such model.
         """
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-
-        kind = getattr(torch, dtype, None)
-        if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
-            raise ValueError(f"model.dtype is {dtype!r}; use float32, bfloat16 or float16")
         is_mixed(mixed_precision)
-        place = device_named(device)
-        source = str(seedling_path()) if name == "seedling" else name
-        base = adapter_base(source)
-        source = base or source
-        if gguf_file is None and Path(source).is_file() and source.endswith(".gguf"):
-            source, gguf_file = str(Path(source).parent), Path(source).name
-        more = {} if gguf_file is None else {"gguf_file": gguf_file}
-        with without_bars():
-            tokenizer = AutoTokenizer.from_pretrained(source, **more)
-            model = AutoModelForCausalLM.from_pretrained(source, dtype=kind, **_dense(gguf_file))
-        if gguf_file is not None:  # what a saved adapter will name as its base
-            model.name_or_path = str(Path(source, gguf_file).resolve())
-        if base is not None:
-            from peft import PeftModel
-
-            model = PeftModel.from_pretrained(model, name).merge_and_unload()
-            model.requires_grad_(True)  # peft freezes the base
-        model = model.to(place)
-        if adapter is not None:
-            model = _with_adapter(model, adapter, rank)
+        model, reader = load_model(
+            name, gguf_file=gguf_file, adapter=adapter, rank=rank, dtype=dtype, device=device
+        )
         return cls(
             model,
-            tokenizer,
+            reader,
             value_head=value_head,
             mixed_precision=mixed_precision,
             shared_prefix=shared_prefix,
@@ -137,21 +114,23 @@ class LanguagePolicy:
         return self.actor
 
     def save(self, folder: Path) -> None:
-        """Weights and tokenizer as a folder that transformers (or peft) loads."""
+        """Weights and tokenizer or processor as a folder that transformers (or peft) loads."""
         with without_bars():
             self.model.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
+        self.reader.save_pretrained(folder)
 
     def encode(self, task: Task) -> Tensor:
-        """long[P], the prompt's tokens; chat messages go through the chat template."""
-        if isinstance(task.prompt, str):
-            ids = self.tokenizer.encode(task.prompt)
-        else:
-            ids = self.tokenizer.apply_chat_template(
-                list(task.prompt), add_generation_prompt=True, tokenize=True, return_dict=False
-            )
-        # A model needs something to continue: an empty prompt is the end of another text.
-        return torch.tensor(ids or [self.tokenizer.eos_token_id], dtype=torch.long)
+        """long[P], a prompt of text (see `text_prompt`). Raises ValueError if it shows images."""
+        return text_prompt(task, self.tokenizer)
+
+    def prompt(self, task: Task) -> Prompt:
+        """What the model reads of a task: tokens, and its images where it can see.
+
+        Raises ValueError where it can't and the task shows some.
+        """
+        if self.reader is self.tokenizer or (isinstance(task.prompt, str) and not images_of(task)):
+            return Prompt(self.encode(task))
+        return image_prompt(task, self.reader)
 
     def sample(
         self, tasks: Sequence[Task], group_size: int, sampling: Sampling, seed: int
@@ -163,15 +142,17 @@ class LanguagePolicy:
         """
         if any(map(is_played, tasks)):
             return play(self, tasks, group_size, sampling, seed)
-        prompts = [self.encode(task) for task in tasks]
+        prompts = [self.prompt(task) for task in tasks]
+        ids, inputs = tuple(p.ids for p in prompts), tuple(p.inputs for p in prompts)
         fan = [b for b in range(len(tasks)) for _ in range(group_size)]
         keys = [row_key(task.id, member) for task in tasks for member in range(group_size)]
-        made = self.generate(prompts, keys, sampling, seed, fan=fan)
+        made = self.generate(ids, keys, sampling, seed, fan=fan, inputs=inputs)
         width = made.ids.shape[1]
         return Rollouts(
             tasks=tuple(tasks),
             group=torch.tensor(fan, dtype=torch.long),
-            prompts=tuple(prompts),
+            prompts=ids,
+            inputs=inputs if any(inputs) else None,
             ids=made.ids,
             mask=torch.arange(width) < made.lengths[:, None],
             lengths=made.lengths,
@@ -189,11 +170,13 @@ class LanguagePolicy:
         seed: int,
         *,
         fan: Sequence[int] | None = None,
+        inputs: Sequence[Inputs] | None = None,
     ) -> Continuations:
         """Continue contexts of any lengths: the step that single- and multi-turn share.
 
         Row i continues ``contexts[fan[i]]`` (default: context i) with random numbers of its
-        own, keyed by ``(seed, keys[i])``.
+        own, keyed by ``(seed, keys[i])``. ``inputs`` are what goes with each context, if any
+        shows images.
         """
         with self._precision():
             return decode(
@@ -206,6 +189,7 @@ class LanguagePolicy:
                 end=_end_tokens(self.model, self.tokenizer),
                 pad=self.tokenizer.pad_token_id or 0,
                 text_of=lambda ids: str(self.tokenizer.decode(ids)),
+                inputs=inputs if inputs and any(inputs) else None,
             )
 
     def decode(self, ids: Tensor, length: Tensor | int) -> str:
@@ -233,7 +217,12 @@ class LanguagePolicy:
         n, t = rollouts.ids.shape
         device = self.model.device
         row_M, at_M = rollouts.mask.nonzero(as_tuple=True)
-        hidden_MH = self._hidden_before(rollouts, row_M, at_M)
+        tried = self.looks_back or rollouts.inputs is None
+        if not tried and int(rollouts.lengths.max()) > 2:  # shorter ones can't tell
+            refuse_foresight(self.model, rollouts)
+            self.looks_back = True
+        pad = self.tokenizer.pad_token_id or 0
+        hidden_MH = self.shared_prefix.hidden_before(self.model, rollouts, row_M, at_M, pad)
         action_M = rollouts.ids[row_M, at_M].to(device)
         logp_M, entropy_M = self._project(
             hidden_MH, action_M, rollouts.temperature, "entropy" in needs
@@ -251,19 +240,6 @@ class LanguagePolicy:
             spread(logp_M), None if entropy_M is None else spread(entropy_M), values
         )
 
-    def _hidden_before(self, rollouts: Rollouts, row_M: Tensor, at_M: Tensor) -> Tensor:
-        """float[M, H] at the positions that predict the tokens ``ids[row, at]``."""
-        device = self.model.device
-        if self.shared_prefix.enabled and len(row_M):
-            packed = pack(rollouts, device)
-            if self.shared_prefix.pays(packed) and self.shared_prefix.works(self.model):
-                before_M = packed.before[row_M, at_M].to(device)
-                return packed_hidden(self._decoder(), packed)[before_M]
-        pad = self.tokenizer.pad_token_id or 0
-        hidden_NSH = padded_hidden(self._decoder(), rollouts, pad, device)
-        start_N = torch.tensor([len(p) for p in rollouts.prompts])[rollouts.group]
-        return hidden_NSH[row_M.to(device), (start_N[row_M] + at_M - 1).to(device)]
-
     def _project(
         self, hidden_MH: Tensor, action_M: Tensor, temperature: float, want_entropy: bool
     ) -> tuple[Tensor, Tensor | None]:
@@ -271,11 +247,7 @@ class LanguagePolicy:
         head = linear_head(self.model, temperature)
         if head is None:
             return action_logps(self._head, hidden_MH, action_M, temperature, want_entropy)
-        logp_M, entropy_M, _ = linear_logps(head, hidden_MH, action_M, want_entropy)
-        return logp_M, entropy_M
-
-    def _decoder(self) -> Any:
-        return self.model.get_decoder()
+        return linear_logps(head, hidden_MH, action_M, want_entropy)
 
     def _head(self, hidden: Tensor) -> Tensor:
         logits: Tensor = self.model.get_output_embeddings()(hidden)
@@ -295,78 +267,3 @@ def _end_tokens(model: Any, tokenizer: Any) -> list[int]:
     configured = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
     extra = configured if isinstance(configured, list) else [configured]
     return sorted({tokenizer.eos_token_id, *(t for t in extra if t is not None)})
-
-
-def device_named(name: str) -> torch.device:
-    """The device of that name, or accelerate's choice. Raises ValueError if there is none."""
-    if name == "auto":
-        from accelerate import PartialState
-
-        found: torch.device = PartialState().device
-        # Samples are drawn in float64, which Apple's accelerator lacks.
-        return torch.device("cpu") if found.type == "mps" else found
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"model.device is {name!r}: {reason}; use 'auto' or 'cpu'") from error
-
-
-@contextmanager
-def without_bars() -> Iterator[None]:
-    """Without transformers' progress bars, which break into our display; downloads keep theirs."""
-    from huggingface_hub.utils import are_progress_bars_disabled, enable_progress_bars
-    from transformers import modeling_gguf_pytorch_utils as gguf
-    from transformers.utils import logging
-
-    shown, downloads = logging.is_progress_bar_enabled(), not are_progress_bars_disabled()
-    unpacking = gguf.tqdm  # this one does not ask whether bars are wanted
-    logging.disable_progress_bar()
-    gguf.tqdm = partial(unpacking, disable=True)
-    try:
-        if downloads:
-            enable_progress_bars()
-        yield
-    finally:
-        gguf.tqdm = unpacking
-        if shown:
-            logging.enable_progress_bar()
-
-
-def _dense(gguf_file: str | None) -> dict[str, Any]:
-    """Loading settings of a GGUF file: unpacked, for packed weights can't be trained."""
-    if gguf_file is None:
-        return {}
-    import transformers
-
-    settings: dict[str, Any] = {"gguf_file": gguf_file}
-    if hasattr(transformers, "GgufConfig"):  # versions without it always unpack
-        settings["quantization_config"] = transformers.GgufConfig(dequantize=True)
-    return settings
-
-
-def adapter_base(source: str) -> str | None:
-    """The base model of the adapter in folder ``source``; None where there is no adapter."""
-    file = Path(source, "adapter_config.json")
-    if not file.is_file():
-        return None
-    base = json.loads(file.read_text()).get("base_model_name_or_path")
-    if not base:
-        raise ValueError(f"{file} names no base model (base_model_name_or_path); write it there")
-    return str(base)
-
-
-def _with_adapter(model: Any, adapter: str, rank: int) -> Any:
-    if adapter not in ADAPTERS:
-        raise ValueError(f"model.adapter is {adapter!r}; use {', '.join(ADAPTERS)} or None")
-    from peft import LoraConfig, get_peft_model
-
-    settings = LoraConfig(
-        r=rank,
-        lora_alpha=2 * rank,
-        lora_dropout=0.0,
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
-        **ADAPTERS[adapter],
-    )
-    return get_peft_model(model, settings)

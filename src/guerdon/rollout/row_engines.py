@@ -9,8 +9,10 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad as pad_tensor
 from transformers import DynamicCache
 
+from guerdon.rollout.image_inputs import Inputs, joined, positions_of
 from guerdon.rollout.last_layer import reading
 from guerdon.rollout.shared_cache import (
     Cohort,
@@ -29,10 +31,13 @@ class RowEngine(Protocol):
 
     refills: bool
 
-    def admit(self, contexts: Sequence[Tensor], group: Tensor) -> Tensor:
+    def admit(
+        self, contexts: Sequence[Tensor], group: Tensor, inputs: Sequence[Inputs] | None = None
+    ) -> Tensor:
         """Adds a row for each entry of ``group`` long[n] (ascending, naming its context).
 
-        Every context is computed once. Returns the new rows' logits [n, V].
+        Every context is computed once, with its images (``inputs``, None where there are
+        none). Returns the new rows' logits [n, V].
         """
         ...
 
@@ -57,10 +62,12 @@ class SharedRows:
         # Handed on by the model as it is, and not read: the cache knows what each row sees.
         self.no_mask = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=model.device)
 
-    def admit(self, contexts: Sequence[Tensor], group: Tensor) -> Tensor:
-        logits, prefilled, attend = _prefill(self.model, contexts, self.pad)
+    def admit(
+        self, contexts: Sequence[Tensor], group: Tensor, inputs: Sequence[Inputs] | None = None
+    ) -> Tensor:
+        logits, prefilled, attend, after = _prefill(self.model, contexts, inputs, self.pad)
         self.cache.cohorts.append(Cohort(prefilled, group, attend == 0))
-        self.position = torch.cat([self.position, attend.sum(1)[group]])
+        self.position = torch.cat([self.position, after[group]])
         return logits[group]
 
     def step(self, token: Tensor) -> Tensor:
@@ -91,10 +98,12 @@ class CopiedRows:
     def __init__(self, model: Any, pad: int) -> None:
         self.model, self.pad = model, pad
 
-    def admit(self, contexts: Sequence[Tensor], group: Tensor) -> Tensor:
-        logits, self.cache, attend = _prefill(self.model, contexts, self.pad)
+    def admit(
+        self, contexts: Sequence[Tensor], group: Tensor, inputs: Sequence[Inputs] | None = None
+    ) -> Tensor:
+        logits, self.cache, attend, after = _prefill(self.model, contexts, inputs, self.pad)
         self.cache.batch_select_indices(group)
-        self.attend, self.position = attend[group], attend.sum(1)[group]
+        self.attend, self.position = attend[group], after[group]
         return logits[group]
 
     def step(self, token: Tensor) -> Tensor:
@@ -154,9 +163,10 @@ def _why_not(model: Any, pad: int) -> str | None:
 
 
 def _prefill(
-    model: Any, contexts: Sequence[Tensor], pad: int
-) -> tuple[Tensor, DynamicCache, Tensor]:
-    """Last logits [B, V], the cache, and the attention mask long[B, P] of left-padded contexts."""
+    model: Any, contexts: Sequence[Tensor], inputs: Sequence[Inputs] | None, pad: int
+) -> tuple[Tensor, DynamicCache, Tensor, Tensor]:
+    """Of left-padded contexts: last logits [B, V], cache, attention mask long[B, P], and long[B],
+    the positions of what comes next."""
     width = max(len(c) for c in contexts)
     table = torch.full((len(contexts), width), pad, dtype=torch.long)
     attend = torch.zeros(len(contexts), width, dtype=torch.long)
@@ -164,14 +174,27 @@ def _prefill(
         table[row, width - len(context) :] = context
         attend[row, width - len(context) :] = 1
     attend = attend.to(model.device)
+    position = (attend.cumsum(1) - 1).clamp_min(0)
+    after = attend.sum(1)
+    more: Inputs = {}
+    if inputs is not None:
+        found = [
+            positions_of(model, c.to(model.device), i)
+            for c, i in zip(contexts, inputs, strict=True)
+        ]
+        position = torch.stack([pad_tensor(p, (width - p.shape[1], 0)) for p in found], dim=1)
+        position = position if len(position) > 1 else position[0]
+        after = torch.stack([p.max() + 1 for p in found])
+        more = joined(inputs, width, True, model.device)
     cache = DynamicCache(config=model.config)
     with reading(model.get_decoder(), torch.tensor([width - 1], device=model.device)):
         out = model(
             input_ids=table.to(model.device),
             attention_mask=attend,
-            position_ids=(attend.cumsum(1) - 1).clamp_min(0),
+            position_ids=position,
             past_key_values=cache,
             use_cache=True,
             logits_to_keep=1,
+            **more,
         )
-    return out.logits[:, -1], cache, attend
+    return out.logits[:, -1], cache, attend, after

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
+from guerdon.rollout.flex_attention import flex_attend, row_blocks
 from guerdon.rollout.packing import Packed
 from guerdon.rollout.precision import computed_in
 from guerdon.rollout.prompt_attention import PromptAttention
@@ -36,10 +37,16 @@ class CannotShareError(RuntimeError):
 
 @dataclass
 class Pass:
-    """One pass of a model of so many layers over a packed row; ``calls`` counts its attentions."""
+    """One pass of a model of so many layers over a packed row; ``calls`` counts its attentions.
+
+    With ``images`` the model's mask function may tell groups apart, which stand in its rows.
+    ``flex``: whether FlexAttention computes it.
+    """
 
     packed: Packed
     layers: int
+    images: bool = False
+    flex: bool = False
     calls: int = 0
 
 
@@ -47,9 +54,11 @@ _current: ContextVar[Pass | None] = ContextVar("guerdon_shared_prefix", default=
 
 
 @contextmanager
-def sharing(packed: Packed, layers: int) -> Iterator[Pass]:
+def sharing(
+    packed: Packed, layers: int, images: bool = False, flex: bool = False
+) -> Iterator[Pass]:
     """While inside, masks that models ask for are `SharedMask`s of this row."""
-    token = _current.set(Pass(packed, layers))
+    token = _current.set(Pass(packed, layers, images, flex))
     try:
         yield _current.get()  # type: ignore[misc]  # it was set a line above
     finally:
@@ -74,14 +83,17 @@ class SharedMask:
 
     @cached_property
     def in_prompts(self) -> Tensor:
-        """[1, 1, P, P]. Padding is at the end, where a causal mask hides it."""
-        return self._added(self._seen(self._prompt, self._prompt))
+        """[1, 1, P, P], or [B, 1, P, P] with images.
+
+        Padding is at the end, where a causal mask hides it; it is part of no image.
+        """
+        return self._added(self._seen(self._prompt, self._prompt, self._groups))
 
     @cached_property
     def at_ends(self) -> Tensor | None:
         """[B, 1, 1, P] from a prompt's last token to the prompt, or None where it sees all."""
         ends = self.packed.positions[0, self.packed.ends][:, None]
-        seen = self._seen(ends, self._prompt) & self._prompt_real
+        seen = self._seen(ends, self._prompt, self._groups) & self._prompt_real
         return None if bool(seen.all()) else self._added(seen)
 
     @cached_property
@@ -89,7 +101,7 @@ class SharedMask:
         """[N, 1, R, R], or None where it is plainly causal."""
         if self.allows is None:
             return None
-        seen = self._seen(self._responses, self._responses)
+        seen = self._seen(self._responses, self._responses, self.packed.group)
         return None if bool((seen == torch.ones_like(seen).tril()).all()) else self._added(seen)
 
     @cached_property
@@ -98,14 +110,21 @@ class SharedMask:
         if self.allows is None:
             return None if self.packed.prompts.slot is None else self._added(self._prompt_real)
         tails = self.packed.tails.pad(self.packed.positions[0, self.packed.prompt_tokens :])
-        seen = self._seen(tails, self._prompt) & self._prompt_real
+        seen = self._seen(tails, self._prompt, self._groups) & self._prompt_real
         return None if bool(seen.all()) else self._added(seen)
 
     @cached_property
     def to_all(self) -> Tensor:
         """[N, 1, R, P + R] from a completion to its prompt and itself."""
-        prompt = self._seen(self._responses, self._prompt) & self._prompt_real[self.packed.group]
-        return self._added(torch.cat([prompt, self._seen(self._responses, self._responses)], -1))
+        group = self.packed.group
+        prompt = self._seen(self._responses, self._prompt, group) & self._prompt_real[group]
+        own = self._seen(self._responses, self._responses, group)
+        return self._added(torch.cat([prompt, own], -1))
+
+    @cached_property
+    def blocks(self) -> Any:
+        """The same for FlexAttention, which takes the row as it is."""
+        return row_blocks(self.packed, self.allows, self.run.images)
 
     @property
     def _prompt(self) -> Tensor:
@@ -124,13 +143,19 @@ class SharedMask:
         ones = torch.ones(self.packed.prompt_tokens, dtype=torch.bool, device=self._prompt.device)
         return self.packed.prompts.pad(ones)[:, None, None]
 
-    def _seen(self, query: Tensor, key: Tensor) -> Tensor:
-        """bool[rows, 1, Q, K] for positions [rows, Q] and [rows or 1, K]."""
+    @property
+    def _groups(self) -> Tensor:
+        """long[B]."""
+        return torch.arange(self.packed.prompts.count, device=self.packed.ids.device)
+
+    def _seen(self, query: Tensor, key: Tensor, group: Tensor) -> Tensor:
+        """bool[rows, 1, Q, K] for positions [rows or 1, Q] and [rows or 1, K] in groups [rows]."""
         query, key = query[:, None, :, None], key[:, None, None, :]
         if self.allows is None:
             return key <= query
         zero = torch.zeros((1, 1, 1, 1), dtype=torch.long, device=query.device)
-        return self.allows(zero, zero, query, key).broadcast_to((key <= query).shape)
+        seen = self.allows(group.view(-1, 1, 1, 1) if self.run.images else zero, zero, query, key)
+        return seen.broadcast_to(torch.broadcast_shapes(seen.shape, (key <= query).shape))
 
     def _added(self, seen: Tensor) -> Tensor:
         zero = torch.zeros((), dtype=self.dtype, device=seen.device)
@@ -158,8 +183,6 @@ def _mask(base: str) -> Callable[..., Any]:
         run = _current.get()
         if run is None:
             return theirs(*args, **kwargs)
-        if kwargs.get("use_vmap"):
-            raise CannotShareError("it has a mask that can't be asked about several positions")
         window = kwargs.get("local_size")
         longest = int(run.packed.positions.max()) + 1
         plain = kwargs.get("allow_is_causal_skip") and (window is None or longest < window)
@@ -210,6 +233,8 @@ def _attend(
     # Rotations leave queries and keys wider than values; autocast would level them, here we do.
     query, key, value = (x.to(computed_in(x.dtype, x.device)) for x in (query, key, value))
     dense = theirs if theirs.__name__ == "eager_attention_forward" else sdpa_attention_forward
+    if mask.run.flex and dense is sdpa_attention_forward and not kwargs.get("dropout"):
+        return flex_attend(module, query, key, value, mask.blocks, kwargs)
     sizes = [packed.prompt_tokens, packed.tokens - packed.prompt_tokens]
     parts = [x.squeeze(0).transpose(0, 1).split(sizes) for x in (query, key, value)]
     prompt = [packed.prompts.pad(x) for x, _ in parts]  # [B, P, heads, D]

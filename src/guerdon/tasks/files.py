@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from guerdon.rankings import Ranking
-from guerdon.records import PreferencePair, Task
+from guerdon.rankings import PreferencePair, Ranking
+from guerdon.records import Task
+from guerdon.tasks.images import image_name, images_in, with_images
 from guerdon.tasks.procedural import SPLITS
 
 
@@ -27,12 +28,17 @@ class FileTasks:
     ``split`` column says "train" or "test" go there; without that column a share ``held_out``
     of the rows is kept for the test split, chosen by a hash of the id, so a row stays in its
     split when others are added.
+
+    ``image`` names the column of what a prompt shows: a file's path, taken from the data's own
+    folder, or the image itself as Parquet and ``datasets`` hold it; or a list of these. It
+    becomes the task's column ``images``, as does a column of that name. "" is for none.
     """
 
     path: str
     prompt: str = "prompt"
     answer: str = "answer"
     id: str = "id"
+    image: str = "image"
     held_out: float = 0.1
 
     def __post_init__(self) -> None:
@@ -73,8 +79,10 @@ class FileTasks:
         columns = {k: v for k, v in row.items() if k not in known}
         name = row.get(self.id)
         if name is None:
-            key = json.dumps([prompt, row[self.answer]], sort_keys=True, default=str)
+            shown = [image_name(image) for image in images_in(columns, self.image)]
+            key = json.dumps([prompt, row[self.answer], *shown], sort_keys=True, default=str)
             name = hashlib.sha256(key.encode()).hexdigest()[:16]
+        columns = _see(columns, self.image, self.path, where)
         return Task(str(name), prompt, row[self.answer], columns)
 
 
@@ -84,7 +92,8 @@ class PreferenceFile:
 
     A row holds ``prompt`` (text or chat), ``chosen`` and ``rejected`` as texts; or, without a
     prompt, both sides as whole chats that differ only in their last message. ``margin`` and
-    ``id`` are optional; other columns go to the task. Without an ``id`` pairs are numbered.
+    ``id`` are optional; other columns go to the task, images as with `FileTasks`. Without an ``id``
+    pairs are numbered.
     A share ``held_out`` of the prompts, chosen by a hash, is the test split: a prompt's pairs
     stay together.
     """
@@ -105,7 +114,7 @@ class PreferenceFile:
         seen: dict[str, str] = {}
         pairs = []
         for number, (where, row) in enumerate(read_rows(Path(self.path)), 1):
-            pair = _pair(row, f"{self.path}, {where}", f"pair-{number}")
+            pair = _pair(row, self.path, f"{self.path}, {where}", f"pair-{number}")
             _refuse_copy(seen, pair.task.id, self.path, where, "id")
             pairs.append(pair)
         if not pairs:
@@ -138,12 +147,21 @@ class RankingFile:
         rankings = []
         for number, (where, row) in enumerate(read_rows(Path(self.path)), 1):
             read = _ranking if row.get("ranked") is not None else _ranked_pair
-            ranking = read(row, f"{self.path}, {where}", f"ranking-{number}")
+            ranking = read(row, self.path, f"{self.path}, {where}", f"ranking-{number}")
             _refuse_copy(seen, ranking.task.id, self.path, where, "id")
             rankings.append(ranking)
         if not rankings:
             raise DataError(f"{self.path} holds no rows")
         return [r for r in rankings if split in (None, _share(r.task.text, self.held_out))]
+
+
+def _see(columns: Mapping[str, Any], image: str, path: str, where: str) -> dict[str, Any]:
+    """The columns with images found beside the data file (or in its folder)."""
+    folder = Path(path) if Path(path).is_dir() else Path(path).parent
+    try:
+        return with_images(columns, image, folder, where)
+    except ValueError as error:
+        raise DataError(str(error)) from error
 
 
 def _check_share(part: str, share: float) -> None:
@@ -157,7 +175,7 @@ def _share(name: str, held_out: float) -> str:
     return "test" if digest < held_out * 2**32 else "train"
 
 
-def _pair(row: Mapping[str, Any], where: str, name: str) -> PreferencePair:
+def _pair(row: Mapping[str, Any], path: str, where: str, name: str) -> PreferencePair:
     for side in ("chosen", "rejected"):
         if row.get(side) is None:
             raise DataError(
@@ -189,20 +207,20 @@ def _pair(row: Mapping[str, Any], where: str, name: str) -> PreferencePair:
         raise DataError(f"{where}, field 'margin': {margin!r} is not a number; give one or none")
     known = ("id", "prompt", "chosen", "rejected", "margin")
     columns = {k: v for k, v in row.items() if k not in known}
-    task = Task(str(row.get("id", name)), prompt, columns=columns)
+    task = Task(str(row.get("id", name)), prompt, columns=_see(columns, "image", path, where))
     return PreferencePair(task, chosen, rejected, None if margin is None else float(margin))
 
 
-def _ranked_pair(row: Mapping[str, Any], where: str, name: str) -> Ranking:
+def _ranked_pair(row: Mapping[str, Any], path: str, where: str, name: str) -> Ranking:
     if row.get("chosen") is None and row.get("rejected") is None:
         raise DataError(
             f"{where}: field 'ranked' is missing; give a list of texts, best first, or chosen "
             "and rejected"
         )
-    return Ranking.of_pair(_pair(row, where, name))
+    return Ranking.of_pair(_pair(row, path, where, name))
 
 
-def _ranking(row: Mapping[str, Any], where: str, name: str) -> Ranking:
+def _ranking(row: Mapping[str, Any], path: str, where: str, name: str) -> Ranking:
     prompt, ranked = row.get("prompt"), row["ranked"]
     if prompt is None:
         raise DataError(f"{where}: field 'prompt' is missing; give text or chat messages")
@@ -215,6 +233,7 @@ def _ranking(row: Mapping[str, Any], where: str, name: str) -> Ranking:
             "remove the row"
         )
     columns = {k: v for k, v in row.items() if k not in ("id", "prompt", "ranked")}
+    columns = _see(columns, "image", path, where)
     return Ranking(Task(str(row.get("id", name)), prompt, columns=columns), tuple(ranked))
 
 

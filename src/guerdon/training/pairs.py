@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from guerdon.objectives import DPO
-from guerdon.records import PreferencePair
+from guerdon.rankings import PreferencePair
 from guerdon.rollout import LanguagePolicy
 from guerdon.tasks import PreferenceFile
 from guerdon.training.checkpoint import seed_generators

@@ -9,7 +9,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from guerdon.records import Loss, PreferencePair, Progress, Rollouts
+from guerdon.rankings import PreferencePair
+from guerdon.records import Loss, Progress, Rollouts
 from guerdon.rollout import LanguagePolicy
 from guerdon.training.allocator import keep_freed_memory
 from guerdon.training.recipe import Optimiser
@@ -37,7 +38,9 @@ def pairs_to_rollouts(policy: LanguagePolicy, pairs: Sequence[PreferencePair]) -
         *(Demonstration(p.task, p.rejected) for p in pairs),
     ]
     rows = demonstrations_to_rollouts(policy, completions)
-    return replace(rows, tasks=rows.tasks[:n], prompts=rows.prompts[:n], group=rows.group % n)
+    once = rows.select(torch.arange(n))  # a row of each group
+    group = rows.group % n
+    return replace(rows, tasks=once.tasks, prompts=once.prompts, inputs=once.inputs, group=group)
 
 
 def fit_preferences(

@@ -33,9 +33,10 @@ class Model:
     """Which policy to train, where, and what samples from it.
 
     ``name`` is ``seedling``, a Hub id, a local folder or a GGUF file; ``gguf_file`` names a
-    GGUF file in a folder. ``adapter`` "lora", "dora" or "rslora" trains an adapter of rank
-    ``rank`` instead of all weights. ``value_head`` adds one for GAE and PPO. ``engine``
-    samples (``--model.engine vllm``; `guerdon.rollout.NAMES`).
+    GGUF file in a folder. A vision-language model reads the images that tasks show. ``adapter``
+    "lora", "dora" or "rslora" trains an adapter of rank ``rank`` instead of all weights.
+    ``value_head`` adds one for GAE and PPO. ``engine`` samples (``--model.engine vllm``;
+    `guerdon.rollout.NAMES`).
 
     ``dtype`` is what weights are held in. ``mixed_precision`` "bf16" computes in bfloat16 and
     leaves weights and optimiser as they are; "no" is off; "auto" is what ``accelerate

@@ -45,10 +45,13 @@ def demonstrations_to_rollouts(
     table = torch.zeros(len(ids), width, dtype=torch.long)
     for n, row in enumerate(ids):
         table[n, : len(row)] = torch.tensor(row)
+    prompts = [policy.prompt(d.task) for d in demonstrations]
+    inputs = tuple(p.inputs for p in prompts)
     return Rollouts(
         tasks=tuple(d.task for d in demonstrations),
         group=torch.arange(len(ids)),
-        prompts=tuple(policy.encode(d.task) for d in demonstrations),
+        prompts=tuple(p.ids for p in prompts),
+        inputs=inputs if any(inputs) else None,
         ids=table,
         mask=torch.arange(width) < lengths[:, None],
         lengths=lengths,
