@@ -55,6 +55,7 @@ class Comparison:
         step = float(np.median(measured.seconds))
         parts = {name: float(np.median(values)) for name, values in measured.parts.items()}
         tokens = self.work.rows * self.work.completion_tokens
+        per_second = self.matrix_gflops * 1e9
         return {
             "step": step,
             "fastest": min(measured.seconds),
@@ -63,7 +64,8 @@ class Comparison:
             **parts,
             "rest": float(np.median(_rest(measured))),
             "tokens_per_second": tokens / step,
-            "share_of_matrix_rate": self.work.step_flops() / step / (self.matrix_gflops * 1e9),
+            "share_of_matrix_rate": self.work.step_flops() / step / per_second,
+            "update_share": self.work.update_flops() / parts["update"] / per_second,
             "memory_before": measured.memory_before,
             "memory_peak": measured.memory_peak,
         }
@@ -129,7 +131,8 @@ def table(found: Comparison) -> Table:
     """A row per side: medians, in milliseconds."""
     made = Table(title=f"{title(found.work)} (ms, medians)", title_justify="left", box=SIMPLE)
     made.add_column("")
-    for heading in ("step", "sample", "score", "update", "rest", "tok/s", "matmul", "MiB"):
+    headings = ("step", "sample", "score", "update", "rest", "tok/s")
+    for heading in (*headings, "matmul", "its update", "MiB"):
         made.add_column(heading, justify="right")
     for side in found.sides:
         s = found.summary(side)
@@ -138,6 +141,7 @@ def table(found: Comparison) -> Table:
             *(f"{1000 * s[k]:,.0f}" for k in ("step", "sampling", "scoring", "update", "rest")),
             f"{s['tokens_per_second']:,.0f}",
             f"{s['share_of_matrix_rate']:.1%}",
+            f"{s['update_share']:.1%}",
             f"{s['memory_peak']:,.0f}",
         )
     return made

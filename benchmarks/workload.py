@@ -108,7 +108,11 @@ class Workload:
 
     def step_flops(self) -> int:
         """One forward pass to sample; one, and a backward pass of twice its cost, to update."""
-        return 4 * self.forward_flops()
+        return self.forward_flops() + self.update_flops()
+
+    def update_flops(self) -> int:
+        """A forward pass and a backward pass of twice its cost."""
+        return 3 * self.forward_flops()
 
 
 def make_model(work: Workload) -> Any:

@@ -35,10 +35,15 @@ def test_standardised_rows_and_what_has_nothing_to_compare() -> None:
     assert biased.tolist() == pytest.approx([-(1.5**0.5), 0, 0, 0, 1.5**0.5, 0])
 
 
-def test_a_value_that_is_not_finite_silences_its_group_alone() -> None:
-    value = torch.tensor([1.0, NAN, 0.0, 2.0])
-    found = standardised(value, torch.ones(4, dtype=torch.bool), torch.tensor([0, 0, 1, 1]), 0.0)
-    assert found.tolist() == pytest.approx([0, 0, -(0.5**0.5), 0.5**0.5])
+@pytest.mark.parametrize("bad", [NAN, float("inf"), -float("inf")])
+def test_a_value_that_is_not_finite_spoils_its_group_alone_and_is_seen(bad: float) -> None:
+    value, valid = (
+        torch.tensor([1.0, bad, 3.0, 0.0, 2.0]),
+        torch.tensor([True] * 2 + [False] + [True] * 2),
+    )
+    found = standardised(value, valid, torch.tensor([0, 0, 0, 1, 1]), 0.0)
+    assert found[:2].isnan().all()
+    assert found[2:].tolist() == pytest.approx([0, -(0.5**0.5), 0.5**0.5])
 
 
 def test_no_rows_and_no_valid_rows() -> None:

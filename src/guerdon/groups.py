@@ -47,8 +47,8 @@ def standardised(
 ) -> Tensor:
     """float[N]: ``(x - mean) / (std + epsilon)`` over the valid rows of each group.
 
-    0 on invalid rows, in groups of one, in groups with a value that is not finite and, exactly,
-    where all values of a group are equal. ``unbiased`` as in `group_statistics`.
+    0 on invalid rows, in groups of one and, exactly, where all values of a group are equal. NaN
+    on the valid rows of a group in which one is not finite. ``unbiased`` as in `group_statistics`.
     """
     groups = int(group_N.max()) + 1 if len(group_N) else 0
     # Measured from the group's largest value, equal values come out as exactly 0.
@@ -59,4 +59,4 @@ def standardised(
     statistics = group_statistics(below_N, valid_N, group_N, unbiased)
     centred_N = torch.where(valid_N, below_N - statistics.mean, 0.0)
     scaled_N = centred_N / (statistics.std + epsilon)
-    return torch.where(statistics.std > 0, scaled_N, 0.0).float()
+    return torch.where(statistics.std == 0, 0.0, scaled_N).float()

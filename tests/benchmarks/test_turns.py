@@ -93,3 +93,4 @@ def test_summary_by_hand():
     assert (made["sampling"], made["update"], made["rest"]) == (1.0, 1.5, 0.5)
     assert made["tokens_per_second"] == pytest.approx(100 / 3)
     assert made["share_of_matrix_rate"] == pytest.approx(work.step_flops() / 3 / 1e9)
+    assert made["update_share"] == pytest.approx(3 * work.forward_flops() / 1.5 / 1e9)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from guerdon.nursery import seedling_path
+from guerdon.nursery import model_source
 from guerdon.rollout.loading import adapter_base, without_bars
 
 
@@ -27,7 +27,7 @@ def load_scalar_model(name: str, dtype: torch.dtype, new_head: bool) -> tuple[An
     """
     from transformers import AutoConfig, AutoTokenizer
 
-    source = str(seedling_path()) if name == "seedling" else os.path.expanduser(name)
+    source = os.path.expanduser(model_source(name))
     # A Hub id is a name, or a name and an owner's.
     if (source.startswith((".", "/")) or source.count("/") > 1) and not Path(source).is_dir():
         raise ValueError(f"there is no folder {source}")

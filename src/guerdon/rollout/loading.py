@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from guerdon.nursery import seedling_path
+from guerdon.nursery import model_source
 
 ADAPTERS: dict[str, dict[str, bool]] = {
     "lora": {},
@@ -39,7 +39,7 @@ def load_model(
     if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
         raise ValueError(f"model.dtype is {dtype!r}; use float32, bfloat16 or float16")
     place = device_named(device)
-    source = str(seedling_path()) if name == "seedling" else name
+    source = model_source(name)
     base = adapter_base(source)
     source = base or source
     if gguf_file is None and Path(source).is_file() and source.endswith(".gguf"):

@@ -42,7 +42,7 @@ class Ragged:
     def flatten(self, table: Tensor) -> Tensor:
         """[n, width, ...] to [M, ...]; what stands in the padding is dropped."""
         flat = table.flatten(0, 1)
-        return flat if self.slot is None else flat[self.slot]
+        return flat if self.slot is None else flat.index_select(0, self.slot)
 
 
 @dataclass(frozen=True)

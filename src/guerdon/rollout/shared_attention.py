@@ -253,7 +253,7 @@ def _attend(
     else:
         rows = [packed.responses.pad(x) for x in own]
         keys, values = (
-            torch.cat([p[packed.group], r], dim=1)
+            torch.cat([p.index_select(0, packed.group), r], dim=1)
             for p, r in zip(prompt[1:], rows[1:], strict=True)
         )
         joined = (x.transpose(1, 2) for x in (rows[0], keys, values))
