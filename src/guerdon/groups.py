@@ -59,4 +59,4 @@ def standardised(
     statistics = group_statistics(below_N, valid_N, group_N, unbiased)
     centred_N = torch.where(valid_N, below_N - statistics.mean, 0.0)
     scaled_N = centred_N / (statistics.std + epsilon)
-    return torch.where(statistics.std == 0, 0.0, scaled_N).float()
+    return torch.where(valid_N & (statistics.std != 0), scaled_N, 0.0).float()
