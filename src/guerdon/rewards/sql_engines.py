@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from guerdon.records import Task
+from guerdon.rewards.memory import limit_memory
 from guerdon.rewards.workers import Failed, WorkerPool
 
 MAX_SQL = 10_000
@@ -170,7 +171,7 @@ def run_queries(
 ) -> list[Answer | Failed]:
     """One answer, or why there is none, per (database, query), in order.
 
-    Every query runs in a worker process with a bound on its address space. Its engine stops it
+    Every query runs in a worker process with a bound on its memory. Its engine stops it
     after ``limits.seconds``; should a native call not come back, the process is killed after
     twice that and 5 s. A query that brings its process down fails alone.
     """
@@ -223,7 +224,7 @@ def _joined(texts: Iterable[str]) -> str:
 
 
 HEADROOM_MB = 1024
-"""Address space beyond the engine's own memory limit: thread stacks, malloc arenas, libraries.
+"""Memory beyond the engine's own memory limit: thread stacks, malloc arenas, libraries.
 
 The engine's limit must strike first: a process that is short of memory fails innocent queries.
 """
@@ -236,17 +237,11 @@ def _in_worker() -> bool:
 
 
 def _bound_memory(megabytes: int) -> None:
-    """Once in a worker's life: at most so much address space beyond what it has already."""
+    """Once in a worker's life: at most so much data beyond what it has already."""
     global _bounded
-    if _bounded or not _in_worker():
-        return
-    _bounded = True
-    with contextlib.suppress(ImportError, OSError, ValueError):
-        import resource
-
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        limit = pages * resource.getpagesize() + (megabytes << 20)
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    if _in_worker() and not _bounded:
+        _bounded = True
+        limit_memory(megabytes)
 
 
 def database_of(task: Task) -> Database:

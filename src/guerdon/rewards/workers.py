@@ -16,8 +16,9 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
 from typing import Any
+
+from guerdon.rewards.memory import limit_memory
 
 START = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
 """How workers start. Forked workers need no import; spawned ones find functions by name."""
@@ -196,7 +197,7 @@ def _serve(
     for other in inherited:
         other.close()
     if megabytes is not None:
-        _limit_memory(megabytes)
+        limit_memory(megabytes)
     while True:
         try:
             arguments = pickle.loads(pipe.recv_bytes())
@@ -213,17 +214,6 @@ def _serve(
         except Exception as error:
             message = pickle.dumps(Failed(f"its result can't be sent back: {error}"))
         pipe.send_bytes(message)
-
-
-def _limit_memory(megabytes: int) -> None:
-    """At most so much more address space than this process has now; Linux only."""
-    status = Path("/proc/self/statm")
-    if status.exists():
-        import resource
-
-        used = int(status.read_text().split()[0]) * resource.getpagesize()
-        _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        resource.setrlimit(resource.RLIMIT_AS, (used + (megabytes << 20), hard))
 
 
 def call(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
