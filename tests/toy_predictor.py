@@ -32,8 +32,8 @@ class ToyPredictor:
     def encode(self, text: str) -> list[int]:
         return [(ord(c) - self.shift) % 4 for c in text[:64]]
 
-    def log_probs(self, context: list[int], following: list[int]) -> Tensor:
-        before = [context[-1], *following[:-1]]
+    def log_probs(self, prompt: list[int], between: list[int], following: list[int]) -> Tensor:
+        before = [[*prompt, *between][-1], *following[:-1]]
         return TABLE[before].log()
 
 

@@ -2,6 +2,8 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -24,6 +26,7 @@ from guerdon.rewards import (
     joint,
     self_certainty,
 )
+from guerdon.rewards.likelihood import _loaded
 from guerdon.rollout import LanguagePolicy
 from guerdon.stages import Sampling
 
@@ -108,13 +111,80 @@ def test_a_real_model_agrees_with_its_policy(policy: LanguagePolicy) -> None:
     now = policy.forward(rollouts, frozenset({"entropy"}))
     for row in range(len(rollouts)):
         ids = rollouts.ids[row, : rollouts.lengths[row]].tolist()
-        logp_TV = model.log_probs(model.prompt(rollouts.task_of(row)), ids)
+        logp_TV = model.log_probs(model.prompt(rollouts.task_of(row)), [], ids)
         got = logp_TV[torch.arange(len(ids)), ids]
         torch.testing.assert_close(got, now.logps[row, : len(ids)].detach(), atol=1e-4, rtol=1e-3)
         assert now.entropy is not None
         torch.testing.assert_close(
             entropy(logp_TV), now.entropy[row, : len(ids)].detach(), atol=1e-4, rtol=1e-3
         )
+
+
+def tiny(folder: Path, family: str, **more: Any) -> FrozenModel:
+    """A random model with the seedling's tokenizer."""
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(seedling_path())
+    config = AutoConfig.for_model(
+        family,
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=24,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=8,
+        pad_token_id=0,
+        **more,
+    )
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return FrozenModel(str(folder), longest=40)
+
+
+@pytest.mark.parametrize(
+    ("family", "more", "reads"),
+    [("llama", {}, 11 + 3 * 8 + 13), ("gemma2", {"sliding_window": 4}, 11 + 3 * 19 + 24)],
+)
+def test_a_prompt_is_read_once_and_its_rows_are_those_of_the_whole(
+    tmp_path: Path, family: str, more: dict[str, Any], reads: int
+) -> None:
+    """Of 12 tokens the last goes with each row: 11 at once, then 1 + 4 + 3 per row, 1 + 12 last.
+
+    Windows keep less than the prompt, so after one attempt it is read with every row. A context
+    of 43 tokens is cut to its last 40.
+    """
+    model = tiny(tmp_path, family, **more)
+    reader = _loaded(model.model, model.dtype)
+    tokens: list[int] = []
+    reader.model.get_input_embeddings().register_forward_pre_hook(
+        lambda _, given: tokens.append(given[0].numel())
+    )
+    prompt = list(range(3, 15))
+    rows = [([5, 6, 7, b], [8, 9, c]) for b, c in ((3, 4), (4, 3), (9, 9))]
+    found = [model.log_probs(prompt, *row) for row in rows]
+    rows.append(([], list(range(3, 15))))
+    found.append(model.log_probs(prompt, *rows[-1]))
+    assert sum(tokens) == reads
+    for (between, following), logp_TV in zip(rows, found, strict=True):
+        whole = torch.tensor([prompt + between + following])
+        with torch.no_grad():
+            logits = reader.model(whole).logits[0, -len(following) - 1 : -1]
+        torch.testing.assert_close(logp_TV, logits.log_softmax(-1), atol=1e-5, rtol=1e-4)
+    long = list(range(3, 34))
+    cut = model.log_probs(prompt, long, [3])
+    torch.testing.assert_close(cut, model.log_probs([], (prompt + long)[3:], [3]))
+
+
+def test_a_row_does_not_depend_on_the_rows_before_it(tmp_path: Path) -> None:
+    model = tiny(tmp_path, "llama")
+    prompts, row = (list(range(3, 15)), list(range(4, 10))), ([5, 6], [7, 8])
+    alone = model.log_probs(prompts[0], *row)
+    model.log_probs(prompts[0], [9, 9, 9, 9, 9], [3])
+    assert torch.equal(model.log_probs(prompts[0], *row), alone)
+    model.log_probs(prompts[1], *row)
+    assert torch.equal(model.log_probs(prompts[0], *row), alone)
 
 
 def test_policy_entropy_does_not_depend_on_the_batch(policy: LanguagePolicy) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -29,8 +30,12 @@ class Predictor(Protocol):
         """Token ids of a text, without special tokens."""
         ...
 
-    def log_probs(self, context: list[int], following: list[int]) -> Tensor:
-        """float[T, V]: log-probabilities before each of the T following tokens, no gradient."""
+    def log_probs(self, prompt: list[int], between: list[int], following: list[int]) -> Tensor:
+        """float[T, V]: log-probabilities before each of the T following tokens, no gradient.
+
+        They come after ``prompt`` and ``between``. Calls with one prompt come one after another,
+        so that it need be read only once.
+        """
         ...
 
 
@@ -40,7 +45,9 @@ class FrozenModel:
 
     ``model`` may be ``seedling`` too. Contexts are cut to their last ``longest`` tokens and texts
     to their first. One row is computed at a time: its [T, V] log-probabilities are what memory is
-    needed for. ``dtype`` is that of the weights; log-probabilities are float32.
+    needed for. A prompt is read once for all rows that come with it one after another, unless it
+    is cut or the model keeps less of it than all keys and values (sliding windows). ``dtype`` is
+    that of the weights; log-probabilities are float32.
     """
 
     model: str
@@ -48,7 +55,7 @@ class FrozenModel:
     dtype: str = "float32"
 
     def prompt(self, task: Task) -> list[int]:
-        tokenizer, _ = _loaded(self.model, self.dtype)
+        tokenizer = _loaded(self.model, self.dtype).tokenizer
         if isinstance(task.prompt, str):
             ids = list(tokenizer.encode(task.prompt))
         else:
@@ -58,7 +65,7 @@ class FrozenModel:
         return ids or [tokenizer.eos_token_id]
 
     def encode(self, text: str) -> list[int]:
-        tokenizer, _ = _loaded(self.model, self.dtype)
+        tokenizer = _loaded(self.model, self.dtype).tokenizer
         # A token spans a few characters, so this first cut loses nothing.
         plain = encodable(text[: 32 * self.longest])
         return list(
@@ -67,17 +74,64 @@ class FrozenModel:
             )
         )
 
+    def log_probs(self, prompt: list[int], between: list[int], following: list[int]) -> Tensor:
+        reader = _loaded(self.model, self.dtype)
+        if len(prompt) + len(between) > self.longest:
+            return reader.log_probs([], (prompt + between)[-self.longest :], following)
+        # The logits of the first token after the prompt are those of its last.
+        return reader.log_probs(prompt[:-1], prompt[-1:] + between, following)
+
+
+class _Reader:
+    """A loaded model, which holds the keys and values of the prompt that it read last."""
+
+    def __init__(self, tokenizer: Any, model: Any) -> None:
+        self.tokenizer, self.model = tokenizer, model
+        self.lock = threading.Lock()
+        self.holds = True
+        self.prompt: list[int] = []
+        self.cache: Any = None
+
     @torch.inference_mode()
-    def log_probs(self, context: list[int], following: list[int]) -> Tensor:
-        _, model = _loaded(self.model, self.dtype)
-        ids = torch.tensor([context[-self.longest :] + following], device=model.device)
-        keep = len(following) + 1
-        logits_TV = model(input_ids=ids, logits_to_keep=keep, use_cache=False).logits[0, :-1]
+    def log_probs(self, prompt: list[int], between: list[int], following: list[int]) -> Tensor:
+        """As `Predictor.log_probs`, with at least one token between.
+
+        The prompt is read by itself whether or not it is held already, so that a row's last
+        digits do not depend on the rows before it.
+        """
+        with self.lock:
+            cache = self._read(prompt) if prompt else None
+            row = between + following if cache is not None else prompt + between + following
+            logits_TV = self.model(
+                input_ids=torch.tensor([row], device=self.model.device),
+                past_key_values=cache,
+                use_cache=cache is not None,
+                logits_to_keep=len(following) + 1,
+            ).logits[0, :-1]
         return torch.log_softmax(logits_TV.float(), dim=-1).cpu()
+
+    def _read(self, prompt: list[int]) -> Any:
+        """The prompt's keys and values alone; None for a model that doesn't keep them all."""
+        from transformers.cache_utils import DynamicCache, DynamicLayer
+
+        if self.holds and self.prompt != prompt:
+            self.cache = DynamicCache(config=self.model.config)
+            self.model.get_decoder()(
+                input_ids=torch.tensor([prompt], device=self.model.device),
+                past_key_values=self.cache,
+                use_cache=True,
+            )
+            self.prompt = prompt
+            self.holds = all(type(layer) is DynamicLayer for layer in self.cache.layers)
+        if not self.holds:
+            return None
+        if written := self.cache.get_seq_length() - len(prompt):
+            self.cache.crop(-written)
+        return self.cache
 
 
 @lru_cache(maxsize=2)
-def _loaded(model: str, dtype: str) -> tuple[Any, Any]:
+def _loaded(model: str, dtype: str) -> _Reader:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     source = model_source(model)
@@ -88,14 +142,16 @@ def _loaded(model: str, dtype: str) -> tuple[Any, Any]:
     )
     if torch.cuda.is_available():
         loaded = loaded.to("cuda")
-    return AutoTokenizer.from_pretrained(source), loaded
+    return _Reader(AutoTokenizer.from_pretrained(source), loaded)
 
 
-def token_log_probs(model: Predictor, context: list[int], following: list[int]) -> Tensor:
+def token_log_probs(
+    model: Predictor, prompt: list[int], between: list[int], following: list[int]
+) -> Tensor:
     """float[T]: log-probability of each following token, given all before it."""
     if not following:
         return torch.zeros(0)
-    logp_TV = model.log_probs(context, following)
+    logp_TV = model.log_probs(prompt, between, following)
     return logp_TV.gather(1, torch.tensor(following)[:, None])[:, 0]
 
 
@@ -158,9 +214,9 @@ class AnswerLikelihood:
             if not gold:
                 rows.append(Ungradable("the task has no reference answer"))
                 continue
-            before = prompts[group] + self.model.encode(self.context(text))
+            read = prompts[group], self.model.encode(self.context(text))
             asked = [self.model.encode(self.template.replace("{answer}", one)) for one in gold]
-            best = max(self.mean(token_log_probs(self.model, before, one)) for one in asked)
+            best = max(self.mean(token_log_probs(self.model, *read, one)) for one in asked)
             value = min(best, self.cap)
             rows.append(Judged(value, {"likelihood": value}))
         return gather(rows)
@@ -194,9 +250,9 @@ class OptionProbability:
             if str(task.answer) not in options:
                 rows.append(Ungradable("the task's answer is none of its options"))
                 continue
-            before = prompts[group] + self.model.encode(self.context(text))
+            read = prompts[group], self.model.encode(self.context(text))
             logp_K = torch.stack(
-                [token_log_probs(self.model, before, self.model.encode(o)).sum() for o in options]
+                [token_log_probs(self.model, *read, self.model.encode(o)).sum() for o in options]
             )
             value = float(torch.softmax(logp_K, 0)[options.index(str(task.answer))])
             rows.append(Judged(value, {"option": value}))
@@ -248,8 +304,8 @@ class Certainty:
         for text, group in zip(rollouts.texts, rollouts.group.tolist(), strict=True):
             before, inside = self._split(text)
             ids = self.model.encode(inside)
-            context = prompts[group] + self.model.encode(before)
-            mean = self.statistic(self.model.log_probs(context, ids)).mean() if ids else 0.0
+            read = prompts[group], self.model.encode(before)
+            mean = self.statistic(self.model.log_probs(*read, ids)).mean() if ids else 0.0
             value = min(max(float(mean), 0.0), self.cap)
             rows.append(Judged(value, {self.statistic.__name__: value}))
         return gather(rows)
