@@ -57,7 +57,7 @@ def chunks(head: nn.Linear, hidden: Tensor, action: Tensor, entropy: bool) -> Te
 
 
 def blocks(head: nn.Linear, hidden: Tensor, action: Tensor, entropy: bool) -> Tensor:
-    logp, found = linear_logps(LinearHead(head.weight), hidden, action, entropy)
+    logp, found, _ = linear_logps(LinearHead(head.weight), hidden, action, entropy)
     return logp.sum() if found is None else logp.sum() + found.sum()
 
 

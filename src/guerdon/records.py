@@ -352,13 +352,15 @@ def concat_scores(batches: Sequence[Scores]) -> Scores:
 class PolicyOutput:
     """What the policy says now about rollouts it (or an engine) made: with gradient.
 
-    ``logps`` float[N, T]; ``entropy`` float[N, T] and ``values`` float[N, T] when asked for.
-    Entries where the rollouts' mask is False are 0 and carry no gradient.
+    ``logps`` float[N, T]; ``entropy`` float[N, T], ``values`` float[N, T] and ``largest``
+    float[N, T, K], the log-probs of the K likeliest tokens, descending, when asked for. Entries
+    where the rollouts' mask is False are 0 and carry no gradient; ``largest`` carries none.
     """
 
     logps: Tensor
     entropy: Tensor | None = None
     values: Tensor | None = None
+    largest: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from guerdon.rewards import (
     Certainty,
     FrozenModel,
     OptionProbability,
+    PolicyConfidence,
     PolicyEntropy,
     arithmetic_mean,
     divergence_from_uniform,
@@ -27,7 +28,7 @@ from guerdon.rewards import (
     self_certainty,
 )
 from guerdon.rewards.likelihood import _loaded
-from guerdon.rollout import LanguagePolicy
+from guerdon.rollout import LanguagePolicy, SlotPolicy
 from guerdon.stages import Sampling
 
 TOY = ToyPredictor()
@@ -197,6 +198,25 @@ def test_policy_entropy_does_not_depend_on_the_batch(policy: LanguagePolicy) -> 
     assert many.value[0].item() == pytest.approx(expected.item(), rel=1e-4)
     silent = replace(rollouts, mask=torch.zeros_like(rollouts.mask))
     assert PolicyEntropy(policy)(silent, START).value.tolist() == [0] * 5
+
+
+def test_confidence_is_the_mean_surprise_of_the_likeliest_tokens(policy: LanguagePolicy) -> None:
+    rollouts = policy.sample([Task("a", "Compute 1+2.\n")], 5, Sampling(max_tokens=8), seed=1)
+    one = PolicyConfidence(policy, 1)(rollouts, START)
+    many = PolicyConfidence(policy)(rollouts, START)
+    torch.testing.assert_close(one.value, many.value, atol=1e-5, rtol=1e-4)
+    ids = torch.cat([rollouts.prompts[0], rollouts.ids[0]])[None]
+    start, length = len(rollouts.prompts[0]), int(rollouts.lengths[0])
+    with torch.no_grad():
+        logp_TV = policy.model(ids).logits[0, start - 1 : start - 1 + length].log_softmax(-1)
+    expected = -logp_TV.topk(20).values.mean()
+    assert many.value[0].item() == pytest.approx(expected.item(), rel=1e-4)
+    silent = replace(rollouts, mask=torch.zeros_like(rollouts.mask))
+    assert PolicyConfidence(policy)(silent, START).value.tolist() == [0] * 5
+    slots = SlotPolicy(["a"], [["x", "y"]], lambda _, chosen: "".join(chosen))
+    drawn = slots.sample([Task("a", "")], 2, Sampling(), seed=0)
+    with pytest.raises(ValueError, match="SlotPolicy gives no largest"):
+        PolicyConfidence(slots)(drawn, START)
 
 
 def test_a_frozen_model_survives_a_recipe_file() -> None:

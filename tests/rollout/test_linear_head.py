@@ -1,4 +1,4 @@
-"""Log-probs and entropies of a linear head, block by block."""
+"""Log-probs, entropies and largest log-probs of a linear head, block by block."""
 
 from __future__ import annotations
 
@@ -15,27 +15,31 @@ from guerdon.rollout.linear_head import LinearHead, linear_head, linear_logps
 DOUBLE = torch.float64
 
 
-def plainly(head: LinearHead, hidden: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+def plainly(head: LinearHead, hidden: Tensor, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The same from the whole table of logits."""
     logits = head.scale * (hidden @ head.weight.t() + (0 if head.bias is None else head.bias))
     if head.cap is not None:
         logits = head.cap * torch.tanh(logits / head.cap)
     table = (logits / head.temperature).log_softmax(-1)
     logp = table.gather(1, action[:, None])[:, 0]
-    return logp, -(table.exp() * table).sum(-1)
+    return logp, -(table.exp() * table).sum(-1), table.sort(descending=True).values
 
 
 def test_numbers_worked_by_hand():
     """Logits 0, ln 2, ln 5 give 1/8, 1/4, 5/8; squared, at temperature 1/2, 1/30, 4/30, 25/30."""
     weight = torch.tensor([[0.0], [math.log(2)], [math.log(5)]], dtype=DOUBLE)
     hidden, action = torch.ones(2, 1, dtype=DOUBLE), torch.tensor([0, 2])
-    logp, entropy = linear_logps(LinearHead(weight), hidden, action, True)
+    logp, entropy, largest = linear_logps(LinearHead(weight), hidden, action, True, top=2)
     assert logp.tolist() == pytest.approx([math.log(1 / 8), math.log(5 / 8)])
     by_hand = -(math.log(1 / 8) / 8 + math.log(1 / 4) / 4 + 5 * math.log(5 / 8) / 8)
     assert entropy.tolist() == pytest.approx([by_hand] * 2)
-    logp, entropy = linear_logps(LinearHead(weight, temperature=0.5), hidden, action, False)
+    assert largest.exp().flatten().tolist() == pytest.approx([5 / 8, 1 / 4] * 2)
+    logp, entropy, largest = linear_logps(
+        LinearHead(weight, temperature=0.5), hidden, action, False
+    )
     assert logp.exp().tolist() == pytest.approx([1 / 30, 25 / 30])
     assert entropy is None
+    assert largest.shape == (2, 0)
 
 
 @pytest.mark.parametrize("rows", [3, 2048])
@@ -54,9 +58,11 @@ def test_equals_the_whole_table(rows, elements, entropy, more, monkeypatch):
     action, pull = torch.randint(13, (10,)), torch.randn(2, 10, dtype=DOUBLE)
     for b in (None, bias):
         head = LinearHead(weight, b, **more)
-        found = linear_logps(head, hidden, action, entropy)
+        found = linear_logps(head, hidden, action, entropy, top=5)
         right = plainly(head, hidden, action)
         torch.testing.assert_close(found[0], right[0], atol=1e-12, rtol=0)
+        torch.testing.assert_close(found[2], right[2][:, :5].detach(), atol=1e-12, rtol=0)
+        assert not found[2].requires_grad
         losses = [(pull[0] * found[0]).sum(), (pull[0] * right[0]).sum()]
         if entropy:
             torch.testing.assert_close(found[1], right[1], atol=1e-12, rtol=0)
@@ -72,7 +78,7 @@ def test_extreme_logits_and_impossible_tokens():
     weight = torch.tensor([[1e4], [-1e4], [0.0]], dtype=DOUBLE, requires_grad=True)
     bias = torch.tensor([0.0, 0.0, -torch.inf], dtype=DOUBLE)
     hidden = torch.tensor([[1.0], [-1.0], [0.0]], dtype=DOUBLE, requires_grad=True)
-    logp, entropy = linear_logps(LinearHead(weight, bias), hidden, torch.tensor([0, 0, 1]), True)
+    logp, entropy, _ = linear_logps(LinearHead(weight, bias), hidden, torch.tensor([0, 0, 1]), True)
     assert logp.tolist() == pytest.approx([0.0, -2e4, -math.log(2)])
     assert entropy.tolist() == pytest.approx([0.0, 0.0, math.log(2)])
     (logp + entropy).sum().backward()
@@ -83,12 +89,12 @@ def test_extreme_logits_and_impossible_tokens():
 def test_no_rows_and_frozen_heads():
     weight = torch.randn(5, 3)
     hidden = torch.randn(4, 3, requires_grad=True)
-    logp, _ = linear_logps(LinearHead(weight), hidden, torch.tensor([0, 1, 2, 4]), False)
+    logp, _, _ = linear_logps(LinearHead(weight), hidden, torch.tensor([0, 1, 2, 4]), False)
     logp.sum().backward()
     assert weight.grad is None
     assert hidden.grad.abs().max() > 0
     none = linear_logps(LinearHead(weight), hidden[:0], torch.tensor([], dtype=torch.long), True)
-    assert [len(x) for x in none] == [0, 0]
+    assert [len(x) for x in none] == [0, 0, 0]
     none[0].sum().backward()
 
 
@@ -101,8 +107,8 @@ def test_bfloat16(mixed):
     exact = [x.clone().requires_grad_() for x in wide]
     rounded = [x.to(torch.float32 if mixed else torch.bfloat16).requires_grad_() for x in wide]
     with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
-        logp, entropy = linear_logps(LinearHead(rounded[1]), rounded[0], action, True)
-    right, right_entropy = plainly(LinearHead(exact[1]), exact[0], action)
+        logp, entropy, _ = linear_logps(LinearHead(rounded[1]), rounded[0], action, True)
+    right, right_entropy, _ = plainly(LinearHead(exact[1]), exact[0], action)
     assert logp.dtype == torch.float32
     assert 1e-4 < float((logp - right).detach().abs().max()) < 0.1
     (logp + entropy).sum().backward()

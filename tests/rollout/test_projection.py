@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from guerdon.rollout import projection
-from guerdon.rollout.projection import action_logps
+from guerdon.rollout.projection import action_logps, largest_logps
 
 
 def head_of(weight: list[list[float]]) -> nn.Linear:
@@ -52,6 +52,20 @@ def test_gradients_are_those_of_log_softmax(entropy, kept, monkeypatch):
     theirs = torch.autograd.grad(loss, [hidden, *head.parameters()])
     for a, b in zip(mine, theirs, strict=True):
         torch.testing.assert_close(a, b, atol=1e-12, rtol=1e-10)
+
+
+def test_the_largest_by_hand(monkeypatch):
+    """Logits 0, ln 2, ln 5, and one row at a time."""
+    monkeypatch.setattr(projection, "CHUNK_ELEMENTS", 1)
+    head = head_of([[0.0], [math.log(2)], [math.log(5)]])
+    hidden = torch.ones(2, 1, dtype=torch.float64)
+    found = largest_logps(head, hidden, 1.0, 2)
+    assert found.flatten().tolist() == pytest.approx([math.log(5 / 8), math.log(1 / 4)] * 2)
+    assert largest_logps(head, hidden, 0.5, 9)[0, 0].item() == pytest.approx(math.log(25 / 30))
+    assert largest_logps(head, hidden, 1.0, 9).shape == (2, 3)
+    assert (
+        largest_logps(head, hidden[:0], 1.0, 2).shape == largest_logps(head, hidden[:0], 1, 0).shape
+    )
 
 
 def test_impossible_tokens_take_no_part():

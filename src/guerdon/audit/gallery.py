@@ -28,7 +28,7 @@ MADE_OF_OTHERS = (
     *("Router", "GroupZAverage", "Cached"),
 )
 NEED_MORE = (
-    *("AnswerLikelihood", "OptionProbability", "Certainty", "PolicyEntropy"),
+    *("AnswerLikelihood", "OptionProbability", "Certainty", "PolicyEntropy", "PolicyConfidence"),
     *("TokenSimilarity", "EmbeddingSimilarity", "SpanReward", "SqlReward"),
     *("EnvironmentReturn", "ReasoningGymScore", "FunctionReward"),
 )

@@ -335,15 +335,43 @@ class PolicyEntropy:
     range: ClassVar[tuple[float, float]] = (0.0, math.inf)
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
-        means = []
-        for rows in torch.arange(len(rollouts)).split(self.batch):
-            some = rollouts.select(rows)
-            with torch.no_grad():
-                entropy_NT = self.policy.forward(some, frozenset({"entropy"})).entropy
-            if entropy_NT is None:
-                raise ValueError(f"{type(self.policy).__name__} gives no entropy")
-            acted_NT = some.mask[:, : entropy_NT.shape[1]]
-            total_N = torch.where(acted_NT, entropy_NT, 0.0).sum(1)
-            means.append(total_N / acted_NT.sum(1).clamp(min=1))
-        value_N = torch.cat(means).clamp(min=0) if means else torch.zeros(0)
-        return Scores(value_N, {"entropy": value_N.float()})
+        value_N = _mean_over_actions(self.policy, rollouts, self.batch, "entropy")
+        return Scores(value_N, {"entropy": value_N})
+
+
+@dataclass(frozen=True)
+class PolicyConfidence:
+    """How far a policy is from wavering: ``-mean log p`` of its likeliest tokens, per position.
+
+    ``C_t = -(1/K) sum_k log p_k`` over the K likeliest tokens (DeepConf, arXiv 2508.15260: K is
+    20), averaged over a completion's acted tokens: log K where these K share all, and the larger
+    the more the first one has. Computed as in `PolicyEntropy`. Value and part "confidence":
+    float[N] from 0; 0 where nothing was acted. Impossible tokens count as they are: a row with
+    one among the K is invalid.
+    """
+
+    policy: Policy
+    batch: int = 16
+
+    scope: ClassVar[str] = "completion"
+    range: ClassVar[tuple[float, float]] = (0.0, math.inf)
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        value_N = _mean_over_actions(self.policy, rollouts, self.batch, "largest")
+        return Scores(value_N, {"confidence": value_N})
+
+
+def _mean_over_actions(policy: Policy, rollouts: Rollouts, batch: int, need: str) -> Tensor:
+    """float[N], what the policy says by that name ("largest": its negative mean) per token."""
+    means = [torch.zeros(0)]
+    for rows in torch.arange(len(rollouts)).split(batch):
+        some = rollouts.select(rows)
+        with torch.no_grad():
+            found = getattr(policy.forward(some, frozenset({need})), need)
+        if found is None:
+            raise ValueError(f"{type(policy).__name__} gives no {need}")
+        told_NT = -found.mean(-1) if need == "largest" else found
+        acted_NT = some.mask[:, : told_NT.shape[1]]
+        total_N = torch.where(acted_NT, told_NT, 0.0).sum(1)
+        means.append(total_N / acted_NT.sum(1).clamp(min=1))
+    return torch.cat(means).clamp(min=0).float()

@@ -17,10 +17,13 @@ from guerdon.rollout.keyed import row_key
 from guerdon.rollout.linear_head import linear_head, linear_logps
 from guerdon.rollout.loading import load_model, without_bars
 from guerdon.rollout.precision import is_mixed
-from guerdon.rollout.projection import action_logps
+from guerdon.rollout.projection import action_logps, largest_logps
 from guerdon.rollout.prompts import Prompt, image_prompt, images_of, text_prompt
 from guerdon.rollout.shared_prefix import SharedPrefix, refuse_foresight
 from guerdon.stages import Sampling
+
+LARGEST = 20
+"""How many of the likeliest tokens' log-probs are told where they are asked for."""
 
 
 class Actor(nn.Module):
@@ -197,7 +200,10 @@ class LanguagePolicy:
         return str(self.tokenizer.decode(ids[: int(length)], skip_special_tokens=True))
 
     def forward(self, rollouts: Rollouts, needs: frozenset[str] = frozenset()) -> PolicyOutput:
-        """Log-probs of the completions (entropy, values if needed), 0 where mask is False.
+        """Log-probs of the completions, 0 where mask is False.
+
+        ``needs`` may hold "entropy", "values" and "largest", the log-probs of the `LARGEST`
+        likeliest tokens.
 
         Rollouts in which nothing was acted have zeros that are still part of the graph, so a
         loss over them can be differentiated. Raises ValueError when values are needed and the
@@ -205,7 +211,7 @@ class LanguagePolicy:
         """
         if not len(rollouts):
             nothing = torch.zeros(rollouts.ids.shape)
-            return PolicyOutput(nothing, nothing, nothing)
+            return PolicyOutput(nothing, nothing, nothing, nothing[..., None][..., :0])
         with self._precision():
             return self._forward(rollouts, needs)
 
@@ -224,12 +230,17 @@ class LanguagePolicy:
         pad = self.tokenizer.pad_token_id or 0
         hidden_MH = self.shared_prefix.hidden_before(self.model, rollouts, row_M, at_M, pad)
         action_M = rollouts.ids[row_M, at_M].to(device)
-        logp_M, entropy_M = self._project(
-            hidden_MH, action_M, rollouts.temperature, "entropy" in needs
+        logp_M, entropy_M, largest_MK = self._project(
+            hidden_MH,
+            action_M,
+            rollouts.temperature,
+            "entropy" in needs,
+            LARGEST if "largest" in needs else 0,
         )
 
-        def spread(value_M: Tensor) -> Tensor:
-            return torch.zeros(n, t, dtype=value_M.dtype).index_put((row_M, at_M), value_M.cpu())
+        def spread(value: Tensor) -> Tensor:
+            table = torch.zeros(n, t, *value.shape[1:], dtype=value.dtype)
+            return table.index_put((row_M, at_M), value.cpu())
 
         values = None
         if "values" in needs:
@@ -237,17 +248,22 @@ class LanguagePolicy:
                 raise ValueError("this objective needs a value head: set model.value_head to True")
             values = spread(self.actor.value_head(hidden_MH)[:, 0].float())
         return PolicyOutput(
-            spread(logp_M), None if entropy_M is None else spread(entropy_M), values
+            spread(logp_M),
+            None if entropy_M is None else spread(entropy_M),
+            values,
+            spread(largest_MK) if "largest" in needs else None,
         )
 
     def _project(
-        self, hidden_MH: Tensor, action_M: Tensor, temperature: float, want_entropy: bool
-    ) -> tuple[Tensor, Tensor | None]:
-        """Log-probs [M] of the actions and, if wanted, entropies [M]."""
+        self, hidden_MH: Tensor, action_M: Tensor, temperature: float, want_entropy: bool, top: int
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Log-probs [M] of the actions, entropies [M] if wanted, ``top`` largest [M, top]."""
         head = linear_head(self.model, temperature)
-        if head is None:
-            return action_logps(self._head, hidden_MH, action_M, temperature, want_entropy)
-        return linear_logps(head, hidden_MH, action_M, want_entropy)
+        if head is not None:
+            return linear_logps(head, hidden_MH, action_M, want_entropy, top)
+        largest_MK = largest_logps(self._head, hidden_MH, temperature, top)
+        made = action_logps(self._head, hidden_MH, action_M, temperature, want_entropy)
+        return *made, largest_MK
 
     def _head(self, hidden: Tensor) -> Tensor:
         logits: Tensor = self.model.get_output_embeddings()(hidden)

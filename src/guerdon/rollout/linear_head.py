@@ -77,13 +77,17 @@ def linear_head(model: Any, temperature: float) -> LinearHead | None:
 
 
 def linear_logps(
-    head: LinearHead, hidden_MH: Tensor, action_M: Tensor, want_entropy: bool
-) -> tuple[Tensor, Tensor | None]:
-    """Log-probs [M] of the actions and, if wanted, entropies [M]."""
-    logp, entropy = _LinearLogProbs.apply(
-        hidden_MH, head.weight, head.bias, action_M, head, want_entropy
+    head: LinearHead, hidden_MH: Tensor, action_M: Tensor, want_entropy: bool, top: int = 0
+) -> tuple[Tensor, Tensor | None, Tensor]:
+    """Log-probs [M] of the actions, entropies [M] if wanted, and the ``top`` largest log-probs.
+
+    The last are [M, top], descending, without gradient; with fewer than ``top`` tokens there
+    are as many as there are tokens.
+    """
+    logp, entropy, largest = _LinearLogProbs.apply(
+        hidden_MH, head.weight, head.bias, action_M, head, want_entropy, top
     )
-    return logp, entropy if want_entropy else None
+    return logp, entropy if want_entropy else None, largest
 
 
 class _LinearLogProbs(torch.autograd.Function):
@@ -96,27 +100,27 @@ class _LinearLogProbs(torch.autograd.Function):
         action: Tensor,
         head: LinearHead,
         want_entropy: bool,
-    ) -> tuple[Tensor, Tensor]:
+        top: int,
+    ) -> tuple[Tensor, Tensor, Tensor]:
         ctx.head, ctx.want_entropy = head, want_entropy
         ctx.dtype = computed_in(hidden.dtype, hidden.device)
         wide = torch.promote_types(ctx.dtype, torch.float32)
         narrow, pieces = hidden.to(ctx.dtype), []
         with torch.autocast(hidden.device.type, enabled=False):
             for rows in _rows(hidden):
-                seen = _Seen(action[rows], wide, want_entropy)
+                seen = _Seen(action[rows], wide, want_entropy, top)
                 for columns in _columns(narrow[rows], weight):
                     seen.look(head.logits(narrow[rows], columns), columns.start)
                 pieces.append(seen.results())
-        logp, entropy, total = (torch.cat(p) for p in zip(*pieces, strict=True))
+        logp, entropy, total, largest = (torch.cat(p) for p in zip(*pieces, strict=True))
         logp, entropy = logp[:, 0], entropy[:, 0]
-        if not want_entropy:
-            ctx.mark_non_differentiable(entropy)
+        ctx.mark_non_differentiable(largest, *([] if want_entropy else [entropy]))
         ctx.save_for_backward(hidden, weight, bias, action, total, entropy)
-        return logp, entropy
+        return logp, entropy, largest
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_logp: Tensor, grad_entropy: Tensor) -> Any:
+    def backward(ctx: Any, grad_logp: Tensor, grad_entropy: Tensor, _: Tensor) -> Any:
         hidden, weight, bias, action, total, entropy = ctx.saved_tensors
         narrow = hidden.to(ctx.dtype)
         grad_hidden, grad_weight, grad_bias = (
@@ -143,24 +147,27 @@ class _LinearLogProbs(torch.autograd.Function):
                     _add_product(grad_hidden[rows], grad, weight[columns])
                 if grad_weight is not None:
                     _add_product(grad_weight[columns], grad.t(), narrow[rows])
-        return grad_hidden, grad_weight, grad_bias, None, None, None
+        return grad_hidden, grad_weight, grad_bias, None, None, None, None
 
 
 class _Seen:
     """What is known of some rows' softmax after a part of the vocabulary."""
 
-    def __init__(self, action: Tensor, dtype: torch.dtype, want_entropy: bool) -> None:
-        self.action, self.want_entropy = action, want_entropy
+    def __init__(self, action: Tensor, dtype: torch.dtype, want_entropy: bool, top: int) -> None:
+        self.action, self.want_entropy, self.top = action, want_entropy, top
         # Far below any logit, and finite: an impossible token's -inf stays harmless.
         self.least = torch.finfo(dtype).min / 4
         self.peak = torch.full((len(action), 1), self.least, dtype=dtype, device=action.device)
         self.mass, self.moment = torch.zeros_like(self.peak), torch.zeros_like(self.peak)
-        self.chosen = torch.zeros_like(self.peak)
+        self.chosen, self.largest = torch.zeros_like(self.peak), self.peak[:, :0]
 
     def look(self, logits: Tensor, start: int) -> None:
         """Take in the logits [M, columns] of tokens from ``start`` on, which are overwritten."""
         here, at = _place(self.action - start, logits)
         self.chosen = torch.where(here, logits.gather(1, at), self.chosen)
+        if self.top:
+            both = torch.cat([self.largest, logits], dim=1)
+            self.largest = both.topk(min(self.top, both.shape[1])).values
         peak = torch.maximum(self.peak, logits.amax(1, keepdim=True))
         fall, self.peak = self.peak - peak, peak
         logits.sub_(peak)
@@ -172,12 +179,12 @@ class _Seen:
             weight = logits.exp_()
         self.mass = self.mass * fall.exp() + weight.sum(1, keepdim=True)
 
-    def results(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Log-probs, entropies and log-sum-exps, each [M, 1]."""
+    def results(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Log-probs, entropies, log-sum-exps, each [M, 1], and the largest log-probs [M, top]."""
         inner = self.mass.log()
         entropy = inner - self.moment / self.mass
         total = self.peak + inner
-        return self.chosen - total, entropy, total
+        return self.chosen - total, entropy, total, self.largest - total
 
 
 def _grad_logits(

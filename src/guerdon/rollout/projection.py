@@ -46,6 +46,21 @@ def action_logps(
     return logp_M, torch.cat([e for _, e in pieces]) if want_entropy else None
 
 
+@torch.no_grad()
+def largest_logps(head: Head, hidden_MH: Tensor, temperature: float, top: int) -> Tensor:
+    """float[M, top], the largest log-probs, descending; fewer where the vocabulary has fewer."""
+    if not top or not len(hidden_MH):
+        return hidden_MH.new_zeros(len(hidden_MH), 0)
+    width = _width(head, hidden_MH)
+    pieces = []
+    for hidden in hidden_MH.split(max(1, CHUNK_ELEMENTS // width)):
+        logits = head(hidden)
+        wide = torch.promote_types(logits.dtype, torch.float32)
+        logp = torch.log_softmax(logits.to(wide) / temperature, dim=-1)
+        pieces.append(logp.topk(min(top, width)).values)
+    return torch.cat(pieces)
+
+
 def _logps(
     head: Head, hidden: Tensor, action: Tensor, temperature: float, want_entropy: bool
 ) -> tuple[Tensor, Tensor]:
