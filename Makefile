@@ -19,13 +19,13 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
-# A step against TRL's on equal work, and the grid of the growth curves (hours).
+# A step against TRL's on equal work, and the growth curves (a quarter of an hour).
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/grpo_against_trl.py
 
 bench-grid: $(VENV)/.bench
-	$(BIN)/python benchmarks/grpo_against_trl.py --grid --prompts 2 --rounds 5 --warm-up 1 \
-		--out benchmarks/results/grpo-grid.json
+	$(BIN)/python benchmarks/grpo_against_trl.py --grid --model 2M 25M --prompts 2 --rounds 3 \
+		--warm-up 1 --out benchmarks/results/grpo-grid.json
 
 reproduce: $(STAMP)
 	for slug in dianjin-r1 bleuberi unlikeliness gigpo; do $(BIN)/guerdon reproduce $$slug || true; done

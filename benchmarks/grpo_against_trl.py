@@ -194,7 +194,7 @@ class Options:
         rounds: measured steps of each side.
         warm_up: steps before them.
         threads: threads of each side; 0 = one per core.
-        grid: the grid of the growth curves in place of the sizes above.
+        grid: the growth curves of each model: prompts of 16 to 2048 tokens, groups of 4 to 32.
         out: the JSON file; the picture is written beside it.
     """
 
@@ -215,7 +215,7 @@ def workloads(options: Options) -> list[Workload]:
     sizes = list(product(options.model, options.prompt, options.group))
     if options.grid:
         lines = [(p, 8) for p in (16, 128, 512, 2048)] + [(512, g) for g in (4, 16, 32)]
-        sizes = [(model, p, g) for model in ("2M", "25M") for p, g in lines]
+        sizes = [(model, p, g) for model in options.model for p, g in lines]
     threads = options.threads or torch.get_num_threads()
     return [
         Workload(model, prompt, options.completion, options.prompts, group, threads)

@@ -37,19 +37,14 @@ def test_only_training_prompts_are_chosen() -> None:
     assert chosen.load("test") == source.load("test")
 
 
-def constant(text: str, references: tuple[str, ...], coin: random.Random) -> float:
+def constant(text: str, references: tuple[str, ...]) -> float:
     """Every text is as good."""
     return 1.0
 
 
-def toss(text: str, references: tuple[str, ...], coin: random.Random) -> float:
+def toss(text: str, references: tuple[str, ...]) -> float:
     """Any text wins."""
-    return coin.random()
-
-
-def bleu_of(text: str, references: tuple[str, ...], coin: random.Random) -> float:
-    """BLEU, as a metric of the study."""
-    return add_one_bleu(text, references)
+    return random.Random(text).random()
 
 
 def test_agreement_of_a_constant_is_zero_and_of_a_coin_a_half() -> None:
@@ -59,7 +54,7 @@ def test_agreement_of_a_constant_is_zero_and_of_a_coin_a_half() -> None:
     assert bleuberi.Agreement(constant, pairs=20)(0, told) == {"share right": 0.0}
     coin = bleuberi.Agreement(toss, pairs=400)(0, told)
     assert 0.4 < coin["share right"] < 0.6
-    bleu = bleuberi.Agreement(bleu_of, pairs=100)(0, told)
+    bleu = bleuberi.Agreement(add_one_bleu, pairs=100)(0, told)
     assert bleu["share right"] > 0.6
 
 

@@ -62,6 +62,7 @@ def test_the_largest_by_hand(monkeypatch):
     found = largest_logps(head, hidden, 1.0, 2)
     assert found.flatten().tolist() == pytest.approx([math.log(5 / 8), math.log(1 / 4)] * 2)
     assert largest_logps(head, hidden, 0.5, 9)[0, 0].item() == pytest.approx(math.log(25 / 30))
+    assert largest_logps(head, hidden, 1.0, 9).shape == (2, 3)
     assert largest_logps(head, hidden[:0], 1.0, 2).shape == (0, 0)
 
 

@@ -12,6 +12,7 @@ the seedling with hard, random and easy prompts; the figure is how often the ans
 right person and value alone, which the reward never sees. To fit three minutes both parts have
 3 seeds, A has 1000 pairs (not 2000), B 20 steps (not 150) on 32 prompts (not 200) of 128. A first
 run with 6 steps in B moved nothing (-0.03 [-0.11, 0.05]); expectations were written before both.
+The library's other metrics were added to A later, to be reported and not judged.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from guerdon.curriculum import Ranking, at_random, easy, hard
 from guerdon.recipes import Paper
 from guerdon.records import Progress
 from guerdon.reproduction import Arm, Claim, Expectation, Report
-from guerdon.rewards import FunctionReward, ReferenceBLEU, add_one_bleu, rouge_l
+from guerdon.rewards import FunctionReward, ReferenceBLEU, add_one_bleu, bleu_rouge, chrf, rouge_l
 from guerdon.stages import Sampling
 from guerdon.tasks import VALUES, FactQuestions, corrupted_report, fact_report, facts_right
 from guerdon.training import Loop, Optimiser, Recipe, SelectedTasks, train
@@ -34,7 +35,7 @@ SLUG = "bleuberi"
 PAPER = Paper(
     "BLEUBERI: BLEU is a surprisingly effective reward for instruction following", "2505.11080"
 )
-Metric = Callable[[str, tuple[str, ...], random.Random], float]
+Metric = Callable[[str, tuple[str, ...]], float]
 
 
 def selected(source: FactQuestions, count: int, which: Ranking = hard) -> SelectedTasks:
@@ -64,13 +65,13 @@ class Agreement:
     pairs: int = 1000
 
     def __call__(self, seed: int, report: Report) -> dict[str, float]:
-        source, coin, right, made = random.Random(seed), random.Random(seed), 0, 0
+        source, right, made = random.Random(seed), 0, 0
         while made < self.pairs:
             facts = {relation: source.choice(values) for relation, values in VALUES.items()}
             given = tuple(fact_report("Anna", facts, source) for _ in range(5))[: self.references]
             one, two = (corrupted_report("Anna", facts, source) for _ in range(2))
             if one[:2] != two[:2]:
-                better, worse = (self.metric(c[2], given, coin) for c in sorted((one, two)))
+                better, worse = (self.metric(c[2], given) for c in sorted((one, two)))
                 right, made = right + (better > worse), made + 1
         return {"share right": right / made}
 
@@ -103,12 +104,11 @@ class Tuned:
 def claim() -> Claim:
     """BLEU ranks by truth, more references help, and training by it raises truth."""
     what = "share right"
-    arms: dict[str, Arm] = {
-        f"A: bleu, {n} ref": Agreement(lambda p, r, _: add_one_bleu(p, r), n) for n in range(1, 6)
-    }
-    arms["A: rouge-l"] = Agreement(lambda p, r, _: rouge_l(p, r))
-    arms["A: length"] = Agreement(lambda text, *_: len(text.split()))
-    arms["A: random"] = Agreement(lambda *given: given[-1].random())
+    arms: dict[str, Arm] = {f"A: bleu, {n} ref": Agreement(add_one_bleu, n) for n in range(1, 6)}
+    for other in (rouge_l, bleu_rouge, chrf):
+        arms[f"A: {other.__name__.replace('_', '-')}"] = Agreement(other)
+    arms["A: length"] = Agreement(lambda text, _: len(text.split()))
+    arms["A: random"] = Agreement(lambda text, _: random.Random(text).random())
     arms |= {"B: untrained": Tuned(steps=0), "B: hard": Tuned(hard)}
     arms |= {"B: random": Tuned(at_random), "B: easy": Tuned(easy)}
     return Claim(
