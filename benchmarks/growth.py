@@ -76,6 +76,7 @@ def _draw(panel: Any, size: str, entries: list[dict[str, Any]]) -> None:
     panel.set_xticks(at, [str(x) for x in at])
     panel.set_xlabel(AXES[size])
     panel.set_ylabel("seconds per step")
+    panel.margins(y=0.12)  # room for the lowest ratio
     panel.grid(alpha=0.22)
     panel.spines[["top", "right"]].set_visible(False)
     panel.legend(frameon=False)
