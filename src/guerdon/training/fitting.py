@@ -14,11 +14,9 @@ from guerdon.parts import describe
 from guerdon.report import build_report
 from guerdon.training.display import Display
 from guerdon.training.held_out import HeldOut
+from guerdon.training.passes import Figures, count_updates
 from guerdon.training.run_folder import RunFolder
 from guerdon.training.telemetry import describe_held_out, held_out_summary
-
-Figures = Mapping[str, float]
-"""One update's, by name."""
 
 
 class Saved(Protocol):
@@ -41,16 +39,19 @@ def run_fitting(
     model: Saved,
     folder: Path | None,
     *,
-    updates: int,
-    counts: Mapping[str, int],
+    given: int,
+    what: str,
+    names: Mapping[str, str],
     measure: Callable[[], HeldOut | None],
-    fit: Callable[[Callable[[int, Figures], None]], object],
+    fit: Callable[..., object],
     quiet: bool = False,
 ) -> Fitted:
     """Measure, fit, measure again, and write it all to ``folder`` (None = keep nothing).
 
-    ``recipe`` is a part with a ``name``. ``fit`` is given what to call after each update, with
-    its number, counted from 0, and its figures. ``counts`` go to the summary.
+    ``recipe`` is a part with name, epochs, batch, optimiser and seed; ``fit`` is called with the
+    last four and a `Report`. There are ``given`` of ``what`` to fit to, which the summary says.
+    ``names`` are what figures are called in the run: a policy's run has a loss and an accuracy
+    that mean other things.
     """
     run = None if folder is None else RunFolder(folder)
     if run is not None:
@@ -58,24 +59,31 @@ def run_fitting(
         (run.path / "recipe.yaml").write_text(text)
     started = time.perf_counter()
     history: list[dict[str, Any]] = []
-    with Display(updates, quiet=quiet) as display:
+    with Display(count_updates(given, recipe.epochs, recipe.batch), quiet=quiet) as display:
         before = measure()
         if before is not None:
             display.note(f"held-out {describe_held_out(before)} before training")
 
-        def record(step: int, figures: Figures) -> None:
-            history.append({"step": step, **figures})
-            display.update(step, dict(figures))
+        def record(done: int, _: int, figures: Figures) -> None:
+            told = {names.get(name, name): value for name, value in figures.items()}
+            history.append({"step": done - 1, **told})
+            display.update(done - 1, told)
             if run is not None:
                 run.log_metrics(history[-1])
 
-        fit(record)
+        fit(
+            epochs=recipe.epochs,
+            batch=recipe.batch,
+            optimiser=recipe.optimiser,
+            seed=recipe.seed,
+            report=record,
+        )
         after = measure()
         summary: dict[str, Any] = {
             "recipe": recipe.name,
             "steps": len(history),
             "seconds": time.perf_counter() - started,
-            **counts,
+            what: given,
             **held_out_summary(before, after),
         }
         if run is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,12 @@ from guerdon.training.checkpoint import seed_generators
 from guerdon.training.fitting import run_fitting
 from guerdon.training.held_out import HeldOut
 from guerdon.training.policies import load_policy
-from guerdon.training.preference import PreferenceObjective, fit_preferences
+from guerdon.training.preference import (
+    PreferenceObjective,
+    fit_preferences,
+    pairs_to_rollouts,
+)
 from guerdon.training.recipe import Model, Optimiser
-from guerdon.training.supervised import Demonstration, demonstrations_to_rollouts
 
 
 @dataclass(frozen=True)
@@ -71,19 +75,11 @@ def train_on_pairs(
         recipe,
         policy,
         folder,
-        updates=recipe.epochs * -(-len(train) // recipe.batch),
-        counts={"pairs": len(train)},
+        given=len(train),
+        what="pairs",
+        names={"loss": "preference_loss", "accuracy": "preference_accuracy"},
         measure=lambda: chosen_likelier(policy, held_out),
-        fit=lambda record: fit_preferences(
-            policy,
-            train,
-            recipe.objective,
-            epochs=recipe.epochs,
-            batch=recipe.batch,
-            optimiser=recipe.optimiser,
-            seed=recipe.seed,
-            report=lambda done, total, figures: record(done - 1, _named(figures)),
-        ),
+        fit=partial(fit_preferences, policy, train, recipe.objective),
         quiet=quiet,
     )
     return PreferenceResult(policy, fitted.before, fitted.after, fitted.history)
@@ -98,29 +94,19 @@ def chosen_likelier(
     """
     if not pairs:
         return None
-    sides = []
-    for texts in ([p.chosen for p in pairs], [p.rejected for p in pairs]):
-        shown = [Demonstration(p.task, t) for p, t in zip(pairs, texts, strict=True)]
-        rollouts = demonstrations_to_rollouts(policy, shown)
-        with torch.no_grad():
-            sums = [
-                policy.forward(rollouts.select(rows)).logps.sum(1)
-                for rows in torch.arange(len(pairs)).split(batch)
-            ]
-        sides.append((torch.cat(sums), rollouts))
-    (chosen_N, rollouts), (rejected_N, _) = sides
+    n, sides = len(pairs), pairs_to_rollouts(policy, pairs)
+    results: list[float] = []
+    with torch.no_grad():
+        for some in torch.arange(n).split(batch):
+            both = sides.select(torch.cat([some, some + n]))
+            chosen, rejected = policy.forward(both).logps.sum(1).chunk(2)
+            results += (chosen > rejected).float().tolist()
     return HeldOut(
-        results=tuple((chosen_N > rejected_N).float().tolist()),
+        results=tuple(results),
         metric="chosen likelier",
-        truncated=1.0 - float(rollouts.finished.float().mean()),
-        mean_length=float(rollouts.lengths.float().mean()),
+        truncated=1.0 - float(sides.finished[:n].float().mean()),
+        mean_length=float(sides.lengths[:n].float().mean()),
     )
-
-
-def _named(figures: dict[str, float]) -> dict[str, float]:
-    """Names of their own: a policy's run has a loss and an accuracy that mean other things."""
-    new = {"loss": "preference_loss", "accuracy": "preference_accuracy"}
-    return {new.get(name, name): value for name, value in figures.items()}
 
 
 def _language_policy(model: Model) -> LanguagePolicy:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from guerdon.rankings import PreferencePair
-from guerdon.records import Loss, Progress, Rollouts
+from guerdon.records import Loss, Rollouts
 from guerdon.rollout import LanguagePolicy
-from guerdon.training.allocator import keep_freed_memory
+from guerdon.training.passes import Figures, Report, descend, passes
 from guerdon.training.recipe import Optimiser
 from guerdon.training.reference import FixedReference
 from guerdon.training.supervised import Demonstration, demonstrations_to_rollouts
-from guerdon.training.update import Guard, adamw, apply_gradients, set_rate
+from guerdon.training.update import Guard
 
 
 class PreferenceObjective(Protocol):
@@ -52,36 +52,31 @@ def fit_preferences(
     batch: int = 16,
     optimiser: Optimiser | None = None,
     seed: int = 0,
-    report: Callable[[int, int, dict[str, float]], None] | None = None,
-) -> list[dict[str, float]]:
+    report: Report | None = None,
+) -> list[Figures]:
     """Train on pairs; the reference is the policy as it came. Returns each update's metrics.
 
-    ``report(update, updates, metrics)`` is called after each. Raises ValueError without pairs.
+    ``report`` is called after each. Raises ValueError without pairs.
     """
     if not pairs:
         raise ValueError("there are no preference pairs to train on")
-    keep_freed_memory()
     settings = optimiser or Optimiser(lr=1e-6)
     reference = FixedReference().start(policy)
     sides = pairs_to_rollouts(policy, pairs)
-    adam = adamw(policy, settings)
-    guard = Guard(settings.max_bad_updates, settings.skip_above)
-    generator = torch.Generator().manual_seed(seed)
-    total = epochs * -(-len(pairs) // batch)
-    history: list[dict[str, float]] = []
-    for _ in range(epochs):
-        for rows in torch.randperm(len(pairs), generator=generator).split(batch):
-            set_rate(adam, settings, Progress(len(history), total))
-            both = sides.select(torch.cat([rows, rows + len(pairs)]))
-            loss = objective(
-                *policy.forward(both).logps.sum(1).chunk(2),
-                *reference.logps(both).sum(1).chunk(2),
-            )
-            adam.zero_grad(set_to_none=True)
-            loss.value.backward()
-            figures = {"loss": float(loss.value.detach()), **loss.metrics}
-            figures |= apply_gradients(policy, adam, guard, settings.clip)
-            history.append(figures)
-            if report is not None:
-                report(len(history), total, figures)
-    return history
+
+    def learn(some: Tensor, adam: torch.optim.Optimizer, guard: Guard) -> Figures:
+        both = sides.select(torch.cat([some, some + len(pairs)]))
+        now, before = policy.forward(both).logps, reference.logps(both)
+        loss = objective(*now.sum(1).chunk(2), *before.sum(1).chunk(2))
+        return descend(loss, policy, adam, guard, settings.clip)
+
+    return passes(
+        policy,
+        len(pairs),
+        learn,
+        epochs=epochs,
+        batch=batch,
+        optimiser=settings,
+        seed=seed,
+        report=report,
+    )

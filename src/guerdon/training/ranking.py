@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -10,12 +10,12 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from guerdon.rankings import Ranking
-from guerdon.records import Loss, Progress
+from guerdon.records import Loss
 from guerdon.reward_models import RewardModel
-from guerdon.training.allocator import keep_freed_memory
 from guerdon.training.held_out import HeldOut
+from guerdon.training.passes import Figures, Report, descend, passes
 from guerdon.training.recipe import Optimiser
-from guerdon.training.update import Guard, adamw, apply_gradients, set_rate
+from guerdon.training.update import Guard
 
 
 class RankingObjective(Protocol):
@@ -35,36 +35,33 @@ def fit_rankings(
     batch: int = 16,
     optimiser: Optimiser | None = None,
     seed: int = 0,
-    report: Callable[[int, int, dict[str, float]], None] | None = None,
-) -> list[dict[str, float]]:
+    report: Report | None = None,
+) -> list[Figures]:
     """Train on rankings, ``batch`` of them an update. Returns each update's metrics.
 
     The responses of a ranking are one group, so that their prompt is computed once. A ranking
-    without a margin has margin 0. ``report(update, updates, metrics)`` is called after each
-    update. Raises ValueError without rankings.
+    without a margin has margin 0. ``report`` is called after each update. Raises ValueError
+    without rankings.
     """
     if not rankings:
         raise ValueError("there are no rankings to train on")
-    keep_freed_memory()
     settings = optimiser or Optimiser(lr=1e-5)
     data = _Encoded(model, rankings)
-    adam = adamw(model, settings)
-    guard = Guard(settings.max_bad_updates, settings.skip_above)
-    generator = torch.Generator().manual_seed(seed)
-    total = epochs * -(-len(rankings) // batch)
-    history: list[dict[str, float]] = []
-    for _ in range(epochs):
-        for some in torch.randperm(len(rankings), generator=generator).split(batch):
-            set_rate(adam, settings, Progress(len(history), total))
-            loss = objective(*data.scores(model, some), data.margins(some))
-            adam.zero_grad(set_to_none=True)
-            loss.value.backward()
-            figures = {"loss": float(loss.value.detach()), **loss.metrics}
-            figures |= apply_gradients(model, adam, guard, settings.clip)
-            history.append(figures)
-            if report is not None:
-                report(len(history), total, figures)
-    return history
+
+    def learn(some: Tensor, adam: torch.optim.Optimizer, guard: Guard) -> Figures:
+        loss = objective(*data.scores(model, some), data.margins(some))
+        return descend(loss, model, adam, guard, settings.clip)
+
+    return passes(
+        model,
+        len(rankings),
+        learn,
+        epochs=epochs,
+        batch=batch,
+        optimiser=settings,
+        seed=seed,
+        report=report,
+    )
 
 
 def ranked_right(

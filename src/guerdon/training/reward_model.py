@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,19 +66,11 @@ def train_reward_model(
         recipe,
         model,
         folder,
-        updates=recipe.epochs * -(-len(train) // recipe.batch),
-        counts={"rankings": len(train)},
+        given=len(train),
+        what="rankings",
+        names={"loss": "ranking_loss", "accuracy": "ranking_accuracy", "margin": "score_margin"},
         measure=lambda: ranked_right(model, held_out),
-        fit=lambda record: fit_rankings(
-            model,
-            train,
-            recipe.objective,
-            epochs=recipe.epochs,
-            batch=recipe.batch,
-            optimiser=recipe.optimiser,
-            seed=recipe.seed,
-            report=lambda done, total, figures: record(done - 1, _named(figures)),
-        ),
+        fit=partial(fit_rankings, model, train, recipe.objective),
         quiet=quiet,
     )
     return RewardModelResult(model, fitted.before, fitted.after, fitted.history)
@@ -101,9 +94,3 @@ def load_reward_model(model: Model) -> RewardModel:
         device=model.device,
         shared_prefix=model.shared_prefix,
     )
-
-
-def _named(figures: dict[str, float]) -> dict[str, float]:
-    """Names of their own: a policy's run has a loss and an accuracy that mean other things."""
-    new = {"loss": "ranking_loss", "accuracy": "ranking_accuracy", "margin": "score_margin"}
-    return {new.get(name, name): value for name, value in figures.items()}

@@ -10,12 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from guerdon.objectives import PolicyGradient, TokenMean
-from guerdon.records import Progress, Rollouts, Task
+from guerdon.records import Rollouts, Task
 from guerdon.rollout import LanguagePolicy
+from guerdon.training.passes import Figures, passes
 from guerdon.training.recipe import Optimiser
-from guerdon.training.update import Guard, adamw, set_rate, update
+from guerdon.training.update import Guard, update
 
 
 @dataclass(frozen=True)
@@ -80,26 +82,25 @@ def fit_texts(
         raise ValueError("there are no demonstrations to learn from")
     settings = optimiser or Optimiser()
     rollouts = demonstrations_to_rollouts(policy, demonstrations)
-    adam = adamw(policy, settings)
-    guard = Guard(settings.max_bad_updates, settings.skip_above)
     objective = PolicyGradient(aggregation=TokenMean())
-    generator = torch.Generator().manual_seed(seed)
-    total = epochs * -(-len(rollouts) // batch)
-    losses: list[float] = []
-    for _ in range(epochs):
-        for rows in torch.randperm(len(rollouts), generator=generator).split(batch):
-            set_rate(adam, settings, Progress(len(losses), total))
-            piece = rollouts.select(rows)
-            figures = update(
-                policy,
-                adam,
-                objective,
-                piece,
-                piece.mask.float(),
-                guard=guard,
-                clip=settings.clip,
-            )
-            losses.append(figures["loss"])
-            if report is not None:
-                report(len(losses), total, figures["loss"])
-    return losses
+
+    def learn(rows: Tensor, adam: torch.optim.Optimizer, guard: Guard) -> Figures:
+        some = rollouts.select(rows)
+        credit = some.mask.float()
+        return update(policy, adam, objective, some, credit, guard=guard, clip=settings.clip)
+
+    def tell(done: int, total: int, figures: Figures) -> None:
+        if report is not None:
+            report(done, total, figures["loss"])
+
+    history = passes(
+        policy,
+        len(rollouts),
+        learn,
+        epochs=epochs,
+        batch=batch,
+        optimiser=settings,
+        seed=seed,
+        report=tell,
+    )
+    return [figures["loss"] for figures in history]
