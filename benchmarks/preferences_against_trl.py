@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,39 +87,44 @@ def guerdon_pairs(work: PairWork) -> list[PreferencePair]:
 
 def run_guerdon(turns: Turns, work: PairWork) -> dict[str, list[float]]:
     policy = LanguagePolicy(model_with_end(work), make_tokenizer())
+    fit_in_turns(partial(fit_preferences, policy, guerdon_pairs(work), DPO(beta=BETA)), turns, work)
+    return {}
+
+
+def fit_in_turns(fit: Callable[..., Any], turns: Turns, work: PairWork) -> None:
+    """Let one of guerdon's fitting loops take its turns."""
     with suppress(Finished):
         turns.begin()
-        fit_preferences(
-            policy,
-            guerdon_pairs(work),
-            DPO(beta=BETA),
+        fit(
             epochs=MANY,
             batch=work.pairs,
             optimiser=Optimiser(lr=RATE, clip=CLIP),
             seed=work.seed,
             report=lambda *_: turns.begin(),
         )
-    return {}
+
+
+def trl_settings(work: PairWork, folder: str) -> dict[str, Any]:
+    """What TRL's trainers on pairs share: the settings that are fastest for them on a CPU."""
+    return {
+        "output_dir": folder,
+        "max_steps": MANY,
+        "per_device_train_batch_size": work.pairs,
+        "max_length": None,
+        "seed": work.seed,
+        **TRL_SETTINGS,
+    }
 
 
 def trl_trainer(work: PairWork, folder: str) -> Any:
-    """TRL's trainer on the same work, with the settings that are fastest for it on a CPU."""
+    """TRL's trainer on the same work."""
     from datasets import Dataset
     from trl import DPOConfig, DPOTrainer
 
-    arguments = DPOConfig(
-        output_dir=folder,
-        max_steps=MANY,
-        per_device_train_batch_size=work.pairs,
-        max_length=None,
-        beta=BETA,
-        seed=work.seed,
-        **TRL_SETTINGS,
-    )
     return DPOTrainer(
         model=model_with_end(work),
         ref_model=model_with_end(work),
-        args=arguments,
+        args=DPOConfig(beta=BETA, **trl_settings(work, folder)),
         train_dataset=Dataset.from_list(make_pairs(work)),
         processing_class=make_tokenizer(),
     )

@@ -6,30 +6,31 @@ Writes benchmarks/results/reward-model.json. docs/benchmarks.md says what is equ
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 import tyro
 from preferences_against_trl import (
-    MANY,
     Options,
     PairWork,
     compare,
+    fit_in_turns,
     guerdon_pairs,
     make_pairs,
     model_with_end,
     take_turns,
+    trl_settings,
 )
-from turns import Finished, Turns
-from workload import CLIP, RATE, TRL_SETTINGS, make_tokenizer
+from turns import Turns
+from workload import make_tokenizer
 
 from guerdon.objectives import BradleyTerry
 from guerdon.rankings import Ranking
 from guerdon.reward_models import RewardModel
-from guerdon.training import Optimiser, fit_rankings
+from guerdon.training import fit_rankings
 
 
 def scalar_model(work: PairWork) -> Any:
@@ -47,37 +48,19 @@ def scalar_model(work: PairWork) -> Any:
 
 def run_guerdon(turns: Turns, work: PairWork) -> dict[str, list[float]]:
     model = RewardModel(scalar_model(work), make_tokenizer())
-    with suppress(Finished):
-        turns.begin()
-        fit_rankings(
-            model,
-            [Ranking.of_pair(pair) for pair in guerdon_pairs(work)],
-            BradleyTerry(),
-            epochs=MANY,
-            batch=work.pairs,
-            optimiser=Optimiser(lr=RATE, clip=CLIP),
-            seed=work.seed,
-            report=lambda *_: turns.begin(),
-        )
+    rankings = [Ranking.of_pair(pair) for pair in guerdon_pairs(work)]
+    fit_in_turns(partial(fit_rankings, model, rankings, BradleyTerry()), turns, work)
     return {}
 
 
 def trl_trainer(work: PairWork, folder: str) -> Any:
-    """TRL's trainer on the same work, with the settings that are fastest for it on a CPU."""
+    """TRL's trainer on the same work."""
     from datasets import Dataset
     from trl import RewardConfig, RewardTrainer
 
-    arguments = RewardConfig(
-        output_dir=folder,
-        max_steps=MANY,
-        per_device_train_batch_size=work.pairs,
-        max_length=None,
-        seed=work.seed,
-        **TRL_SETTINGS,
-    )
     return RewardTrainer(
         model=scalar_model(work),
-        args=arguments,
+        args=RewardConfig(**trl_settings(work, folder)),
         train_dataset=Dataset.from_list(make_pairs(work)),
         processing_class=make_tokenizer(),
     )

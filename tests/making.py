@@ -1,13 +1,30 @@
-"""Small rollouts and scores for tests of the mathematics."""
+"""Small rollouts and scores for tests of the mathematics, and a small decoder's settings."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from guerdon.records import Progress, Rollouts, Scores, Task
+
+SMALL_DECODER: dict[str, Any] = {
+    "vocab_size": 64,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "initializer_range": 0.3,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "attention_dropout": 0.0,
+}
+"""Settings of a decoder of any family, with weights large enough that faults show."""
 
 
 def make_rollouts(

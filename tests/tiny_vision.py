@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from making import SMALL_DECODER
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
@@ -20,20 +21,6 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 IMAGE, VIDEO, START, END = 60, 61, 62, 63
-TEXT: dict[str, Any] = {
-    "vocab_size": 64,
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "head_dim": 8,
-    "initializer_range": 0.3,
-    "pad_token_id": 0,
-    "bos_token_id": 1,
-    "eos_token_id": 2,
-    "attention_dropout": 0.0,
-}
 MROPE = {"rope_type": "default", "mrope_section": [2, 1, 1], "rope_theta": 10_000.0}
 QWEN_TOKENS = {
     "image_token_id": IMAGE,
@@ -56,7 +43,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "qwen2_vl": (
         "qwen2_vl",
         {
-            "text_config": {**TEXT, "rope_parameters": MROPE},
+            "text_config": {**SMALL_DECODER, "rope_parameters": MROPE},
             "vision_config": {
                 **QWEN_VISION,
                 "depth": 2,
@@ -70,7 +57,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "qwen2_5_vl": (
         "qwen2_5_vl",
         {
-            "text_config": {**TEXT, "rope_parameters": MROPE},
+            "text_config": {**SMALL_DECODER, "rope_parameters": MROPE},
             "vision_config": {
                 **QWEN_VISION,
                 "depth": 2,
@@ -86,7 +73,10 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "qwen3_vl": (
         "qwen3_vl",
         {
-            "text_config": {**TEXT, "rope_parameters": {**MROPE, "mrope_interleaved": True}},
+            "text_config": {
+                **SMALL_DECODER,
+                "rope_parameters": {**MROPE, "mrope_interleaved": True},
+            },
             "vision_config": {
                 **QWEN_VISION,
                 "depth": 2,
@@ -102,7 +92,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "llava": (
         "llava",
         {
-            "text_config": {"model_type": "llama", **TEXT},
+            "text_config": {"model_type": "llama", **SMALL_DECODER},
             "vision_config": {"model_type": "clip_vision_model", **SIGLIP, "projection_dim": 16},
             "image_token_index": IMAGE,
             "vision_feature_layer": -1,
@@ -113,7 +103,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
         {
             "text_config": {
                 "model_type": "lfm2",
-                **TEXT,
+                **SMALL_DECODER,
                 "layer_types": ["conv", "full_attention", "conv"],
             },
             "vision_config": {"model_type": "clip_vision_model", **SIGLIP, "projection_dim": 16},
@@ -124,7 +114,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "idefics3": (
         "idefics3",
         {
-            "text_config": {"model_type": "llama", **TEXT},
+            "text_config": {"model_type": "llama", **SMALL_DECODER},
             "vision_config": SIGLIP,
             "image_token_id": IMAGE,
             "scale_factor": 2,
@@ -133,7 +123,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "smolvlm": (
         "smolvlm",
         {
-            "text_config": {"model_type": "llama", **TEXT},
+            "text_config": {"model_type": "llama", **SMALL_DECODER},
             "vision_config": SIGLIP,
             "image_token_id": IMAGE,
             "scale_factor": 2,
@@ -143,7 +133,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
         "gemma3",
         {
             "text_config": {
-                **TEXT,
+                **SMALL_DECODER,
                 "sliding_window": 5,
                 "query_pre_attn_scalar": 16,
                 "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
@@ -158,7 +148,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "paligemma": (
         "paligemma",
         {
-            "text_config": {"model_type": "gemma", **TEXT},
+            "text_config": {"model_type": "gemma", **SMALL_DECODER},
             "vision_config": {
                 "model_type": "siglip_vision_model",
                 **SIGLIP,

@@ -132,16 +132,13 @@ def _train_on_pairs(options: dict[str, Any], rest: list[str]) -> int:
     for name in ("recipe", "resume", "trackers", "dry_run"):
         if options[name]:
             raise UsageError(f"--pairs does not go with --{name.replace('_', '-')}")
-    quiet = options["quiet"] or options["json"]
-    file, settings = options["pairs"], options["settings"]
+    read: Callable[..., Any] = preference_recipe_from
+    run: Callable[..., Any] = train_on_pairs
     if options["reward_model"]:
-        scorer = reward_model_recipe_from(file, rest, settings=settings)
-        folder = Path(options["out"]) if options["out"] else _fresh_folder(scorer.name)
-        train_reward_model(scorer, folder, quiet=quiet)
-    else:
-        recipe = preference_recipe_from(file, rest, settings=settings)
-        folder = Path(options["out"]) if options["out"] else _fresh_folder(recipe.name)
-        train_on_pairs(recipe, folder, quiet=quiet)
+        read, run = reward_model_recipe_from, train_reward_model
+    recipe = read(options["pairs"], rest, settings=options["settings"])
+    folder = Path(options["out"]) if options["out"] else _fresh_folder(recipe.name)
+    run(recipe, folder, quiet=options["quiet"] or options["json"])
     if options["json"]:
         print((folder / "summary.json").read_text())
     return 0

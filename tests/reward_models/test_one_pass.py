@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from rollout.test_shared_prefix import FAMILIES, NO_DROPOUT, REFUSED, SMALL, Float64, gradients
+from making import SMALL_DECODER
+from rollout.test_shared_prefix import FAMILIES, NO_DROPOUT, REFUSED, Float64, gradients
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from guerdon.nursery import seedling_path
@@ -30,7 +31,7 @@ def always(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def build(kind: str, more: dict[str, Any], folder: Path) -> RewardModel:
     """A reward model with a new head, of a saved language model of this family."""
-    settings = {**SMALL, **NO_DROPOUT, "n_positions": 128, "vocab_size": 512, **more}
+    settings = {**SMALL_DECODER, **NO_DROPOUT, "n_positions": 128, "vocab_size": 512, **more}
     how = {k: settings.pop(k) for k in [*settings] if k.endswith("_implementation")}
     settings |= {k: 128 for k in ("n_positions", "max_position_embeddings") if k in settings}
     torch.manual_seed(0)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from making import SMALL_DECODER
 from torch.overrides import TorchFunctionMode
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
@@ -16,20 +17,6 @@ from guerdon.nursery import seedling_path
 from guerdon.records import Rollouts, Task
 from guerdon.rollout import LanguagePolicy, packing, shared_attention, shared_prefix
 
-SMALL: dict[str, Any] = {
-    "vocab_size": 64,
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "head_dim": 8,
-    "initializer_range": 0.3,
-    "pad_token_id": 0,
-    "bos_token_id": 1,
-    "eos_token_id": 2,
-    "attention_dropout": 0.0,
-}
 WINDOWED = {"layer_types": ["sliding_attention", "full_attention", "sliding_attention"]}
 EXPERTS = {
     "experts_implementation": "eager",
@@ -99,7 +86,7 @@ def tokenizer():
 
 
 def build(kind: str, more: dict[str, Any], seed: int = 0) -> Any:
-    settings = {**SMALL, **NO_DROPOUT, **more}
+    settings = {**SMALL_DECODER, **NO_DROPOUT, **more}
     how = {
         k: settings.pop(k)
         for k in ("attn_implementation", "experts_implementation")

@@ -11,14 +11,13 @@ from collections.abc import Callable, Mapping
 from guerdon import rewards
 from guerdon.audit import probes
 from guerdon.audit.cases import Judges, Probe, Subject
-from guerdon.nursery import seedling_path
 
 _WORKED = "<think>carry: 7+8=15 3+4+1=8</think><answer>85</answer>"
 _NOISE = "zq xv!! 9k j# ~~ wq"
 
 
 def _model() -> rewards.FrozenModel:
-    return rewards.FrozenModel(str(seedling_path()), longest=512)
+    return rewards.FrozenModel("seedling", longest=512)
 
 
 def _thoughts() -> tuple[Probe, ...]:
@@ -61,12 +60,12 @@ def _entropy() -> Subject:
 
 
 def _embedding() -> Subject:
-    encode = rewards.MeanPooled(str(seedling_path()))
+    encode = rewards.MeanPooled("seedling")
     return Subject(rewards.EmbeddingSimilarity(encode), probes.sentences()[:1])
 
 
 def _tokens() -> Subject:
-    embed = rewards.StaticEmbeddings(str(seedling_path()))
+    embed = rewards.StaticEmbeddings("seedling")
     return Subject(rewards.TokenSimilarity(embed), probes.sentences()[:1])
 
 

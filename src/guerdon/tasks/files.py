@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from guerdon.rankings import PreferencePair, Ranking
 from guerdon.records import Task
@@ -109,17 +109,7 @@ class PreferenceFile:
 
         Raises DataError; equal sides are an error.
         """
-        if split not in (None, *SPLITS):
-            raise ValueError(f"{self.path} has no split {split!r}; it has {' and '.join(SPLITS)}")
-        seen: dict[str, str] = {}
-        pairs = []
-        for number, (where, row) in enumerate(read_rows(Path(self.path)), 1):
-            pair = _pair(row, self.path, f"{self.path}, {where}", f"pair-{number}")
-            _refuse_copy(seen, pair.task.id, self.path, where, "id")
-            pairs.append(pair)
-        if not pairs:
-            raise DataError(f"{self.path} holds no rows")
-        return [p for p in pairs if split in (None, _share(p.task.text, self.held_out))]
+        return _preferences(self.path, split, self.held_out, "pair", _pair)
 
 
 @dataclass(frozen=True)
@@ -141,18 +131,31 @@ class RankingFile:
 
         Raises DataError; one text twice in a ranking is an error.
         """
-        if split not in (None, *SPLITS):
-            raise ValueError(f"{self.path} has no split {split!r}; it has {' and '.join(SPLITS)}")
-        seen: dict[str, str] = {}
-        rankings = []
-        for number, (where, row) in enumerate(read_rows(Path(self.path)), 1):
-            read = _ranking if row.get("ranked") is not None else _ranked_pair
-            ranking = read(row, self.path, f"{self.path}, {where}", f"ranking-{number}")
-            _refuse_copy(seen, ranking.task.id, self.path, where, "id")
-            rankings.append(ranking)
-        if not rankings:
-            raise DataError(f"{self.path} holds no rows")
-        return [r for r in rankings if split in (None, _share(r.task.text, self.held_out))]
+        return _preferences(self.path, split, self.held_out, "ranking", _ranking)
+
+
+Preferred = TypeVar("Preferred", PreferencePair, Ranking)
+
+
+def _preferences(
+    path: str,
+    split: str | None,
+    held_out: float,
+    kind: str,
+    read: Callable[[Mapping[str, Any], str, str, str], Preferred],
+) -> list[Preferred]:
+    """What ``read`` makes of a file's rows; a share of the prompts is the test split."""
+    if split not in (None, *SPLITS):
+        raise ValueError(f"{path} has no split {split!r}; it has {' and '.join(SPLITS)}")
+    seen: dict[str, str] = {}
+    found = []
+    for number, (where, row) in enumerate(read_rows(Path(path)), 1):
+        one = read(row, path, f"{path}, {where}", f"{kind}-{number}")
+        _refuse_copy(seen, one.task.id, path, where, "id")
+        found.append(one)
+    if not found:
+        raise DataError(f"{path} holds no rows")
+    return [one for one in found if split in (None, _share(one.task.text, held_out))]
 
 
 def _see(columns: Mapping[str, Any], image: str, path: str, where: str) -> dict[str, Any]:
@@ -221,6 +224,8 @@ def _ranked_pair(row: Mapping[str, Any], path: str, where: str, name: str) -> Ra
 
 
 def _ranking(row: Mapping[str, Any], path: str, where: str, name: str) -> Ranking:
+    if row.get("ranked") is None:
+        return _ranked_pair(row, path, where, name)
     prompt, ranked = row.get("prompt"), row["ranked"]
     if prompt is None:
         raise DataError(f"{where}: field 'prompt' is missing; give text or chat messages")

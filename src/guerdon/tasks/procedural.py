@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -23,7 +24,7 @@ class Problem:
     columns: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Drawn:
+class Drawn(ABC):
     """A source whose tasks are drawn one by one: subclasses give settings and `draw`.
 
     ``kind`` begins its tasks' ids; ``train`` and ``test`` are the sizes of the splits, which
@@ -35,9 +36,9 @@ class Drawn:
     test: int
     seed: int
 
+    @abstractmethod
     def draw(self, source: random.Random) -> Problem:
         """One problem."""
-        raise NotImplementedError
 
     def load(self, split: str) -> Sequence[Task]:
         """The tasks of "train" or "test". Raises ValueError where there are too few."""
