@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint types bench bench-grid reproduce clean
+.PHONY: demo test lint types bench bench-grid reproduce dist clean
 
 demo: $(STAMP)
 	$(BIN)/guerdon train --out runs/demo-$$(date +%Y%m%d-%H%M%S)
@@ -43,6 +43,15 @@ $(STAMP): pyproject.toml constraints.txt
 $(VENV)/.bench: $(STAMP)
 	$(BIN)/pip install -q -c constraints.txt -e '.[bench]'
 	touch $@
+
+# A wheel and an sdist in dist/, and a run with the wheel in an environment of its own.
+dist: $(STAMP)
+	rm -rf dist build/fresh build/run
+	$(BIN)/python -m hatchling build
+	$(PYTHON) -m venv build/fresh
+	build/fresh/bin/pip install -q -c constraints.txt torch
+	build/fresh/bin/pip install -q -c constraints.txt dist/*.whl
+	cd build && fresh/bin/guerdon train --steps 2 --out run
 
 clean:
 	rm -rf $(VENV) build dist

@@ -65,12 +65,12 @@ def test_what_is_missing_comes_with_its_command(monkeypatch: pytest.MonkeyPatch)
     assert found["extras"]["bench"] == {
         "installed": False,
         "missing": ["trl"],
-        "command": "pip install 'guerdon[bench]'",
+        "command": "pip install 'trl>=1.16'",
     }
     assert found["extras"]["endpoint"]["command"] is None
     console = Console(width=120)
     with console.capture() as captured:
         console.print(doctor.render(found))
     told = captured.get()
-    assert "pip install 'guerdon[bench]'" in told
+    assert "pip install 'trl>=1.16'" in told
     assert "GFLOP/s" in told

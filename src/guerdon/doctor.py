@@ -14,6 +14,7 @@ import torch
 from rich.console import Group, RenderableType
 from rich.table import Table
 
+from guerdon.extras import install
 from guerdon.nursery import seedling_path
 from guerdon.rewards.memory import memory_can_be_limited
 from guerdon.rewards.sandbox import SandboxError, isolation_in_force
@@ -79,7 +80,7 @@ def render(found: dict[str, Any]) -> RenderableType:
         "cores": f"{found['cores']} ({found['threads']} used by torch)",
         "memory": "unknown" if memory is None else f"{memory:.1f} GiB",
         "shared prompts": found["shared_prefix"],
-        "seedling": "present" if found["seedling"] else "[red]missing: reinstall guerdon[/red]",
+        "seedling": "present" if found["seedling"] else "[red]missing: install again[/red]",
         "packages": "  ".join(f"{k} {v or '[red]missing[/red]'}" for k, v in _pairs(found)),
     }
     rows["sandbox"] = _isolation(found["sandbox"])
@@ -156,7 +157,7 @@ def _extra(name: str) -> dict[str, Any]:
     return {
         "installed": not missing,
         "missing": missing,
-        "command": f"pip install 'guerdon[{name}]'" if missing else None,
+        "command": install(name) if missing else None,
     }
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, ClassVar
 
+from guerdon.extras import install
 from guerdon.parsing import parse_number, plain_answer
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.answer import Boxed, Extractor, Tagged, WholeText, first_found
@@ -85,7 +86,7 @@ class QuantityMatch:
 
     "5 km" equals "5000 m" and "5\\\\text{ km}"; a relative difference up to ``tolerance`` is
     accepted. An answer without a unit is wrong where the reference has one. Needs the package
-    pint (``pip install 'guerdon[metrics]'``; ImportError names it).
+    pint (extra ``metrics``; ImportError names the command that installs it).
 
     Value and part "quantity": float[N] of 0 and 1. An unreadable answer is 0; a reference that
     is no amount makes its rows invalid.
@@ -115,7 +116,7 @@ def _registry() -> Any:
     try:
         import pint
     except ImportError as error:
-        raise ImportError("QuantityMatch needs pint: pip install 'guerdon[metrics]'") from error
+        raise ImportError(f"QuantityMatch needs pint: {install('metrics')}") from error
     return pint.UnitRegistry()
 
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from guerdon.extras import install
 from guerdon.parsing import prose
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.rows import Judged, Ungradable, gather, single
@@ -173,7 +174,7 @@ def _identifier(among: tuple[str, ...]) -> Any:
         from py3langid.langid import MODEL_FILE, LanguageIdentifier
     except ImportError as error:
         raise ImportError(
-            "telling languages apart needs py3langid: pip install 'guerdon[language]'; "
+            f"telling languages apart needs py3langid: {install('language')}; "
             "ScriptShare tells writing systems apart without it"
         ) from error
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

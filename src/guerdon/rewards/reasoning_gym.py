@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from guerdon.extras import install
 from guerdon.parsing import answer_text
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.function import FunctionReward
@@ -43,8 +44,7 @@ class ReasoningGymScore:
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         if importlib.util.find_spec("reasoning_gym") is None:
             raise ImportError(
-                "ReasoningGymScore needs the package reasoning-gym: "
-                "pip install 'guerdon[reasoning-gym]'"
+                "ReasoningGymScore needs the package reasoning-gym: " + install("reasoning-gym")
             )
         return self._scorer(rollouts, progress)
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from guerdon.extras import install
 from guerdon.nursery import model_source
 from guerdon.parsing import answer_text
 from guerdon.records import Progress, Rollouts, Scores
@@ -35,9 +36,7 @@ def edit_similarity(prediction: str, references: tuple[str, ...]) -> float:
     try:
         from rapidfuzz.distance import Levenshtein
     except ImportError as error:
-        raise ImportError(
-            "edit similarity needs rapidfuzz: pip install 'guerdon[metrics]'"
-        ) from error
+        raise ImportError(f"edit similarity needs rapidfuzz: {install('metrics')}") from error
     shown = prediction[:LONGEST]
     return max(float(Levenshtein.normalized_similarity(shown, one[:LONGEST])) for one in references)
 
@@ -58,7 +57,7 @@ def meteor(prediction: str, references: tuple[str, ...]) -> float:
     try:
         from nltk.translate.meteor_score import meteor_score
     except ImportError as error:
-        raise ImportError("METEOR needs nltk: pip install 'guerdon[metrics]'") from error
+        raise ImportError(f"METEOR needs nltk: {install('metrics')}") from error
     words = [one[:LONGEST].split()[:_METEOR_WORDS] for one in (prediction, *references)]
     return float(meteor_score(words[1:], words[0], wordnet=_NoSynonyms()))
 

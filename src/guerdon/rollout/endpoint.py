@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from guerdon.extras import install
 from guerdon.records import PolicyOutput, Rollouts, Task
 from guerdon.rollout.keyed import row_key
 from guerdon.rollout.language import LanguagePolicy
@@ -175,7 +176,7 @@ class EndpointPolicy:
         try:
             import httpx
         except ImportError as error:
-            raise ImportError("endpoints need httpx: pip install 'guerdon[endpoint]'") from error
+            raise ImportError(f"endpoints need httpx: {install('endpoint')}") from error
         key = os.environ.get(self.key_variable)
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         gate = asyncio.Semaphore(self.concurrency)

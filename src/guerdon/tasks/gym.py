@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from guerdon.extras import install
 from guerdon.records import Task
 from guerdon.tasks.procedural import SPLITS
 
@@ -50,7 +51,7 @@ class ReasoningGym:
             from reasoning_gym.factory import DATASETS
         except ImportError as error:
             raise ImportError(
-                "ReasoningGym needs the package reasoning-gym: pip install 'guerdon[reasoning-gym]'"
+                f"ReasoningGym needs the package reasoning-gym: {install('reasoning-gym')}"
             ) from error
         if self.dataset not in DATASETS:
             raise ValueError(
