@@ -15,7 +15,9 @@ STAGES = frozenset(
     {"tasks", "rollout", "rewards", "judges", "reward_models", "shaping", "advantages"}
     | {"objectives", "curriculum", "evaluation"}
 )
-SPINE = frozenset({"records", "rankings", "groups", "overlong", "stages", "parts", "parsing"})
+SPINE = frozenset(
+    {"records", "rankings", "groups", "overlong", "stages", "parts", "parsing", "mdp"}
+)
 EXCEPTIONS = {
     "guerdon.rollout.loading": {"nursery"},
     "guerdon.rewards.likelihood": {"nursery"},
