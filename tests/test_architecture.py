@@ -16,7 +16,7 @@ STAGES = frozenset(
     | {"objectives", "curriculum", "evaluation"}
 )
 SPINE = frozenset(
-    {"records", "rankings", "groups", "overlong", "stages", "parts", "parsing", "extras"}
+    {"records", "rankings", "groups", "overlong", "stages", "parts", "parsing", "extras", "mdp"}
 )
 EXCEPTIONS = {
     "guerdon.rollout.loading": {"nursery"},
