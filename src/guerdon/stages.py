@@ -53,9 +53,14 @@ class Objective(Protocol):
     """Advantage and log-probabilities to a loss.
 
     ``needs`` names what to compute besides log-probs: any of "entropy", "values",
-    "reference". ``row_weight`` float[N] comes from ``aggregation`` over the global batch;
-    None means this batch is the whole.
+    "reference". ``couples`` names what the loss can't be cut between: "position" and "row" for a
+    sum over rows, "group" or "batch" where a row's loss depends on others; such an objective is
+    called once on the whole of a minibatch, whatever the micro-batches. ``row_weight`` float[N]
+    comes from ``aggregation`` over the global batch; None means this batch is the whole.
     """
+
+    @property
+    def couples(self) -> str: ...
 
     @property
     def needs(self) -> frozenset[str]: ...

@@ -8,6 +8,7 @@ weight for the mismatch between trainer and sampling engine.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -37,6 +38,8 @@ class Terms:
     entropy_bonus: float = 0.0
     engine_cap: float | None = 2.0
     aggregation: Aggregation = field(default_factory=TokenMean)
+
+    couples: ClassVar[str] = "position"
 
     @property
     def needs(self) -> frozenset[str]:
@@ -126,6 +129,8 @@ class GSPO(Terms):
     clip_low: float = 3e-4
     clip_high: float = 4e-4
     aggregation: Aggregation = field(default_factory=SequenceMean)
+
+    couples: ClassVar[str] = "row"
 
     def surrogate(self, now: PolicyOutput, rollouts: Rollouts, advantage: Tensor) -> Surrogate:
         mask_NT = rollouts.mask
