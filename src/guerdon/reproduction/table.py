@@ -28,8 +28,8 @@ since.
 
 How many words may be chance: were every effect exactly the smallest one worth claiming, 2.5 % of
 the claims would come out `shown` all the same, which of 89 systems with two claims each is four or
-five; were there no effects at all, 2.5 % of the systems would have a claim that is `opposite`, about
-two. *p* is that of the exact sign-flip test of no effect.
+five; were there no effects at all, 2.5 % of the systems would have a claim that is `opposite`,
+about two. *p* is that of the exact sign-flip test of no effect.
 
 | system | paper | parts | runs | shows | met | seeds | time |
 |---|---|---|---|---|---|---|---|
