@@ -12,7 +12,7 @@ from rich.text import Text
 
 from guerdon.evaluation import student
 from guerdon.report import number
-from guerdon.reproduction import Reproduction
+from guerdon.reproduction import MEANING, Reproduction
 
 _SHOWN_QUANTILES = ("least", "p25", "median", "p75", "greatest")
 _SHOWN_PARTS = 4
@@ -131,15 +131,19 @@ def show_reproduction(result: Reproduction) -> None:
         table.add_row(arm, *cells)
     console.print(table)
     effects = Table(title="expectations, written before the run", title_justify="left")
-    for heading in ("expected", "effect [95 %]", "at least", "verdict"):
+    for heading in ("role", "expected", "effect [95 %]", "p", "verdict"):
         effects.add_column(heading)
     for outcome in result.outcomes:
-        e, i = outcome.expectation, outcome.interval
+        i, verdict = outcome.interval, str(outcome.verdict)
+        if outcome.would_decide is not None:
+            verdict += f" ({outcome.would_decide} seeds would tell)"
         effects.add_row(
-            f"{e.metric}: {e.better} > {e.worse}",
+            str(outcome.expectation.role),
+            Text(str(outcome.expectation)),
             f"{i.estimate:+.3f} [{i.low:+.3f}, {i.high:+.3f}]",
-            f"{e.at_least:g}",
-            str(outcome.verdict),
+            f"{outcome.p:.3f}",
+            verdict,
         )
     console.print(effects)
     console.print(f"verdict: {result.verdict} ({len(result.seeds)} seeds, {result.seconds:.0f} s)")
+    console.print(MEANING[result.verdict])
