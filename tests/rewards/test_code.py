@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import platform
 import shutil
@@ -20,7 +19,7 @@ from guerdon.parsing.fenced import last_fenced
 from guerdon.records import Progress, Scores, Task
 from guerdon.rewards import sandbox
 from guerdon.rewards.code import CodeReward, program_of
-from guerdon.rewards.code_cases import CodeCase, passes, read_assertion, read_case, same_value
+from guerdon.rewards.code_cases import read_assertion
 from guerdon.rewards.sandbox import Limits, run_sandboxed
 
 try:
@@ -335,7 +334,7 @@ def strings():
 def f(x): return "".join(("90785", "63412")) in strings(), str(777000 + 123) in strings()
 """
     cases = [read_assertion("assert f(777123) == 9078563412")]
-    (line, *_) = run_sandboxed(search, [c.given for c in cases], QUICK).lines
+    (line, *_) = run_sandboxed(search, [g for c in cases for g in c.given], QUICK).lines
     assert line["value"] == {"tuple": [False, True]}  # the input is there, the answer is not
 
 
@@ -408,64 +407,19 @@ def test_no_program_is_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert judged(*texts).value.tolist() == [0.0] * 5
 
 
-def test_assertions_are_split() -> None:
-    for text, expression, expected in (
-        ("assert f(1) == 2", "f(1)", 2),
-        ("assert 2 == f(1)", "f(1)", 2),
-        ("assert f(1) is None", "f(1)", None),
-        ("assert sorted(f([2])) == [-1]", "sorted(f([2]))", [-1]),
-        ("assert set(f(1)) == set((1, 2)), 'told'", "set(f(1))", {1, 2}),
-        ("assert f()", "f()", True),
-        ("assert not f()", "f()", False),
-    ):
-        case = read_assertion(text)
-        assert (case.given["expression"], case.expected) == (expression, expected)
-    close = read_assertion("assert math.isclose(f(1), 0.5, rel_tol=0.01)")
-    assert (close.expected, close.tolerance) == (0.5, 0.01)
-    for text in (
-        "assert f(1) == g(1)",
-        "assert abs(f(1) - 2) < 1",
-        "f(1) == 2",
-        "assert (",
-        "assert f(1) == 2 == 2",
-    ):
-        with pytest.raises(ValueError, match=r"assertion|decided outside"):
-            read_assertion(text)
-
-
-def test_other_forms_of_tests() -> None:
-    call = read_case({"call": "f", "args": [1, "a"], "kwargs": {"k": None}, "expected": 3})
-    assert call.given == {"expression": "f(*[1, 'a'], **{'k': None})"}
-    assert read_case({"expression": "f()", "expected": 1, "tolerance": 0.1}).tolerance == 0.1
-    for bad in (3, {}, {"stdin": "x"}, {"expected": 1}):
-        with pytest.raises(ValueError, match="test"):
-            read_case(bad)
-    for tests in (None, [], "assert f() == 1", [3]):
+def test_tests_that_cannot_be_graded_make_rows_invalid() -> None:
+    for tests in (None, [], "assert f() == 1", [3], ["assert f(1) == 2", "assert f(1) == g(1)"]):
+        task = Task("t", "q", None, {"tests": tests})
+        scores = CodeReward()(rollouts_of(["x = 1", ""], task), Progress())
+        assert not scores.valid.any()
+        assert all("task 't': column 'tests'" in str(reason) for reason in scores.reasons)
         with pytest.raises(ValueError, match="task 't': column 'tests'"):
-            CodeReward()(rollouts_of(["x"], Task("t", "q", None, {"tests": tests})), Progress())
-
-
-def test_values_are_compared_outside() -> None:
-    assert same_value([1, (2, 3)], (1, [2, 3]))
-    assert same_value({"a": 1.0}, {"a": 1})
-    assert not same_value({"a": 1}, {"b": 1})
-    assert not same_value([1], [1, 2])
-    assert same_value(0.333, 1 / 3, 0.01)
-    assert not same_value(math.nan, math.nan)
-    case = CodeCase({"expression": "f()"}, 3)
-    assert passes(case, {"value": 3})
-    for line in (
-        None,
-        3,
-        [],
-        {},
-        {"error": "x", "value": 3},
-        {"value": {"odd": 3}},
-        {"value": {}},
-        {"value": {"set": [{"list": []}]}},
-        {"value": {"dict": [3]}},
-    ):
-        assert not passes(case, line)
+            CodeReward().check_tasks([task])
+    assert "test 2: 'assert f(1) == g(1)'" in str(scores.reasons[0])
+    many = [Task(str(k), "q", None, {"tests": []}) for k in range(8)]
+    with pytest.raises(ValueError, match=r"task '4'.* and 3 tasks more"):
+        CodeReward().check_tasks(many)
+    CodeReward().check_tasks([Task("t", "q", None, {"tests": ["assert f(1) == 2"]})])
 
 
 def test_the_last_closed_block_counts() -> None:
