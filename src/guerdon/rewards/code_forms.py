@@ -153,8 +153,8 @@ def check_sides(left: ast.expr, right: ast.expr, late: Mapping[str, bool], node:
 def check_scalar(side: ast.expr, node: ast.expr, *kinds: type) -> None:
     """Only numbers (and text) are reckoned with and ordered: an empty set is less than any."""
     sets = isinstance(side, ast.Call) and dotted(side.func) in ("set", "frozenset", "list", "tuple")
-    constant = isinstance(side, ast.Constant)
-    if isinstance(side, _DISPLAYS) or sets or (constant and type(side.value) not in kinds):
+    other = isinstance(side, ast.Constant) and type(side.value) not in kinds
+    if isinstance(side, _DISPLAYS) or sets or other:
         names = " and ".join(kind.__name__ for kind in kinds)
         raise ValueError(f"{shown(node)}: only {names} are read there")
 
@@ -181,8 +181,9 @@ def check_truth(node: ast.expr) -> None:
     raise ValueError("what it asserts is neither a comparison nor true or false; compare with ==")
 
 
-_TRUE_OR_FALSE = ("all", "any", "bool", "isinstance", "isclose", "math.isclose", "math.isnan")
-_TRUE_OR_FALSE += ("math.isinf",)
+_TRUE_OR_FALSE = frozenset(
+    {"all", "any", "bool", "isinstance", "isclose", "math.isclose", "math.isnan", "math.isinf"}
+)
 
 
 def check_call(
@@ -229,7 +230,7 @@ def _check_elements(name: str, arguments: Sequence[ast.expr], node: ast.expr) ->
 def _check_tolerance(setting: ast.keyword, node: ast.expr) -> None:
     value = setting.value.value if isinstance(setting.value, ast.Constant) else None
     most = 1.0 if setting.arg == "rel_tol" else math.inf
-    good = type(value) in (int, float) and 0 <= value < most
+    good = type(value) is not bool and isinstance(value, int | float) and 0 <= value < most
     if setting.arg not in ("rel_tol", "abs_tol") or not good:
         raise ValueError(f"{shown(node)}: rel_tol is from 0 to below 1, abs_tol from 0")
 

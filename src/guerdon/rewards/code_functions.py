@@ -89,11 +89,9 @@ ARITHMETIC: Mapping[type, Callable[[Any, Any], Any]] = {
 def binary(op: ast.operator, a: Any, b: Any) -> Any:
     if type(op) not in ARITHMETIC:
         raise ValueError(f"the operator {type(op).__name__} is not read in a test")
-    if isinstance(a, str | bytes | list | tuple) and isinstance(op, ast.Add):
-        if type(a) is not type(b):
-            raise TypeError("only things of one kind are joined")
-        return a + b
-    if isinstance(a, str | bytes | list | tuple) and isinstance(op, ast.Mult):
+    if type(a) in (str, bytes, list, tuple) and isinstance(op, ast.Add):
+        return a + kind_of(b, type(a))
+    if type(a) in (str, bytes, list, tuple) and isinstance(op, ast.Mult):
         if len(a) * whole(b) > _MAX_ITEMS:
             raise ValueError("a value that is too long")
         return a * b

@@ -78,7 +78,9 @@ class _Reader:
 
     def display(self, node: ast.List | ast.Tuple | ast.Set, names: Mapping[str, Any]) -> Any:
         items = self.values(node.elts, names)
-        return {ast.List: list, ast.Tuple: tuple, ast.Set: set_of}[type(node)](items)
+        if isinstance(node, ast.Set):
+            return set_of(items)
+        return items if isinstance(node, ast.List) else tuple(items)
 
     def dictionary(self, node: ast.Dict, names: Mapping[str, Any]) -> dict[Any, Any]:
         keys = self.values([key for key in node.keys if key is not None], names)

@@ -115,9 +115,12 @@ class _Splitter:
 
     def display(self, node: Any, now: Known, late: Late) -> ast.expr:
         if isinstance(node, ast.Dict):
-            if None in node.keys:
+            keys = [key for key in node.keys if key is not None]
+            if len(keys) < len(node.keys):
                 raise ValueError("** is not read")
-            return ast.Dict(self.all(node.keys, now, late), self.all(node.values, now, late))
+            return ast.Dict(
+                [self.rest(key, now, late) for key in keys], self.all(node.values, now, late)
+            )
         elements = self.all(node.elts, now, late)
         return type(node)(elements) if isinstance(node, ast.Set) else type(node)(elements, node.ctx)
 
@@ -213,7 +216,8 @@ class _Splitter:
         if isinstance(node, ast.DictComp):
             key, value = self.all([node.key, node.value], now, inside)
             return ast.DictComp(key, value, kept)
-        return type(node)(self.rest(node.elt, now, inside), kept)
+        made: ast.expr = type(node)(self.rest(node.elt, now, inside), kept)
+        return made
 
     def written_out(self, node: Any, now: Known, late: Late) -> ast.expr:
         keys: list[ast.expr] = []

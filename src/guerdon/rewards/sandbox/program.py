@@ -17,11 +17,11 @@ from itertools import islice
 from typing import Any
 
 _MAX_NODES = 100_000
-_STREAMS = tuple(
-    type(iter(one)) for one in ((), [], set(), {}, "", range(0), reversed([]), {}.values())
+_STREAMS: tuple[type, ...] = (
+    *(type(iter(one)) for one in ((), [], frozenset(), {}, "", range(0))),
+    *(map, filter, zip, enumerate, reversed, type(reversed([])), type(_ for _ in ())),
+    *(type({}.keys()), type({}.values()), type({}.items())),
 )
-_STREAMS += (map, filter, zip, enumerate, reversed, type(_ for _ in ()))
-_STREAMS += (type({}.keys()), type({}.values()), type({}.items()))
 _DICTIONARIES = (dict, collections.Counter, collections.OrderedDict, collections.defaultdict)
 
 
