@@ -11,6 +11,7 @@ Runs in the launcher of a sandbox and therefore imports the standard library onl
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import platform
 import struct
@@ -21,6 +22,7 @@ _SET_SECCOMP, _FILTER = 22, 2
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _KILL, _NO_SUCH_CALL = 0x7FFF0000, 0x80000000, 0x00050000 | 38
 _NUMBER, _ARCHITECTURE = 0, 4
+_POINTER = struct.calcsize("P")
 _X32 = 0x40000000
 
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
@@ -88,16 +90,25 @@ _CLONE_REFUSED = 0x7E020000 | 0x1000 | 0x2000 | 0x8000
 """New namespaces, a process descriptor, tracing, the launcher as parent."""
 
 
+def is_offered() -> bool:
+    """Whether this kernel takes filters, on a machine whose calls are listed here."""
+    if sys.platform != "linux" or platform.machine() not in _MACHINES or _POINTER != 8:
+        return False
+    # A kernel that takes them looks for one where there is none, and says so.
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_SET_SECCOMP, _FILTER, None, 0, 0)
+    return ctypes.get_errno() == errno.EFAULT
+
+
 def filter_calls(own_root: bool, processes: bool) -> bool:
     """Hold this process and all it starts to the list; False where the kernel refuses.
 
     ``own_root``: no files but its own are in reach. ``processes``: it may start some. The
     process must have given up gaining privileges.
     """
-    machine = _MACHINES.get(platform.machine())
-    if sys.platform != "linux" or machine is None or struct.calcsize("P") != 8:
+    if not is_offered():
         return False
-    program = _program(*machine, os.getpid(), own_root, processes)
+    program = _program(*_MACHINES[platform.machine()], os.getpid(), own_root, processes)
     code = ctypes.create_string_buffer(program, len(program))
     # struct sock_fprog: a count, and where the instructions are
     given = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code))
