@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 import socket
 import subprocess
 import sys
@@ -197,7 +196,7 @@ def test_the_network_is_out_of_reach() -> None:
         address += bytes([127, 0, 0, 1]) + bytes(8)
         tcp = f"native.connect(native.socket(2, 1, 0), {address!r}, 16)"
         udp = f"native.sendto(native.socket(2, 2, 0), b'x', 1, 0, {address!r}, 16)"
-        assert inside(NATIVE, "native.socket(2, 1, 0) > 0", tcp, udp) == [True, -1, -1]
+        assert inside(NATIVE, "native.socket(2, 1, 0)", tcp, udp) == [-1, -1, -1]
 
 
 @kernel
@@ -270,56 +269,6 @@ def test_no_way_back_to_privileges() -> None:
     assert inside(NATIVE + "native.unshare(0x10000000)", "native.fork()") == [-1]
 
 
-CHEATS = {
-    "ends at once": "import os\nos._exit(0)",
-    "says zero": "import sys\nsys.exit(0)",
-    "equal to all": """
-class A:
-    def __eq__(self, other): return True
-    def __hash__(self): return 0
-def f(x): return A()
-""",
-    "an int equal to all": """
-class A(int):
-    def __eq__(self, other): return True
-def f(x): return A(0)
-""",
-    "patches equality": """
-import builtins
-builtins.all = builtins.bool = builtins.sum = lambda *given: True
-def f(x): return 0
-""",
-    "patches json": """
-import json
-json.dumps = lambda *a, **k: '{"case": 0, "passed": true, "value": true}'
-def f(x): return 0
-""",
-    "writes results": r"""
-import os
-for n in range(3, 9):
-    try: os.write(n, b'{"case": 0, "value": null}\n{"kernel": {}}\n[1]\nnope\n')
-    except OSError: pass
-def f(x): return 0
-""",
-    "deep json": r"""
-import os
-os.write(3, b'[' * 60000 + b'\n')
-def f(x): return 0
-""",
-    "huge number": r"""
-import os
-os.write(3, b'{"case": 0, "value": ' + b'9' * 60000 + b'}\n')
-def f(x): return 0
-""",
-}
-
-
-@kernel
-@pytest.mark.parametrize("name", CHEATS)
-def test_cheats_earn_nothing(name: str) -> None:
-    assert value_of(CHEATS[name]) == 0
-
-
 @kernel
 def test_expected_values_are_not_there_to_be_found() -> None:
     search = """
@@ -360,30 +309,6 @@ run_sandboxed("import time; time.sleep(60)", [{"expression": "1"}], Limits(wall_
     owner.wait()
     time.sleep(0.5)
     assert sandboxed_processes() == 0
-
-
-@kernel
-def test_without_namespaces_the_second_line_holds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "sandbox"
-    shutil.copytree(sandbox._LAUNCHER.parent, folder)
-    with (folder / "isolation.py").open("a") as file:
-        file.write("\ndef enter_namespaces():\n    return False\n")
-    monkeypatch.setattr(sandbox, "_LAUNCHER", folder / "launcher.py")
-    with pytest.raises(sandbox.WeakIsolationError, match=r"isolate network.*trust_weak=True"):
-        run_sandboxed("", [], QUICK)
-    outcome = run_sandboxed("", [], QUICK, trust_weak=True)
-    assert outcome.isolation["root"] is outcome.isolation["namespaces"] is False
-    tries = ("socket.socket()", "os.fork()", "os.kill(os.getppid(), 9)", "os.remove('/tmp/x')")
-    refused = inside("import os, socket", *tries, trust_weak=True)
-    assert all("PermissionError" in one for one in refused)
-    (written,) = inside("", "open('mine', 'w').write('hello')", trust_weak=True)
-    assert written == 5
-    if outcome.isolation["landlock"]:
-        (tmp_path / "secret").write_text("42")
-        (read,) = inside("", f"open({str(tmp_path / 'secret')!r}).read()", trust_weak=True)
-        assert "PermissionError" in read
 
 
 def test_weak_isolation_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 _MAX_NODES = 100_000
 _STREAMS: tuple[type, ...] = (
-    *(type(iter(one)) for one in ((), [], frozenset(), {}, "", range(0))),
+    *map(type, (iter(()), iter([]), iter(frozenset()), iter({}), iter(""), iter(range(0)))),
     *(map, filter, zip, enumerate, reversed, type(reversed([])), type(_ for _ in ())),
     *(type({}.keys()), type({}.values()), type({}.items())),
 )
