@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
+import copy
 import math
+import random
 import time
 from typing import Any
 
@@ -82,6 +86,9 @@ REFUSED = (
     "assert True",
     "assert f(2) == 17 or True",
     "assert any([f(2) == 17, 1 == 1])",
+    "assert 17 in [f(2), 17]",
+    "assert len([f(2)]) == 1",
+    "assert (f(2), 17)[1] == 17",
     "assert f(1) == g(1)",
     "assert f(1) in [g(1)]",
     "assert f(2) - g(2) == 0",
@@ -218,6 +225,7 @@ def test_other_forms_of_tests() -> None:
         {"call": "f", "args": [], "expected": 1, "tolerance": "0.1"},
         {"call": "f", "args": [], "expected": 1, "tolerance": math.inf},
         {"expression": "3", "expected": 3},
+        {"expression": "len([f(2)])", "expected": 1},
         {"expression": "f(", "expected": 3},
     ],
     ids=str,
@@ -349,3 +357,68 @@ def test_hostile_lines_pass_nothing_and_take_no_time() -> None:
             case = read_assertion(text)
             assert not passes(case, [{"value": value}] * len(case.given)), (text, value)
     assert time.monotonic() - began < 60
+
+
+def test_random_lines_never_raise() -> None:
+    draw = random.Random(9)
+    leaves = [None, True, 0, 1, 17, -0.5, "", "a", [], {}, "0x0", "nan", 10**30]
+    kinds = [
+        "list",
+        "tuple",
+        "set",
+        "dict",
+        "iterator",
+        "range",
+        "int",
+        "float",
+        "bytes",
+        "complex",
+    ]
+
+    def some(depth: int) -> Any:
+        if depth == 0 or draw.random() < 0.2:
+            return draw.choice(leaves)
+        inside: Any = [some(depth - 1) for _ in range(draw.randrange(4))]
+        if draw.random() < 0.3:
+            inside = [[some(depth - 1), some(depth - 1)] for _ in range(3)]
+        return {draw.choice(kinds): inside} if draw.random() < 0.9 else inside
+
+    cases = [read_assertion(text) for text, row in GRADED.items() if row[0]]
+    cases += [read_assertion("assert {type(f(2))} == {int}")]
+    cases += [read_case({"call": "f", "expected": {"a": [1, {"b": (2,)}]}, "tolerance": 0.1})]
+    for _ in range(4000):
+        case, value = draw.choice(cases), some(4)
+        assert passes(case, [{"value": value}] * len(case.given)) in (True, False)
+
+
+def test_random_expressions_are_read_or_refused() -> None:
+    draw = random.Random(7)
+    texts = [text.removeprefix("assert ") for text in (*GRADED, *REFUSED) if len(text) < 200]
+    trees = []
+    for text in texts:
+        with contextlib.suppress(SyntaxError):
+            trees.append(ast.parse(text, mode="eval").body)
+    pool = [one for tree in trees for one in ast.walk(tree) if isinstance(one, ast.expr)]
+
+    class Mix(ast.NodeTransformer):
+        def generic_visit(self, node: ast.AST) -> ast.AST:
+            if isinstance(node, ast.expr) and draw.random() < 0.12:
+                return copy.deepcopy(draw.choice(pool))
+            return super().generic_visit(node)
+
+    read = 0
+    for _ in range(3000):
+        mixed = Mix().visit(copy.deepcopy(draw.choice(trees)))
+        try:
+            text = f"assert {ast.unparse(mixed)}"
+        except ValueError:
+            continue
+        try:
+            case = read_assertion(text)
+        except ValueError:
+            continue
+        read += 1
+        for value in (17, [17, 18], "ab", True, None, math.nan, {"a": 1}):
+            passes(case, [line(value)] * len(case.given))
+        assert not passes(case, [{"error": "x"}] * len(case.given)), text
+    assert read > 300

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from guerdon.rewards.code_forms import written
-from guerdon.rewards.code_pure import OPAQUE, evaluate
+from guerdon.rewards.code_pure import FAILURES, OPAQUE, evaluate
 from guerdon.rewards.code_split import Split, place, split
 from guerdon.rewards.code_values import check_plain, decoded, same_value
 
@@ -64,7 +64,7 @@ def read_case(test: Any) -> CodeCase:
     if type(tolerance) not in (int, float) or not 0 <= tolerance < 1:
         raise ValueError(f"tolerance is {tolerance!r:.40}; it is relative, from 0 to below 1")
     check_plain(test["expected"])
-    parts = _asked(test) if "call" in test else split(_expression(test["expression"]), False)
+    parts = _asked(test) if "call" in test else _taken_apart(test["expression"], test["expected"])
     return CodeCase(_given(parts), test["expected"], parts.rest, float(tolerance))
 
 
@@ -79,7 +79,7 @@ def _asked(test: Mapping[str, Any]) -> Split:
     if not isinstance(args, list | tuple) or not isinstance(kwargs, Mapping):
         raise ValueError(f"args must be a list and kwargs a mapping: {test!r:.80}")
     given = f"*{written(list(args))}, **{written(dict(kwargs))}"
-    parts = split(_expression(f"{test['call']}({given})"), False)
+    parts = _taken_apart(f"{test['call']}({given})", test["expected"])
     if not isinstance(parts.rest, ast.Name):
         raise ValueError(
             f"call is {test['call']!r:.60}; it must name one of the program's functions"
@@ -103,7 +103,7 @@ def read_assertion(text: str) -> CodeCase:
     if len(statements) != 1 or not isinstance(statements[0], ast.Assert):
         raise ValueError(f"{text!r:.80} is no assertion")
     try:
-        parts = split(statements[0].test, True)
+        parts = split(statements[0].test, decides=True)
     except ValueError as error:
         raise ValueError(
             f"{text!r:.80} can't be decided outside the sandbox: {error}; write it as "
@@ -112,8 +112,8 @@ def read_assertion(text: str) -> CodeCase:
     return CodeCase(_given(parts), True, parts.rest, exact=True)
 
 
-def _expression(text: Any) -> ast.expr:
-    return _parsed(text, "eval").body  # type: ignore[attr-defined, no-any-return]
+def _taken_apart(text: Any, wanted: Any) -> Split:
+    return split(_parsed(text, "eval").body, wanted)  # type: ignore[attr-defined]
 
 
 def _parsed(text: Any, mode: str) -> ast.AST:
@@ -150,7 +150,7 @@ def passes(case: CodeCase, lines: Sequence[Any]) -> bool:
     try:
         value = evaluate(case.rest, names)
         return same_value(value, case.expected, case.tolerance, tuples_apart=case.exact)
-    except (ValueError, TypeError, LookupError, ArithmeticError, MemoryError, RecursionError):
+    except FAILURES:
         return False
 
 
@@ -161,7 +161,7 @@ def _came_out(line: Any) -> bool:
 def _value(line: Any) -> Any:
     try:
         return decoded(line["value"]) if _came_out(line) else OPAQUE
-    except (ValueError, TypeError, LookupError, ArithmeticError, MemoryError, RecursionError):
+    except FAILURES:
         return OPAQUE
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from guerdon.rewards.code_functions import FUNCTIONS, TRUTHS, TYPES, listed, truth
-from guerdon.rewards.code_pure import dotted, evaluate, shown, unpacked
+from guerdon.rewards.code_pure import FAILURES, dotted, evaluate, shown, unpacked
 from guerdon.rewards.code_values import check_plain
 
 KNOWN = frozenset({"math", *TYPES, *(name for name in FUNCTIONS if "." not in name)})
@@ -80,7 +80,7 @@ def computed(node: ast.expr, now: Mapping[str, Any]) -> ast.expr:
     try:
         value = evaluate(node, now)
         check_plain(value)
-    except (ValueError, TypeError, LookupError, ArithmeticError) as error:
+    except FAILURES as error:
         raise ValueError(f"{shown(node)} can't be computed: {error}") from None
     return ast.Constant(value)
 
@@ -113,8 +113,12 @@ def rounds(loops: Sequence[ast.comprehension], now: Mapping[str, Any]) -> Iterat
         return
     loop, *inner = loops
     for item in values_of(loop.iter, now):
-        found = {**now, **unpacked(loop.target, item)}
-        if all(truth(evaluate(test, found)) for test in loop.ifs):
+        try:
+            found = {**now, **unpacked(loop.target, item)}
+            kept = all(truth(evaluate(test, found)) for test in loop.ifs)
+        except FAILURES as error:
+            raise ValueError(f"a loop over {shown(loop.iter)}: {error}") from None
+        if kept:
             yield from rounds(inner, found)
 
 

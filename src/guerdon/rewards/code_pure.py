@@ -32,12 +32,15 @@ _MAX_WORK = 1_000_000
 OPAQUE = object()
 """Stands for a value that is no plain data or is not there: to use it raises ValueError."""
 
+FAILURES = (ValueError, TypeError, LookupError, ArithmeticError, MemoryError, RecursionError)
+"""What an expression without a value raises."""
+
 
 def evaluate(node: ast.expr, names: Mapping[str, Any]) -> Any:
     """The value of an expression, where ``names`` stand for values.
 
-    Raises ValueError, TypeError or another ordinary exception where it has none, and ValueError
-    for syntax and names that are not known here or for more work than is allowed.
+    Raises one of `FAILURES` where it has none: ValueError for syntax and names that are not known
+    here and for more work than is allowed.
     """
     return _Reader().value(node, names)
 

@@ -32,7 +32,8 @@ from guerdon.rewards.code_forms import (
     written,
 )
 from guerdon.rewards.code_functions import ARITHMETIC, FUNCTIONS, METHODS
-from guerdon.rewards.code_pure import OPAQUE, dotted, evaluate, shown
+from guerdon.rewards.code_pure import FAILURES, dotted, evaluate, shown
+from guerdon.rewards.code_values import same_value
 
 _MAX_CALLS = 1000
 
@@ -52,11 +53,12 @@ class Split:
     rest: ast.expr
 
 
-def split(node: ast.expr, decides: bool) -> Split:
-    """Take an expression apart; ``decides``: it must be true or false, as after ``assert``.
+def split(node: ast.expr, wanted: Any = True, decides: bool = False) -> Split:
+    """Take an expression apart whose value must be ``wanted``.
 
-    Raises ValueError, with the reason, for an expression that can't be decided outside, that
-    asks the program nothing, or that holds whatever the program returns.
+    ``decides``: it must be true or false, as after ``assert``. Raises ValueError, with the
+    reason, for an expression that can't be decided outside, that asks the program nothing, or
+    that comes out as wanted whatever the program returns.
     """
     splitter = _Splitter()
     try:
@@ -67,11 +69,29 @@ def split(node: ast.expr, decides: bool) -> Split:
         check_truth(rest)
     if not splitter.calls:
         raise ValueError("it asks nothing of the program")
+    if not _says_what_is_not(rest, wanted) and all(
+        _comes_out(rest, len(splitter.calls), nothing, wanted) for nothing in _NOTHINGS
+    ):
+        raise ValueError("it comes out the same whatever the program returns")
+    return Split(tuple(splitter.calls), rest)
+
+
+_NOTHINGS = ("guerdon", 9_182_736_450, None, True, ["guerdon"], {"guerdon": 0}, (0.77,))
+"""Values of many kinds that no test expects."""
+
+
+def _says_what_is_not(rest: ast.expr, wanted: Any) -> bool:
+    """Whether it is honest that nearly any value passes: the test names a wrong one."""
+    negations = (ast.NotEq, ast.NotIn, ast.IsNot, ast.Not)
+    return wanted is False or any(isinstance(one, negations) for one in ast.walk(rest))
+
+
+def _comes_out(rest: ast.expr, calls: int, value: Any, wanted: Any) -> bool:
     try:
-        evaluate(rest, {place(k): OPAQUE for k in range(len(splitter.calls))})
-    except (ValueError, TypeError, LookupError, ArithmeticError):
-        return Split(tuple(splitter.calls), rest)
-    raise ValueError("it comes out the same whatever the program returns")
+        found = evaluate(rest, {place(number): value for number in range(calls)})
+    except FAILURES:
+        return False
+    return same_value(found, wanted)
 
 
 def place(number: int) -> str:

@@ -151,7 +151,7 @@ def _by_key(mapping: Mapping[Any, Any]) -> list[Any]:
 
 
 def _order(key: Any) -> tuple[Any, ...]:
-    """What sorts keys of any kinds, and is equal for equal keys only. ValueError for NaN."""
+    """What sorts keys of any kinds, and is equal for equal keys only. ValueError if none is."""
     if _number(key):
         if key != key:
             raise ValueError("NaN equals nothing")
@@ -164,7 +164,11 @@ def _order(key: Any) -> tuple[Any, ...]:
         return ("complex", _order(key.real), _order(key.imag))
     if type(key) in (bool, str, bytes):
         return (type(key).__name__, key)
-    return (repr(key),) if key is None else ("range", key.start, key.stop, key.step)
+    if isinstance(key, range):
+        return ("range", key.start, key.stop, key.step)
+    if key is None:
+        return ("None",)
+    raise ValueError(f"a {type(key).__name__} equals nothing")
 
 
 def check_plain(value: Any, depth: int = 0) -> None:
