@@ -25,7 +25,8 @@ def test_findings_are_plain_and_true() -> None:
 def test_the_sandbox_is_tried_out(monkeypatch: pytest.MonkeyPatch) -> None:
     found = doctor.diagnose(matrix=16)
     held = found["sandbox"]
-    assert set(held) == {"network", "files", "processes", "kernel"}
+    assert set(held) == {"network", "files", "processes", "memory", "kernel"}
+    assert held["kernel"] is ("audit hook only" not in held.values())
     for state, told in (
         (held, held["network"]),
         ({**held, "kernel": False, "network": "audit hook only"}, "weak (network: audit hook only"),

@@ -108,10 +108,13 @@ def render(found: dict[str, Any]) -> RenderableType:
     return Group(machine, "", speed, "", optional)
 
 
+_HELD = ("network", "files", "processes", "memory")
+
+
 def _isolation(held: dict[str, Any] | None) -> str:
     if held is None:
         return "[red]can't be started: rewards that run programs won't work[/red]"
-    means = "; ".join(f"{name}: {held[name]}" for name in ("network", "files", "processes"))
+    means = "; ".join(f"{name}: {held[name]}" for name in _HELD)
     return means if held["kernel"] else f"[yellow]weak[/yellow] ({means}), see docs/sandbox.md"
 
 

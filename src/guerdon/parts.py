@@ -12,7 +12,7 @@ import importlib.util
 import sys
 import traceback
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -84,12 +84,22 @@ class Memory(Protocol):
 def memories(value: Any, where: str = "recipe") -> dict[str, Memory]:
     """All that has memory in a composition, by its place, such as ``recipe.reward.rewards.a``.
 
-    It looks where `describe` does: in fields of dataclasses, in mappings and in sequences. So a
-    part made of other parts need not pass their memory on.
+    So a part made of other parts need not pass their memory on.
     """
-    found = {where: value} if isinstance(value, Memory) and not isinstance(value, type) else {}
+    return {place: part for place, part in places(value, where) if isinstance(part, Memory)}
+
+
+def places(value: Any, where: str = "recipe") -> Iterator[tuple[str, Any]]:
+    """A composition and all that is in it, each with its place.
+
+    It looks where `describe` does: in fields of dataclasses, in mappings and in sequences.
+    Classes are left out: what is in a recipe are parts.
+    """
+    if isinstance(value, type):
+        return
+    yield where, value
     inside: dict[str, Any] = {}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if dataclasses.is_dataclass(value):
         names = [f.name for f in dataclasses.fields(value) if f.init]
         inside = {f"{where}.{name}": getattr(value, name) for name in names}
     elif isinstance(value, tuple | list):
@@ -97,8 +107,7 @@ def memories(value: Any, where: str = "recipe") -> dict[str, Memory]:
     elif isinstance(value, Mapping):
         inside = {f"{where}.{k}": v for k, v in value.items()}
     for place, part in inside.items():
-        found |= memories(part, place)
-    return found
+        yield from places(part, place)
 
 
 def name_of(thing: Any) -> str:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
 import platform
-import shutil
 import socket
 import subprocess
 import sys
@@ -20,7 +18,7 @@ from guerdon.parsing.fenced import last_fenced
 from guerdon.records import Progress, Scores, Task
 from guerdon.rewards import sandbox
 from guerdon.rewards.code import CodeReward, program_of
-from guerdon.rewards.code_cases import CodeCase, passes, read_assertion, read_case, same_value
+from guerdon.rewards.code_cases import read_assertion
 from guerdon.rewards.sandbox import Limits, run_sandboxed
 
 try:
@@ -198,7 +196,7 @@ def test_the_network_is_out_of_reach() -> None:
         address += bytes([127, 0, 0, 1]) + bytes(8)
         tcp = f"native.connect(native.socket(2, 1, 0), {address!r}, 16)"
         udp = f"native.sendto(native.socket(2, 2, 0), b'x', 1, 0, {address!r}, 16)"
-        assert inside(NATIVE, "native.socket(2, 1, 0) > 0", tcp, udp) == [True, -1, -1]
+        assert inside(NATIVE, "native.socket(2, 1, 0)", tcp, udp) == [-1, -1, -1]
 
 
 @kernel
@@ -271,56 +269,6 @@ def test_no_way_back_to_privileges() -> None:
     assert inside(NATIVE + "native.unshare(0x10000000)", "native.fork()") == [-1]
 
 
-CHEATS = {
-    "ends at once": "import os\nos._exit(0)",
-    "says zero": "import sys\nsys.exit(0)",
-    "equal to all": """
-class A:
-    def __eq__(self, other): return True
-    def __hash__(self): return 0
-def f(x): return A()
-""",
-    "an int equal to all": """
-class A(int):
-    def __eq__(self, other): return True
-def f(x): return A(0)
-""",
-    "patches equality": """
-import builtins
-builtins.all = builtins.bool = builtins.sum = lambda *given: True
-def f(x): return 0
-""",
-    "patches json": """
-import json
-json.dumps = lambda *a, **k: '{"case": 0, "passed": true, "value": true}'
-def f(x): return 0
-""",
-    "writes results": r"""
-import os
-for n in range(3, 9):
-    try: os.write(n, b'{"case": 0, "value": null}\n{"kernel": {}}\n[1]\nnope\n')
-    except OSError: pass
-def f(x): return 0
-""",
-    "deep json": r"""
-import os
-os.write(3, b'[' * 60000 + b'\n')
-def f(x): return 0
-""",
-    "huge number": r"""
-import os
-os.write(3, b'{"case": 0, "value": ' + b'9' * 60000 + b'}\n')
-def f(x): return 0
-""",
-}
-
-
-@kernel
-@pytest.mark.parametrize("name", CHEATS)
-def test_cheats_earn_nothing(name: str) -> None:
-    assert value_of(CHEATS[name]) == 0
-
-
 @kernel
 def test_expected_values_are_not_there_to_be_found() -> None:
     search = """
@@ -335,7 +283,7 @@ def strings():
 def f(x): return "".join(("90785", "63412")) in strings(), str(777000 + 123) in strings()
 """
     cases = [read_assertion("assert f(777123) == 9078563412")]
-    (line, *_) = run_sandboxed(search, [c.given for c in cases], QUICK).lines
+    (line, *_) = run_sandboxed(search, [g for c in cases for g in c.given], QUICK).lines
     assert line["value"] == {"tuple": [False, True]}  # the input is there, the answer is not
 
 
@@ -363,30 +311,6 @@ run_sandboxed("import time; time.sleep(60)", [{"expression": "1"}], Limits(wall_
     assert sandboxed_processes() == 0
 
 
-@kernel
-def test_without_namespaces_the_second_line_holds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "sandbox"
-    shutil.copytree(sandbox._LAUNCHER.parent, folder)
-    with (folder / "isolation.py").open("a") as file:
-        file.write("\ndef enter_namespaces():\n    return False\n")
-    monkeypatch.setattr(sandbox, "_LAUNCHER", folder / "launcher.py")
-    with pytest.raises(sandbox.WeakIsolationError, match=r"isolate network.*trust_weak=True"):
-        run_sandboxed("", [], QUICK)
-    outcome = run_sandboxed("", [], QUICK, trust_weak=True)
-    assert outcome.isolation["root"] is outcome.isolation["namespaces"] is False
-    tries = ("socket.socket()", "os.fork()", "os.kill(os.getppid(), 9)", "os.remove('/tmp/x')")
-    refused = inside("import os, socket", *tries, trust_weak=True)
-    assert all("PermissionError" in one for one in refused)
-    (written,) = inside("", "open('mine', 'w').write('hello')", trust_weak=True)
-    assert written == 5
-    if outcome.isolation["landlock"]:
-        (tmp_path / "secret").write_text("42")
-        (read,) = inside("", f"open({str(tmp_path / 'secret')!r}).read()", trust_weak=True)
-        assert "PermissionError" in read
-
-
 def test_weak_isolation_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     weak = b'{"kernel": {"network": false, "files": true}}\n'
     monkeypatch.setattr(sandbox, "_exchange", lambda *_: (weak, ""))
@@ -408,64 +332,19 @@ def test_no_program_is_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert judged(*texts).value.tolist() == [0.0] * 5
 
 
-def test_assertions_are_split() -> None:
-    for text, expression, expected in (
-        ("assert f(1) == 2", "f(1)", 2),
-        ("assert 2 == f(1)", "f(1)", 2),
-        ("assert f(1) is None", "f(1)", None),
-        ("assert sorted(f([2])) == [-1]", "sorted(f([2]))", [-1]),
-        ("assert set(f(1)) == set((1, 2)), 'told'", "set(f(1))", {1, 2}),
-        ("assert f()", "f()", True),
-        ("assert not f()", "f()", False),
-    ):
-        case = read_assertion(text)
-        assert (case.given["expression"], case.expected) == (expression, expected)
-    close = read_assertion("assert math.isclose(f(1), 0.5, rel_tol=0.01)")
-    assert (close.expected, close.tolerance) == (0.5, 0.01)
-    for text in (
-        "assert f(1) == g(1)",
-        "assert abs(f(1) - 2) < 1",
-        "f(1) == 2",
-        "assert (",
-        "assert f(1) == 2 == 2",
-    ):
-        with pytest.raises(ValueError, match=r"assertion|decided outside"):
-            read_assertion(text)
-
-
-def test_other_forms_of_tests() -> None:
-    call = read_case({"call": "f", "args": [1, "a"], "kwargs": {"k": None}, "expected": 3})
-    assert call.given == {"expression": "f(*[1, 'a'], **{'k': None})"}
-    assert read_case({"expression": "f()", "expected": 1, "tolerance": 0.1}).tolerance == 0.1
-    for bad in (3, {}, {"stdin": "x"}, {"expected": 1}):
-        with pytest.raises(ValueError, match="test"):
-            read_case(bad)
-    for tests in (None, [], "assert f() == 1", [3]):
+def test_tests_that_cannot_be_graded_make_rows_invalid() -> None:
+    for tests in (None, [], "assert f() == 1", [3], ["assert f(1) == 2", "assert f(1) == g(1)"]):
+        task = Task("t", "q", None, {"tests": tests})
+        scores = CodeReward()(rollouts_of(["x = 1", ""], task), Progress())
+        assert not scores.valid.any()
+        assert all("task 't': column 'tests'" in str(reason) for reason in scores.reasons)
         with pytest.raises(ValueError, match="task 't': column 'tests'"):
-            CodeReward()(rollouts_of(["x"], Task("t", "q", None, {"tests": tests})), Progress())
-
-
-def test_values_are_compared_outside() -> None:
-    assert same_value([1, (2, 3)], (1, [2, 3]))
-    assert same_value({"a": 1.0}, {"a": 1})
-    assert not same_value({"a": 1}, {"b": 1})
-    assert not same_value([1], [1, 2])
-    assert same_value(0.333, 1 / 3, 0.01)
-    assert not same_value(math.nan, math.nan)
-    case = CodeCase({"expression": "f()"}, 3)
-    assert passes(case, {"value": 3})
-    for line in (
-        None,
-        3,
-        [],
-        {},
-        {"error": "x", "value": 3},
-        {"value": {"odd": 3}},
-        {"value": {}},
-        {"value": {"set": [{"list": []}]}},
-        {"value": {"dict": [3]}},
-    ):
-        assert not passes(case, line)
+            CodeReward().check_tasks([task])
+    assert "test 2: 'assert f(1) == g(1)'" in str(scores.reasons[0])
+    many = [Task(str(k), "q", None, {"tests": []}) for k in range(8)]
+    with pytest.raises(ValueError, match=r"task '4'.* and 3 tasks more"):
+        CodeReward().check_tasks(many)
+    CodeReward().check_tasks([Task("t", "q", None, {"tests": ["assert f(1) == 2"]})])
 
 
 def test_the_last_closed_block_counts() -> None:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from guerdon.parsing import answer_text
 from guerdon.parsing.fenced import FENCE, last_fenced
@@ -26,16 +26,18 @@ class CodeReward:
     The program is the last fenced block marked ``python``, ``py`` or not at all; without any
     fence, the answer section or the whole text. It runs in a sandbox of its own (no network,
     no writes but to a scratch folder, limits: ``docs/sandbox.md``) which gets the inputs and
-    never the expected values: those are compared out here. A program that fails, runs over a
-    limit, ends itself or tampers with its process fails the tests it has no right value for.
+    never the expected values: those are compared out here, by type and value. A program that
+    fails, runs over a limit, ends itself or tampers with its process fails the tests it has no
+    right value for.
 
     Value and part "tests": 1 where all tests pass, else 0; with ``partial`` the share that
-    passes. Invalid: a sandbox that could not be started. ``packages`` allows imports of
-    installed packages. ``workers`` programs run at a time (0 = one per core).
+    passes. Invalid: a sandbox that could not be started, and every row of a task whose tests
+    can't be read or could be passed for nothing; the reason names task and test (`check_tasks`
+    says so beforehand). ``packages`` allows imports of installed packages. ``workers`` programs
+    run at a time (0 = one per core).
 
-    The tests are the task's ``column``, a list of what `read_case` takes. Raises ValueError
-    naming the task for tests that can't be read, WeakIsolationError where the kernel isolates
-    too little (unless ``trust_weak``).
+    The tests are the task's ``column``, a list of what `read_case` takes. Raises
+    WeakIsolationError where the kernel isolates too little (unless ``trust_weak``).
     """
 
     partial: bool = False
@@ -58,36 +60,63 @@ class CodeReward:
             verdicts = dict(zip(once, judged, strict=True))
         return gather([verdicts[pair] for pair in asked])
 
-    def _cases(self, task: Task) -> list[CodeCase]:
-        tests = task.columns.get(self.column)
-        try:
-            if not isinstance(tests, Sequence) or isinstance(tests, str) or not tests:
-                raise ValueError(f"{tests!r:.80} is no list of tests")
-            return [read_case(test) for test in tests]
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"task {task.id!r}: column {self.column!r}: {error}") from error
+    def check_tasks(self, tasks: Sequence[Task]) -> None:
+        """Raise ValueError naming each task and test that can't be graded; call it before a run."""
+        found = [self._cases(task) for task in tasks]
+        wrong = [one for one in found if isinstance(one, Ungradable)]
+        if wrong:
+            more = f"; and {len(wrong) - 5} tasks more" if len(wrong) > 5 else ""
+            raise ValueError("; ".join(one.reason for one in wrong[:5]) + more)
 
-    def _judge(self, program: str | None, cases: Sequence[CodeCase]) -> Judged | Ungradable:
+    def _cases(self, task: Task) -> list[CodeCase] | Ungradable:
+        tests = task.columns.get(self.column)
+        where = f"task {task.id!r}: column {self.column!r}"
+        if not isinstance(tests, Sequence) or isinstance(tests, str | bytes) or not tests:
+            return Ungradable(f"{where}: {tests!r:.80} is no list of tests")
+        cases = []
+        for number, test in enumerate(tests, 1):
+            try:
+                cases.append(read_case(test))
+            except (ValueError, TypeError) as error:
+                return Ungradable(f"{where}, test {number}: {error}")
+        return cases
+
+    def _judge(
+        self, program: str | None, cases: Sequence[CodeCase] | Ungradable
+    ) -> Judged | Ungradable:
+        if isinstance(cases, Ungradable):
+            return cases
         if program is None or not program.strip() or len(program) > MAX_SOURCE:
             return Judged(0.0, {"tests": 0.0})
+        given = [one for case in cases for one in case.given]
         try:
             outcome = run_sandboxed(
                 program.encode("utf-8", "replace").decode(),
-                [case.given for case in cases],
+                given,
                 self.limits,
                 self.packages,
                 self.trust_weak,
             )
         except SandboxError as error:
             return Ungradable(str(error))
-        first: dict[int, object] = {}
-        for line in outcome.lines:
-            if isinstance(line, dict) and isinstance(line.get("case"), int):
-                first.setdefault(line["case"], line)
-        passed = sum(passes(case, first.get(index)) for index, case in enumerate(cases))
+        lines = _first_lines(outcome.lines, len(given))
+        passed, begun = 0, 0
+        for case in cases:
+            passed += passes(case, lines[begun : begun + len(case.given)])
+            begun += len(case.given)
         share = passed / len(cases)
         value = share if self.partial else float(passed == len(cases))
         return Judged(value, {"tests": value})
+
+
+def _first_lines(written: Sequence[Any], count: int) -> list[Any]:
+    """The first line that each of ``count`` calls wrote; None where there is none."""
+    first: list[Any] = [None] * count
+    for line in written:
+        number = line.get("case") if isinstance(line, dict) else None
+        if type(number) is int and 0 <= number < count and first[number] is None:
+            first[number] = line
+    return first
 
 
 def program_of(text: str) -> str | None:

@@ -30,6 +30,7 @@ from guerdon.training.policies import load_policy
 from guerdon.training.processes import processes
 from guerdon.training.recipe import Recipe
 from guerdon.training.reference import RunningReference
+from guerdon.training.task_checks import check_tasks
 from guerdon.training.telemetry import Telemetry, step_metrics
 from guerdon.training.update import Guard, Shard, adamw, minibatches, set_rate, update
 
@@ -245,6 +246,7 @@ def _tasks(recipe: Recipe) -> tuple[Sequence[Task], Sequence[Task]]:
             f"{len(shared)} held-out tasks are also trained on, e.g. {sorted(shared)[0]!r}; "
             "give every task its own id and keep the splits apart"
         )
+    check_tasks(recipe.reward, [*tasks, *held_out])
     return tasks, held_out
 
 

@@ -33,8 +33,9 @@ class Limits:
     """What one sandboxed program may use.
 
     ``cpu_seconds`` of processor time (whole seconds) and ``wall_seconds`` by the clock;
-    ``memory_mb`` of address space per process; ``processes`` at one time, threads included;
-    ``output_kb`` of results; ``scratch_mb`` of files in its scratch folder.
+    ``memory_mb`` of address space per process, and of memory of all its processes together;
+    ``processes`` at one time, threads included; ``output_kb`` of results; ``scratch_mb`` of
+    files in its scratch folder.
     """
 
     cpu_seconds: int = 4
@@ -98,8 +99,8 @@ def run_sandboxed(
     if weak and not trust_weak:
         raise WeakIsolationError(
             f"the kernel does not isolate {', '.join(weak)} of sandboxed programs here; run "
-            "where user namespaces are allowed (see docs/sandbox.md), or accept the risk with "
-            "trust_weak=True"
+            "where user namespaces or seccomp and Landlock are allowed (see docs/sandbox.md), or "
+            "accept the risk with trust_weak=True"
         )
     return Outcome(lines[0], lines[1:], cut)
 
@@ -182,17 +183,33 @@ def _parsed(line: bytes) -> Any:
 def isolation_in_force() -> Mapping[str, Any]:
     """What this machine gives a sandbox: tried out with a program that does nothing.
 
-    Keys: "network", "files", "processes" to the means in force, and "kernel": does the kernel
-    enforce all three? Raises SandboxError where no sandbox can be started.
+    Keys: "network", "files", "processes", "memory" to the means in force, and "kernel": does
+    the kernel enforce all four? Raises SandboxError where no sandbox can be started.
     """
-    found = run_sandboxed("", [], Limits(), trust_weak=True).isolation
+    # Of several processes, so that a control group is made where one can be.
+    found = run_sandboxed("", [], Limits(processes=2), trust_weak=True).isolation
+    filtered = "filter of system calls" if found["seccomp"] else ""
     landlock = f"Landlock {found['landlock']}" if found["landlock"] else ""
-    hook = "audit hook only"
-    tcp = f"{landlock} (TCP only), audit hook" if found["landlock"] >= 4 else hook
-    files = [*(["own root folder"] if found["root"] else []), *([landlock] if landlock else [])]
+    network = [
+        "own network namespace" if found["namespaces"] else "",
+        filtered and "no sockets",
+        f"{landlock} (TCP only)" if landlock and not found["kernel"]["network"] else "",
+    ]
+    several = found["kernel"]["processes"] and not found["namespaces"]
     return {
-        "network": "own network namespace" if found["kernel"]["network"] else tcp,
-        "files": ", ".join(files) or hook,
-        "processes": "process limit" if found["kernel"]["processes"] else hook,
+        "network": _means(*network),
+        "files": _means("own root folder" if found["root"] else "", landlock),
+        "processes": _means(
+            "own process namespace" if found["namespaces"] else "",
+            "process limit" if found["kernel"]["processes"] else "",
+            filtered and (f"{filtered}, no second process" if several else filtered),
+        ),
+        "memory": _means(
+            "limit per process", filtered and "no shared memory", "control group" * found["cgroup"]
+        ),
         "kernel": all(found["kernel"].values()),
     }
+
+
+def _means(*means: str) -> str:
+    return ", ".join(one for one in means if one) or "audit hook only"
