@@ -63,7 +63,7 @@ SQLITE = [
     "VACUUM main INTO '{at}/made.db'",
     "SELECT load_extension('{at}/made.so')",
     "SELECT load_extension('{at}/made.so', 'f')",
-    "CREATE TABLE t (x DEFAULT (load_extension('{at}/x')))",
+    "CREATE TABLE t (x DEFAULT (load_extension('{at}/x'))); INSERT INTO t DEFAULT VALUES",
     "CREATE TABLE t AS SELECT load_extension('{at}/x')",
     "SELECT readfile('{at}/note.txt')",
     "SELECT writefile('{at}/made', 'x')",
@@ -116,7 +116,6 @@ SQLITE = [
     "CREATE TABLE t (x); INSERT INTO t VALUES (zeroblob(2000000000))",
     "CREATE TABLE t (x); INSERT INTO t VALUES (randomblob(2000000000))",
     "CREATE TABLE t (x); INSERT INTO t VALUES (printf('%.*c', 2000000000, 'x'))",
-    "CREATE TABLE t (x); INSERT INTO t VALUES (printf('%2000000000d', 1))",
     "CREATE TABLE t (x DEFAULT (zeroblob(1900000000))); INSERT INTO t DEFAULT VALUES",
     "CREATE TABLE t (x); CREATE TRIGGER r AFTER INSERT ON t BEGIN INSERT INTO t VALUES (1); "
     "INSERT INTO t VALUES (2); END; PRAGMA recursive_triggers = ON; INSERT INTO t VALUES (0)",
@@ -129,12 +128,10 @@ SQLITE = [
     "SELECT 1" + " UNION SELECT 1" * 900,
     "SELECT " + " || ".join(["zeroblob(999999)"] * 200),
     "SELECT count(*) FROM " + ", ".join(["sqlite_master"] * 70),
-    "SELECT like('%" + "a%" * 490 + "b', replace(hex(zeroblob(200000)), '0', 'a'))",
     "CREATE TABLE t (x",
     "\x00",
     "é漢字🙂\u202e\ud800",
     "SELECT 'unfinished",
-    "/* unfinished",
     "CREATE TABLE pets (name, age); CREATE TABLE pets (x)",
 ]
 
@@ -287,7 +284,7 @@ def contents(folder: Path) -> dict[str, tuple[str, int]]:
     return {
         str(path.relative_to(folder)): (
             hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "",
-            path.stat().st_mtime_ns,
+            path.lstat().st_mtime_ns,
         )
         for path in sorted(folder.rglob("*"))
     }
@@ -304,7 +301,7 @@ def task(name: str, schema: Any = HONEST, gold: Any = GOLD, **columns: Any) -> T
 
 def judged(tasks: list[Task], answer: str = GOLD, **settings: Any) -> Scores:
     reward = SqlExecution(limits=TIGHT, **settings)
-    return reward(rollouts_of([f"<answer>{answer}</answer>"], *tasks), Progress())
+    return reward(rollouts_of([f"<answer>{answer}</answer>"] * len(tasks), *tasks), Progress())
 
 
 def in_time(calls: int, call: Callable[[], Any]) -> Any:
@@ -418,6 +415,14 @@ def test_names_of_tables_are_quoted(engine: Engine) -> None:
     gold = 'SELECT x FROM "a "" b"'
     scores = judged([task("t", schema, gold, rows={'a " b': [[1]]})], gold, engine=engine)
     assert scores.value.tolist() == [1]
+
+
+def test_what_is_no_query_is_not_the_empty_answer(engine: Engine) -> None:
+    nothing = "SELECT name FROM pets WHERE age > 99"
+    for text in ("-- nothing", "/* nothing", "/* */", "--"):
+        assert judged([task("t", gold=nothing)], text, engine=engine).value.tolist() == [0], text
+    assert judged([task("t", gold=nothing)], nothing, engine=engine).value.tolist() == [1]
+    assert not judged([task("t", gold="-- nothing")], GOLD, engine=engine).valid.any()
 
 
 def test_schemas_as_they_are_written_are_built() -> None:
@@ -554,10 +559,114 @@ def test_duckdb_has_nowhere_to_spill_to(watched: Path) -> None:
 
 
 def test_sqlite_sorts_in_memory_or_not_at_all(watched: Path) -> None:
-    some = ENDLESS.replace("FROM n)", "FROM n LIMIT 3000000)")
+    some = ENDLESS.replace("FROM n)", "FROM n LIMIT 500000)")
     sort = f"SELECT row_number() OVER (ORDER BY hex(x) || '{'a' * 24}') AS p FROM ({some})"
     sort = f"SELECT max(p) FROM ({sort})"
-    for megabytes, fits in ((40, False), (1000, True)):
+    for megabytes, fits in ((16, False), (1000, True)):
         limits = QueryLimits(seconds=60, memory_mb=megabytes)
         (found,) = run_queries([(Database(), sort)], Sqlite(), limits)
         assert isinstance(found, Answer) is fits, found
+
+
+REFUSED = "which is not in the folders allowed"
+
+
+def named(name: Any, *folders: Any, **settings: Any) -> Scores:
+    """What a task is worth that names a database file, with these folders allowed."""
+    columns = {"schema": None, "rows": None, "database": name}
+    one = task("t", gold="SELECT amount FROM money", **columns)
+    return judged([one], "SELECT 42", databases=tuple(map(str, folders)), **settings)
+
+
+def test_files_are_opened_only_in_allowed_folders(engine: Engine, watched: Path) -> None:
+    suffix = "db" if engine.dialect == "sqlite" else "duckdb"
+    inside = watched / "inside"
+    inside.mkdir()
+    victim, good = watched / f"victim.{suffix}", inside / f"good.{suffix}"
+    good.write_bytes(victim.read_bytes())
+    (inside / "link").symlink_to(victim)
+    (inside / "hop").symlink_to(watched)
+    (inside / "own").symlink_to(good)
+    (inside / "dead").symlink_to(inside / "nowhere")
+    os.mkfifo(inside / "pipe")
+    (inside / "folder").mkdir()
+    before = contents(watched)
+    for name in (good, good.name, f"folder/../{good.name}", "own", f"./{good.name}"):
+        assert named(str(name), inside, engine=engine).value.tolist() == [1], name
+    assert named(good.name, watched / "inside" / "folder", inside, engine=engine).value == 1
+    outside = [
+        *(str(victim), f"../{victim.name}", f"{inside}/../{victim.name}", "link", "hop", "dead"),
+        *(f"hop/{victim.name}", "pipe", "folder", ".", "", "/", "/etc/passwd", "/dev/zero"),
+        *("/proc/self/mem", "nowhere.db", str(watched / "nowhere.db"), ":memory:", "x" * 5000),
+        *(f"file:{good}", f"file:{good}?mode=rwc", f"{good.name}?mode=rwc", f"{good}#", "a\0b"),
+        *(f"{good.name}\0", f"{inside}x/{good.name}", "~", "%67ood.db", 7, ["x"], "\ud800"),
+    ]
+    for name in filter(None, outside):
+        found = named(name, inside, engine=engine)
+        assert not found.valid.any(), name
+        assert REFUSED in str(found.reasons[0]), (name, found.reasons)
+    assert contents(watched) == before
+    for made in ("link", "hop", "own", "dead", "pipe", good.name):
+        (inside / made).unlink()
+    (inside / "folder").rmdir()
+    inside.rmdir()
+
+
+def test_nobody_learns_whether_a_file_outside_exists(watched: Path, tmp_path: Path) -> None:
+    allowed = tmp_path / "allowed"
+    allowed.mkdir()
+    paths = [watched / "victim.db", watched / "nothing.", watched, watched / "note.txt" / "x"]
+    told = {
+        str(named(str(path), allowed).reasons[0]).replace(repr(str(path)), "") for path in paths
+    }
+    assert len(told) == 1
+    none = {str(named(str(path)).reasons[0]).replace(repr(str(path)), "") for path in paths}
+    assert len(none) == 1
+    assert "task 't' names the database file" in none.copy().pop()
+    assert "--reward.databases DIR" in none.pop()
+    with pytest.raises(ValueError, match="nowhere' is no folder; name one that is"):
+        named("x", tmp_path / "nowhere")
+
+
+def test_a_file_that_is_no_database_says_so_without_its_path(watched: Path) -> None:
+    for engine in (Sqlite(), DuckDb()):
+        (reason,) = named("note.txt", watched, engine=engine).reasons
+        assert reason is not None
+        assert str(watched) not in reason
+
+
+def test_a_database_in_wal_mode_is_read_and_nothing_is_put_beside_it(watched: Path) -> None:
+    file = watched / "wal.db"
+    with sqlite3.connect(file) as made:
+        made.execute("PRAGMA journal_mode = WAL")
+        made.execute("CREATE TABLE money AS SELECT 42 AS amount")
+    made.close()
+    before = contents(watched)
+    assert named("wal.db", watched).value.tolist() == [1]
+    assert contents(watched) == before
+    # With changes that stand only in the log, it is read whole or not at all.
+    with sqlite3.connect(file) as open_:
+        open_.execute("UPDATE money SET amount = 43")
+        open_.commit()
+        again = named("wal.db", watched)
+        assert again.value.tolist() == [0] or not again.valid.any()
+    open_.close()
+    for left in watched.glob("wal.db*"):
+        left.unlink()
+
+
+def test_settings_name_the_folders_and_come_back_from_a_recipe() -> None:
+    from guerdon.parts import build, describe
+
+    reward = SqlExecution(databases=("/data", "more"))
+    assert build(describe(reward)) == reward
+
+
+def test_a_reference_that_sqlglot_chokes_on_costs_its_time() -> None:
+    """The parser reads it in a worker, and not in the process that trains."""
+    pytest.importorskip("sqlglot")
+    from guerdon.rewards.sql import OrderIfAsked
+
+    deep = "SELECT " + "(" * 900 + "1" + ")" * 900 + " ORDER BY 1"
+    found = judged([task("t", gold=deep)], "SELECT 1", compare=OrderIfAsked())
+    assert len(found) == 1

@@ -96,18 +96,23 @@ def file_inside(name: Any, folders: Sequence[str]) -> str | None:
     where they lead. Names that point outside as they are written are not looked up at all.
     Raises ValueError where one of ``folders`` is no folder.
     """
-    if not isinstance(name, str) or "\0" in name:
-        return None
-    for folder, top in zip(folders, real_folders(folders), strict=True):
-        given = os.path.abspath(Path(folder).expanduser())
-        if not any(
-            _below(os.path.normpath(os.path.join(base, name)), base) for base in (given, top)
-        ):
-            continue
-        path = os.path.realpath(os.path.join(top, name))
-        if _below(path, top) and _is_file(path):
-            return path
+    tops = real_folders(folders)
+    for folder, top in zip(folders, tops, strict=True):
+        # What is not there raises, and so does what is no name: not text, or with a NUL in it.
+        with contextlib.suppress(OSError, TypeError, ValueError):
+            found = _inside(name, os.path.abspath(Path(folder).expanduser()), top)
+            if found is not None:
+                return found
     return None
+
+
+def _inside(name: Any, given: str, top: str) -> str | None:
+    """``name`` as a real path, if it is written as below ``given`` or ``top`` and lies there."""
+    written = (os.path.normpath(os.path.join(base, name)) for base in (given, top))
+    if not any(_below(*one) for one in zip(written, (given, top), strict=True)):
+        return None
+    path = os.path.realpath(os.path.join(top, name))
+    return path if _below(path, top) and stat.S_ISREG(os.stat(path).st_mode) else None
 
 
 def real_folders(folders: Sequence[str]) -> tuple[str, ...]:
@@ -121,13 +126,6 @@ def real_folders(folders: Sequence[str]) -> tuple[str, ...]:
 
 def _below(path: str, folder: str) -> bool:
     return os.path.commonpath((path, folder)) == folder
-
-
-def _is_file(path: str) -> bool:
-    try:
-        return stat.S_ISREG(os.stat(path).st_mode)
-    except OSError:
-        return False
 
 
 def rows_of(database: Database) -> Iterator[tuple[str, Sequence[Any]]]:
@@ -162,7 +160,7 @@ class _Kept:
 
 
 _KEPT = _Kept()
-"""A worker's last database: queries on it follow each other, and it is built once for them."""
+"""A worker's last built database: queries on it follow each other, and find it there."""
 
 
 @contextlib.contextmanager
@@ -171,9 +169,9 @@ def built(
 ) -> Iterator[Any]:
     """A connection to ``database``, made by ``build``; a worker keeps it for the next query.
 
-    It is the same where engine and database are the same objects or equal engines. After an
-    error that is not among ``harmless`` it is given up. What ``build`` raises becomes
-    BuildError.
+    The next one gets it for the same `Database` object and an equal engine. It is given up after
+    an error that is not among ``harmless``, and a file is opened each time, since it may have
+    changed. What ``build`` raises becomes BuildError.
     """
     if not (_KEPT.database is database and _KEPT.engine == engine):
         _KEPT.drop()
@@ -185,7 +183,7 @@ def built(
                 told = told.replace(database.file, "the file")
             raise BuildError(told) from error
         _KEPT.engine, _KEPT.database, _KEPT.connection = engine, database, connection
-    keep = in_worker()
+    keep = in_worker() and not database.file
     try:
         yield _KEPT.connection
     except BaseException as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -36,6 +37,9 @@ _TABLE_FUNCTIONS = frozenset(
     {"range", "generate_series", "unnest", "repeat", "repeat_row", "json_each", "json_tree"}
 )
 """Those of the engine's table functions that compute and touch nothing."""
+
+PATIENCE = 2.0
+"""Seconds that a statement may wait, beyond its processor time, before it is interrupted."""
 
 
 @dataclass(frozen=True)
@@ -145,18 +149,22 @@ def _refused_calls() -> re.Pattern[str]:
 def _interrupted(connection: Any, seconds: float) -> Iterator[Any]:
     """Inside, what runs is interrupted when the time is over; gives a check of the clock.
 
-    It is told again and again: between two statements there is nothing to interrupt.
+    The time is the processor's, and ``PATIENCE`` more by the wall clock, for what only waits. It
+    is told again and again: between two statements there is nothing to interrupt.
     """
     import duckdb
 
     done, over = threading.Event(), threading.Event()
+    busy, late = time.process_time() + seconds, time.monotonic() + seconds + PATIENCE
 
     def watch() -> None:
         wait = seconds
         while not done.wait(wait):
-            over.set()
-            connection.interrupt()
-            wait = 0.05
+            left = min(busy - time.process_time(), late - time.monotonic())
+            if left <= 0:
+                over.set()
+                connection.interrupt()
+            wait = max(left, 0.02)
 
     def in_time() -> None:
         if over.is_set():

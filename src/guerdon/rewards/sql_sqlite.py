@@ -25,6 +25,10 @@ _BUILDING = _READING | {
     *(sqlite3.SQLITE_DROP_INDEX, sqlite3.SQLITE_DROP_VIEW, sqlite3.SQLITE_DROP_TRIGGER),
     *(sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE),
     *(sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_SAVEPOINT, sqlite3.SQLITE_REINDEX),
+    *(sqlite3.SQLITE_CREATE_TEMP_TABLE, sqlite3.SQLITE_CREATE_TEMP_INDEX),
+    *(sqlite3.SQLITE_CREATE_TEMP_VIEW, sqlite3.SQLITE_CREATE_TEMP_TRIGGER),
+    *(sqlite3.SQLITE_DROP_TEMP_TABLE, sqlite3.SQLITE_DROP_TEMP_INDEX),
+    *(sqlite3.SQLITE_DROP_TEMP_VIEW, sqlite3.SQLITE_DROP_TEMP_TRIGGER),
     sqlite3.SQLITE_ANALYZE,
 }
 _PRAGMAS = frozenset({"foreign_keys", "defer_foreign_keys", "encoding", "user_version"})
@@ -74,6 +78,8 @@ class Sqlite:
                 _guarded(connection, _may_read, limits.seconds),
                 contextlib.closing(connection.execute(sql)) as cursor,
             ):
+                if cursor.description is None:
+                    raise ValueError("there is no query in it")
                 rows: list[tuple[Any, ...]] = cursor.fetchmany(limits.rows + 1)
         if len(rows) > limits.rows:
             raise ValueError(f"over {limits.rows} rows")
