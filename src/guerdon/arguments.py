@@ -263,6 +263,7 @@ _OPTION_HELP = {
     "--invalid": "what OpenRLHF is sent for a completion that can't be graded (default 0)",
     "--count": "how many (sample: completions, default 4; audit: tasks, default 6)",
     "--tasks": "JSONL, Parquet, a datasets folder or one of our task sources to make attacks from",
+    "--databases": "a folder whose databases the tasks may name (column database)",
     "--judges": "what the reward looks at: answer (default), form or style",
     "--seconds": "longest time for one completion (default 10)",
     "--memory": "most MiB that the process which judges may take (default 4096; Linux only)",

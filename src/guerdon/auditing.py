@@ -40,7 +40,10 @@ def audit_command(arguments: list[str]) -> int:
         arguments,
         "audit",
         "Attack a reward: exit status 0 if nothing is found, 1 if something is.",
-        ["REWARD", "--tasks", "--count", "--judges", "--seconds", "--memory", "--allow", "--page"],
+        [
+            *("REWARD", "--tasks", "--databases", "--count", "--judges", "--seconds", "--memory"),
+            *("--allow", "--page"),
+        ],
         ["--json", "--quiet"],
         "Columns wrong_answers and right_answers (lists) of the tasks are tried as well.",
     )
@@ -57,7 +60,8 @@ def audit_command(arguments: list[str]) -> int:
         megabytes = whole_number("--memory", options["memory"] or str(MEGABYTES))
         if megabytes < 1:
             raise UsageError(f"--memory is {megabytes}; give MiB above 0")
-        subject = subject_of(options["reward"], options["tasks"], count, seconds)
+        folders = (options["databases"],) if options["databases"] else ()
+        subject = subject_of(options["reward"], options["tasks"], count, seconds, folders)
         judges = Judges(options["judges"]) if options["judges"] else subject.judges
     quiet = options["quiet"] or options["json"]
     with reading_arguments(), Bar(transient=True, disable=quiet) as progress:
@@ -76,12 +80,15 @@ def audit_command(arguments: list[str]) -> int:
     return show_audit(found, allowed, options["json"])
 
 
-def subject_of(text: str, path: str | None, count: int, seconds: float) -> Subject:
+def subject_of(
+    text: str, path: str | None, count: int, seconds: float, folders: tuple[str, ...] = ()
+) -> Subject:
     """What an audit of the reward that ``text`` names is run on.
 
     The first ``count`` of the tasks at ``path`` (a file or one of our sources), in the form that
     the reward pays best; without a path, the tasks that belong to a reward of ours, and sums for
-    any other. Raises ValueError naming what does not fit.
+    any other. ``folders`` are where the reward may open databases. Raises ValueError naming what
+    does not fit.
     """
     name = text.partition(":")[0]
     if path is None and name in {**COMPOSED, **MODELLED}:
@@ -89,6 +96,10 @@ def subject_of(text: str, path: str | None, count: int, seconds: float) -> Subje
     if path is None and name in LEFT_OUT:
         raise ValueError(f"{name} is not audited by itself: {LEFT_OUT[name]}")
     part = part_of("reward", text)
+    if folders:
+        if not hasattr(part, "databases"):
+            raise ValueError(f"--databases: {name} opens no databases; leave it out")
+        part = replace(part, databases=folders)
     if path is None and name in {**rewards.NAMES, **rewards.OPTIONAL}:
         return replace(_ours(name), reward=part)
     if path is None:
