@@ -5,9 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from hostile import grammar
-
 from guerdon.audit.cases import Probe
+from hostile import grammar
 
 
 @dataclass(frozen=True)
@@ -15,23 +14,23 @@ class Completion:
     """A text, and whether whoever made it knew the answer: then being paid is no fault."""
 
     text: str
-    knows: bool
+    knows: bool = False
 
 
 def completion(probe: Probe, source: random.Random, large: float = 0.0) -> Completion:
     """One completion for the probe's task; a share ``large`` of them has a megabyte."""
     if source.random() < large:
         text = grammar.large(source)
-        return _told(probe, source.choice((text, probe.wrap(text), f"{probe.bad}{text}")))
+        return Completion(source.choice((text, probe.wrap(text), f"{probe.bad}{text}")))
     kind = source.randrange(10)
     if kind < 3:
-        return _told(probe, probe.wrap(grammar.leaf(source), source.choice(("", "I add."))))
+        return Completion(probe.wrap(grammar.leaf(source), source.choice(("", "I add."))))
     if kind == 3:
-        return _told(probe, probe.wrap(source.choice(probe.wrong) + grammar.leaf(source)))
+        return Completion(probe.wrap(source.choice(probe.wrong) + grammar.leaf(source)))
     if kind == 4:
-        return _told(probe, mutated(probe.bad, source))
+        return Completion(mutated(probe.bad, source))
     if kind < 7:
-        return _told(probe, "".join(grammar.leaf(source) for _ in range(source.randrange(4))))
+        return Completion("".join(grammar.leaf(source) for _ in range(source.randrange(4))))
     # Whoever breaks a right answer knows it: what such a text is paid is the reward's own rule.
     return Completion(mutated(probe.good, source), knows=True)
 
@@ -65,12 +64,8 @@ def _once(text: str, source: random.Random) -> str:
     return text + text
 
 
-def _told(probe: Probe, text: str) -> Completion:
-    """A text made without the answer; it may say it all the same, by chance."""
-    return Completion(text, knows=_says(probe, text))
-
-
-def _says(probe: Probe, text: str) -> bool:
+def says_answer(probe: Probe, text: str) -> bool:
+    """Whether a text says the right answer all the same, by chance."""
     said = _signs(text)
     return any(_signs(one) in said for one in (probe.right, *probe.rewrites) if _signs(one))
 

@@ -7,11 +7,10 @@ import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hostile.completions import Completion
-
 from guerdon.audit.cases import Judges, Probe, Subject
 from guerdon.audit.judging import rollouts_of
 from guerdon.records import Progress, Scores
+from hostile.completions import Completion, says_answer
 
 SECONDS = 2.0
 """Processor time that judging one completion of up to a megabyte may take in the run's process.
@@ -19,7 +18,14 @@ SECONDS = 2.0
 What a reward does in processes of its own (programs, queries, algebra) has its own limit there.
 """
 
-MAY_NOT_BE_GRADED = {"answer-match", "code", "cosine-length", "gate", "product", "reasoning-gym"} | {
+MAY_NOT_BE_GRADED = {
+    "answer-match",
+    "code",
+    "cosine-length",
+    "gate",
+    "product",
+    "reasoning-gym",
+} | {
     *("router", "sql", "sql-reward", "weighted-sum"),
 }
 """Rewards that say of themselves that a comparison, program or query over its limit is invalid.
@@ -50,9 +56,11 @@ def judge(
     try:
         scores, spent = _scores(subject, probe, texts)
     except Exception:
-        return _alone(name, subject, probe, completions) if len(texts) > 1 else [
-            Finding("raised", name, probe.task.id, texts[0], traceback.format_exc(limit=-8))
-        ]
+        return (
+            _alone(name, subject, probe, completions)
+            if len(texts) > 1
+            else [Finding("raised", name, probe.task.id, texts[0], traceback.format_exc(limit=-8))]
+        )
     if spent > SECONDS:
         if len(texts) > 1:
             return _alone(name, subject, probe, completions)
@@ -84,5 +92,6 @@ def _wrong(
         value = scores.value[row].item()
         if not scores.valid[row] and name not in MAY_NOT_BE_GRADED:
             yield Finding("ungraded", name, probe.task.id, one.text, scores.reasons[row] or "")
-        if subject.judges is Judges.ANSWER and not one.knows and value >= good - 1e-6:
+        paid = subject.judges is Judges.ANSWER and value >= good - 1e-6
+        if paid and not one.knows and not says_answer(probe, one.text):
             yield Finding("paid", name, probe.task.id, one.text, f"{value} of {good}")
