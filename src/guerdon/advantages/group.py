@@ -158,9 +158,7 @@ class NormalisedParts:
         for name, weight in weights.items():
             part_N = scores.parts[name]
             there_N = scores.valid & torch.isfinite(part_N)
-            total_N = total_N + weight * standardised(
-                part_N, there_N, rollouts.group, self.epsilon
-            )
+            total_N = total_N + weight * standardised(part_N, there_N, rollouts.group, self.epsilon)
         if self.whitened:
             total_N = whiten(total_N, scores.valid)
         return spread_over_tokens(total_N, scores, rollouts)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from guerdon.advantages.spread import single_precision, spread_over_tokens, whiten
+from guerdon.advantages.spread import single_precision, whiten
 from guerdon.groups import group_statistics
 from guerdon.records import Rollouts, Scores
 from guerdon.stages import Advantage

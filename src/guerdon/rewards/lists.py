@@ -52,8 +52,9 @@ class ListMatch:
 
     The list is what the first of ``extract`` finds, read by `guerdon.parsing.list_items`. Items
     are equal as exact numbers (``0.5`` = ``1/2``), else as text without case and with one space
-    between words (items over 1,000 characters as they stand). ``credit`` is `set_f1`, `same_set`, `same_list`, `right_places` or a function
-    of the same kind. The task's answer is a list, or a text that is read as one.
+    between words; items over 1,000 characters must be equal as they stand. ``credit`` is
+    `set_f1`, `same_set`, `same_list`, `right_places` or a function of the same kind. The task's
+    answer is a list, or a text that is read as one.
 
     Value and part "items": float[N] in [0, 1]. An empty answer is 0; a task without items makes
     its rows invalid.

@@ -139,7 +139,7 @@ _REMEMBERED = 256
 
 
 def _forget_texts() -> None:
-    """Empty what sacrebleu's tokenizers remember: 65,536 texts of any length, gigabytes in a run."""
+    """Empty what sacrebleu's tokenizers remember: up to 65,536 texts of any length."""
     from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
     from sacrebleu.tokenizers.tokenizer_re import TokenizerRegexp
 
