@@ -305,11 +305,12 @@ class Scores:
     def at_positions(self, mask: Tensor) -> Tensor:
         """float[N, T]: ``placed``, or the value on a row's last acted position of ``mask``.
 
-        0 on invalid rows, and on rows that never acted and have no placement.
+        0 on invalid rows, on rows that never acted and have no placement, and where a placed
+        reward is missing (NaN); an infinite one is the largest number.
         """
         valid_N1 = self.valid[:, None]
         if self.placed is not None:
-            return torch.where(valid_N1, self.placed, 0.0)
+            return torch.where(valid_N1, self.placed, 0.0).nan_to_num(0.0)
         acted_after_NT = mask.flip(1).cumsum(1).flip(1)
         return torch.where(valid_N1 & mask & (acted_after_NT == 1), self.value[:, None], 0.0)
 

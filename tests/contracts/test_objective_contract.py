@@ -161,3 +161,31 @@ def test_written_and_read_back(objective):
 @every
 def test_needs_are_known(objective):
     assert objective.needs <= {"entropy", "values", "reference"}
+
+
+ANY_LOGP = (0.0, -1e-30, -1.0, -700.0, -1e4, -1e30, -3e38)
+
+
+@every
+@pytest.mark.parametrize("size", [0.0, 1e-45, 1.0, 1e6, 1e25])
+def test_finite_at_the_ends_of_float32(objective, size):
+    """Every pair of log-probs, now and then, in float32; advantages of every size and sign."""
+    pairs = [(now, old) for now in ANY_LOGP for old in ANY_LOGP]
+    width = len(pairs)
+    now_NT, old_NT = (
+        torch.tensor(one).expand(2, width).clone() for one in zip(*pairs, strict=True)
+    )
+    rollouts = make_rollouts(
+        [0, 0], [width] * 2, logps=old_NT, old_logps=old_NT.flip(1), reference_logps=old_NT.flip(1),
+        values=torch.zeros(2, width), returns=torch.ones(2, width),
+    )  # fmt: skip
+    leaves = (now_NT.requires_grad_(), torch.zeros(2, width).requires_grad_(),
+              torch.zeros(2, width).requires_grad_())  # fmt: skip
+    now = PolicyOutput(*leaves)
+    advantage = torch.tensor([[size], [-size]]).expand(2, width)
+    loss = objective(now, rollouts, advantage)
+    found = gradients(loss.value, now)
+    assert all(torch.isfinite(gradient).all() for gradient in found)
+    # Where the loss itself is A log p, many log-probs of -3e38 add up to no float32.
+    if not isinstance(objective, objectives.CISPO | objectives.PolicyGradient) or size < 1:
+        assert torch.isfinite(loss.value)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
+from torch import Tensor
 
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.shaping.linear import Affine
@@ -69,6 +70,10 @@ class Annealed:
             return scores
         placed = None
         if scores.placed is not None or shaped.placed is not None:
-            plain_NT, bent_NT = (s.at_positions(rollouts.mask) for s in (scores, shaped))
-            placed = torch.lerp(plain_NT, bent_NT, weight)
-        return replace(shaped, value=torch.lerp(scores.value, shaped.value, weight), placed=placed)
+            placed = _between(*(s.at_positions(rollouts.mask) for s in (scores, shaped)), weight)
+        return replace(shaped, value=_between(scores.value, shaped.value, weight), placed=placed)
+
+
+def _between(plain: Tensor, bent: Tensor, weight: float) -> Tensor:
+    """In float64, since the difference of two float32 numbers need not be one."""
+    return torch.lerp(plain.double(), bent.double(), weight).float()

@@ -81,6 +81,7 @@ class Ensemble:
         standardised = []
         for name, part_N in parts_of(self, scores, self.members).items():
             mean, std = self.moments.get(name, (0.0, 1.0))
-            part_N = torch.where(torch.isfinite(part_N), part_N, math.nan)
+            # In float64: squares and sums of float32 scores need not be float32.
+            part_N = torch.where(torch.isfinite(part_N), part_N, math.nan).double()
             standardised.append((part_N - mean) / std)
         return scores.map(lambda _: self.aggregate(torch.stack(standardised)))

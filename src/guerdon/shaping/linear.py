@@ -50,9 +50,9 @@ class WeightedParts:
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         if not self.weights:
             return scores
-        total_N = torch.zeros_like(scores.value)
+        total_N = torch.zeros(len(scores), dtype=torch.float64)
         for name, part_N in parts_of(self, scores, tuple(self.weights)).items():
-            total_N = total_N + self.weights[name] * part_N
+            total_N = total_N + self.weights[name] * part_N.double()
         return scores.map(lambda _: total_N)
 
 

@@ -40,8 +40,8 @@ class Good:
     references: References = ColumnReferences()
 
     def __call__(self, scores: Scores, rollouts: Rollouts) -> Odds:
-        value_N = part_of(self, scores, self.component)
-        reference_NM = self.references(rollouts)[rollouts.group]
+        value_N = part_of(self, scores, self.component).double()
+        reference_NM = self.references(rollouts)[rollouts.group].double()
         # One more column: a reference of 0 for tasks that have none, nothing for the others.
         none_N1 = ~torch.isfinite(reference_NM).any(1, keepdim=True)
         reference_NM = torch.cat([reference_NM, torch.where(none_N1, 0.0, math.nan)], dim=1)

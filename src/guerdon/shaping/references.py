@@ -80,7 +80,7 @@ class Quantile:
         reference_BM = self.references(rollouts)
         if reference_BM.shape[1] == 0:
             return reference_BM
-        return reference_BM.nanquantile(self.q, dim=1, keepdim=True)
+        return reference_BM.double().nanquantile(self.q, dim=1, keepdim=True)
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class GaussianQuantile:
         _check_quantile(self, self.q)
 
     def __call__(self, rollouts: Rollouts) -> Tensor:
-        reference_BM = self.references(rollouts)
+        reference_BM = self.references(rollouts).double()
         count_B1 = torch.isfinite(reference_BM).sum(1, keepdim=True)
         mean_B1 = reference_BM.nanmean(1, keepdim=True)
         square_B1 = (reference_BM - mean_B1).square().nansum(1, keepdim=True)

@@ -65,7 +65,7 @@ class RunningStandardise(_Running):
 
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         self.seen.observe(scores)
-        return scores.map(lambda value_N: (value_N - self.seen.mean) / self.seen.std)
+        return scores.map(lambda value_N: (value_N.double() - self.seen.mean) / self.seen.std)
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,8 @@ class RunningClip(_Running):
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         self.seen.observe(scores)
         reach = self.width * self.seen.std
-        return scores.map(lambda v: v.clamp(self.seen.mean - reach, self.seen.mean + reach))
+        low, high = self.seen.mean - reach, self.seen.mean + reach
+        return scores.map(lambda value_N: value_N.double().clamp(low, high))
 
 
 @dataclass(frozen=True)
@@ -95,5 +96,5 @@ class RunningMinMax(_Running):
         self.seen.observe(scores)
         span = self.seen.high - self.seen.low
         if span > 0:
-            return scores.map(lambda value_N: (value_N - self.seen.low) / span)
+            return scores.map(lambda value_N: (value_N.double() - self.seen.low) / span)
         return scores.map(lambda value_N: torch.full_like(value_N, 0.5))
