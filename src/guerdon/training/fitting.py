@@ -109,6 +109,11 @@ def run_fitting(
         if run is not None:
             sum_up_on_disk(run, summary, stopped)
         display.summary(summary)
+        if stopped is not None and run is not None:
+            display.note(
+                f"{run.path / 'model'} is the model after {len(history)} of {total} updates; this "
+                "kind of run can't be resumed"
+            )
     number = interrupt.number if stopped is not None else 0
     return Fitted(before, after, tuple(history), number)
 
