@@ -46,6 +46,7 @@ class RunFolder:
         self.path, self.resume = Path(path), resume
         self._lock = RunLock(self.path)
         self._made: list[Path] = []  # folders that were not there before, the outermost last
+        self._new = False  # whether this run began here
         self._schema: Any = None
         self._look()
 
@@ -61,12 +62,18 @@ class RunFolder:
                 self.path.mkdir(parents=True, exist_ok=True)
         self._lock.acquire()
         try:
-            self._look()  # it may have become a run, or ended, since
-            if not self.resume:
-                with writing_to(self.path):
-                    (self.path / "rollouts").mkdir(exist_ok=True)
-                write_whole(self.path / RECIPE, recipe_text(recipe))
-                self._seal([RECIPE])
+            self._look()  # it may have become a run since
+        except OSError:
+            self.release()
+            raise
+        if self.resume:
+            return
+        self._new = True
+        try:
+            with writing_to(self.path):
+                (self.path / "rollouts").mkdir(exist_ok=True)
+            write_whole(self.path / RECIPE, recipe_text(recipe))
+            self._seal([RECIPE])
         except BaseException:
             self.undo()
             raise
@@ -77,9 +84,11 @@ class RunFolder:
 
     def undo(self) -> None:
         """Let it go; if this run began here and has nothing to show, remove what it made."""
-        if self.resume or (self.path / METRICS).exists() or (self.path / "checkpoints").exists():
+        shown = any((self.path / name).exists() for name in (METRICS, "checkpoints"))
+        if shown or not self._new:
             self.release()
             return
+        self._new = False
         with suppress(OSError):
             sweep(self.path)
             for name in (RECIPE, SUMS):
