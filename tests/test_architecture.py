@@ -16,7 +16,18 @@ STAGES = frozenset(
     | {"objectives", "curriculum", "evaluation"}
 )
 SPINE = frozenset(
-    {"records", "rankings", "groups", "overlong", "stages", "parts", "parsing", "extras", "mdp"}
+    {
+        "extras",
+        "groups",
+        "mdp",
+        "overlong",
+        "parsing",
+        "parts",
+        "rankings",
+        "records",
+        "sealed",
+        "stages",
+    }
 )
 EXCEPTIONS = {
     "guerdon.rollout.loading": {"nursery"},
@@ -163,6 +174,7 @@ def test_the_spine_does_not_look_upwards() -> None:
     assert ours(SOURCE / "parts.py") == set()
     assert ours(SOURCE / "groups.py") == set()
     assert ours(SOURCE / "overlong.py") == set()
+    assert ours(SOURCE / "sealed.py") == set()
 
 
 def test_optional_packages_are_imported_where_they_are_used() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from guerdon.report.alarms import advice, alarm_counts
 from guerdon.report.curves import draw_curves
-from guerdon.report.reading import number, read_metrics, read_summary
+from guerdon.report.reading import damage, number, read_metrics, read_summary
 
 SHOWN_STEPS = 8
 SHOWN_GROUPS = 3
@@ -51,7 +51,8 @@ def build_report(run: Path) -> Path:
         picture=base64.b64encode(picture.read_bytes()).decode(),
         recipe=_shown((run / "recipe.yaml").read_text()),
         steps=_steps(run),
-        finished=bool(summary),
+        finished=bool(summary) and "stopped" not in summary,
+        damage=[_shown(line) for line in damage(run)],
         done=len(history),
     )
     part = run / "report.html.writing"
@@ -103,7 +104,11 @@ def _steps(run: Path) -> list[dict[str, Any]]:
     chosen = [files[round(i * (len(files) - 1) / max(count - 1, 1))] for i in range(count)]
     steps = []
     for file in chosen:
-        rows = pyarrow.parquet.read_table(file).to_pylist()
+        try:
+            table = pyarrow.parquet.read_table(file, page_checksum_verification=True)
+            rows = table.to_pylist()
+        except (pyarrow.ArrowException, OSError):
+            continue  # the page names it among what is damaged
         if not rows:
             continue
         groups: dict[int, list[dict[str, Any]]] = {}
@@ -135,8 +140,9 @@ def _row(row: dict[str, Any], largest: float) -> dict[str, Any]:
     parts = [
         (name.removeprefix("part:"), number(value, "{:.3g}"))
         for name, value in row.items()
-        if name.startswith("part:")
+        if name.startswith("part:") and value is not None
     ]
+    parts += [(p["name"], number(p["value"], "{:.3g}")) for p in row.get("more_parts") or ()]
     advantage = row["token_advantage"]
     if len(row["token"]) == len(advantage) and advantage:
         tokens = list(zip(row["token"], advantage, strict=True))

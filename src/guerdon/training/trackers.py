@@ -18,16 +18,8 @@ class Trackers:
         if not names:
             return
         from accelerate import Accelerator
-        from accelerate.tracking import get_available_trackers
 
-        available = {str(getattr(t, "value", t)) for t in get_available_trackers()}
-        for name in names:
-            if isinstance(name, str) and name not in available:
-                raise ImportError(
-                    f"the tracker {name!r} is not installed (installed: "
-                    f"{', '.join(sorted(available)) or 'none'}); pip install {name}, or "
-                    "pip install 'guerdon[trackers]' for trackio"
-                )
+        check_trackers(names)
         self._accelerator = Accelerator(log_with=list(names), project_dir=folder or ".")
         self._accelerator.init_trackers("guerdon")
 
@@ -40,3 +32,19 @@ class Trackers:
         """Flush and end."""
         if self._accelerator is not None:
             self._accelerator.end_training()
+
+
+def check_trackers(names: Sequence[Any]) -> None:
+    """Raises ImportError naming the extra for a tracker whose package is missing."""
+    if not names:
+        return
+    from accelerate.tracking import get_available_trackers
+
+    available = {str(getattr(t, "value", t)) for t in get_available_trackers()}
+    for name in names:
+        if isinstance(name, str) and name not in available:
+            raise ImportError(
+                f"the tracker {name!r} is not installed (installed: "
+                f"{', '.join(sorted(available)) or 'none'}); pip install {name}, or "
+                "pip install 'guerdon[trackers]' for trackio"
+            )
