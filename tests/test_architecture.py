@@ -16,6 +16,7 @@ STAGES = frozenset(
     | {"objectives", "curriculum", "evaluation"}
 )
 SPINE = frozenset({"records", "rankings", "groups", "overlong", "stages", "parts", "parsing"})
+SPINE |= {"failures", "judging"}
 EXCEPTIONS = {
     "guerdon.rollout.loading": {"nursery"},
     "guerdon.rewards.likelihood": {"nursery"},

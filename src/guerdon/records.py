@@ -257,6 +257,9 @@ class Scores:
         reasons: N entries, None where valid.
         placed: float[N, T] rewards at positions (tokens, turn ends) that sum to ``value``
             over T, or None when the whole value falls on the completion's end.
+        errors: N entries, set where a row is invalid because its judge raised, ran out of time
+            or lost its process, None elsewhere (also where a row is merely ungradable). The
+            first line names exception, file and line; a traceback may follow.
     """
 
     value: Tensor
@@ -264,15 +267,18 @@ class Scores:
     valid: Tensor = None  # type: ignore[assignment]  # filled in __post_init__
     reasons: tuple[str | None, ...] = ()
     placed: Tensor | None = None
+    errors: tuple[str | None, ...] = ()
 
     def __post_init__(self) -> None:
         value = self.value.float()
         n = value.shape[0]
         valid = torch.ones(n, dtype=torch.bool) if self.valid is None else self.valid.bool()
         reasons: list[str | None] = list(self.reasons) if self.reasons else [None] * n
-        if valid.shape[0] != n or len(reasons) != n:
+        errors: list[str | None] = list(self.errors) if self.errors else [None] * n
+        if valid.shape[0] != n or len(reasons) != n or len(errors) != n:
             raise ValueError(
-                f"Scores: {n} values, {valid.shape[0]} valid flags and {len(reasons)} reasons"
+                f"Scores: {n} values, {valid.shape[0]} valid flags, {len(reasons)} reasons and "
+                f"{len(errors)} errors"
             )
         for row in (valid & ~torch.isfinite(value)).nonzero().flatten().tolist():
             reasons[row] = f"score is not finite ({value[row].item()})"
@@ -280,12 +286,14 @@ class Scores:
         for row in (~valid).nonzero().flatten().tolist():
             reasons[row] = reasons[row] or "invalid, no reason given"
         reasons = [None if ok else r for ok, r in zip(valid.tolist(), reasons, strict=True)]
+        errors = [None if ok else e for ok, e in zip(valid.tolist(), errors, strict=True)]
         for name, part in self.parts.items():
             if part.shape != value.shape:
                 raise ValueError(f"Scores part {name!r} has shape {tuple(part.shape)}, not ({n},)")
         object.__setattr__(self, "value", value.masked_fill(~valid, INVALID))
         object.__setattr__(self, "valid", valid)
         object.__setattr__(self, "reasons", tuple(reasons))
+        object.__setattr__(self, "errors", tuple(errors))
         object.__setattr__(self, "parts", {k: v.float() for k, v in self.parts.items()})
 
     def __len__(self) -> int:
@@ -300,6 +308,7 @@ class Scores:
             valid=self.valid[index],
             reasons=tuple(self.reasons[i] for i in index.tolist()),
             placed=None if self.placed is None else self.placed[index],
+            errors=tuple(self.errors[i] for i in index.tolist()),
         )
 
     def at_positions(self, mask: Tensor) -> Tensor:
@@ -345,6 +354,7 @@ def concat_scores(batches: Sequence[Scores]) -> Scores:
         else torch.cat(
             [torch.nn.functional.pad(p, (0, width - p.shape[1])) for p in placed if p is not None]
         ),
+        errors=tuple(e for b in batches for e in b.errors),
     )
 
 
