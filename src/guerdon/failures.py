@@ -1,4 +1,4 @@
-"""What a reward's failures were: in a line, with their place, by kind, and when they are too many."""
+"""A reward's failures: in a line, with their place, by kind, and when they are too many."""
 
 from __future__ import annotations
 
@@ -165,13 +165,20 @@ def _fewer(reasons: Counter[str]) -> list[tuple[str, int]]:
     return [*kept, *([("other reasons", others)] if others else [])]
 
 
-def failing(found: Tally, most: float = 1.0) -> str:
-    """Why a run can't go on with such failures: "" if it can.
+def too_many(failed: int, rows: int, most: float) -> bool:
+    """Whether a reward that failed on so many rows is not to be called again.
 
-    It can't where all of at least `FEWEST` rows failed, or more than the share ``most``. Says
-    the exception with file and line, the completion, and the mend.
+    It is where all of at least `FEWEST` rows failed, or more than the share ``most`` of them.
     """
-    if found.rows < FEWEST or not (found.failed == found.rows or found.failed > most * found.rows):
+    return rows >= FEWEST and (failed == rows or failed > most * rows)
+
+
+def failing(found: Tally) -> str:
+    """The failures in a sentence: exception, file and line, a completion, and the mend.
+
+    "" where nothing failed.
+    """
+    if not found.failures:
         return ""
     first = found.failures[0]
     others = "".join(f"; {one.count} × {one.headline}" for one in found.failures[1:4])
@@ -184,7 +191,6 @@ def failing(found: Tally, most: float = 1.0) -> str:
 
 
 def refuse_failing(found: Tally, most: float = 1.0) -> None:
-    """Raise `RewardFailed` where `failing` says that there is no going on."""
-    message = failing(found, most)
-    if message:
-        raise RewardFailed(message)
+    """Raise `RewardFailed` where there are `too_many` failures."""
+    if too_many(found.failed, found.rows, most):
+        raise RewardFailed(failing(found))

@@ -102,8 +102,12 @@ class _Search:
             return _failed(len(self.rollouts), error)
         pieces = list(self._halved(_units(self.reward, self.rollouts), error))
         order = torch.argsort(torch.cat([rows for rows, _ in pieces]), stable=True)
-        alike = _alike([scores for _, scores in pieces], self.rollouts.mask.shape[1])
-        return concat_scores(alike).select(order)
+        whole = concat_scores(_alike([scores for _, scores in pieces])).select(order)
+        if whole.placed is None:
+            return whole
+        # Selected rows were trimmed to the longest of them.
+        missing = max(self.rollouts.mask.shape[1] - whole.placed.shape[1], 0)
+        return replace(whole, placed=torch.nn.functional.pad(whole.placed, (0, missing)))
 
     def _halved(
         self, units: Sequence[torch.Tensor], error: BaseException
@@ -183,23 +187,16 @@ def _failed(rows: int, error: BaseException) -> Scores:
     )
 
 
-def _alike(pieces: Sequence[Scores], width: int) -> list[Scores]:
-    """Pieces with the same parts and placements, as one call would have made them.
-
-    A part that no row of a piece has is 0 there; selected rows were trimmed to the longest.
-    """
+def _alike(pieces: Sequence[Scores]) -> list[Scores]:
+    """Pieces with the same parts, as one call would have made them: 0 where none has a part."""
     names = dict.fromkeys(name for piece in pieces for name in piece.parts)
-    placed = any(piece.placed is not None for piece in pieces)
-    made = []
-    for piece in pieces:
-        parts = {n: piece.parts.get(n, piece.value.masked_fill(piece.valid, 0.0)) for n in names}
-        at = piece.placed
-        if placed and at is None and not bool(piece.valid.any()):
-            at = torch.zeros(len(piece), width)
-        if at is not None:
-            at = torch.nn.functional.pad(at, (0, max(width - at.shape[1], 0)))
-        made.append(replace(piece, parts=parts, placed=at))
-    return made
+    return [
+        replace(
+            piece,
+            parts={n: piece.parts.get(n, torch.where(piece.valid, 0.0, INVALID)) for n in names},
+        )
+        for piece in pieces
+    ]
 
 
 def _log(reward: Any, rollouts: Rollouts, scores: Scores) -> None:

@@ -333,13 +333,22 @@ class Scores:
 
 
 def concat_scores(batches: Sequence[Scores]) -> Scores:
-    """One ``Scores`` of all rows. Parts missing from a batch are NaN there."""
+    """One ``Scores`` of all rows. Parts missing from a batch are NaN there.
+
+    ``placed`` must be set in all batches or in none; one without a valid row may lack it.
+    """
     if not batches:
         raise ValueError("concat_scores needs at least one batch")
     names = list(dict.fromkeys(name for b in batches for name in b.parts))
     placed = [b.placed for b in batches]
-    if any(p is None for p in placed) != all(p is None for p in placed):
-        raise ValueError("cannot join scores: placed is set in some batches and not in others")
+    if any(p is not None for p in placed):
+        # Nothing is placed in rows that nobody could judge.
+        placed = [
+            torch.zeros(len(b), 0) if b.placed is None and not bool(b.valid.any()) else b.placed
+            for b in batches
+        ]
+        if any(p is None for p in placed):
+            raise ValueError("cannot join scores: placed is set in some batches and not in others")
     width = max((p.shape[1] for p in placed if p is not None), default=0)
     return Scores(
         value=torch.cat([b.value for b in batches]),

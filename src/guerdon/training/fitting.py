@@ -14,9 +14,9 @@ from guerdon.parts import describe
 from guerdon.report import build_report
 from guerdon.training.display import Display
 from guerdon.training.held_out import HeldOut
+from guerdon.training.held_out_summary import NO_HELD_OUT, describe_held_out, held_out_summary
 from guerdon.training.passes import Figures, count_updates
 from guerdon.training.run_folder import RunFolder
-from guerdon.training.telemetry import describe_held_out, held_out_summary
 
 
 class Saved(Protocol):
@@ -61,7 +61,9 @@ def run_fitting(
     history: list[dict[str, Any]] = []
     with Display(count_updates(given, recipe.epochs, recipe.batch), quiet=quiet) as display:
         before = measure()
-        if before is not None:
+        if before is None:
+            display.note(NO_HELD_OUT)
+        else:
             display.note(f"held-out {describe_held_out(before)} before training")
 
         def record(done: int, _: int, figures: Figures) -> None:

@@ -30,7 +30,9 @@ from guerdon.training.policies import load_policy
 from guerdon.training.processes import processes
 from guerdon.training.recipe import Recipe
 from guerdon.training.reference import RunningReference
+from guerdon.training.soundness import Soundness, naming
 from guerdon.training.telemetry import Telemetry, step_metrics
+from guerdon.training.trackers import check_trackers
 from guerdon.training.update import Guard, Shard, adamw, minibatches, set_rate, update
 
 
@@ -66,9 +68,13 @@ def train(
     early after that many steps, as Ctrl-C does: whole, with a checkpoint and a summary.
 
     Raises:
-        TrainingStopped: too many updates in a row were not finite.
+        TrainingStopped: too many updates in a row were not finite; the reward fails on too many
+            completions (`TooManyFailed`); a shaper, advantage, curriculum or filter raises
+            (`PartFailed`); nothing is left to learn from. But for the first, and but for what
+            shows before the first step, the run is ended whole before: checkpoint, summary, page.
         ValueError: the recipe contradicts itself; the message names the setting and the mend.
     """
+    check_trackers(trackers)
     recipe = copy.deepcopy(recipe)  # a curriculum with memory belongs to this run alone
     loop = recipe.loop
     shard = processes()
@@ -78,6 +84,7 @@ def train(
     seed_generators(loop.seed)  # vLLM seeds them for itself when it starts, always alike
     tasks, held_out = _tasks(recipe)
     batches = Batches(recipe, policy, tasks, shard)
+    soundness = Soundness(loop)
     state = _State(recipe, policy, batches)
     telemetry = Telemetry(
         folder if shard.rank == 0 else None,
@@ -90,14 +97,17 @@ def train(
     step = state.resume(folder) if resume and folder is not None else 0
     if step == 0:
         state.before = _evaluate(recipe, policy, held_out, Progress(0, loop.steps), shard)
+        soundness.evaluated(state.before)
+        soundness.check()
     with telemetry, Interrupt() as interrupt, batches:
         telemetry.begin(step, state.before)
-        while step < min(loop.steps, stop_after or loop.steps) and not interrupt.requested:
+        soundness.take_up(telemetry.history)
+        last = min(loop.steps, stop_after or loop.steps)
+        while step < last and not interrupt.requested and soundness.stopped is None:
             progress = Progress(step, loop.steps)
-            batch = batches.take(progress)
-            recipe.curriculum.observe(batch.rollouts, batch.raw)
-            batches.begin(Progress(step + 1, loop.steps))  # with loop.ahead: sampled from here on
-            collected = credit(recipe, policy, batch, progress, state.reference)
+            collected = _experience(recipe, policy, batches, state, progress, soundness)
+            if collected is None:
+                break
             began = time.perf_counter()
             figures = _learn(recipe, policy, state, collected, progress, shard)
             figures["seconds/update"] = time.perf_counter() - began
@@ -107,18 +117,48 @@ def train(
             if loop.evaluate_every and step % loop.evaluate_every == 0 and step < loop.steps:
                 batches.wait()
                 between = _evaluate(recipe, policy, held_out, progress, shard)
+                soundness.evaluated(between)
                 figures |= {} if between is None else {"held_out": between.mean}
             telemetry.step(step - 1, collected, step_metrics(collected, figures))
+            soundness.step(collected.tally, figures)
             if loop.checkpoint_every and step % loop.checkpoint_every == 0:
                 state.save(folder, step, shard)
         if interrupt.requested:
             telemetry.note(f"interrupted after {step} steps: the run can be resumed")
         state.save(folder, step, shard)
-        batches.wait()
-        after = _evaluate(recipe, policy, held_out, Progress(step, loop.steps), shard)
-        telemetry.finish(step, state.seconds, state.before, after)
+        after = None
+        if soundness.stopped is None:
+            batches.wait()
+            after = _evaluate(recipe, policy, held_out, Progress(step, loop.steps), shard)
+            soundness.evaluated(after)
+            soundness.ended(step)
+        telemetry.finish(step, state.seconds, state.before, after, stopped=soundness.stopped)
+    soundness.check()
     cut = interrupt.requested and step < loop.steps
     return Result(policy, state.before, after, tuple(telemetry.history), folder, cut)
+
+
+def _experience(
+    recipe: Recipe,
+    policy: Policy,
+    batches: Batches,
+    state: _State,
+    progress: Progress,
+    soundness: Soundness,
+) -> Collected | None:
+    """What this step learns from; None where a part raised, and all is as before the step."""
+    try:
+        batch = batches.take(progress)
+        with naming("the curriculum", recipe.curriculum):
+            recipe.curriculum.observe(batch.rollouts, batch.raw)
+        batches.begin(Progress(progress.step + 1, progress.total))  # with loop.ahead: from here on
+        return credit(recipe, policy, batch, progress, state.reference)
+    except Exception as error:
+        if progress.step == 0:
+            raise  # nothing was learned yet that could be lost
+        batches.take_back()
+        soundness.stopped = error
+        return None
 
 
 def _learn(
@@ -139,7 +179,7 @@ def _learn(
         return {"updates": 0.0}
     rate = set_rate(state.optimiser, recipe.optimiser, progress)
     sums: dict[str, float] = {}
-    updates = 0
+    updates, first = 0, {}
     for epoch in range(recipe.loop.epochs):
         seed = recipe.loop.seed * 1_000_003 + progress.step * 1_009 + epoch
         for batch in minibatches(rows, collected.rollouts.group, recipe.loop.minibatch, seed):
@@ -155,10 +195,13 @@ def _learn(
                 microbatch=recipe.loop.microbatch,
                 shard=shard,
             )
+            if not updates:
+                first = {"first_off_policy": figures.get("off_policy", 0.0)}
             updates += 1
             for name, value in figures.items():
                 sums[name] = sums.get(name, 0.0) + value
-    return {**{k: v / updates for k, v in sums.items()}, "updates": float(updates), "lr": rate}
+    means = {k: v / updates for k, v in sums.items()}
+    return {**means, **first, "updates": float(updates), "lr": rate}
 
 
 class _State:

@@ -11,20 +11,26 @@ import torch
 from torch import Tensor
 
 from guerdon.curriculum import Informative
-from guerdon.evaluation import bootstrap, paired_difference, wilson
 from guerdon.records import Rollouts, Scores
-from guerdon.report import Alarms, alarm_counts, build_report
+from guerdon.report import Alarms, alarm_counts, build_report, invalid_counts
 from guerdon.stages import Policy
 from guerdon.training.collect import Collected
 from guerdon.training.display import Display
+from guerdon.training.failure_log import forget_failures, log_failures
 from guerdon.training.held_out import HeldOut
+from guerdon.training.held_out_summary import NO_HELD_OUT, describe_held_out, held_out_summary
 from guerdon.training.recipe import Recipe
 from guerdon.training.run_folder import RunFolder
-from guerdon.training.trackers import Trackers
+from guerdon.training.trackers import Trackers, samples_of
 
 
 def step_metrics(collected: Collected, figures: dict[str, float]) -> dict[str, float]:
-    """One step's figures, flat. Means are over valid rows; shares over all rows."""
+    """One step's figures, flat. Means are over valid rows; shares over all rows.
+
+    Rows that were judged, invalid or failed are counted before the filter: those that it
+    dropped were judged too.
+    """
+    counted = collected.tally
     rollouts, raw = collected.rollouts, collected.raw
     tokens = int(rollouts.mask.sum())
     lengths = rollouts.mask.sum(1).float()
@@ -35,7 +41,13 @@ def step_metrics(collected: Collected, figures: dict[str, float]) -> dict[str, f
         "reward": _mean(raw.value, raw.valid),
         **{f"part/{name}": _mean(part, raw.valid) for name, part in raw.parts.items()},
         "shaped_reward": _mean(collected.scores.value, collected.scores.valid),
-        "invalid_share": 1.0 - float(raw.valid.float().mean()) if len(raw) else 0.0,
+        "judged_rows": float(counted.rows),
+        "invalid_rows": float(counted.invalid),
+        "failed_rows": float(counted.failed),
+        "invalid_share": counted.invalid / max(counted.rows, 1),
+        "failed_share": counted.failed / max(counted.rows, 1),
+        "advantage_size": _size(collected.advantage, rollouts, collected.scores),
+        **_sampler_gap(rollouts),
         "zero_std_share": _zero_std_share(rollouts, collected.scores),
         "kept_groups": float(len(rollouts.tasks)),
         "sampled_groups": float(collected.sampled),
@@ -71,7 +83,7 @@ class Telemetry:
         if self.run is not None and not resume:
             recipe.save(self.run.path / "recipe.yaml")
         self.display = Display(recipe.loop.steps, quiet=quiet)
-        self.trackers = Trackers(tuple(trackers), self.run.path if self.run else None)
+        self.trackers = Trackers(tuple(trackers), self.run.path if self.run else None, recipe)
         self.alarms = Alarms()
         self.history: list[dict[str, Any]] = []
 
@@ -92,26 +104,34 @@ class Telemetry:
         """Called once, before the first step of this process (``step`` > 0 on resume)."""
         if self.run is not None:
             self.run.truncate_after(step - 1)
+            forget_failures(self.run.path, step - 1)
             self.history = list(self.run.metrics())
             self.alarms = Alarms(past=[figures.get("alarms") or () for figures in self.history])
         if step:
             self.note(f"resumed after {step} steps")
-        if before is not None:
+        if before is None:
+            self.note(NO_HELD_OUT)
+        else:
             self.note(f"held-out {describe_held_out(before)} before training")
 
     def step(self, step: int, collected: Collected, metrics: dict[str, float]) -> None:
         """Record one finished step."""
+        counted = collected.tally
         figures: dict[str, Any] = {"step": step, **metrics}
+        if counted.invalid:
+            figures["invalid"] = counted.reasons
         self.history.append(figures)
-        sounding = self.alarms.look(collected.rollouts, collected.raw, self.history)
+        sounding = self.alarms.look(collected.rollouts, collected.raw, self.history, counted)
         figures["alarms"] = [alarm.name for alarm in sounding]
         for alarm in sounding:
             if alarm.news:
                 self.note(f"{alarm.name}: {alarm.message}")
         self.display.update(step, metrics)
         self.trackers.log(metrics, step)
+        self.trackers.show(samples_of(collected), counted.reasons, step)
         if self.run is not None:
             self.run.log_metrics(figures)
+            log_failures(self.run.path, step, counted)
             self.run.log_rollouts(
                 step,
                 collected.rollouts,
@@ -140,16 +160,25 @@ class Telemetry:
         self.display.note(text)
 
     def finish(
-        self, steps: int, seconds: float, before: HeldOut | None, after: HeldOut | None
+        self,
+        steps: int,
+        seconds: float,
+        before: HeldOut | None,
+        after: HeldOut | None,
+        *,
+        stopped: Exception | None = None,
     ) -> None:
-        """Summary, picture, report and the trained weights."""
+        """Summary, picture, report and the trained weights; why the run ended early, if it did."""
         summary: dict[str, Any] = {
             "recipe": self.recipe.name,
             "steps": steps,
             "seconds": seconds,
             "alarms": alarm_counts(self.history),
+            "invalid": invalid_counts(self.history),
             **held_out_summary(before, after),
         }
+        if stopped is not None:
+            summary["stopped"] = str(stopped)
         if self.run is not None:
             summary["folder"] = str(self.run.path)
             self.run.write_summary(summary)
@@ -160,52 +189,24 @@ class Telemetry:
         self.display.summary(summary)
 
 
-def held_out_summary(before: HeldOut | None, after: HeldOut | None) -> dict[str, Any]:
-    """Before, after and their paired difference, each with a 95 % interval."""
-    summary: dict[str, Any] = {}
-    for name, result in (("before", before), ("after", after)):
-        if result is not None:
-            low, high = interval(result)
-            summary[name] = {
-                "metric": result.metric,
-                "mean": result.mean,
-                "low": low,
-                "high": high,
-                "tasks": len(result.results),
-                "invalid": len(result.results) - len(result.valid),
-                "truncated_share": result.truncated,
-                "mean_length": result.mean_length,
-            }
-    if before is not None and after is not None:
-        both = [
-            (a, b) for a, b in zip(after.results, before.results, strict=True) if a == a and b == b
-        ]
-        if both:
-            gain = paired_difference([a for a, _ in both], [b for _, b in both])
-            summary["gain"] = {"mean": gain.estimate, "low": gain.low, "high": gain.high}
-    return summary
-
-
-def interval(result: HeldOut) -> tuple[float, float]:
-    """95 % interval: Wilson's where every result is 0 or 1, else a bootstrap of the mean."""
-    if not result.valid:
-        return float("nan"), float("nan")
-    if all(r in (0.0, 1.0) for r in result.valid):
-        found = wilson(int(sum(result.valid)), len(result.valid))
-    else:
-        found = bootstrap(result.valid)
-    return found.low, found.high
-
-
-def describe_held_out(result: HeldOut) -> str:
-    """One line: metric, mean, interval, number of tasks."""
-    low, high = interval(result)
-    return f"{result.metric} {result.mean:.3f} [{low:.3f}, {high:.3f}] ({len(result.valid)} tasks)"
-
-
 def _mean(value_N: Tensor, valid_N: Tensor) -> float:
     kept = value_N[valid_N & torch.isfinite(value_N)]
     return float(kept.mean()) if len(kept) else float("nan")
+
+
+def _size(advantage_NT: Tensor, rollouts: Rollouts, scores: Scores) -> float:
+    """Mean of |advantage| where the policy acted in valid rows; 0 where it never did."""
+    use_NT = rollouts.mask & scores.valid[:, None]
+    kept = advantage_NT[use_NT]
+    return float(kept.abs().mean()) if len(kept) else 0.0
+
+
+def _sampler_gap(rollouts: Rollouts) -> dict[str, float]:
+    """Mean of ``|ratio - 1|`` between the trainer's log-probs and another sampler's."""
+    if rollouts.old_logps is None or not bool(rollouts.mask.any()):
+        return {}
+    gap_M = (rollouts.old_logps - rollouts.logps)[rollouts.mask].clamp(-20, 20)
+    return {"sampler_gap": float((gap_M.exp() - 1).abs().mean())}
 
 
 def _zero_std_share(rollouts: Rollouts, scores: Scores) -> float:
