@@ -127,6 +127,9 @@ def _train(arguments: list[str]) -> int:
     )
     if options["json"]:
         print((folder / "summary.json").read_text())
+    if result.nothing_learned:
+        print(f"guerdon train: {result.nothing_learned}", file=sys.stderr)
+        return 1
     return 130 if result.interrupted else 0
 
 

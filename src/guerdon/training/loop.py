@@ -40,7 +40,8 @@ from guerdon.training.update import Guard, Shard, adamw, minibatches, set_rate, 
 class Result:
     """What a run ends with. ``before`` and ``after`` are None where nothing was held out.
 
-    ``interrupted``: Ctrl-C ended it before its last step.
+    ``interrupted``: Ctrl-C ended it before its last step. ``nothing_learned``: why not one of
+    its steps updated the weights, "" where one did.
     """
 
     policy: Policy
@@ -49,6 +50,7 @@ class Result:
     history: tuple[dict[str, Any], ...]
     folder: Path | None
     interrupted: bool = False
+    nothing_learned: str = ""
 
 
 def train(
@@ -131,11 +133,13 @@ def train(
             batches.wait()
             after = _evaluate(recipe, policy, held_out, Progress(step, loop.steps), shard)
             soundness.evaluated(after)
-            soundness.ended(step)
+        idle = soundness.nothing_learned(step)
+        if idle:
+            telemetry.note(idle)
         telemetry.finish(step, state.seconds, state.before, after, stopped=soundness.stopped)
     soundness.check()
     cut = interrupt.requested and step < loop.steps
-    return Result(policy, state.before, after, tuple(telemetry.history), folder, cut)
+    return Result(policy, state.before, after, tuple(telemetry.history), folder, cut, idle)
 
 
 def _experience(

@@ -83,10 +83,11 @@ class Soundness:
         if self._pending.rows >= FEWEST:
             self._pending = Tally()
 
-    def ended(self, steps: int) -> None:
-        """After the last step: a run that never learned anything did not succeed."""
-        if self.stopped is None and not self._learned and steps >= self.loop.steps > 0:
-            self.stopped = TrainingStopped(f"nothing was learned in {steps} steps: {_WHY}")
+    def nothing_learned(self, steps: int) -> str:
+        """Why a run that did all its ``steps`` came to nothing; "" if it did not."""
+        if self._learned or not 0 < self.loop.steps <= steps:
+            return ""
+        return f"nothing was learned in {steps} steps: {_WHY}"
 
     def check(self) -> None:
         """Raise what stopped the run, if anything did."""
