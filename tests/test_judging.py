@@ -227,7 +227,7 @@ def test_placed_rewards_and_parts_are_as_wide_as_the_batch():
         value_N = torch.tensor([raising(text) for text in rollouts.texts])
         placed_NT = torch.zeros(rollouts.mask.shape)
         placed_NT[:, 0] = value_N
-        named = {text: value_N for text in rollouts.texts}
+        named = dict.fromkeys(rollouts.texts, value_N)
         return Scores(value_N, named, placed=placed_NT)
 
     scores = judged(placing, rows("a", "exit", "bbbbbbb", "c"), NOW)
@@ -480,7 +480,7 @@ def test_missing_columns_are_told_whole():
         return 1.0
 
     made = rows("a", "b", "c", "d")
-    with pytest.raises(RewardFailed, match="asks for 'colour'.*docs/connectors.md"):
+    with pytest.raises(RewardFailed, match=r"asks for 'colour'.*docs/connectors.md"):
         refuse_failing(tally(made, judged(FunctionReward(needs), made, NOW)))
 
 

@@ -34,7 +34,6 @@ from guerdon.records import Progress
 from guerdon.rollout import EndpointError
 from guerdon.showing import show_reproduction
 from guerdon.training import (
-    Recipe,
     TrainingStopped,
     describe_held_out,
     held_out_summary,
@@ -44,6 +43,7 @@ from guerdon.training import (
 )
 from guerdon.training import evaluate as evaluate_policy
 from guerdon.training.policies import load_policy
+from guerdon.training.resuming import recipe_to_resume
 from guerdon.training.run_folder import plain
 
 HELP = """guerdon: reward-driven post-training.
@@ -60,8 +60,8 @@ HELP = """guerdon: reward-driven post-training.
   guerdon doctor       what is installed here, which devices work, how fast they are
 
 guerdon COMMAND --help explains a command. Exit status: 0 done, 1 failed, not shown or
-(audit) something found, 2 wrong arguments, 130 interrupted (a training run then ends whole and can
-be resumed)."""
+(audit) something found, 2 wrong arguments, 130 interrupted, 143 ended
+by SIGTERM (a training run then ends whole and can be resumed)."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -87,9 +87,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UsageError as error:
         print(f"guerdon {arguments[0]}: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f"guerdon {arguments[0]}: interrupted", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as error:
+        lost = f" ({error})" if str(error) else ""
+        print(f"guerdon {arguments[0]}: interrupted{lost}", file=sys.stderr)
+        return int(getattr(error, "status", 130))
     except (ValueError, OSError, ImportError, TrainingStopped, EndpointError) as error:
         print(f"guerdon {arguments[0]}: {error}", file=sys.stderr)
         return 1
@@ -112,7 +113,7 @@ def _train(arguments: list[str]) -> int:
         folder = Path(options["resume"])
         if rest:
             raise UsageError("--resume continues a run as it was: it takes no other settings")
-        recipe = Recipe.load(folder / "recipe.yaml")
+        recipe = recipe_to_resume(folder)
     else:
         recipe = recipe_from(options["recipe"] or "grpo", rest, settings=options["settings"])
         folder = Path(options["out"]) if options["out"] else _fresh_folder(recipe.name)
@@ -130,7 +131,7 @@ def _train(arguments: list[str]) -> int:
     if result.nothing_learned:
         print(f"guerdon train: {result.nothing_learned}", file=sys.stderr)
         return 1
-    return 130 if result.interrupted else 0
+    return 128 + result.signal if result.interrupted else 0
 
 
 def _train_on_pairs(options: dict[str, Any], rest: list[str]) -> int:
@@ -143,10 +144,10 @@ def _train_on_pairs(options: dict[str, Any], rest: list[str]) -> int:
         read, run = reward_model_recipe_from, train_reward_model
     recipe = read(options["pairs"], rest, settings=options["settings"])
     folder = Path(options["out"]) if options["out"] else _fresh_folder(recipe.name)
-    run(recipe, folder, quiet=options["quiet"] or options["json"])
+    result = run(recipe, folder, quiet=options["quiet"] or options["json"])
     if options["json"]:
         print((folder / "summary.json").read_text())
-    return 0
+    return 128 + result.signal if result.signal else 0
 
 
 def _sample(arguments: list[str]) -> int:
@@ -275,13 +276,15 @@ def _recipes(arguments: list[str]) -> int:
 
 
 def _report(arguments: list[str]) -> int:
-    from guerdon.report import build_report
+    from guerdon.report import build_report, damage
 
     options, rest = take_options(
         arguments, "report", "Write a run's curves.png and report.html again.", ["RUN"], ["--json"]
     )
     none_left(rest)
     page = build_report(Path(options["run"]))
+    for line in damage(Path(options["run"])):
+        print(f"guerdon report: {line}", file=sys.stderr)
     curves = page.with_name("curves.png")
     print(json.dumps({"report": str(page), "curves": str(curves)}) if options["json"] else page)
     return 0

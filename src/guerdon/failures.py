@@ -43,8 +43,8 @@ def told(error: BaseException) -> tuple[str, str]:
         left_out = f"  ... {len(lines) - _HEAD - _TAIL} lines left out ..."
         lines = [*lines[:_HEAD], left_out, *lines[-_TAIL:]]
     own = [step for step in steps if not _foreign(step.filename)]
-    step = (own or list(steps) or [None])[-1]
-    at = "" if step is None else f" (at {step.filename}, line {step.lineno})"
+    places = [f" (at {step.filename}, line {step.lineno})" for step in own or steps]
+    at = places[-1] if places else ""
     return line, "\n".join([f"{headline}{at}", *lines])
 
 

@@ -258,8 +258,7 @@ class Scores:
         placed: float[N, T] rewards at positions (tokens, turn ends) that sum to ``value``
             over T, or None when the whole value falls on the completion's end.
         errors: N entries, set where a row is invalid because its judge raised, ran out of time
-            or lost its process, None elsewhere (also where a row is merely ungradable). The
-            first line names exception, file and line; a traceback may follow.
+            or lost its process: exception, file and line, then maybe a traceback.
     """
 
     value: Tensor
@@ -276,10 +275,8 @@ class Scores:
         reasons: list[str | None] = list(self.reasons) if self.reasons else [None] * n
         errors: list[str | None] = list(self.errors) if self.errors else [None] * n
         if valid.shape[0] != n or len(reasons) != n or len(errors) != n:
-            raise ValueError(
-                f"Scores: {n} values, {valid.shape[0]} valid flags, {len(reasons)} reasons and "
-                f"{len(errors)} errors"
-            )
+            sizes = f"{valid.shape[0]} valid flags, {len(reasons)} reasons and {len(errors)} errors"
+            raise ValueError(f"Scores: {n} values, {sizes}")
         for row in (valid & ~torch.isfinite(value)).nonzero().flatten().tolist():
             reasons[row] = f"score is not finite ({value[row].item()})"
         valid = valid & torch.isfinite(value)
@@ -335,21 +332,17 @@ class Scores:
 def concat_scores(batches: Sequence[Scores]) -> Scores:
     """One ``Scores`` of all rows. Parts missing from a batch are NaN there.
 
-    ``placed`` must be set in all batches or in none; one without a valid row may lack it.
+    One without a valid row may lack ``placed`` where others have it.
     """
     if not batches:
         raise ValueError("concat_scores needs at least one batch")
     names = list(dict.fromkeys(name for b in batches for name in b.parts))
-    placed = [b.placed for b in batches]
-    if any(p is not None for p in placed):
-        # Nothing is placed in rows that nobody could judge.
-        placed = [
-            torch.zeros(len(b), 0) if b.placed is None and not bool(b.valid.any()) else b.placed
-            for b in batches
-        ]
-        if any(p is None for p in placed):
-            raise ValueError("cannot join scores: placed is set in some batches and not in others")
-    width = max((p.shape[1] for p in placed if p is not None), default=0)
+    known = [b.placed for b in batches if b.placed is not None or bool(b.valid.any())]
+    if any(p is None for p in known) != all(p is None for p in known):
+        raise ValueError("cannot join scores: placed is set in some batches and not in others")
+    placed = [torch.zeros(len(b), 0) if b.placed is None else b.placed for b in batches]
+    width = max(p.shape[1] for p in placed)
+    padded = [torch.nn.functional.pad(p, (0, width - p.shape[1])) for p in placed]
     return Scores(
         value=torch.cat([b.value for b in batches]),
         parts={
@@ -358,11 +351,7 @@ def concat_scores(batches: Sequence[Scores]) -> Scores:
         },
         valid=torch.cat([b.valid for b in batches]),
         reasons=tuple(r for b in batches for r in b.reasons),
-        placed=None
-        if all(p is None for p in placed)
-        else torch.cat(
-            [torch.nn.functional.pad(p, (0, width - p.shape[1])) for p in placed if p is not None]
-        ),
+        placed=torch.cat(padded) if any(b.placed is not None for b in batches) else None,
         errors=tuple(e for b in batches for e in b.errors),
     )
 

@@ -45,7 +45,8 @@ def hostile_step():
 
 def made_run(path, *, summary=SUMMARY, steps=2, texts=((HOSTILE, "!"), ("pl", "ain"), ("si", "x"))):
     run = RunFolder(path)
-    (path / "recipe.yaml").write_text(f"name: {HOSTILE}\n")
+    run.claim(f"name: {HOSTILE}\n")
+    run.release()
     for step in range(steps):
         figures = {"reward": 0.1 * step, "kl": float("nan"), "alarms": ["no signal"]}
         run.log_metrics({"step": step, **figures})

@@ -38,8 +38,9 @@ def test_ctrl_c_saves_a_checkpoint_prints_a_summary_and_says_130(tmp_path, ahead
     assert process.returncode == 130
     steps = len((folder / "metrics.jsonl").read_text().splitlines())
     assert 1 <= steps < 1000
-    assert f"interrupted after {steps} steps: the run can be resumed" in printed
-    assert "grpo done" in printed
+    assert f"grpo stopped after {steps} of 1000 steps" in printed
+    assert f"guerdon train --resume {folder}" in printed
+    assert "grpo done" not in printed
     assert (folder / "checkpoints" / f"step-{steps:06d}" / "state.pt").is_file()
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["steps"] == steps

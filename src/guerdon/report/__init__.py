@@ -13,7 +13,13 @@ from guerdon.report.alarms import (
 )
 from guerdon.report.curves import draw_curves
 from guerdon.report.page import build_report
-from guerdon.report.reading import number, read_failures, read_metrics, read_summary
+from guerdon.report.reading import (
+    damage,
+    number,
+    read_failures,
+    read_metrics,
+    read_summary,
+)
 from guerdon.report.scored import score_report, shown_row
 
 __all__ = [
@@ -23,6 +29,7 @@ __all__ = [
     "advice",
     "alarm_counts",
     "build_report",
+    "damage",
     "draw_curves",
     "history_alarms",
     "invalid_counts",

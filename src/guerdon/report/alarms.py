@@ -227,7 +227,7 @@ def _update_alarms(now: Mapping[str, Any], thresholds: Thresholds) -> Iterable[A
     if now.get("updates") and now.get("grad_norm") == 0 and differ:
         yield _alarm("no gradient", "warning", "the gradient is 0 beside unequal rewards")
     graded = _share(now, "invalid_share") < 1 and now.get("kept_groups") != 0
-    strange = [name for name, value in now.items() if _not_finite(value)]
+    strange = [n for n, value in now.items() if _watched(n) and _not_finite(value)]
     strange = [n for n in strange if graded or not _of_rewards(n)]
     if strange:
         yield _alarm("not a number", "warning", f"{', '.join(strange[:6])} is not a finite number")
@@ -235,6 +235,12 @@ def _update_alarms(now: Mapping[str, Any], thresholds: Thresholds) -> Iterable[A
 
 def _not_finite(value: Any) -> bool:
     return isinstance(value, float) and not math.isfinite(value)
+
+
+def _watched(name: str) -> bool:
+    return name.startswith(("loss", "grad_norm", "advantage", "off_policy", "first_")) or (
+        _of_rewards(name)
+    )
 
 
 def _of_rewards(name: str) -> bool:

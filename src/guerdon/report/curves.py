@@ -92,7 +92,9 @@ def draw_curves(history: Sequence[dict[str, Any]], summary: dict[str, Any], path
         axis.set_axis_off()
     _held_out(axes[0], history, summary)
     figure.suptitle(_title(summary) + "\n", fontsize=13, x=0.01, ha="left", color=_INK)
-    figure.savefig(path, dpi=110)
+    part = path.with_name(f"{path.name}.writing")
+    figure.savefig(part, dpi=110, format="png")
+    part.replace(path)
     return path
 
 

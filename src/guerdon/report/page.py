@@ -12,7 +12,7 @@ from typing import Any
 
 from guerdon.report.alarms import advice, alarm_counts, invalid_counts
 from guerdon.report.curves import draw_curves
-from guerdon.report.reading import number, read_failures, read_metrics, read_summary
+from guerdon.report.reading import damage, number, read_failures, read_metrics, read_summary
 
 SHOWN_STEPS = 8
 SHOWN_GROUPS = 3
@@ -52,11 +52,12 @@ def build_report(run: Path) -> Path:
         invalid=invalid_counts(history),
         judged=sum(int(figures.get("judged_rows") or 0) for figures in history),
         failures=_failures(run),
-        stopped=_shown(summary.get("stopped") or ""),
+        stopped=_shown(summary.get("stopped", {}).get("why") or ""),
         picture=base64.b64encode(picture.read_bytes()).decode(),
         recipe=_shown((run / "recipe.yaml").read_text()),
         steps=_steps(run),
-        finished=bool(summary),
+        finished=bool(summary) and "stopped" not in summary,
+        damage=[_shown(line) for line in damage(run)],
         done=len(history),
     )
     part = run / "report.html.writing"
@@ -119,7 +120,11 @@ def _steps(run: Path) -> list[dict[str, Any]]:
     chosen = [files[round(i * (len(files) - 1) / max(count - 1, 1))] for i in range(count)]
     steps = []
     for file in chosen:
-        rows = pyarrow.parquet.read_table(file).to_pylist()
+        try:
+            table = pyarrow.parquet.read_table(file, page_checksum_verification=True)
+            rows = table.to_pylist()
+        except (pyarrow.ArrowException, OSError):
+            continue  # the page names it among what is damaged
         if not rows:
             continue
         groups: dict[int, list[dict[str, Any]]] = {}
@@ -151,8 +156,9 @@ def _row(row: dict[str, Any], largest: float) -> dict[str, Any]:
     parts = [
         (name.removeprefix("part:"), number(value, "{:.3g}"))
         for name, value in row.items()
-        if name.startswith("part:")
+        if name.startswith("part:") and value is not None
     ]
+    parts += [(p["name"], number(p["value"], "{:.3g}")) for p in row.get("more_parts") or ()]
     advantage = row["token_advantage"]
     if len(row["token"]) == len(advantage) and advantage:
         tokens = list(zip(row["token"], advantage, strict=True))

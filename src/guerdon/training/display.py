@@ -104,12 +104,17 @@ class Display:
             table.add_row("invalid", escape(f"{count} × {reason}"))
         for name, count in summary.get("alarms", {}).items():
             table.add_row("alarm", escape(f"{name} in {count} steps"))
+        stopped = summary.get("stopped", {})
+        for skipped in stopped.get("skipped", ()):
+            table.add_row("left out", escape(skipped))
         if "report" in summary:
             table.add_row("look at", escape(summary["report"]))
             table.add_row("", escape(summary["folder"]) + "/curves.png")
-        ended = "stopped" if "stopped" in summary else "done"
-        title = escape(f"{summary['recipe']} {ended}")
+        end = f"stopped after {summary['steps']} of {stopped['of']} steps" if stopped else "done"
+        title = escape(f"{summary['recipe']} {end}")
         self.console.print(Panel(table, title=title, expand=False))
+        if "next" in stopped:  # outside the frame, which would cut a long line
+            self.note(f"go on with: {stopped['next']}")
 
     def _stop(self) -> None:
         if self._live is not None:

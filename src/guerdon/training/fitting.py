@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import yaml
-
-from guerdon.parts import describe
-from guerdon.report import build_report
 from guerdon.training.display import Display
 from guerdon.training.held_out import HeldOut
-from guerdon.training.held_out_summary import NO_HELD_OUT, describe_held_out, held_out_summary
+from guerdon.training.held_out_summary import describe_before, held_out_summary
+from guerdon.training.interrupt import Interrupt
 from guerdon.training.passes import Figures, count_updates
 from guerdon.training.run_folder import RunFolder
+from guerdon.training.telemetry import (
+    PAGE,
+    Stopped,
+    save_on_disk,
+    sum_up_on_disk,
+)
 
 
 class Saved(Protocol):
@@ -27,11 +31,15 @@ class Saved(Protocol):
 
 @dataclass(frozen=True)
 class Fitted:
-    """What such a run ends with. The results are None where nothing was held out."""
+    """What such a run ends with. The results are None where nothing was held out.
+
+    ``signal`` is the number of the one that ended it before it was done, else 0.
+    """
 
     before: HeldOut | None
     after: HeldOut | None
     history: tuple[dict[str, Any], ...]
+    signal: int = 0
 
 
 def run_fitting(
@@ -51,47 +59,88 @@ def run_fitting(
     ``recipe`` is a part with name, epochs, batch, optimiser and seed; ``fit`` is called with the
     last four and a `Report`. There are ``given`` of ``what`` to fit to, which the summary says.
     ``names`` are what figures are called in the run: a policy's run has a loss and an accuracy
-    that mean other things.
+    that mean other things. There are no checkpoints: a signal ends the run after the update under
+    way with the model so far, and what else ends it leaves the figures alone.
     """
     run = None if folder is None else RunFolder(folder)
-    if run is not None:
-        text = yaml.safe_dump(describe(recipe), sort_keys=False, allow_unicode=True)
-        (run.path / "recipe.yaml").write_text(text)
-    started = time.perf_counter()
+    total = count_updates(given, recipe.epochs, recipe.batch)
     history: list[dict[str, Any]] = []
-    with Display(count_updates(given, recipe.epochs, recipe.batch), quiet=quiet) as display:
+    started = time.perf_counter()
+    with Interrupt() as interrupt, _kept(run), Display(total, quiet=quiet) as display:
         before = measure()
-        if before is None:
-            display.note(NO_HELD_OUT)
-        else:
-            display.note(f"held-out {describe_held_out(before)} before training")
+        if run is not None:
+            run.claim(recipe)
+        display.note(describe_before(before))
+        interrupt.patient(lambda: _lost(history, folder), what="the model so far is saved")
 
         def record(done: int, _: int, figures: Figures) -> None:
             told = {names.get(name, name): value for name, value in figures.items()}
             history.append({"step": done - 1, **told})
             display.update(done - 1, told)
             if run is not None:
-                run.log_metrics(history[-1])
+                with interrupt.whole():
+                    run.log_metrics(history[-1])
+            if interrupt.requested and done < total:
+                raise _Enough
 
-        fit(
-            epochs=recipe.epochs,
-            batch=recipe.batch,
-            optimiser=recipe.optimiser,
-            seed=recipe.seed,
-            report=record,
-        )
-        after = measure()
+        with suppress(_Enough):
+            fit(
+                epochs=recipe.epochs,
+                batch=recipe.batch,
+                optimiser=recipe.optimiser,
+                seed=recipe.seed,
+                report=record,
+            )
+        with interrupt.whole():
+            if run is not None:  # first: it is what a signal's sender may not wait for
+                save_on_disk(run, model)
+        after = interrupt.measure(measure)
+        stopped = _stopped(interrupt, before is not None and after is None, len(history), total)
         summary: dict[str, Any] = {
             "recipe": recipe.name,
             "steps": len(history),
             "seconds": time.perf_counter() - started,
+            **({} if stopped is None else {"stopped": stopped.summary()}),
             what: given,
             **held_out_summary(before, after),
         }
         if run is not None:
-            summary["folder"] = str(run.path)
-            run.write_summary(summary)
-            model.save(run.path / "model")
-            summary["report"] = str(build_report(run.path))
+            sum_up_on_disk(run, summary, stopped)
         display.summary(summary)
-    return Fitted(before, after, tuple(history))
+        if stopped is not None and run is not None:
+            display.note(
+                f"{run.path / 'model'} is the model after {len(history)} of {total} updates; this "
+                "kind of run can't be resumed"
+            )
+    number = interrupt.number if stopped is not None else 0
+    return Fitted(before, after, tuple(history), number)
+
+
+class _Enough(Exception):
+    """A signal asked for the end: no further update."""
+
+
+@contextmanager
+def _kept(run: RunFolder | None) -> Iterator[None]:
+    """Let the folder go at the end; one that failed before its first update is removed."""
+    try:
+        yield
+    except BaseException:
+        if run is not None:
+            run.undo()
+        raise
+    if run is not None:
+        run.release()
+
+
+def _stopped(interrupt: Interrupt, unmeasured: bool, done: int, total: int) -> Stopped | None:
+    skipped = ["held-out evaluation"] if unmeasured else []
+    skipped += [PAGE] if interrupt.urgent else []
+    if done >= total and not skipped:
+        return None
+    return Stopped(interrupt.name, total, tuple(skipped))
+
+
+def _lost(history: Sequence[object], folder: Path | None) -> str:
+    kept = "" if folder is None else f", {folder} holds their figures"
+    return f"{len(history)} updates are lost{kept}: this kind of run has no checkpoints"

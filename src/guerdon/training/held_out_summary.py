@@ -98,6 +98,13 @@ def describe_held_out(result: HeldOut) -> str:
     return f"{result.metric} {number(result.mean)}{ends} ({describe_tasks(result)})"
 
 
+def describe_before(result: HeldOut | None) -> str:
+    """What a run says of its held-out tasks before it begins."""
+    return (
+        NO_HELD_OUT if result is None else f"held-out {describe_held_out(result)} before training"
+    )
+
+
 def describe_tasks(result: HeldOut) -> str:
     """``64 tasks, 3 invalid: 2 × failed: ValueError, 1 × the reward returned None``."""
     invalid = len(result.results) - len(result.valid)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,7 @@ from guerdon.training.ahead import Batches
 from guerdon.training.allocator import keep_freed_memory
 from guerdon.training.checkpoint import (
     generator_states,
-    latest_checkpoint,
-    load_checkpoint,
+    load_newest,
     restore_generators,
     save_checkpoint,
     seed_generators,
@@ -30,9 +29,9 @@ from guerdon.training.policies import load_policy
 from guerdon.training.processes import processes
 from guerdon.training.recipe import Recipe
 from guerdon.training.reference import RunningReference
+from guerdon.training.run_folder import RunFolder, resume_command, telling_how_to_go_on
 from guerdon.training.soundness import Soundness, naming
-from guerdon.training.telemetry import Telemetry, step_metrics
-from guerdon.training.trackers import check_trackers
+from guerdon.training.telemetry import PAGE, Stopped, Telemetry, step_metrics
 from guerdon.training.update import Guard, Shard, adamw, minibatches, set_rate, update
 
 
@@ -40,8 +39,8 @@ from guerdon.training.update import Guard, Shard, adamw, minibatches, set_rate, 
 class Result:
     """What a run ends with. ``before`` and ``after`` are None where nothing was held out.
 
-    ``interrupted``: Ctrl-C ended it before its last step. ``nothing_learned``: why not one of
-    its steps updated the weights, "" where one did.
+    ``signal``: the number of the one that ended it before it was done, else 0.
+    ``nothing_learned``: why not one of its steps updated the weights, "" where one did.
     """
 
     policy: Policy
@@ -49,8 +48,13 @@ class Result:
     after: HeldOut | None
     history: tuple[dict[str, Any], ...]
     folder: Path | None
-    interrupted: bool = False
+    signal: int = 0
     nothing_learned: str = ""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal ended it before it was done."""
+        return self.signal != 0
 
 
 def train(
@@ -66,8 +70,10 @@ def train(
     """Train by ``recipe``; write the run to ``folder`` (None = keep nothing on disk).
 
     ``policy`` replaces the recipe's model. ``resume`` continues the run in ``folder`` from its
-    newest checkpoint, bit for bit as if it had never stopped. ``stop_after`` ends the run
-    early after that many steps, as Ctrl-C does: whole, with a checkpoint and a summary.
+    newest whole checkpoint, bit for bit as if it had never stopped. ``stop_after`` ends the run
+    early after that many steps, as Ctrl-C does: whole, with a checkpoint and a summary. Nothing
+    is written before the model is loaded and the held-out tasks are answered, and a run that
+    fails before its first step leaves nothing.
 
     Raises:
         TrainingStopped: too many updates in a row were not finite; the reward fails on too many
@@ -75,94 +81,162 @@ def train(
             (`PartFailed`); nothing is left to learn from. But for the first, and but for what
             shows before the first step, the run is ended whole before: checkpoint, summary, page.
         ValueError: the recipe contradicts itself; the message names the setting and the mend.
+        CheckpointError: ``resume``, and no checkpoint is as it was written.
+        DiskError: the disk refuses a file; what is there can be resumed.
+        RunLocked: another process writes to the folder.
     """
-    check_trackers(trackers)
     recipe = copy.deepcopy(recipe)  # a curriculum with memory belongs to this run alone
-    loop = recipe.loop
-    shard = processes()
+    loop, shard = recipe.loop, processes()
     keep_freed_memory()
-    seed_generators(loop.seed)
-    policy = policy or load_policy(recipe.model)
-    seed_generators(loop.seed)  # vLLM seeds them for itself when it starts, always alike
-    tasks, held_out = _tasks(recipe)
-    batches = Batches(recipe, policy, tasks, shard)
-    soundness = Soundness(loop)
-    state = _State(recipe, policy, batches)
-    telemetry = Telemetry(
-        folder if shard.rank == 0 else None,
-        recipe,
-        policy,
-        resume=resume,
-        quiet=quiet or shard.rank > 0,
-        trackers=trackers if shard.rank == 0 else (),
-    )
-    step = state.resume(folder) if resume and folder is not None else 0
-    if step == 0:
-        state.before = _evaluate(recipe, policy, held_out, Progress(0, loop.steps), shard)
-        soundness.evaluated(state.before)
-        soundness.check()
-    with telemetry, Interrupt() as interrupt, batches:
-        telemetry.begin(step, state.before)
-        soundness.take_up(telemetry.history)
-        last = min(loop.steps, stop_after or loop.steps)
-        while step < last and not interrupt.requested and soundness.stopped is None:
-            progress = Progress(step, loop.steps)
-            collected = _experience(recipe, policy, batches, state, progress, soundness)
-            if collected is None:
-                break
-            began = time.perf_counter()
-            figures = _learn(recipe, policy, state, collected, progress, shard)
-            figures["seconds/update"] = time.perf_counter() - began
-            if state.reference is not None:
-                state.reference.after_step(policy, step)
-            step += 1
-            if loop.evaluate_every and step % loop.evaluate_every == 0 and step < loop.steps:
-                batches.wait()
-                between = _evaluate(recipe, policy, held_out, progress, shard)
-                soundness.evaluated(between)
-                figures |= {} if between is None else {"held_out": between.mean}
-            telemetry.step(step - 1, collected, step_metrics(collected, figures))
-            soundness.step(collected.tally, figures)
-            if loop.checkpoint_every and step % loop.checkpoint_every == 0:
-                state.save(folder, step, shard)
-        if interrupt.requested:
-            telemetry.note(f"interrupted after {step} steps: the run can be resumed")
-        state.save(folder, step, shard)
-        after = None
-        if soundness.stopped is None:
-            batches.wait()
-            after = _evaluate(recipe, policy, held_out, Progress(step, loop.steps), shard)
-            soundness.evaluated(after)
-        idle = soundness.nothing_learned(step)
-        if idle:
-            telemetry.note(idle)
-        telemetry.finish(step, state.seconds, state.before, after, stopped=soundness.stopped)
+    first = shard.rank == 0
+    run = RunFolder(folder, resume=resume) if folder is not None and first else None
+    telemetry = Telemetry(run, recipe, quiet=quiet or not first, trackers=trackers if first else ())
+    with Interrupt() as interrupt, telemetry:
+        seed_generators(loop.seed)
+        policy = policy or load_policy(recipe.model)
+        seed_generators(loop.seed)  # vLLM seeds them for itself when it starts, always alike
+        tasks, held_out = _tasks(recipe)
+        batches = Batches(recipe, policy, tasks, shard)
+        state, soundness = _State(recipe, policy, batches), Soundness(loop)
+        with telling_how_to_go_on(folder, lambda: _lost(state)), batches:
+            if resume and folder is not None:
+                state.resume(folder, telemetry.warn, shard)
+            if state.step == 0:
+                state.before = _evaluate(recipe, policy, held_out, Progress(0, loop.steps), shard)
+                soundness.evaluated(state.before)
+                soundness.check()
+            telemetry.begin(state.step, policy, state.before)
+            soundness.take_up(telemetry.history)
+            interrupt.patient(lambda: _lost(state), lambda: _about(state))
+            until = stop_after or loop.steps
+            _steps(recipe, state, telemetry, interrupt, soundness, held_out, folder, until)
+            after, stopped = _end(recipe, state, interrupt, soundness, held_out, folder)
+            idle = soundness.nothing_learned(state.step)
+            if idle:
+                telemetry.note(idle)
+            telemetry.finish(state.step, state.seconds, state.before, after, stopped)
     soundness.check()
-    cut = interrupt.requested and step < loop.steps
-    return Result(policy, state.before, after, tuple(telemetry.history), folder, cut, idle)
+    number = interrupt.number if stopped is not None else 0
+    return Result(policy, state.before, after, tuple(telemetry.history), folder, number, idle)
+
+
+def _steps(
+    recipe: Recipe,
+    state: _State,
+    telemetry: Telemetry,
+    interrupt: Interrupt,
+    soundness: Soundness,
+    held_out: Sequence[Task],
+    folder: Path | None,
+    until: int,
+) -> None:
+    """Sample, score, shape, credit, update, evaluate, save, until the last step, a signal, or
+    what `Soundness` says can't go on."""
+    loop, policy, batches, shard = recipe.loop, state.policy, state.batches, state.batches.shard
+    while state.step < min(loop.steps, until) and not _agreed(interrupt, shard):
+        progress = Progress(state.step, loop.steps)
+        began = time.perf_counter()
+        collected = _experience(recipe, state, progress, soundness)
+        if collected is None:
+            return
+        learning = time.perf_counter()
+        figures = _learn(recipe, policy, state, collected, progress, shard)
+        figures["seconds/update"] = time.perf_counter() - learning
+        if state.reference is not None:
+            state.reference.after_step(policy, progress.step)
+        done = progress.step + 1
+        if loop.evaluate_every and done % loop.evaluate_every == 0 and done < loop.steps:
+            batches.wait()
+            between = _evaluate(recipe, policy, held_out, progress, shard)
+            soundness.evaluated(between)
+            figures |= {} if between is None else {"held_out": between.mean}
+        state.slowest = max(state.slowest, time.perf_counter() - began)
+        with interrupt.whole():
+            telemetry.step(progress.step, collected, step_metrics(collected, figures))
+            state.step = done
+            soundness.step(collected.tally, figures)
+            if loop.checkpoint_every and done % loop.checkpoint_every == 0:
+                state.save(folder, shard)
+        if soundness.stopped is not None:
+            return
 
 
 def _experience(
-    recipe: Recipe,
-    policy: Policy,
-    batches: Batches,
-    state: _State,
-    progress: Progress,
-    soundness: Soundness,
+    recipe: Recipe, state: _State, progress: Progress, soundness: Soundness
 ) -> Collected | None:
     """What this step learns from; None where a part raised, and all is as before the step."""
+    batches = state.batches
     try:
         batch = batches.take(progress)
         with naming("the curriculum", recipe.curriculum):
             recipe.curriculum.observe(batch.rollouts, batch.raw)
         batches.begin(Progress(progress.step + 1, progress.total))  # with loop.ahead: from here on
-        return credit(recipe, policy, batch, progress, state.reference)
+        return credit(recipe, state.policy, batch, progress, state.reference)
     except Exception as error:
         if progress.step == 0:
             raise  # nothing was learned yet that could be lost
         batches.take_back()
         soundness.stopped = error
         return None
+
+
+def _end(
+    recipe: Recipe,
+    state: _State,
+    interrupt: Interrupt,
+    soundness: Soundness,
+    held_out: Sequence[Task],
+    folder: Path | None,
+) -> tuple[HeldOut | None, Stopped | None]:
+    """The last checkpoint, before anything that takes long; then the held-out tasks.
+
+    Returns their result, and what to say of a run that ends before it is done.
+    """
+    shard, loop = state.batches.shard, recipe.loop
+    go_on = "" if folder is None else resume_command(folder)
+    with interrupt.whole():
+        state.save(folder, shard)
+    if soundness.stopped is not None:
+        return None, Stopped("an error", loop.steps, (), go_on, str(soundness.stopped))
+    state.batches.wait()
+    _agreed(interrupt, shard)
+
+    def answered() -> HeldOut | None:
+        return _evaluate(recipe, state.policy, held_out, Progress(state.step, loop.steps), shard)
+
+    # With several processes one must not leave the others waiting.
+    hurried = any(shard.gather(interrupt.urgent)) if shard.world > 1 else interrupt.urgent
+    after = None
+    if not hurried:
+        after = interrupt.measure(answered) if shard.world == 1 else answered()
+    soundness.evaluated(after)
+    skipped = ["held-out evaluation"] if held_out and after is None else []
+    skipped += [PAGE] if interrupt.urgent else []
+    if state.step >= loop.steps and not skipped:
+        return after, None
+    return after, Stopped(interrupt.name or "stop_after", loop.steps, tuple(skipped), go_on)
+
+
+def _agreed(interrupt: Interrupt, shard: Shard) -> bool:
+    """Whether any process was asked to end: all must end after the same step."""
+    if shard.world > 1:
+        interrupt.number = max(shard.gather(interrupt.number))
+    return interrupt.requested
+
+
+def _lost(state: _State) -> str:
+    """What a run that ends here and now does again when it is resumed; "" before it began."""
+    if state.step == 0:
+        return ""
+    if state.saved == state.step:
+        return f"nothing is lost: step {state.step} is saved"
+    since = f"after step {state.saved}'s checkpoint" if state.saved else "from the first step on"
+    return f"what was done {since} is done again"
+
+
+def _about(state: _State) -> str:
+    """How long a step may take, where that is worth saying."""
+    return f" (within about {state.slowest:.0f} s)" if state.slowest >= 2 else ""
 
 
 def _learn(
@@ -217,6 +291,8 @@ class _State:
         self.guard = Guard(recipe.optimiser.max_bad_updates, recipe.optimiser.skip_above)
         self.reference: RunningReference | None = recipe.reference.start(policy)
         self.before: HeldOut | None = None
+        self.step = self.saved = 0  # steps that are done, and those that a checkpoint holds
+        self.slowest = 0.0  # seconds that a step took at most
         self.started = time.perf_counter()
 
     @property
@@ -224,14 +300,14 @@ class _State:
         """How long the run has gone on, in all processes that led to this state."""
         return time.perf_counter() - self.started
 
-    def save(self, folder: Path | None, step: int, shard: Shard) -> None:
-        """A checkpoint after ``step`` steps, written by the first process."""
+    def save(self, folder: Path | None, shard: Shard) -> None:
+        """A checkpoint after the steps that are done, written by the first process."""
         if folder is None or shard.rank:
             return
         ahead = self.batches.state_dict()  # first: it waits for the thread that uses the rest
         before = self.before
         state = {
-            "step": step,
+            "step": self.step,
             "seconds": self.seconds,
             "module": trained_state(self.policy),
             "optimiser": self.optimiser.state_dict(),
@@ -242,14 +318,15 @@ class _State:
             "before": None if before is None else dict(vars(before)),
             "ahead": ahead,
         }
-        save_checkpoint(folder / "checkpoints", step, state, self.recipe.loop.keep_checkpoints)
+        keep, recipe = self.recipe.loop.keep_checkpoints, folder / "recipe.yaml"
+        save_checkpoint(folder / "checkpoints", self.step, state, keep, recipe)
+        self.saved = self.step
 
-    def resume(self, folder: Path) -> int:
-        """Take up the newest checkpoint; returns the steps done (0 when there is none)."""
-        newest = latest_checkpoint(folder / "checkpoints")
-        if newest is None:
-            return 0
-        state = load_checkpoint(newest)
+    def resume(self, folder: Path, say: Callable[[str], None], shard: Shard) -> None:
+        """Take up the newest whole checkpoint; nothing where there is none yet."""
+        state = load_newest(folder / "checkpoints", say, aside=shard.rank == 0)
+        if state is None:
+            return
         self.started -= state["seconds"]
         self.policy.module.load_state_dict(state["module"], strict=False)
         self.optimiser.load_state_dict(state["optimiser"])
@@ -262,7 +339,7 @@ class _State:
         before = state["before"]
         if before is not None:
             self.before = HeldOut(**{**before, "results": tuple(before["results"])})
-        return int(state["step"])
+        self.step = self.saved = int(state["step"])
 
     def _memories(self) -> dict[str, Memory]:
         names = ("reward", "shaping", "advantage", "objective", "curriculum", "filter")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -15,13 +16,14 @@ from guerdon.records import Rollouts, Scores
 from guerdon.report import Alarms, alarm_counts, build_report, invalid_counts
 from guerdon.stages import Policy
 from guerdon.training.collect import Collected
+from guerdon.training.disk import writing_to
 from guerdon.training.display import Display
 from guerdon.training.failure_log import forget_failures, log_failures
 from guerdon.training.held_out import HeldOut
-from guerdon.training.held_out_summary import NO_HELD_OUT, describe_held_out, held_out_summary
+from guerdon.training.held_out_summary import describe_before, held_out_summary
 from guerdon.training.recipe import Recipe
 from guerdon.training.run_folder import RunFolder
-from guerdon.training.trackers import Trackers, samples_of
+from guerdon.training.trackers import Trackers, check_trackers, samples_of
 
 
 def step_metrics(collected: Collected, figures: dict[str, float]) -> dict[str, float]:
@@ -66,29 +68,32 @@ def step_metrics(collected: Collected, figures: dict[str, float]) -> dict[str, f
 
 
 class Telemetry:
-    """Everything a run tells the outside. With ``folder`` None nothing is written."""
+    """Everything a run tells the outside. With ``run`` None nothing is written."""
 
     def __init__(
         self,
-        folder: Path | None,
+        run: RunFolder | None,
         recipe: Recipe,
-        policy: Policy,
         *,
-        resume: bool = False,
         quiet: bool = False,
         trackers: Sequence[str] = (),
     ) -> None:
-        self.recipe, self.policy = recipe, policy
-        self.run = None if folder is None else RunFolder(folder, resume=resume)
-        if self.run is not None and not resume:
-            recipe.save(self.run.path / "recipe.yaml")
+        """Looks, and writes nothing: that begins with `begin`, when the start is sound.
+
+        A run that is resumed is locked from here on. Raises ImportError for a missing tracker.
+        """
+        check_trackers(trackers)
+        self.recipe, self.run = recipe, run
+        self.policy: Policy | None = None
         self.display = Display(recipe.loop.steps, quiet=quiet)
-        self.trackers = Trackers(tuple(trackers), self.run.path if self.run else None, recipe)
+        self.trackers = Trackers((), None)
+        self._names = tuple(trackers)
         self.alarms = Alarms()
         self.history: list[dict[str, Any]] = []
 
     def __enter__(self) -> Telemetry:
-        self.display.__enter__()
+        if self.run is not None and self.run.resume:
+            self.run.claim()
         return self
 
     def __exit__(
@@ -98,21 +103,32 @@ class Telemetry:
         trace: TracebackType | None,
     ) -> None:
         self.display.__exit__(kind, error, trace)
-        self.trackers.close()
+        try:
+            self.trackers.close()
+        finally:
+            if self.run is not None and error is not None:
+                self.run.undo()
+            elif self.run is not None:
+                self.run.release()
 
-    def begin(self, step: int, before: HeldOut | None) -> None:
-        """Called once, before the first step of this process (``step`` > 0 on resume)."""
+    def begin(self, step: int, policy: Policy, before: HeldOut | None) -> None:
+        """Called once, before the first step of this process (``step`` > 0 on resume).
+
+        From here on the run is on disk.
+        """
+        self.policy = policy
         if self.run is not None:
-            self.run.truncate_after(step - 1)
+            if not self.run.resume:
+                self.run.claim(self.recipe)
+            self.run.rewind(step, self.warn)
             forget_failures(self.run.path, step - 1)
             self.history = list(self.run.metrics())
             self.alarms = Alarms(past=[figures.get("alarms") or () for figures in self.history])
+        self.trackers = Trackers(self._names, self.run.path if self.run else None, self.recipe)
+        self.display.__enter__()
         if step:
             self.note(f"resumed after {step} steps")
-        if before is None:
-            self.note(NO_HELD_OUT)
-        else:
-            self.note(f"held-out {describe_held_out(before)} before training")
+        self.note(describe_before(before))
 
     def step(self, step: int, collected: Collected, metrics: dict[str, float]) -> None:
         """Record one finished step."""
@@ -159,34 +175,75 @@ class Telemetry:
         """A line above the progress display."""
         self.display.note(text)
 
+    def warn(self, text: str) -> None:
+        """A line that a quiet run says as well."""
+        print(text, file=sys.stderr)
+
     def finish(
         self,
         steps: int,
         seconds: float,
         before: HeldOut | None,
         after: HeldOut | None,
-        *,
-        stopped: Exception | None = None,
+        stopped: Stopped | None = None,
     ) -> None:
-        """Summary, picture, report and the trained weights; why the run ended early, if it did."""
+        """The trained weights, summary, picture and report.
+
+        They are whole in this order, so a run that has a summary has all that trains on. What
+        ``stopped`` says is skipped is left out.
+        """
         summary: dict[str, Any] = {
             "recipe": self.recipe.name,
             "steps": steps,
             "seconds": seconds,
+            **({} if stopped is None else {"stopped": stopped.summary()}),
             "alarms": alarm_counts(self.history),
             "invalid": invalid_counts(self.history),
             **held_out_summary(before, after),
         }
-        if stopped is not None:
-            summary["stopped"] = str(stopped)
         if self.run is not None:
-            summary["folder"] = str(self.run.path)
-            self.run.write_summary(summary)
-            save = getattr(self.policy, "save", None)
-            if save is not None:
-                save(self.run.path / "model")
-            summary["report"] = str(build_report(self.run.path))
+            save_on_disk(self.run, self.policy)
+            sum_up_on_disk(self.run, summary, stopped)
         self.display.summary(summary)
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """That a run ended before its last step: ``by`` what and ``why``, what was ``skipped``, and
+    what to do ``next``.
+    """
+
+    by: str
+    of: int
+    skipped: tuple[str, ...] = ()
+    next: str = ""
+    why: str = ""
+
+    def summary(self) -> dict[str, Any]:
+        """For a summary; no ``next`` where there is nothing to go on with."""
+        told = {**vars(self), "skipped": list(self.skipped)}
+        return {name: value for name, value in told.items() if value}
+
+
+PAGE = "page"
+
+
+def save_on_disk(run: RunFolder, model: Any) -> None:
+    """The trained model, whole. One without ``save`` (behind a server) is nobody's here to keep."""
+    save = getattr(model, "save", None)
+    if save is not None:
+        weights = getattr(model, "module", None)
+        learned = [] if weights is None else [p for p in weights.parameters() if p.requires_grad]
+        run.save_model(save, sum(p.nbytes for p in learned))
+
+
+def sum_up_on_disk(run: RunFolder, summary: dict[str, Any], stopped: Stopped | None) -> None:
+    """Summary and page; where they are goes into ``summary``."""
+    summary["folder"] = str(run.path)
+    run.write_summary(summary)
+    if stopped is None or PAGE not in stopped.skipped:
+        with writing_to(run.path / "report.html"):
+            summary["report"] = str(build_report(run.path))
 
 
 def _mean(value_N: Tensor, valid_N: Tensor) -> float:

@@ -25,7 +25,7 @@ Row = Sequence[str | float | None]
 def check_trackers(names: Sequence[Any]) -> None:
     """Raises ImportError naming the extra for a tracker whose package is missing.
 
-    Costs nothing: to be called before anything is loaded or written.
+    To be called before anything is loaded or written.
     """
     if not names:
         return
@@ -71,7 +71,7 @@ class Trackers:
 
     def show(self, rows: Sequence[Row], reasons: Mapping[str, int], step: int) -> None:
         """Some of a step's completions, as `samples_of` picks them, and why rows are invalid."""
-        counted = [[reason, count] for reason, count in reasons.items()]
+        counted: list[Row] = [(reason, float(count)) for reason, count in reasons.items()]
 
         def told(tracker: Any) -> None:
             _table(tracker, "completions", COLUMNS, rows, step)
@@ -149,7 +149,7 @@ def _table(tracker: Any, name: str, columns: Sequence[str], rows: Sequence[Row],
         tracker.writer.add_text(name, _markdown(columns, rows), global_step=step)
         tracker.writer.flush()
     elif tracker.name == "trackio":
-        import pandas
+        import pandas  # type: ignore[import-untyped]  # trackio needs it
         import trackio
 
         table = trackio.Table(dataframe=pandas.DataFrame([list(r) for r in rows], columns=columns))
