@@ -338,7 +338,7 @@ def concat_scores(batches: Sequence[Scores]) -> Scores:
         raise ValueError("concat_scores needs at least one batch")
     names = list(dict.fromkeys(name for b in batches for name in b.parts))
     known = [b.placed for b in batches if b.placed is not None or bool(b.valid.any())]
-    if any(p is None for p in known) != all(p is None for p in known):
+    if 0 < sum(p is None for p in known) < len(known):
         raise ValueError("cannot join scores: placed is set in some batches and not in others")
     placed = [torch.zeros(len(b), 0) if b.placed is None else b.placed for b in batches]
     width = max(p.shape[1] for p in placed)
