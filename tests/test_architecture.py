@@ -18,7 +18,9 @@ STAGES = frozenset(
 SPINE = frozenset(
     {
         "extras",
+        "failures",
         "groups",
+        "judging",
         "mdp",
         "overlong",
         "parsing",

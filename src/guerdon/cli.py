@@ -27,6 +27,8 @@ from guerdon.arguments import (
     whole_number,
 )
 from guerdon.auditing import audit_command
+from guerdon.failures import RewardFailed, refuse_failing, tally, too_many
+from guerdon.judging import judged
 from guerdon.recipes import all_recipes, load_recipe
 from guerdon.records import Progress
 from guerdon.rollout import EndpointError
@@ -126,6 +128,9 @@ def _train(arguments: list[str]) -> int:
     )
     if options["json"]:
         print((folder / "summary.json").read_text())
+    if result.nothing_learned:
+        print(f"guerdon train: {result.nothing_learned}", file=sys.stderr)
+        return 1
     return 128 + result.signal if result.interrupted else 0
 
 
@@ -157,7 +162,8 @@ def _sample(arguments: list[str]) -> int:
     recipe = recipe_from(options["recipe"] or "grpo", rest)
     tasks = list(recipe.tasks.load("test"))[: whole_number("--count", options["count"] or "4")]
     rollouts = load_policy(recipe.model).sample(tasks, 1, recipe.sampling, recipe.loop.seed)
-    scores = recipe.reward(rollouts, Progress())
+    scores = judged(recipe.reward, rollouts, Progress())
+    refuse_failing(tally(rollouts, scores))
     console = Console()
     for row, text in enumerate(rollouts.texts):
         task = rollouts.task_of(row)
@@ -197,11 +203,13 @@ def _evaluate(arguments: list[str]) -> int:
         recipe.evaluation_sampling,
         seed=recipe.loop.seed,
     )
+    if too_many(result.failed, len(result.results), recipe.loop.max_failed):
+        raise RewardFailed(result.failure)
     if options["json"]:
         print(json.dumps(plain(held_out_summary(None, result)["after"])))
     else:
         print(describe_held_out(result))
-    return 0
+    return 0 if result.valid else 1
 
 
 def _reproduce(arguments: list[str]) -> int:

@@ -16,6 +16,8 @@ from guerdon.arguments import (
     whole_number,
 )
 from guerdon.connectors.given import Given, rollouts_of, text_of
+from guerdon.failures import refuse_failing, tally
+from guerdon.judging import judged
 from guerdon.nursery import model_source
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.report import score_report, shown_row
@@ -58,7 +60,8 @@ def score_file(
     """Score saved completions; the exit status is 1 where none of them could be graded."""
     whole_groups = getattr(recipe.reward, "scope", "completion") in ("group", "linked")
     rollouts, places = read_completions(path, whole_groups, tokenizer)
-    scores = recipe.reward(rollouts, Progress())
+    scores = judged(recipe.reward, rollouts, Progress())
+    refuse_failing(tally(rollouts, scores))
     report = score_report(rollouts, scores, places, worst)
     if rows is not None:
         _write_rows(rows, rollouts, scores, places)

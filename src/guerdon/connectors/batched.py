@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
+from guerdon.failures import told
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards import Judged, Ungradable, gather
 from guerdon.rewards.workers import awaited
@@ -32,8 +33,7 @@ class BatchedReward:
         try:
             found = awaited(self.function(**self._arguments(rollouts, progress)))
         except Exception as error:
-            reason = f"{type(error).__name__}: {error}"[:200]
-            return gather([Ungradable(reason)] * len(rollouts))
+            return gather([Ungradable(*told(error))] * len(rollouts))
         if len(found) != len(rollouts):
             raise ValueError(
                 f"the reward function returned {len(found)} rewards for {len(rollouts)} completions"

@@ -10,9 +10,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from guerdon.report.alarms import advice, alarm_counts
+from guerdon.report.alarms import advice, alarm_counts, invalid_counts
 from guerdon.report.curves import draw_curves
-from guerdon.report.reading import damage, number, read_metrics, read_summary
+from guerdon.report.reading import damage, number, read_failures, read_metrics, read_summary
 
 SHOWN_STEPS = 8
 SHOWN_GROUPS = 3
@@ -42,12 +42,17 @@ def build_report(run: Path) -> Path:
     source = resources.files("guerdon.report").joinpath("page.html").read_text()
     environment = Environment(autoescape=True)
     environment.filters["number"] = number
+    environment.filters["shown"] = _shown
     text = environment.from_string(source).render(
         name=run.resolve().name,
         summary=summary,
         whiskers=_whiskers(summary),
         axis=_axis(_held_out(summary)),
         alarms=_alarms(history),
+        invalid=invalid_counts(history),
+        judged=sum(int(figures.get("judged_rows") or 0) for figures in history),
+        failures=_failures(run),
+        stopped=_shown(summary.get("stopped", {}).get("why") or ""),
         picture=base64.b64encode(picture.read_bytes()).decode(),
         recipe=_shown((run / "recipe.yaml").read_text()),
         steps=_steps(run),
@@ -65,6 +70,17 @@ def _alarms(history: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Alarms by name: in how many steps, and the mend."""
     counts = sorted(alarm_counts(history).items())
     return [{"name": n, "steps": c, "advice": advice(n)} for n, c in counts]
+
+
+def _failures(run: Path) -> list[dict[str, Any]]:
+    """What the reward failed on, by kind: rows, steps, the first traceback and its completion."""
+    kinds: dict[str, dict[str, Any]] = {}
+    for one in read_failures(run):
+        first = {"kind": _shown(one["kind"]), "rows": 0, "steps": 0, "step": one["step"] + 1}
+        told = {name: _shown(one[name]) for name in ("error", "task", "completion")}
+        entry = kinds.setdefault(one["kind"], {**first, **told})
+        entry["rows"], entry["steps"] = entry["rows"] + one["count"], entry["steps"] + 1
+    return sorted(kinds.values(), key=lambda entry: -entry["rows"])
 
 
 def _held_out(summary: dict[str, Any]) -> dict[str, dict[str, float]]:

@@ -21,6 +21,18 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     return [found for _, found in _lines(run) if isinstance(found, dict)]
 
 
+FAILURES = "failures.jsonl"
+
+
+def read_failures(run: Path) -> list[dict[str, Any]]:
+    """What a run's reward failed on, by step and kind ([] if nothing or nothing was noted)."""
+    file = run / FAILURES
+    if not file.exists():
+        return []
+    lines = file.read_text(encoding="utf-8", errors="replace").split("\n")
+    return [json.loads(line) for line in lines[:-1] if line]
+
+
 def read_summary(run: Path) -> dict[str, Any]:
     """A run's ``summary.json``; {} while it has none, or none that can be read."""
     try:

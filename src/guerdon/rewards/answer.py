@@ -124,4 +124,4 @@ def _any_of(outcomes: Sequence[bool | str]) -> Judged | Ungradable:
     if any(outcome is True for outcome in outcomes):
         return _judged(True)
     failed = [outcome for outcome in outcomes if isinstance(outcome, str)]
-    return Ungradable(failed[0]) if failed else _judged(False)
+    return Ungradable(failed[0], failed[0]) if failed else _judged(False)

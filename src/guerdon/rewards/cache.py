@@ -116,9 +116,9 @@ def _rows(scores: Scores) -> list[Judged | Ungradable]:
     return [
         Judged(value, {name: part[row] for name, part in parts.items()})
         if reason is None
-        else Ungradable(reason)
-        for row, (value, reason) in enumerate(
-            zip(scores.value.tolist(), scores.reasons, strict=True)
+        else Ungradable(reason, error)
+        for row, (value, reason, error) in enumerate(
+            zip(scores.value.tolist(), scores.reasons, scores.errors, strict=True)
         )
     ]
 

@@ -53,7 +53,7 @@ class WeightedSum:
         weights = {name: self._weight(name, progress) for name in self.rewards}
         weighted = {n: r for n, r in self.rewards.items() if weights[n]}
         scores = {name: reward(rollouts, progress) for name, reward in weighted.items()}
-        valid_N, reasons = joint_validity(scores, len(rollouts))
+        valid_N, reasons, errors = joint_validity(scores, len(rollouts))
         parts = {name: weights[name] * s.value for name, s in scores.items()}
         placed = None
         if any(s.placed is not None for s in scores.values()):
@@ -67,7 +67,8 @@ class WeightedSum:
             ]
             total_NT = torch.stack(placed_each).sum(0)
             placed = torch.where(valid_N[:, None], total_NT, torch.zeros_like(total_NT))
-        return Scores(total(parts, len(rollouts)), parts, valid_N, tuple(reasons), placed)
+        total_N = total(parts, len(rollouts))
+        return Scores(total_N, parts, valid_N, tuple(reasons), placed, errors)
 
     def _weight(self, name: str, progress: Progress) -> float:
         weight = self.weights.get(name, 1.0)
@@ -99,14 +100,15 @@ class Product:
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         scores = {name: reward(rollouts, progress) for name, reward in self.rewards.items()}
         refuse_placed(self, scores)
-        valid_N, reasons = joint_validity(scores, len(rollouts))
+        valid_N, reasons, errors = joint_validity(scores, len(rollouts))
         parts: dict[str, Tensor] = {}
         running_N = None
         for name, score in scores.items():
             product_N = score.value if running_N is None else running_N * score.value
             parts[name] = product_N if running_N is None else product_N - running_N
             running_N = product_N
-        return Scores(total(parts, len(rollouts)), parts, valid_N, tuple(reasons))
+        total_N = total(parts, len(rollouts))
+        return Scores(total_N, parts, valid_N, tuple(reasons), errors=errors)
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,7 @@ class Gate:
                 first or second for first, second in zip(on.reasons, then.reasons, strict=True)
             ),
             placed=placed,
+            errors=first_errors(on, then),
         )
 
 
@@ -183,13 +186,14 @@ class GroupZAverage:
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         scores = {name: reward(rollouts, progress) for name, reward in self.rewards.items()}
         refuse_placed(self, scores)
-        valid_N, reasons = joint_validity(scores, len(rollouts))
+        valid_N, reasons, errors = joint_validity(scores, len(rollouts))
         parts = {
             name: standardised(score.value, valid_N, rollouts.group, self.epsilon, self.unbiased)
             / len(scores)
             for name, score in scores.items()
         }
-        return Scores(total(parts, len(rollouts)), parts, valid_N, tuple(reasons))
+        total_N = total(parts, len(rollouts))
+        return Scores(total_N, parts, valid_N, tuple(reasons), errors=errors)
 
 
 def check_names(owner: Any, rewards: Mapping[str, Reward]) -> None:
@@ -224,8 +228,10 @@ def refuse_placed(owner: Any, scores: Mapping[str, Scores]) -> None:
             )
 
 
-def joint_validity(scores: Mapping[str, Scores], rows: int) -> tuple[Tensor, list[str | None]]:
-    """bool[N], valid in every score, and per row the first reason why it is not."""
+def joint_validity(
+    scores: Mapping[str, Scores], rows: int
+) -> tuple[Tensor, list[str | None], tuple[str | None, ...]]:
+    """bool[N], valid in every score, and per row the first reason why it is not, with its error."""
     valid_N = torch.ones(rows, dtype=torch.bool)
     reasons: list[str | None] = [None] * rows
     for name, score in scores.items():
@@ -233,7 +239,18 @@ def joint_validity(scores: Mapping[str, Scores], rows: int) -> tuple[Tensor, lis
         for row, reason in enumerate(score.reasons):
             if reason is not None and reasons[row] is None:
                 reasons[row] = f"{name}: {reason}"
-    return valid_N, reasons
+    return valid_N, reasons, first_errors(*scores.values(), rows=rows)
+
+
+def first_errors(*scores: Scores, rows: int = 0) -> tuple[str | None, ...]:
+    """Per row, the error of the first of the scores in which it is invalid; ``rows`` if none."""
+    errors: list[str | None] = [None] * (len(scores[0]) if scores else rows)
+    told = [False] * len(errors)
+    for score in scores:
+        for row, reason in enumerate(score.reasons):
+            if reason is not None and not told[row]:
+                told[row], errors[row] = True, score.errors[row]
+    return tuple(errors)
 
 
 def _at_end(score: Scores, rollouts: Rollouts) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from guerdon.failures import told
 from guerdon.parsing import last_boxed, sections
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards.rows import Judged, Ungradable, gather
@@ -78,7 +79,8 @@ class LabelAndExtension:
             try:
                 rated = min(max(float(self.judge(task, label, added)), 0.0), 1.0)
             except Exception as error:
-                return Ungradable(f"judge: {type(error).__name__}: {error}"[:200])
+                reason, trace = told(error)
+                return Ungradable(f"judge: {reason}", trace)
             if any(phrase in added.lower() for phrase in self.stock):
                 rated = min(rated, self.cap)
         pays = zip(self.weights, (form, right, rated), strict=True)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, overload
 
+from guerdon.failures import plain_signs
 from guerdon.parts import build, describe
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.rows import Judged, Ungradable, gather
@@ -38,7 +39,8 @@ class FunctionReward:
     remaining columns. A number is the row's value. A dict gives named parts that sum to it,
     or, with a key "score", the value and further parts. None, an exception, a result that is
     not a finite number, one outside the declared ``range`` and a call over its ``timeout``
-    make the row invalid, with the reason.
+    make the row invalid, with the reason. Of these all but None and NaN are failures of the
+    function, and ``Scores.errors`` holds the traceback: a run in which too many rows fail stops.
 
     ``parallel`` says how rows run; the scores are the same whichever it is. "process" (by itself
     where there is a ``timeout`` in seconds per row) can stop any call, native code included.
@@ -152,7 +154,7 @@ class FunctionReward:
 
     def _judge(self, result: Any) -> Judged | Ungradable:
         if isinstance(result, Failed):
-            return Ungradable(result.reason)
+            return Ungradable(result.reason, result.error or result.reason)
         if result is None:
             return Ungradable("the reward returned None")
         try:
@@ -161,12 +163,24 @@ class FunctionReward:
                 value = float(result["score"]) if "score" in result else sum(parts.values())
             else:
                 parts, value = {}, float(result)
-        except (TypeError, ValueError, OverflowError):
-            return Ungradable(f"the reward returned {result!r:.80}, not a number or parts")
+        except Exception:  # a result's own methods may raise anything
+            return _misfit(f"the reward returned {_shown(result)}, not a number or parts")
         if self.range is not None and not self.range[0] <= value <= self.range[1]:
             low, high = self.range
-            return Ungradable(f"the reward returned {value:g}, outside its range {low:g}..{high:g}")
+            return _misfit(f"the reward returned {value:g}, outside its range {low:g}..{high:g}")
         return Judged(value, parts)
+
+
+def _misfit(reason: str) -> Ungradable:
+    """A result that is none: the function's fault and not the completion's."""
+    return Ungradable(reason, reason)
+
+
+def _shown(result: Any) -> str:
+    try:
+        return plain_signs(f"{result!r:.80}")
+    except Exception:
+        return f"a {type(result).__name__} that can't be shown"
 
 
 @contextmanager

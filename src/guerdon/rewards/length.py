@@ -119,7 +119,13 @@ class CosineLength:
         if self.exceeded is not None:
             value_N = torch.where(length_N >= self.limit, self.exceeded, value_N)
         value_N = value_N.float()
-        return Scores(value_N, {"cosine_length": value_N}, correct.valid, correct.reasons)
+        return Scores(
+            value_N,
+            {"cosine_length": value_N},
+            correct.valid,
+            correct.reasons,
+            errors=correct.errors,
+        )
 
 
 @dataclass(frozen=True)
@@ -152,4 +158,10 @@ class GroupRelativeLength:
         share_N = (length_N - shortest_B[rollouts.group]) / span_N.clamp(min=1)
         lambda_N = torch.where(span_N > 0, 0.5 - share_N, 0.0)
         value_N = torch.where(correct.value > 0.5, lambda_N, lambda_N.clamp(max=0)).float()
-        return Scores(value_N, {"relative_length": value_N}, correct.valid, correct.reasons)
+        return Scores(
+            value_N,
+            {"relative_length": value_N},
+            correct.valid,
+            correct.reasons,
+            errors=correct.errors,
+        )

@@ -127,11 +127,11 @@ class Maximum:
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         scores = {name: reward(rollouts, progress) for name, reward in self.rewards.items()}
         refuse_placed(self, scores)
-        valid_N, reasons = joint_validity(scores, len(rollouts))
+        valid_N, reasons, errors = joint_validity(scores, len(rollouts))
         value_KN = torch.stack([score.value.nan_to_num() for score in scores.values()])
         best_N = value_KN.argmax(0) if len(rollouts) else torch.zeros(0, dtype=torch.long)
         parts = {name: torch.where(best_N == k, value_KN[k], 0.0) for k, name in enumerate(scores)}
-        return Scores(value_KN.amax(0), parts, valid_N, tuple(reasons))
+        return Scores(value_KN.amax(0), parts, valid_N, tuple(reasons), errors=errors)
 
 
 class _Rows:
@@ -141,15 +141,18 @@ class _Rows:
         self.value = torch.full((rows,), INVALID)
         self.valid = torch.zeros(rows, dtype=torch.bool)
         self.reasons: list[str | None] = [None] * rows
+        self.errors: list[str | None] = [None] * rows
         self.parts: dict[str, Tensor] = {}
 
     def put(self, rows: Tensor, scores: Scores, name: str, owner: object) -> None:
         refuse_placed(owner, {name: scores})
         self.value[rows], self.valid[rows] = scores.value, scores.valid
-        for row, reason in zip(rows.tolist(), scores.reasons, strict=True):
-            self.reasons[row] = reason
+        told = zip(rows.tolist(), scores.reasons, scores.errors, strict=True)
+        for row, reason, error in told:
+            self.reasons[row], self.errors[row] = reason, error
         for part, values in (scores.parts or {name: scores.value}).items():
             self.parts.setdefault(part, torch.zeros(len(self.value)))[rows] = values
 
     def scores(self) -> Scores:
-        return Scores(self.value, self.parts, self.valid, tuple(self.reasons))
+        reasons, errors = tuple(self.reasons), tuple(self.errors)
+        return Scores(self.value, self.parts, self.valid, reasons, errors=errors)

@@ -12,8 +12,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from guerdon.failures import told
 from guerdon.nursery import model_source
 from guerdon.records import INVALID, Progress, Rollouts, Scores, Task
+from guerdon.rewards.rows import Ungradable
 
 Splitter = Callable[[str], Sequence[int]]
 """Completion text to the character after each of its spans, ascending."""
@@ -174,27 +176,31 @@ class SpanReward:
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         rewards: list[Sequence[tuple[int, float]]] = []
         reasons: list[str | None] = []
+        errors: list[str | None] = []
         acts = rollouts.mask.any(1).tolist()
         for row, text in enumerate(rollouts.texts):
             found = self._row(rollouts, row, text)
-            if found and not acts[row] and not isinstance(found, str):
-                found = "the row has no acted position to place a reward on"
-            reasons.append(found if isinstance(found, str) else None)
-            rewards.append([] if isinstance(found, str) else found)
+            if found and not acts[row] and not isinstance(found, Ungradable):
+                found = Ungradable("the row has no acted position to place a reward on")
+            reasons.append(found.reason if isinstance(found, Ungradable) else None)
+            errors.append(found.error if isinstance(found, Ungradable) else None)
+            rewards.append([] if isinstance(found, Ungradable) else found)
         placed_NT = place(rewards, rollouts.mask)
         valid_N = torch.tensor([reason is None for reason in reasons], dtype=torch.bool)
         total_N = torch.where(valid_N, placed_NT.sum(1), INVALID)
-        return Scores(total_N, {"spans": total_N}, valid_N, tuple(reasons), placed_NT)
+        parts = {"spans": total_N}
+        return Scores(total_N, parts, valid_N, tuple(reasons), placed_NT, tuple(errors))
 
-    def _row(self, rollouts: Rollouts, row: int, text: str) -> str | list[tuple[int, float]]:
+    def _row(self, rollouts: Rollouts, row: int, text: str) -> Ungradable | list[tuple[int, float]]:
         ends = list(self.split(text))
         spans = [text[a:b] for a, b in zip((0, *ends), ends, strict=False)]
         try:
             scores = [float(s) for s in self.score(rollouts.task_of(row), text, spans)]
         except Exception as error:
-            return f"{type(error).__name__}: {error}"[:200]
+            return Ungradable(*told(error))
         if len(scores) != len(spans):
-            return f"{len(scores)} scores for {len(spans)} spans"
+            reason = f"{len(scores)} scores for {len(spans)} spans"
+            return Ungradable(reason, reason)
         if not torch.isfinite(torch.tensor(scores)).all():
-            return "a span's score is not finite"
+            return Ungradable("a span's score is not finite")
         return list(zip(self.locate(rollouts, row, ends), self.form(scores), strict=True))

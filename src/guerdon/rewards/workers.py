@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from guerdon.failures import told
 from guerdon.rewards.memory import limit_memory
 
 START = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
@@ -26,9 +27,10 @@ START = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
 
 @dataclass(frozen=True)
 class Failed:
-    """A call that returned nothing, and why."""
+    """A call that returned nothing, and why; ``error`` says more, as in ``Scores.errors``."""
 
     reason: str
+    error: str = ""
 
 
 @dataclass
@@ -220,7 +222,10 @@ def call(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
     """``function(**arguments)``, or `Failed` with the exception in one short line."""
     try:
         return awaited(function(**arguments))
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        # Also SystemExit, and what native code raises beside Exception.
         return failure(error)
 
 
@@ -230,6 +235,5 @@ def awaited(result: Any) -> Any:
 
 
 def failure(error: BaseException) -> Failed:
-    """An exception as one short line."""
-    line = " ".join(str(error).split())[:200]
-    return Failed(f"{type(error).__name__}: {line}" if line else type(error).__name__)
+    """An exception as one short line, and with its traceback."""
+    return Failed(*told(error))

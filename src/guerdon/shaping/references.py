@@ -10,6 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from guerdon.judging import judged
 from guerdon.records import Progress, Rollouts, Task
 from guerdon.stages import Policy, Reward, Sampling, TaskSource
 
@@ -123,7 +124,7 @@ def with_references(
     frozen. Invalid completions leave NaN, which `References` drop. Use the reward that training
     will use, before any shaping.
     """
-    scores = reward(policy.sample(tasks, count, sampling, seed), Progress())
+    scores = judged(reward, policy.sample(tasks, count, sampling, seed), Progress())
     named = {column: scores.value} | {f"{column}/{k}": part for k, part in scores.parts.items()}
     rows = {name: value.reshape(len(tasks), count).tolist() for name, value in named.items()}
     return [

@@ -17,6 +17,7 @@ from rich.table import Table
 from guerdon.report import number
 
 _BARS = "▁▂▃▄▅▆▇█"
+_BRIEF = ("invalid_share", "failed_share", "zero_std_share")
 _SHOWN = (
     ("reward", "reward", "{:.3f}"),
     ("accuracy", "accuracy", "{:.3f}"),
@@ -27,6 +28,7 @@ _SHOWN = (
     ("length", "tokens per answer", "{:.1f}"),
     ("zero_std_share", "groups without signal", "{:.0%}"),
     ("invalid_share", "invalid", "{:.1%}"),
+    ("failed_share", "of these failed", "{:.1%}"),
     ("tokens_per_second", "tokens/s", "{:,.0f}"),
 )
 
@@ -71,10 +73,12 @@ class Display:
         shown = "  ".join(
             f"{label} {form.format(metrics[name])}"
             for name, label, form in _SHOWN
-            if name not in ("invalid_share", "zero_std_share") and _finite(metrics.get(name))
+            if name not in _BRIEF and _finite(metrics.get(name))
         )
         self.console.print(
-            f"step {step + 1}/{self.total}  {shown}  {self._left()}", markup=False, soft_wrap=True
+            f"step {step + 1}/{self.total}  {shown}{_counted(metrics)}  {self._left()}",
+            markup=False,
+            soft_wrap=True,
         )
 
     def note(self, text: str) -> None:
@@ -94,6 +98,10 @@ class Display:
         if "gain" in summary:
             table.add_row("gain, paired by task", _figure(summary["gain"], signed=True))
         table.add_row("time", f"{summary['seconds']:.0f} s for {summary['steps']} steps")
+        if "before" not in summary and "after" not in summary:
+            table.add_row("held-out", "no tasks: nothing tells whether training helped")
+        for reason, count in list(summary.get("invalid", {}).items())[:5]:
+            table.add_row("invalid", escape(f"{count} × {reason}"))
         for name, count in summary.get("alarms", {}).items():
             table.add_row("alarm", escape(f"{name} in {count} steps"))
         stopped = summary.get("stopped", {})
@@ -118,7 +126,7 @@ class Display:
         bar = ProgressBar(total=self.total, completed=self._done, width=40)
         grid.add_row(f"step {self._done}/{self.total}", bar, self._left())
         for name, label, form in _SHOWN:
-            if _finite(metrics.get(name)):
+            if _finite(metrics.get(name)) and (name != "failed_share" or metrics[name]):
                 values = [m[name] for m in self.history if name in m]
                 grid.add_row(label, sparkline(values, 40), form.format(metrics[name]))
         return Panel(grid, title="guerdon", expand=False)
@@ -146,9 +154,20 @@ def _finite(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 
 
-def _figure(entry: dict[str, float], signed: bool = False) -> str:
+def _counted(metrics: dict[str, float]) -> str:
+    """Invalid rows of a step in words, where there are any."""
+    invalid, failed = metrics.get("invalid_rows"), metrics.get("failed_rows")
+    if not invalid:
+        return ""
+    told = f"  invalid {invalid:.0f} of {metrics.get('judged_rows', 0):.0f}"
+    return f"{told} (the reward failed on {failed:.0f})" if failed else told
+
+
+def _figure(entry: dict[str, Any], signed: bool = False) -> str:
     mean, low, high = (
         number(entry[name], "{:+.3f}" if signed else "{:.3f}") for name in ("mean", "low", "high")
     )
     tasks = f", {entry['tasks']} tasks" if "tasks" in entry else ""
+    if entry.get("invalid"):
+        tasks += f" of which {entry['invalid']} invalid"
     return f"{mean}  (95 % interval {low} to {high}{tasks})"

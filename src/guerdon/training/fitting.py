@@ -11,14 +11,13 @@ from typing import Any, Protocol
 
 from guerdon.training.display import Display
 from guerdon.training.held_out import HeldOut
+from guerdon.training.held_out_summary import describe_before, held_out_summary
 from guerdon.training.interrupt import Interrupt
 from guerdon.training.passes import Figures, count_updates
 from guerdon.training.run_folder import RunFolder
 from guerdon.training.telemetry import (
     PAGE,
     Stopped,
-    describe_held_out,
-    held_out_summary,
     save_on_disk,
     sum_up_on_disk,
 )
@@ -71,8 +70,7 @@ def run_fitting(
         before = measure()
         if run is not None:
             run.claim(recipe)
-        if before is not None:
-            display.note(f"held-out {describe_held_out(before)} before training")
+        display.note(describe_before(before))
         interrupt.patient(lambda: _lost(history, folder), what="the model so far is saved")
 
         def record(done: int, _: int, figures: Figures) -> None:

@@ -30,6 +30,7 @@ from guerdon.training.processes import processes
 from guerdon.training.recipe import Recipe
 from guerdon.training.reference import RunningReference
 from guerdon.training.run_folder import RunFolder, resume_command, telling_how_to_go_on
+from guerdon.training.soundness import Soundness, naming
 from guerdon.training.task_checks import check_tasks
 from guerdon.training.telemetry import PAGE, Stopped, Telemetry, step_metrics
 from guerdon.training.update import Guard, Shard, adamw, minibatches, set_rate, update
@@ -40,6 +41,7 @@ class Result:
     """What a run ends with. ``before`` and ``after`` are None where nothing was held out.
 
     ``signal``: the number of the one that ended it before it was done, else 0.
+    ``nothing_learned``: why not one of its steps updated the weights, "" where one did.
     """
 
     policy: Policy
@@ -48,6 +50,7 @@ class Result:
     history: tuple[dict[str, Any], ...]
     folder: Path | None
     signal: int = 0
+    nothing_learned: str = ""
 
     @property
     def interrupted(self) -> bool:
@@ -74,7 +77,10 @@ def train(
     fails before its first step leaves nothing.
 
     Raises:
-        TrainingStopped: too many updates in a row were not finite.
+        TrainingStopped: too many updates in a row were not finite; the reward fails on too many
+            completions (`TooManyFailed`); a shaper, advantage, curriculum or filter raises
+            (`PartFailed`); nothing is left to learn from. But for the first, and but for what
+            shows before the first step, the run is ended whole before: checkpoint, summary, page.
         ValueError: the recipe contradicts itself; the message names the setting and the mend.
         CheckpointError: ``resume``, and no checkpoint is as it was written.
         DiskError: the disk refuses a file; what is there can be resumed.
@@ -92,19 +98,27 @@ def train(
         seed_generators(loop.seed)  # vLLM seeds them for itself when it starts, always alike
         tasks, held_out = _tasks(recipe)
         batches = Batches(recipe, policy, tasks, shard)
-        state = _State(recipe, policy, batches)
+        state, soundness = _State(recipe, policy, batches), Soundness(loop)
         with telling_how_to_go_on(folder, lambda: _lost(state)), batches:
             if resume and folder is not None:
                 state.resume(folder, telemetry.warn, shard)
             if state.step == 0:
                 state.before = _evaluate(recipe, policy, held_out, Progress(0, loop.steps), shard)
+                soundness.evaluated(state.before)
+                soundness.check()
             telemetry.begin(state.step, policy, state.before)
+            soundness.take_up(telemetry.history)
             interrupt.patient(lambda: _lost(state), lambda: _about(state))
-            _steps(recipe, state, telemetry, interrupt, held_out, folder, stop_after or loop.steps)
-            after, stopped = _end(recipe, state, interrupt, held_out, folder)
+            until = stop_after or loop.steps
+            _steps(recipe, state, telemetry, interrupt, soundness, held_out, folder, until)
+            after, stopped = _end(recipe, state, interrupt, soundness, held_out, folder)
+            idle = soundness.nothing_learned(state.step)
+            if idle:
+                telemetry.note(idle)
             telemetry.finish(state.step, state.seconds, state.before, after, stopped)
+    soundness.check()
     number = interrupt.number if stopped is not None else 0
-    return Result(policy, state.before, after, tuple(telemetry.history), folder, number)
+    return Result(policy, state.before, after, tuple(telemetry.history), folder, number, idle)
 
 
 def _steps(
@@ -112,19 +126,20 @@ def _steps(
     state: _State,
     telemetry: Telemetry,
     interrupt: Interrupt,
+    soundness: Soundness,
     held_out: Sequence[Task],
     folder: Path | None,
     until: int,
 ) -> None:
-    """Sample, score, shape, credit, update, evaluate, save, until the last step or a signal."""
+    """Sample, score, shape, credit, update, evaluate, save, until the last step, a signal, or
+    what `Soundness` says can't go on."""
     loop, policy, batches, shard = recipe.loop, state.policy, state.batches, state.batches.shard
     while state.step < min(loop.steps, until) and not _agreed(interrupt, shard):
         progress = Progress(state.step, loop.steps)
         began = time.perf_counter()
-        batch = batches.take(progress)
-        recipe.curriculum.observe(batch.rollouts, batch.raw)
-        batches.begin(Progress(progress.step + 1, loop.steps))  # with loop.ahead: from here on
-        collected = credit(recipe, policy, batch, progress, state.reference)
+        collected = _experience(recipe, state, progress, soundness)
+        if collected is None:
+            return
         learning = time.perf_counter()
         figures = _learn(recipe, policy, state, collected, progress, shard)
         figures["seconds/update"] = time.perf_counter() - learning
@@ -134,19 +149,43 @@ def _steps(
         if loop.evaluate_every and done % loop.evaluate_every == 0 and done < loop.steps:
             batches.wait()
             between = _evaluate(recipe, policy, held_out, progress, shard)
+            soundness.evaluated(between)
             figures |= {} if between is None else {"held_out": between.mean}
         state.slowest = max(state.slowest, time.perf_counter() - began)
         with interrupt.whole():
             telemetry.step(progress.step, collected, step_metrics(collected, figures))
             state.step = done
+            soundness.step(collected.tally, figures)
             if loop.checkpoint_every and done % loop.checkpoint_every == 0:
                 state.save(folder, shard)
+        if soundness.stopped is not None:
+            return
+
+
+def _experience(
+    recipe: Recipe, state: _State, progress: Progress, soundness: Soundness
+) -> Collected | None:
+    """What this step learns from; None where a part raised, and all is as before the step."""
+    batches = state.batches
+    try:
+        batch = batches.take(progress)
+        with naming("the curriculum", recipe.curriculum):
+            recipe.curriculum.observe(batch.rollouts, batch.raw)
+        batches.begin(Progress(progress.step + 1, progress.total))  # with loop.ahead: from here on
+        return credit(recipe, state.policy, batch, progress, state.reference)
+    except Exception as error:
+        if progress.step == 0:
+            raise  # nothing was learned yet that could be lost
+        batches.take_back()
+        soundness.stopped = error
+        return None
 
 
 def _end(
     recipe: Recipe,
     state: _State,
     interrupt: Interrupt,
+    soundness: Soundness,
     held_out: Sequence[Task],
     folder: Path | None,
 ) -> tuple[HeldOut | None, Stopped | None]:
@@ -155,8 +194,11 @@ def _end(
     Returns their result, and what to say of a run that ends before it is done.
     """
     shard, loop = state.batches.shard, recipe.loop
+    go_on = "" if folder is None else resume_command(folder)
     with interrupt.whole():
         state.save(folder, shard)
+    if soundness.stopped is not None:
+        return None, Stopped("an error", loop.steps, (), go_on, str(soundness.stopped))
     state.batches.wait()
     _agreed(interrupt, shard)
 
@@ -168,11 +210,11 @@ def _end(
     after = None
     if not hurried:
         after = interrupt.measure(answered) if shard.world == 1 else answered()
+    soundness.evaluated(after)
     skipped = ["held-out evaluation"] if held_out and after is None else []
     skipped += [PAGE] if interrupt.urgent else []
     if state.step >= loop.steps and not skipped:
         return after, None
-    go_on = "" if folder is None else resume_command(folder)
     return after, Stopped(interrupt.name or "stop_after", loop.steps, tuple(skipped), go_on)
 
 
@@ -216,7 +258,7 @@ def _learn(
         return {"updates": 0.0}
     rate = set_rate(state.optimiser, recipe.optimiser, progress)
     sums: dict[str, float] = {}
-    updates = 0
+    updates, first = 0, {}
     for epoch in range(recipe.loop.epochs):
         seed = recipe.loop.seed * 1_000_003 + progress.step * 1_009 + epoch
         for batch in minibatches(rows, collected.rollouts.group, recipe.loop.minibatch, seed):
@@ -232,10 +274,13 @@ def _learn(
                 microbatch=recipe.loop.microbatch,
                 shard=shard,
             )
+            if not updates:
+                first = {"first_off_policy": figures.get("off_policy", 0.0)}
             updates += 1
             for name, value in figures.items():
                 sums[name] = sums.get(name, 0.0) + value
-    return {**{k: v / updates for k, v in sums.items()}, "updates": float(updates), "lr": rate}
+    means = {k: v / updates for k, v in sums.items()}
+    return {**means, **first, "updates": float(updates), "lr": rate}
 
 
 class _State:

@@ -90,6 +90,11 @@ class Loop:
     one step off-policy); 0 samples with the newest. Held-out tasks are answered
     before the first and after the last step, and every ``evaluate_every`` steps (0 = never
     between). ``seed`` decides everything that is drawn.
+
+    A run ends whole, with an error, where the reward *fails* (raises, runs out of time, loses its
+    process) on more than the share ``max_failed`` of a step's or an evaluation's completions, or
+    on all of them; and after ``max_empty`` steps in a row (0 = never) that had nothing to learn
+    from.
     """
 
     steps: int = 60
@@ -105,11 +110,17 @@ class Loop:
     checkpoint_every: int = 20
     keep_checkpoints: int = 2
     evaluation_tasks: int = 256
+    max_failed: float = 0.5
+    max_empty: int = 10
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.ahead not in (0, 1):
             raise ValueError(f"loop.ahead is {self.ahead}: a batch can be 0 or 1 steps ahead")
+        if not 0 <= self.max_failed <= 1:
+            raise ValueError(f"loop.max_failed is {self.max_failed}: a share lies in [0, 1]")
+        if self.max_empty < 0:
+            raise ValueError(f"loop.max_empty is {self.max_empty}: give 0 (never) or more")
 
 
 @dataclass(frozen=True)

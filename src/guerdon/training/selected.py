@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from guerdon.curriculum import Ranking, hard, select_by_score
+from guerdon.judging import judged
 from guerdon.records import Progress, Task
 from guerdon.stages import Policy, Reward, Sampling, TaskSource
 from guerdon.training.policies import load_policy
@@ -35,5 +36,5 @@ class SelectedTasks:
 
     def choose(self, policy: Policy, tasks: Sequence[Task]) -> list[Task]:
         """``count`` of ``tasks``, by the rewards of ``policy``."""
-        scores = self.reward(policy.sample(tasks, 1, self.sampling, 0), Progress())
+        scores = judged(self.reward, policy.sample(tasks, 1, self.sampling, 0), Progress())
         return select_by_score(tasks, scores.value.tolist(), self.count, self.which)

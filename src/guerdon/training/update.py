@@ -161,6 +161,9 @@ def update(
 ) -> dict[str, float]:
     """One optimiser step on all rows given; returns summed metrics and `apply_gradients`' own.
 
+    ``off_policy`` among them is the mean over acted tokens of ``|ratio - 1|``, the ratio of what
+    the policy says before this step to what it said when it sampled.
+
     The objective's row weights are computed over the whole batch before it is cut, and one that
     couples rows is computed over it whole (`_coupled`), so the gradient does not depend on
     ``microbatch`` (0 = one piece) or on the number of processes. Rows whose mask is empty weigh
@@ -173,8 +176,10 @@ def update(
     coupled = getattr(objective, "couples", "position") not in ("position", "row")
     learn = _coupled if coupled and not whole else _apart
     metrics = learn(policy, objective, rollouts, advantage_NT, pieces, shard)
+    off, acted = metrics.pop(_OFF, 0.0), metrics.pop(_ACTED, 0.0)
+    off_policy = {"off_policy": off / acted} if acted else {}
     _share_gradients(trainable(policy), shard)
-    return {**metrics, **apply_gradients(policy, optimiser, guard, clip)}
+    return {**metrics, **off_policy, **apply_gradients(policy, optimiser, guard, clip)}
 
 
 def _apart(
@@ -193,9 +198,11 @@ def _apart(
         width = piece.ids.shape[1]
         now = policy.forward(piece, objective.needs - {"reference"})
         loss = objective(now, piece, advantage_NT[rows, :width], row_weight_N[rows])
+        off, acted = _off_policy(now.logps, piece)
         if loss.value.requires_grad:
             loss.value.backward()
-        for name, value in {"loss": float(loss.value.detach()), **loss.metrics}.items():
+        told = {"loss": float(loss.value.detach()), _OFF: off, _ACTED: acted, **loss.metrics}
+        for name, value in told.items():
             metrics[name] = metrics.get(name, 0.0) + value
     totals: dict[str, float] = {}
     for part in shard.gather(metrics):
@@ -239,7 +246,8 @@ def _coupled(
     if loss.value.requires_grad:
         loss.value.backward()
         _carry(policy, rollouts, needs, leaves, pieces)
-    return {"loss": float(loss.value.detach()), **loss.metrics}
+    off, acted = _off_policy(leaves["logps"], rollouts)
+    return {"loss": float(loss.value.detach()), _OFF: off, _ACTED: acted, **loss.metrics}
 
 
 def _carry(
@@ -261,6 +269,18 @@ def _carry(
         if carried:
             outputs, gradients = zip(*carried, strict=True)
             torch.autograd.backward(outputs, gradients)
+
+
+_OFF, _ACTED = "off-policy sum", "acted tokens"
+
+
+def _off_policy(logp_NT: Tensor, rollouts: Rollouts) -> tuple[float, float]:
+    """Sum of ``|ratio - 1|`` over the tokens that were acted, and their number.
+
+    Before the first update of a batch the ratio is 1 but for rounding.
+    """
+    gap_M = (logp_NT.detach() - rollouts.behaviour_logps)[rollouts.mask].clamp(-20, 20)
+    return float((gap_M.exp() - 1).abs().sum()), float(rollouts.mask.sum())
 
 
 def _whole_groups(rollouts: Rollouts, shard: Shard) -> Tensor:

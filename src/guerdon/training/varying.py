@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 
 from guerdon.curriculum import Ranking, easy, select_by_score
+from guerdon.judging import judged
 from guerdon.records import Progress, Task
 from guerdon.stages import Policy, Reward, Sampling, TaskSource
 from guerdon.training.policies import load_policy
@@ -40,7 +41,7 @@ class VaryingTasks:
     def choose(self, policy: Policy, tasks: Sequence[Task], seed: int = 0) -> list[Task]:
         """The tasks on which ``policy`` wavers."""
         rows = policy.sample(tasks, self.draws, Sampling(), seed)
-        value_BK = self.reward(rows, Progress()).value.reshape(len(tasks), -1)
+        value_BK = judged(self.reward, rows, Progress()).value.reshape(len(tasks), -1)
         variance_B = value_BK.var(1, correction=0)
         kept_B = (variance_B >= self.varied) & (value_BK.amax(1) >= self.good)
         if not kept_B.any():
