@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from guerdon.evaluation import Interval, student
+from guerdon.names import check_name
 
 Report = Callable[[float], None]
 """Told the fraction of one run that is done, in [0, 1]."""
@@ -114,6 +115,7 @@ class Claim:
     minutes: float = 3.0
 
     def __post_init__(self) -> None:
+        check_name(self.slug, "the claim's slug")
         if not self.arms or not self.expectations or self.seeds < 2:
             raise ClaimError(
                 f"claim {self.slug!r} needs an arm, an expectation and at least two seeds"

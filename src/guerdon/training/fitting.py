@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import yaml
-
-from guerdon.parts import describe
 from guerdon.report import build_report
 from guerdon.training.display import Display
 from guerdon.training.held_out import HeldOut
 from guerdon.training.passes import Figures, count_updates
+from guerdon.training.recipe_file import write_recipe
 from guerdon.training.run_folder import RunFolder
 from guerdon.training.telemetry import describe_held_out, held_out_summary
 
@@ -55,8 +53,7 @@ def run_fitting(
     """
     run = None if folder is None else RunFolder(folder)
     if run is not None:
-        text = yaml.safe_dump(describe(recipe), sort_keys=False, allow_unicode=True)
-        (run.path / "recipe.yaml").write_text(text)
+        write_recipe(run.path / "recipe.yaml", recipe)
     started = time.perf_counter()
     history: list[dict[str, Any]] = []
     with Display(count_updates(given, recipe.epochs, recipe.batch), quiet=quiet) as display:

@@ -1,0 +1,72 @@
+"""A run's ``recipe.yaml``: written whole, and read as something that anybody may have written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from guerdon.parsing.strict_yaml import read_yaml
+from guerdon.parts import PartError, build, describe
+from guerdon.training.run_folder import write_whole
+from guerdon.trust import foreign_code
+
+
+def write_recipe(path: Path, recipe: Any) -> None:
+    """``recipe`` as YAML, so that the file is the old one or the whole new one.
+
+    Raises PartError, and writes nothing, for what `read_recipe` would refuse.
+    """
+    data = describe(recipe)
+    _refuse_unwritable(data, "recipe")
+    write_whole(path, yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
+
+
+def read_recipe(path: Path, trust: Sequence[str] = ()) -> Any:
+    """What `write_recipe` wrote, made of this package's parts and what ``trust`` names.
+
+    Raises PartError naming file, field and mend, and nothing else, whatever the file holds.
+    """
+    data = _data_of(path)
+    try:
+        return build(data, "recipe", trust)
+    except PartError as error:
+        raise PartError(f"{path}: {str(error).removeprefix('recipe: ')}") from error
+
+
+def code_of_file(path: Path) -> dict[str, list[str]]:
+    """The files and modules besides guerdon's that reading ``path`` would run, with places."""
+    return foreign_code(_data_of(path), "recipe")
+
+
+def code_of(recipe: Any) -> dict[str, list[str]]:
+    """The files and modules besides guerdon's in ``recipe``: what ``--trust`` needs to read it."""
+    return foreign_code(describe(recipe), "recipe")
+
+
+def _data_of(path: Path) -> Any:
+    try:
+        return read_yaml(path)
+    except ValueError as error:
+        raise PartError(f"{path}: {error}") from error
+
+
+def _refuse_unwritable(data: Any, place: str) -> None:
+    """Numbers and text that the file could hold, but not be read from again."""
+    if isinstance(data, float) and not math.isfinite(data):
+        raise PartError(
+            f"{place} is {data}, which a recipe's file can't hold; give a finite number"
+        )
+    if isinstance(data, str):
+        try:
+            data.encode()
+        except UnicodeEncodeError as error:
+            raise PartError(f"{place} is no text that a file can hold ({error})") from error
+    inside = data.items() if isinstance(data, dict) else ()
+    for key, value in inside:
+        _refuse_unwritable(value, f"{place}.{key}")
+    for number, value in enumerate(data if isinstance(data, list) else ()):
+        _refuse_unwritable(value, f"{place}[{number}]")
