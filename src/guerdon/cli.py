@@ -23,6 +23,7 @@ from guerdon.arguments import (
     reading_arguments,
     recipe_from,
     reward_model_recipe_from,
+    show_foreign,
     take_options,
     whole_number,
 )
@@ -98,7 +99,7 @@ def _train(arguments: list[str]) -> int:
         arguments,
         "train",
         "Train a model by a recipe.",
-        ["--recipe", "--out", "--resume", "--pairs", "--trackers", "--dry-run"],
+        ["--recipe", "--out", "--resume", "--pairs", "--trackers", "--dry-run", "--trust"],
         ["--reward-model", "--quiet", "--json", "--settings"],
         f"{OVERRIDES}\n\n{PREFERENCES}",
     )
@@ -110,9 +111,11 @@ def _train(arguments: list[str]) -> int:
         folder = Path(options["resume"])
         if rest:
             raise UsageError("--resume continues a run as it was: it takes no other settings")
-        recipe = Recipe.load(folder / "recipe.yaml")
+        recipe = _resumed(folder, options["trust"])
     else:
-        recipe = recipe_from(options["recipe"] or "grpo", rest, settings=options["settings"])
+        recipe = recipe_from(
+            options["recipe"] or "grpo", rest, settings=options["settings"], trust=options["trust"]
+        )
         folder = Path(options["out"]) if options["out"] else _fresh_folder(recipe.name)
     if options["dry_run"]:
         return reward_commands.score_file(recipe, Path(options["dry_run"]), options["json"])
@@ -128,8 +131,18 @@ def _train(arguments: list[str]) -> int:
     return 130 if result.interrupted else 0
 
 
+def _resumed(folder: Path, trust: Sequence[str]) -> Recipe:
+    """The recipe of the run in ``folder``. Raises UsageError where there is none."""
+    if not (folder / "recipe.yaml").exists():
+        held = "holds no run to resume" if folder.exists() else "is no folder"
+        raise UsageError(f"--resume: {folder} {held}; give the folder that training named")
+    recipe = Recipe.load(folder / "recipe.yaml", trust)
+    show_foreign(recipe)
+    return recipe
+
+
 def _train_on_pairs(options: dict[str, Any], rest: list[str]) -> int:
-    for name in ("recipe", "resume", "trackers", "dry_run"):
+    for name in ("recipe", "resume", "trackers", "dry_run", "trust"):
         if options[name]:
             raise UsageError(f"--pairs does not go with --{name.replace('_', '-')}")
     read: Callable[..., Any] = preference_recipe_from
@@ -149,11 +162,11 @@ def _sample(arguments: list[str]) -> int:
         arguments,
         "sample",
         "Print completions of a model for a recipe's held-out tasks.",
-        ["--recipe", "--count"],
+        ["--recipe", "--count", "--trust"],
         ["--json"],
         OVERRIDES,
     )
-    recipe = recipe_from(options["recipe"] or "grpo", rest)
+    recipe = recipe_from(options["recipe"] or "grpo", rest, trust=options["trust"])
     tasks = list(recipe.tasks.load("test"))[: whole_number("--count", options["count"] or "4")]
     rollouts = load_policy(recipe.model).sample(tasks, 1, recipe.sampling, recipe.loop.seed)
     scores = recipe.reward(rollouts, Progress())
@@ -183,11 +196,11 @@ def _evaluate(arguments: list[str]) -> int:
         arguments,
         "evaluate",
         "Grade a model on a recipe's held-out tasks.",
-        ["--recipe"],
+        ["--recipe", "--trust"],
         ["--json"],
         OVERRIDES,
     )
-    recipe = recipe_from(options["recipe"] or "grpo", rest)
+    recipe = recipe_from(options["recipe"] or "grpo", rest, trust=options["trust"])
     tasks = list(recipe.tasks.load("test"))[: recipe.loop.evaluation_tasks]
     result = evaluate_policy(
         load_policy(recipe.model),

@@ -32,12 +32,12 @@ def score(arguments: list[str]) -> int:
         arguments,
         "score",
         "Score saved completions: JSONL or Parquet with prompt, completion and answer columns.",
-        ["FILE", "--recipe", "--tokenizer", "--rows", "--worst"],
+        ["FILE", "--recipe", "--tokenizer", "--rows", "--worst", "--trust"],
         ["--json"],
         OVERRIDES,
     )
     return score_file(
-        recipe_from(options["recipe"] or "grpo", rest),
+        recipe_from(options["recipe"] or "grpo", rest, trust=options["trust"]),
         Path(options["file"]),
         options["json"],
         tokenizer=options["tokenizer"],
@@ -160,12 +160,12 @@ def serve(arguments: list[str]) -> int:
         "Answer reward requests over HTTP: POST /score, POST /get_reward (OpenRLHF), GET /health.",
         [
             *("--recipe", "--host", "--port", "--token", "--max-batch", "--max-body"),
-            *("--timeout", "--invalid"),
+            *("--timeout", "--invalid", "--trust"),
         ],
         [],
         OVERRIDES,
     )
-    recipe = recipe_from(options["recipe"] or "grpo", rest)
+    recipe = recipe_from(options["recipe"] or "grpo", rest, trust=options["trust"])
     limits = Limits(
         body=whole_number("--max-body", options["max_body"] or "32") * 2**20,
         batch=whole_number("--max-batch", options["max_batch"] or "4096"),

@@ -15,6 +15,7 @@ from dataclasses import is_dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
 
 
 class PartError(ValueError):
@@ -72,7 +73,7 @@ _MODULE = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*+")
 
 
 def names_in(data: Any, where: str) -> Iterator[tuple[str, str, str]]:
-    """Place, "part" or "function", and name of all that ``data`` names. Imports nothing.
+    """Place, "part", "function" or "url", and what ``data`` names there. Imports nothing.
 
     Raises PartError for nesting beyond `MAX_DEPTH` and for names that are no text.
     """
@@ -87,61 +88,67 @@ def names_in(data: Any, where: str) -> Iterator[tuple[str, str, str]]:
                 if not isinstance(value[kind], str):
                     raise PartError(f"{place}.{kind} is {value[kind]!r:.60}, not module:name")
                 yield place, kind, value[kind]
+            if kind == "part" and isinstance(value.get("url"), str):
+                yield f"{place}.url", "url", value["url"]
             pending += [(v, f"{place}.{k}", depth + 1) for k, v in value.items() if k != "part"]
         elif isinstance(value, list | tuple):
             pending += [(v, f"{place}[{i}]", depth + 1) for i, v in enumerate(value)]
 
 
-def foreign_code(data: Any, where: str = "recipe") -> dict[str, list[str]]:
-    """The files and modules outside this package that ``data`` names, each with its places.
+def foreign(data: Any, where: str = "recipe") -> dict[str, list[str]]:
+    """What ``data`` reaches outside this package, each with its places; imports nothing.
 
-    What ``--trust`` and ``trust=`` take to allow them. Raises PartError as `names_in` does.
+    Files and modules whose code would run, and addresses on other machines that prompts and keys
+    would be sent to: what ``--trust`` and ``trust=`` take to allow them. Raises PartError as
+    `names_in` does.
     """
     found: dict[str, list[str]] = {}
-    for place, _, name in names_in(data, where):
-        module, _ = parted(name, place)
-        if not _is_ours(module):
-            found.setdefault(module, []).append(place)
+    for place, kind, name in names_in(data, where):
+        outside = name if kind == "url" else parted(name, place)[0]
+        if not (_is_here(outside) if kind == "url" else _is_ours(outside)):
+            found.setdefault(outside, []).append(place)
     return dict(sorted(found.items()))
 
 
 def refuse_untrusted(data: Any, where: str, trust: Sequence[str]) -> None:
     """Raises PartError where ``data`` names what is no part of ours and not in ``trust``.
 
-    ``trust`` holds files (``mine.py``) and modules (``mine``, with all below it). The message
-    lists everything that reading would import, and what to add. Nothing is imported.
+    ``trust`` holds files (``mine.py``), modules (``mine``, with all below it) and addresses. The
+    message lists everything that is not trusted, and what to add. Nothing is imported.
     """
     for place, kind, name in names_in(data, where):
-        module, inside = parted(name, place)
-        if _is_ours(module):
-            _refuse_other_than_parts(module, inside, kind, place)
-    trusted = [_module_or_file(item, "trust") for item in trust]
+        if kind != "url" and _is_ours(parted(name, place)[0]):
+            _refuse_other_than_parts(*parted(name, place), kind, place)
+    trusted = [item if "://" in item else _module_or_file(item, "trust") for item in trust]
     strange = {
-        module: places
-        for module, places in foreign_code(data, where).items()
-        if not any(module == item or module.startswith(f"{item}.") for item in trusted)
+        outside: places
+        for outside, places in foreign(data, where).items()
+        if not any(outside == item or outside.startswith(f"{item}.") for item in trusted)
     }
-    for module, places in strange.items():
-        if module.partition(".")[0] in sys.stdlib_module_names:
+    for outside, places in foreign(data, where).items():
+        if "://" not in outside and outside.partition(".")[0] in sys.stdlib_module_names:
             raise PartError(
-                f"{places[0]} names {module}, of Python's own library, which holds no parts; "
+                f"{places[0]} names {outside}, of Python's own library, which holds no parts; "
                 "a recipe that does so was made to do harm: remove it"
             )
     if strange:
         raise PartError(
-            f"{where} would import and run code that is not guerdon's own: {told_code(strange)}. "
-            f"If you trust it, add {trust_options(strange)}"
+            f"{where} reaches beyond guerdon: it {told(strange)}. If you trust that, add "
+            f"{trust_options(strange)}"
         )
 
 
-def told_code(code: Mapping[str, Sequence[str]]) -> str:
-    """What `foreign_code` found, for people."""
-    return "; ".join(f"{module} (for {', '.join(places)})" for module, places in code.items())
+def told(outside: Mapping[str, Sequence[str]]) -> str:
+    """What `foreign` found, for people."""
+    return ", ".join(
+        f"{'sends to' if '://' in one else 'runs'} {one} (as {', '.join(places)})"
+        for one, places in outside.items()
+    )
 
 
-def trust_options(code: Iterable[str]) -> str:
-    """The options of a command that allow these files and modules, as a shell takes them."""
-    return " ".join(f"--trust {shlex.quote(module)}" for module in code)
+def trust_options(outside: Iterable[str]) -> str:
+    """The options of a command that allow these, as a shell takes them."""
+    return " ".join(f"--trust {shlex.quote(one)}" for one in outside)
 
 
 def refuse_elsewhere(found: Any, module: types.ModuleType, inside: str, where: str) -> None:
@@ -182,6 +189,14 @@ def _module_or_file(text: str, where: str) -> str:
     if not _MODULE.fullmatch(text):
         raise PartError(f"{where}: {text!r:.200} is neither a module's name nor a .py file")
     return text
+
+
+def _is_here(url: str) -> bool:
+    """Whether an address is on this machine; one that can't be read is not."""
+    try:
+        return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
+    except ValueError:
+        return False
 
 
 def _is_ours(module: str) -> bool:

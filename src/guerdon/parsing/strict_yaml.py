@@ -43,13 +43,15 @@ def read_yaml(path: Path) -> Any:
     `MAX_BYTES`, no YAML, a key twice, an alias, another type, NaN or an infinity, and depth.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise ValueError("it is no file")
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         told = getattr(error, "strerror", None) or str(error)
-        raise ValueError(f"the file can't be read ({told})") from error
+        raise ValueError(f"it can't be read ({told})") from error
     if len(raw) > MAX_BYTES:
-        raise ValueError(f"the file is longer than {MAX_BYTES // 2**20} MiB")
+        raise ValueError(f"it is longer than {MAX_BYTES // 2**20} MiB")
     try:
         text = raw.removeprefix(b"\xef\xbb\xbf").decode()
     except UnicodeDecodeError as error:

@@ -12,7 +12,6 @@ import yaml
 from guerdon.parsing.strict_yaml import read_yaml
 from guerdon.parts import PartError, build, describe
 from guerdon.training.run_folder import write_whole
-from guerdon.trust import foreign_code
 
 
 def write_recipe(path: Path, recipe: Any) -> None:
@@ -30,28 +29,10 @@ def read_recipe(path: Path, trust: Sequence[str] = ()) -> Any:
 
     Raises PartError naming file, field and mend, and nothing else, whatever the file holds.
     """
-    data = _data_of(path)
     try:
-        return build(data, "recipe", trust)
-    except PartError as error:
-        raise PartError(f"{path}: {str(error).removeprefix('recipe: ')}") from error
-
-
-def code_of_file(path: Path) -> dict[str, list[str]]:
-    """The files and modules besides guerdon's that reading ``path`` would run, with places."""
-    return foreign_code(_data_of(path), "recipe")
-
-
-def code_of(recipe: Any) -> dict[str, list[str]]:
-    """The files and modules besides guerdon's in ``recipe``: what ``--trust`` needs to read it."""
-    return foreign_code(describe(recipe), "recipe")
-
-
-def _data_of(path: Path) -> Any:
-    try:
-        return read_yaml(path)
+        return build(read_yaml(path), "recipe", trust)
     except ValueError as error:
-        raise PartError(f"{path}: {error}") from error
+        raise PartError(f"{path}: {str(error).removeprefix('recipe: ')}") from error
 
 
 def _refuse_unwritable(data: Any, place: str) -> None:
