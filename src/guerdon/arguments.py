@@ -22,6 +22,7 @@ from guerdon.choices import (
     listing,
 )
 from guerdon.objectives import KL
+from guerdon.parsing.visible import visible
 from guerdon.parts import PartError, describe
 from guerdon.recipes import load_recipe
 from guerdon.rollout import EndpointPolicy
@@ -109,7 +110,7 @@ def show_foreign(recipe: Any, file: Any = None) -> None:
     """Say which code besides guerdon's the recipe runs, and where it sends what it reads."""
     with suppress(PartError):  # what can't be described was named by the user
         if found := foreign(describe(recipe)):
-            print(f"guerdon: this recipe {told(found)}", file=file or sys.stderr)
+            print(visible(f"guerdon: this recipe {told(found)}"), file=file or sys.stderr)
 
 
 def preference_recipe_from(

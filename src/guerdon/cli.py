@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress as Bar
 from rich.table import Table
 
@@ -28,10 +29,11 @@ from guerdon.arguments import (
     whole_number,
 )
 from guerdon.auditing import audit_command
+from guerdon.parsing.visible import visible
 from guerdon.recipes import all_recipes, load_recipe
 from guerdon.records import Progress
 from guerdon.rollout import EndpointError
-from guerdon.showing import show_reproduction
+from guerdon.showing import show_reproduction, shown
 from guerdon.training import (
     Recipe,
     TrainingStopped,
@@ -84,13 +86,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return command(arguments[1:])
     except UsageError as error:
-        print(f"guerdon {arguments[0]}: {error}", file=sys.stderr)
+        print(f"guerdon {arguments[0]}: {visible(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"guerdon {arguments[0]}: interrupted", file=sys.stderr)
         return 130
     except (ValueError, OSError, ImportError, TrainingStopped, EndpointError) as error:
-        print(f"guerdon {arguments[0]}: {error}", file=sys.stderr)
+        print(f"guerdon {arguments[0]}: {visible(error)}", file=sys.stderr)
         return 1
 
 
@@ -185,9 +187,10 @@ def _sample(arguments: list[str]) -> int:
             }
             print(json.dumps(entry, default=str))
             continue
-        console.rule(f"{task.id}  reward {value if value is not None else scores.reasons[row]}")
-        console.print(task.text, style="dim", markup=False)
-        console.print(text, markup=False)
+        earned = value if value is not None else scores.reasons[row]
+        console.rule(shown(f"{task.id}  reward {earned}"))
+        console.print(shown(task.text), style="dim")
+        console.print(shown(text))
     return 0
 
 
@@ -231,11 +234,11 @@ def _reproduce(arguments: list[str]) -> int:
     with reading_arguments():
         claim, seeds = load_recipe(options["slug"]).claim(), _seeds(rest)
     with Bar(transient=True, disable=options["quiet"] or options["json"]) as progress:
-        bar = progress.add_task(claim.slug, total=1.0)
+        bar = progress.add_task(escape(claim.slug), total=1.0)
         result = run_claim(
             claim,
             seeds,
-            lambda done, label: progress.update(bar, completed=done, description=label),
+            lambda done, label: progress.update(bar, completed=done, description=escape(label)),
         )
     folder = Path(options["out"] or "reproductions")
     path = write(result, folder)
@@ -274,7 +277,7 @@ def _recipes(arguments: list[str]) -> int:
     for heading in found[0]:
         table.add_column(heading)
     for entry in found:
-        table.add_row(*(str(v) for v in entry.values()))
+        table.add_row(*(shown(v) for v in entry.values()))
     Console().print(table)
     return 0
 

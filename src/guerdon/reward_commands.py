@@ -16,7 +16,7 @@ from guerdon.arguments import (
     whole_number,
 )
 from guerdon.connectors.given import Given, rollouts_of, text_of
-from guerdon.nursery import model_source
+from guerdon.nursery import from_pretrained, model_source
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.report import score_report, shown_row
 from guerdon.showing import show_score_report
@@ -142,7 +142,7 @@ def _encoder(tokenizer: str | None) -> Any:
         return None
     from transformers import AutoTokenizer
 
-    made = AutoTokenizer.from_pretrained(model_source(tokenizer))
+    made = from_pretrained(AutoTokenizer, model_source(tokenizer))
     return lambda text: made.encode(
         text.encode("utf-8", "replace").decode(), add_special_tokens=False
     )

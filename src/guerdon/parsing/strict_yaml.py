@@ -69,6 +69,11 @@ def read_yaml(path: Path) -> Any:
         raise ValueError(f"no YAML ({' '.join(str(error).split())})") from error
 
 
+def is_open_end(value: float, field: str) -> bool:
+    """Whether it is the open end of a setting ``range``: only there infinity says something."""
+    return math.isinf(value) and field.rpartition(".")[2] in ("range[0]", "range[1]")
+
+
 def _value(loader: _Plain, node: Any, field: str) -> Any:
     """Recursion is bounded by the loader's depth."""
     place = f"{_line(node)}, field {field!r}" if field else _line(node)
@@ -86,10 +91,10 @@ def _value(loader: _Plain, node: Any, field: str) -> Any:
     if not isinstance(node, yaml.ScalarNode) or node.tag not in _SCALARS:
         raise ValueError(f"{place}: {node.tag.rpartition(':')[2]!r:.80} is no plain value")
     try:
-        value = loader.construct_object(node)  # type: ignore[no-untyped-call]
+        value = loader.construct_object(node)
     except (ValueError, KeyError, OverflowError) as error:
         raise ValueError(f"{place}: {node.value!r:.60} can't be read ({error})") from error
-    if isinstance(value, float) and not math.isfinite(value):
+    if isinstance(value, float) and not (math.isfinite(value) or is_open_end(value, field)):
         raise ValueError(f"{place}: {node.value:.60} is no finite number; give one")
     return value
 

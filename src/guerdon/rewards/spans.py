@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from guerdon.nursery import model_source
+from guerdon.nursery import from_pretrained, model_source
 from guerdon.records import INVALID, Progress, Rollouts, Scores, Task
 
 Splitter = Callable[[str], Sequence[int]]
@@ -141,7 +141,7 @@ class Decoded:
 def _tokenizer(name: str) -> Any:
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(model_source(name))
+    return from_pretrained(AutoTokenizer, model_source(name))
 
 
 @dataclass(frozen=True)

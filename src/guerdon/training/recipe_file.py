@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from guerdon.parsing.strict_yaml import read_yaml
+from guerdon.parsing.strict_yaml import is_open_end, read_yaml
 from guerdon.parts import PartError, build, describe
 from guerdon.training.run_folder import write_whole
 
@@ -37,7 +37,7 @@ def read_recipe(path: Path, trust: Sequence[str] = ()) -> Any:
 
 def _refuse_unwritable(data: Any, place: str) -> None:
     """Numbers and text that the file could hold, but not be read from again."""
-    if isinstance(data, float) and not math.isfinite(data):
+    if isinstance(data, float) and not (math.isfinite(data) or is_open_end(data, place)):
         raise PartError(
             f"{place} is {data}, which a recipe's file can't hold; give a finite number"
         )
