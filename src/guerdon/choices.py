@@ -118,6 +118,15 @@ def _own_reward(path: str, table: Mapping[str, Any]) -> Any:
                 f"--reward: {path} is a class that needs settings ({error}); give them defaults, "
                 "or name a ready object of it"
             ) from error
+        except Exception as error:
+            raise ValueError(
+                f"--reward: {path} is a class that can't be made ({type(error).__name__}: "
+                f"{' '.join(str(error).split()):.200})"
+            ) from error
+        if not callable(found):
+            raise ValueError(
+                f"--reward: {path} is a class whose objects can't be called; give it __call__"
+            )
     if not callable(found):
         raise ValueError(f"--reward: {path} is {found!r:.40}; name a function or a reward")
     if "rollouts" in inspect.signature(found).parameters:

@@ -178,9 +178,20 @@ def locate(path: str, where: str = "recipe") -> Any:
     found: Any = _module_of(module_name, where)
     for step in name.split("."):
         if not hasattr(found, step):
-            raise PartError(f"{where}: {module_name} has no {name!r}")
+            raise PartError(f"{where}: {module_name} has no {name!r}{_instead(found)}")
         found = getattr(found, step)
     return found
+
+
+def _instead(module: Any) -> str:
+    """What a module defines itself, for an error."""
+    home = getattr(module, "__name__", "")
+    names = [
+        name
+        for name, held in vars(module).items()
+        if getattr(held, "__module__", "") == home and not name.startswith("_")
+    ]
+    return f"; it has {', '.join(names[:8])}" if names else ""
 
 
 def _module_of(name: str, where: str) -> types.ModuleType:

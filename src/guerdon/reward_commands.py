@@ -21,6 +21,7 @@ from guerdon.records import Progress, Rollouts, Scores
 from guerdon.report import score_report, shown_row
 from guerdon.showing import show_score_report
 from guerdon.tasks import DataError, check_prompt, read_rows
+from guerdon.tasks.reading import name_in
 from guerdon.training import Recipe
 
 _OWN_COLUMNS = ("prompt", "completion", "answer", "id", "task_id")
@@ -124,7 +125,7 @@ def _given(row: Mapping[str, Any], where: str, number: int, encode: Any) -> Give
         check_prompt(completion, f"{where}, field 'completion'")
         completion = text_of(completion)
     name = row.get("task_id", row.get("id"))
-    task_id = f"row-{number}" if name is None else str(name)
+    task_id = f"row-{number}" if name is None else name_in(name, f"{where}, field 'id'")
     columns = {k: v for k, v in row.items() if k not in _OWN_COLUMNS}
     return Given(
         completion,

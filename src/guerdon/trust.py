@@ -75,7 +75,8 @@ _MODULE = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*+")
 def names_in(data: Any, where: str) -> Iterator[tuple[str, str, str]]:
     """Place, "part", "function" or "url", and what ``data`` names there. Imports nothing.
 
-    Raises PartError for nesting beyond `MAX_DEPTH` and for names that are no text.
+    Raises PartError for nesting beyond `MAX_DEPTH`, names that are no text and addresses that
+    are none.
     """
     pending: list[tuple[Any, str, int]] = [(data, where, 0)]
     while pending:
@@ -89,6 +90,11 @@ def names_in(data: Any, where: str) -> Iterator[tuple[str, str, str]]:
                     raise PartError(f"{place}.{kind} is {value[kind]!r:.60}, not module:name")
                 yield place, kind, value[kind]
             if kind == "part" and isinstance(value.get("url"), str):
+                if "://" not in value["url"]:
+                    raise PartError(
+                        f"{place}.url is {value['url']!r:.100}; an address begins with http:// or "
+                        "https://"
+                    )
                 yield f"{place}.url", "url", value["url"]
             pending += [(v, f"{place}.{k}", depth + 1) for k, v in value.items() if k != "part"]
         elif isinstance(value, list | tuple):
@@ -123,7 +129,7 @@ def refuse_untrusted(data: Any, where: str, trust: Sequence[str]) -> None:
     strange = {
         outside: places
         for outside, places in foreign(data, where).items()
-        if not any(outside == item or outside.startswith(f"{item}.") for item in trusted)
+        if not any(_covers(item, outside) for item in trusted)
     }
     for outside, places in foreign(data, where).items():
         if "://" not in outside and outside.partition(".")[0] in sys.stdlib_module_names:
@@ -189,6 +195,12 @@ def _module_or_file(text: str, where: str) -> str:
     if not _MODULE.fullmatch(text):
         raise PartError(f"{where}: {text!r:.200} is neither a module's name nor a .py file")
     return text
+
+
+def _covers(item: str, outside: str) -> bool:
+    """Whether trust in ``item`` is trust in ``outside``: a module brings those below it."""
+    below = not item.endswith(".py") and "://" not in item and outside.startswith(f"{item}.")
+    return outside == item or below
 
 
 def _is_here(url: str) -> bool:

@@ -239,10 +239,15 @@ def _wrong_in(message: Any) -> str | None:
     if content is None and not message.get("tool_calls"):
         return "it has no content; give text"
     if isinstance(content, list | tuple):
-        parts = all(
-            isinstance(one, Mapping) and isinstance(one.get("type"), str) for one in content
-        )
-        return None if parts else 'its content is a list, but not of {"type": ..., ...} parts'
+        if not all(map(_is_content_part, content)):
+            return 'its content is a list, but not of {"type": "text", "text": ...} parts'
+        return None
     if content is not None and not isinstance(content, str):
         return f"its content is a {type(content).__name__}; give text"
     return None
+
+
+def _is_content_part(part: Any) -> bool:
+    if not isinstance(part, Mapping) or not isinstance(part.get("type"), str):
+        return False
+    return isinstance(part.get("text"), str) or (part["type"] != "text" and not part.get("text"))
