@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import fields, is_dataclass, make_dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -20,6 +22,8 @@ from guerdon.choices import (
     listing,
 )
 from guerdon.objectives import KL
+from guerdon.parsing.visible import visible
+from guerdon.parts import PartError, describe
 from guerdon.recipes import load_recipe
 from guerdon.rollout import EndpointPolicy
 from guerdon.tasks import PreferenceFile, RankingFile
@@ -30,6 +34,7 @@ from guerdon.training import (
     Recipe,
     RewardModelRecipe,
 )
+from guerdon.trust import foreign, told
 
 OVERRIDES = f"""Settings of the recipe follow as nested options, for example
   --loop.steps 100 --sampling.temperature 0.8 --objective.clip-high 0.28
@@ -42,6 +47,8 @@ and these short forms:
   --tasks FILE     JSONL, Parquet or a saved datasets folder with prompt and answer columns, and
                    image for models that see
   --reward FILE:F  a function of your own, e.g. rewards.py:brevity, or module:name
+  --trust FILE     a file or module of yours that a recipe.yaml may run (several with commas, or
+                   once for each); what --reward and --endpoint name here is trusted by that
   --kl X           a KL loss of coefficient X against the starting policy (or --reference)
   --steps N        --loop.steps
   --seed N         --loop.seed
@@ -73,15 +80,37 @@ def reading_arguments() -> Iterator[None]:
         raise UsageError(str(error)) from error
 
 
-def recipe_from(slug: str, arguments: list[str], *, settings: bool = False) -> Recipe:
-    """A named recipe (or a recipe.yaml) with command-line overrides laid over it."""
+def recipe_from(
+    slug: str, arguments: list[str], *, settings: bool = False, trust: Sequence[str] = ()
+) -> Recipe:
+    """A named recipe (or a recipe.yaml) with command-line overrides laid over it.
+
+    A recipe.yaml may name guerdon's own parts and what ``trust`` lists or the arguments name.
+    """
     with reading_arguments():
         if slug.endswith((".yaml", ".yml")):
-            recipe = Recipe.load(Path(slug))
+            recipe = Recipe.load(Path(slug), (*trust, *_named_here(arguments)))
         else:
             recipe = load_recipe(slug).build()
         made: Recipe = _overlaid(recipe, arguments, POLICY_CHOICES, settings)
     return made
+
+
+def _named_here(arguments: list[str]) -> Iterator[str]:
+    """What the user names on the command line, and so trusts: a reward's file, an address."""
+    words = [word for one in arguments for word in one.split("=", 1)]
+    for option, value in pairwise(words):
+        if option == "--endpoint":
+            yield value
+        elif option == "--reward" and value.partition(":")[0] not in POLICY_CHOICES["reward"]:
+            yield value.rpartition(":")[0] or value
+
+
+def show_foreign(recipe: Any, file: Any = None) -> None:
+    """Say which code besides guerdon's the recipe runs, and where it sends what it reads."""
+    with suppress(PartError):  # what can't be described was named by the user
+        if found := foreign(describe(recipe)):
+            print(visible(f"guerdon: this recipe {told(found)}"), file=file or sys.stderr)
 
 
 def preference_recipe_from(
@@ -106,6 +135,7 @@ def reward_model_recipe_from(
 
 def _overlaid(recipe: Any, arguments: list[str], choices: Choices, settings: bool) -> Any:
     recipe, rest = _short_forms(recipe, arguments, choices)
+    show_foreign(recipe, sys.stdout if settings else sys.stderr)
     parts = {f.name: getattr(recipe, f.name) for f in fields(recipe)}
     shape = _settings_of(type(recipe), parts)
     unprefixed: Any = Annotated[shape, tyro.conf.arg(name="")]
@@ -223,14 +253,24 @@ def take_options(
         allow_abbrev=False,
     )
     for name in valued:
-        if name.startswith("--"):
+        if name == "--trust":
+            parser.add_argument(name, action="append", default=[], help=_OPTION_HELP[name])
+        elif name.startswith("--"):
             parser.add_argument(name, help=_OPTION_HELP[name])
         else:
             parser.add_argument(name.lower(), metavar=name, help=_OPTION_HELP[name])
     for name in flags:
         parser.add_argument(name, action="store_true", help=_OPTION_HELP[name])
     known, rest = parser.parse_known_args(arguments)
-    return vars(known), rest
+    found = vars(known)
+    if "trust" in found:
+        found["trust"] = [one for given in found["trust"] for one in _several(given)]
+    return found, rest
+
+
+def _several(given: str) -> list[str]:
+    """What one --trust names: several with commas, unless there is such a file."""
+    return [given] if Path(given).exists() or "://" in given else given.split(",")
 
 
 def none_left(rest: list[str]) -> None:
@@ -253,6 +293,7 @@ _OPTION_HELP = {
     "--rows": "write every row's score to this file, an object a line",
     "--worst": "how many of the lowest, highest and invalid rows are listed (default 5)",
     "--json": "machine-readable output",
+    "--trust": "files or modules of yours that the recipe.yaml may run (with commas, or repeated)",
     "--settings": "list every setting of the recipe and stop",
     "--host": "the address to listen at (default 127.0.0.1, this machine only)",
     "--port": "the port to listen at (default 5000; 0 takes a free one)",

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress as Bar
 from rich.table import Table
-from rich.text import Text
 
 from guerdon import rewards, tasks
 from guerdon.arguments import UsageError, number, reading_arguments, take_options, whole_number
@@ -32,6 +32,8 @@ from guerdon.audit.page import write_page
 from guerdon.audit.probes import sums
 from guerdon.audit.shipped import LEFT_OUT, subjects
 from guerdon.choices import part_of
+from guerdon.parsing.visible import visible
+from guerdon.showing import shown
 
 
 def audit_command(arguments: list[str]) -> int:
@@ -65,7 +67,7 @@ def audit_command(arguments: list[str]) -> int:
         judges = Judges(options["judges"]) if options["judges"] else subject.judges
     quiet = options["quiet"] or options["json"]
     with reading_arguments(), Bar(transient=True, disable=quiet) as progress:
-        bar = progress.add_task(options["reward"], total=1.0)
+        bar = progress.add_task(escape(visible(options["reward"])), total=1.0)
         found = audit(
             subject.reward,
             subject.probes,
@@ -73,7 +75,9 @@ def audit_command(arguments: list[str]) -> int:
             judges=judges,
             seconds=seconds,
             megabytes=megabytes,
-            watch=lambda done, task: progress.update(bar, completed=done, description=task),
+            watch=lambda done, task: progress.update(
+                bar, completed=done, description=escape(visible(task))
+            ),
         )
     if options["page"]:
         write_page(found, Path(options["page"]))
@@ -128,7 +132,7 @@ def show_audit(found: Audit, allowed: tuple[str, ...], as_json: bool) -> int:
         print(json.dumps({**found.as_data(), "clean": not beyond, "allowed": allowed}, indent=1))
         return status
     console = Console()
-    title = Text(f"{found.reward}: {found.cases} completions")
+    title = shown(f"{found.reward}: {found.cases} completions")
     table = Table(title=title, title_justify="left")
     for heading in ("attack", "tried", "deserves", "at worst", "found"):
         table.add_column(heading)
@@ -137,14 +141,14 @@ def show_audit(found: Audit, allowed: tuple[str, ...], as_json: bool) -> int:
         if tally.parts:
             kinds += f"\nby {', '.join(f'{part} {count}' for part, count in tally.parts.items())}"
         worst = "–" if tally.worst is None else f"{tally.worst:.2f}"
-        table.add_row(tally.attack, str(tally.cases), tally.expect, worst, Text(kinds))
+        table.add_row(tally.attack, str(tally.cases), tally.expect, worst, shown(kinds))
     console.print(table)
     for finding in found.examples(1):
         earned = "" if finding.share is None else f" ({finding.share:.2f} of a right answer)"
         part = f", from {finding.part!r}" if finding.part else ""
         told = f"{finding.kind}, {finding.attack}, {finding.task}{earned}{part} {finding.reason}"
-        console.print(told, markup=False, highlight=False)
-        console.print(f"  {finding.completion!r:.160}", markup=False, highlight=False, style="dim")
+        console.print(shown(told))
+        console.print(shown(f"  {finding.completion!r:.160}"), style="dim")
     counts = [f"{found.count(kind)} {kind}" for kind in KINDS if found.count(kind)]
     accepted = len(found.findings) - len(beyond)
     more = f", {accepted} of them allowed" if accepted else ""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress as Bar
 from rich.table import Table
 
@@ -23,16 +24,18 @@ from guerdon.arguments import (
     reading_arguments,
     recipe_from,
     reward_model_recipe_from,
+    show_foreign,
     take_options,
     whole_number,
 )
 from guerdon.auditing import audit_command
 from guerdon.failures import RewardFailed, refuse_failing, tally, too_many
 from guerdon.judging import judged
+from guerdon.parsing.visible import visible
 from guerdon.recipes import all_recipes, load_recipe
 from guerdon.records import Progress
 from guerdon.rollout import EndpointError
-from guerdon.showing import show_reproduction
+from guerdon.showing import show_reproduction, shown
 from guerdon.training import (
     TrainingStopped,
     describe_held_out,
@@ -85,14 +88,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return command(arguments[1:])
     except UsageError as error:
-        print(f"guerdon {arguments[0]}: {error}", file=sys.stderr)
+        print(f"guerdon {arguments[0]}: {visible(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as error:
         lost = f" ({error})" if str(error) else ""
         print(f"guerdon {arguments[0]}: interrupted{lost}", file=sys.stderr)
         return int(getattr(error, "status", 130))
     except (ValueError, OSError, ImportError, TrainingStopped, EndpointError) as error:
-        print(f"guerdon {arguments[0]}: {error}", file=sys.stderr)
+        print(f"guerdon {arguments[0]}: {visible(error)}", file=sys.stderr)
         return 1
 
 
@@ -101,7 +104,7 @@ def _train(arguments: list[str]) -> int:
         arguments,
         "train",
         "Train a model by a recipe.",
-        ["--recipe", "--out", "--resume", "--pairs", "--trackers", "--dry-run"],
+        ["--recipe", "--out", "--resume", "--pairs", "--trackers", "--dry-run", "--trust"],
         ["--reward-model", "--quiet", "--json", "--settings"],
         f"{OVERRIDES}\n\n{PREFERENCES}",
     )
@@ -113,9 +116,12 @@ def _train(arguments: list[str]) -> int:
         folder = Path(options["resume"])
         if rest:
             raise UsageError("--resume continues a run as it was: it takes no other settings")
-        recipe = recipe_to_resume(folder)
+        recipe = recipe_to_resume(folder, options["trust"])
+        show_foreign(recipe)
     else:
-        recipe = recipe_from(options["recipe"] or "grpo", rest, settings=options["settings"])
+        recipe = recipe_from(
+            options["recipe"] or "grpo", rest, settings=options["settings"], trust=options["trust"]
+        )
         folder = Path(options["out"]) if options["out"] else _fresh_folder(recipe.name)
     if options["dry_run"]:
         return reward_commands.score_file(recipe, Path(options["dry_run"]), options["json"])
@@ -135,7 +141,7 @@ def _train(arguments: list[str]) -> int:
 
 
 def _train_on_pairs(options: dict[str, Any], rest: list[str]) -> int:
-    for name in ("recipe", "resume", "trackers", "dry_run"):
+    for name in ("recipe", "resume", "trackers", "dry_run", "trust"):
         if options[name]:
             raise UsageError(f"--pairs does not go with --{name.replace('_', '-')}")
     read: Callable[..., Any] = preference_recipe_from
@@ -155,11 +161,11 @@ def _sample(arguments: list[str]) -> int:
         arguments,
         "sample",
         "Print completions of a model for a recipe's held-out tasks.",
-        ["--recipe", "--count"],
+        ["--recipe", "--count", "--trust"],
         ["--json"],
         OVERRIDES,
     )
-    recipe = recipe_from(options["recipe"] or "grpo", rest)
+    recipe = recipe_from(options["recipe"] or "grpo", rest, trust=options["trust"])
     tasks = list(recipe.tasks.load("test"))[: whole_number("--count", options["count"] or "4")]
     rollouts = load_policy(recipe.model).sample(tasks, 1, recipe.sampling, recipe.loop.seed)
     scores = judged(recipe.reward, rollouts, Progress())
@@ -179,9 +185,10 @@ def _sample(arguments: list[str]) -> int:
             }
             print(json.dumps(entry, default=str))
             continue
-        console.rule(f"{task.id}  reward {value if value is not None else scores.reasons[row]}")
-        console.print(task.text, style="dim", markup=False)
-        console.print(text, markup=False)
+        earned = value if value is not None else scores.reasons[row]
+        console.rule(shown(f"{task.id}  reward {earned}"))
+        console.print(shown(task.text), style="dim")
+        console.print(shown(text))
     return 0
 
 
@@ -190,11 +197,11 @@ def _evaluate(arguments: list[str]) -> int:
         arguments,
         "evaluate",
         "Grade a model on a recipe's held-out tasks.",
-        ["--recipe"],
+        ["--recipe", "--trust"],
         ["--json"],
         OVERRIDES,
     )
-    recipe = recipe_from(options["recipe"] or "grpo", rest)
+    recipe = recipe_from(options["recipe"] or "grpo", rest, trust=options["trust"])
     tasks = list(recipe.tasks.load("test"))[: recipe.loop.evaluation_tasks]
     result = evaluate_policy(
         load_policy(recipe.model),
@@ -227,11 +234,11 @@ def _reproduce(arguments: list[str]) -> int:
     with reading_arguments():
         claim, seeds = load_recipe(options["slug"]).claim(), _seeds(rest)
     with Bar(transient=True, disable=options["quiet"] or options["json"]) as progress:
-        bar = progress.add_task(claim.slug, total=1.0)
+        bar = progress.add_task(escape(claim.slug), total=1.0)
         result = run_claim(
             claim,
             seeds,
-            lambda done, label: progress.update(bar, completed=done, description=label),
+            lambda done, label: progress.update(bar, completed=done, description=escape(label)),
         )
     folder = Path(options["out"] or "reproductions")
     path = write(result, folder)
@@ -270,7 +277,7 @@ def _recipes(arguments: list[str]) -> int:
     for heading in found[0]:
         table.add_column(heading)
     for entry in found:
-        table.add_row(*(str(v) for v in entry.values()))
+        table.add_row(*(shown(v) for v in entry.values()))
     Console().print(table)
     return 0
 

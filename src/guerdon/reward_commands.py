@@ -18,11 +18,12 @@ from guerdon.arguments import (
 from guerdon.connectors.given import Given, rollouts_of, text_of
 from guerdon.failures import refuse_failing, tally
 from guerdon.judging import judged
-from guerdon.nursery import model_source
+from guerdon.nursery import from_pretrained, model_source
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.report import score_report, shown_row
 from guerdon.showing import show_score_report
 from guerdon.tasks import DataError, check_prompt, read_rows
+from guerdon.tasks.reading import name_in
 from guerdon.training import Recipe
 
 _OWN_COLUMNS = ("prompt", "completion", "answer", "id", "task_id")
@@ -34,12 +35,12 @@ def score(arguments: list[str]) -> int:
         arguments,
         "score",
         "Score saved completions: JSONL or Parquet with prompt, completion and answer columns.",
-        ["FILE", "--recipe", "--tokenizer", "--rows", "--worst"],
+        ["FILE", "--recipe", "--tokenizer", "--rows", "--worst", "--trust"],
         ["--json"],
         OVERRIDES,
     )
     return score_file(
-        recipe_from(options["recipe"] or "grpo", rest),
+        recipe_from(options["recipe"] or "grpo", rest, trust=options["trust"]),
         Path(options["file"]),
         options["json"],
         tokenizer=options["tokenizer"],
@@ -127,7 +128,7 @@ def _given(row: Mapping[str, Any], where: str, number: int, encode: Any) -> Give
         check_prompt(completion, f"{where}, field 'completion'")
         completion = text_of(completion)
     name = row.get("task_id", row.get("id"))
-    task_id = f"row-{number}" if name is None else str(name)
+    task_id = f"row-{number}" if name is None else name_in(name, f"{where}, field 'id'")
     columns = {k: v for k, v in row.items() if k not in _OWN_COLUMNS}
     return Given(
         completion,
@@ -145,7 +146,7 @@ def _encoder(tokenizer: str | None) -> Any:
         return None
     from transformers import AutoTokenizer
 
-    made = AutoTokenizer.from_pretrained(model_source(tokenizer))
+    made = from_pretrained(AutoTokenizer, model_source(tokenizer))
     return lambda text: made.encode(
         text.encode("utf-8", "replace").decode(), add_special_tokens=False
     )
@@ -163,12 +164,12 @@ def serve(arguments: list[str]) -> int:
         "Answer reward requests over HTTP: POST /score, POST /get_reward (OpenRLHF), GET /health.",
         [
             *("--recipe", "--host", "--port", "--token", "--max-batch", "--max-body"),
-            *("--timeout", "--invalid"),
+            *("--timeout", "--invalid", "--trust"),
         ],
         [],
         OVERRIDES,
     )
-    recipe = recipe_from(options["recipe"] or "grpo", rest)
+    recipe = recipe_from(options["recipe"] or "grpo", rest, trust=options["trust"])
     limits = Limits(
         body=whole_number("--max-body", options["max_body"] or "32") * 2**20,
         batch=whole_number("--max-batch", options["max_batch"] or "4096"),

@@ -19,6 +19,9 @@ SHOWN_GROUPS = 3
 SHOWN_ROWS = 16
 """Steps, evenly spread, groups of each and completions of those; the rest is in Parquet."""
 
+SHOWN_CHARACTERS = 1_000_000
+"""Of the recipe."""
+
 _VISIBLE = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"}
 """Control characters to their pictures: a browser would drop or obey them."""
 
@@ -27,13 +30,23 @@ def build_report(run: Path) -> Path:
     """Write ``curves.png`` and ``report.html`` into a run's folder, finished or not.
 
     The page holds everything it shows and loads nothing. Raises FileNotFoundError where there
-    is no run.
+    is no run, and ValueError naming the folder where its files are none that training wrote.
     """
     run = Path(run)
     if not (run / "recipe.yaml").exists():
         raise FileNotFoundError(
             f"{run} holds no run (there is no recipe.yaml); give the folder that training named"
         )
+    try:
+        return _built(run)
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # the folder may be anybody's, and hold anything
+        told = f"{type(error).__name__}: {' '.join(str(error).split()):.200}"
+        raise ValueError(f"{run} can't be read as a run ({told}); was it changed?") from error
+
+
+def _built(run: Path) -> Path:
     from jinja2 import Environment
 
     history = read_metrics(run)
@@ -54,16 +67,23 @@ def build_report(run: Path) -> Path:
         failures=_failures(run),
         stopped=_shown(summary.get("stopped", {}).get("why") or ""),
         picture=base64.b64encode(picture.read_bytes()).decode(),
-        recipe=_shown((run / "recipe.yaml").read_text()),
+        recipe=_shown(_beginning(run / "recipe.yaml")),
         steps=_steps(run),
         finished=bool(summary) and "stopped" not in summary,
         damage=[_shown(line) for line in damage(run)],
         done=len(history),
     )
     part = run / "report.html.writing"
+    part.unlink(missing_ok=True)  # a link of this name would be followed
     part.write_text(text, encoding="utf-8", errors="replace")
     part.replace(run / "report.html")
     return run / "report.html"
+
+
+def _beginning(file: Path) -> str:
+    """A file's text, as far as a page can hold it."""
+    with file.open(encoding="utf-8", errors="replace") as text:
+        return text.read(SHOWN_CHARACTERS)
 
 
 def _alarms(history: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -32,6 +32,7 @@ from enum import StrEnum
 from scipy import stats
 
 from guerdon.evaluation import Interval, sign_flip_test, student
+from guerdon.names import check_name
 
 Report = Callable[[float], None]
 """Told the fraction of one run that is done, in [0, 1]."""
@@ -172,6 +173,7 @@ class Claim:
     minutes: float = 3.0
 
     def __post_init__(self) -> None:
+        check_name(self.slug, "the claim's slug")
         if not self.arms or not any(e.role is Role.CLAIM for e in self.expectations):
             raise ClaimError(f"claim {self.slug!r} needs an arm and an expectation that it claims")
         if self.seeds < LEAST_SEEDS:

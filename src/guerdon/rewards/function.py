@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, overload
 
 from guerdon.failures import plain_signs
-from guerdon.parts import build, describe
+from guerdon.parts import describe, rebuild
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.rows import Judged, Ungradable, gather
 from guerdon.rewards.waiting import call_all
@@ -94,7 +94,7 @@ class FunctionReward:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return build, (describe(self),)
+        return rebuild, (describe(self),)
 
     @property
     def _name(self) -> str:

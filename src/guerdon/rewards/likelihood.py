@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor
 
-from guerdon.nursery import model_source
+from guerdon.nursery import from_pretrained, model_source
 from guerdon.parsing import sections
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards.rows import Judged, Ungradable, accepted_answers, encodable, gather
@@ -136,13 +136,13 @@ def _loaded(model: str, dtype: str) -> _Reader:
 
     source = model_source(model)
     loaded = (
-        AutoModelForCausalLM.from_pretrained(source, dtype=getattr(torch, dtype))
+        from_pretrained(AutoModelForCausalLM, source, dtype=getattr(torch, dtype))
         .eval()
         .requires_grad_(False)
     )
     if torch.cuda.is_available():
         loaded = loaded.to("cuda")
-    return _Reader(AutoTokenizer.from_pretrained(source), loaded)
+    return _Reader(from_pretrained(AutoTokenizer, source), loaded)
 
 
 def token_log_probs(

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from guerdon.extras import install
-from guerdon.nursery import model_source
+from guerdon.nursery import from_pretrained, model_source
 from guerdon.parsing import answer_text
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.references import AgainstReferences, references_of
@@ -139,8 +139,8 @@ def _table(model: str) -> tuple[Any, Tensor]:
     from transformers import AutoModel, AutoTokenizer
 
     source = model_source(model)
-    table = AutoModel.from_pretrained(source, dtype=torch.float32).get_input_embeddings().weight
-    return AutoTokenizer.from_pretrained(source), table.detach().clone()
+    table = from_pretrained(AutoModel, source, dtype=torch.float32).get_input_embeddings().weight
+    return from_pretrained(AutoTokenizer, source), table.detach().clone()
 
 
 @dataclass(frozen=True)
@@ -223,8 +223,8 @@ def _encoder(model: str) -> tuple[Any, Any]:
     from transformers import AutoModel, AutoTokenizer
 
     source = model_source(model)
-    encoder = AutoModel.from_pretrained(source, dtype=torch.float32).eval()
-    return AutoTokenizer.from_pretrained(source), encoder
+    encoder = from_pretrained(AutoModel, source, dtype=torch.float32).eval()
+    return from_pretrained(AutoTokenizer, source), encoder
 
 
 @dataclass(frozen=True)

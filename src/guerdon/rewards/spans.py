@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from guerdon.failures import told
-from guerdon.nursery import model_source
+from guerdon.nursery import from_pretrained, model_source
 from guerdon.records import INVALID, Progress, Rollouts, Scores, Task
 from guerdon.rewards.rows import Ungradable
 
@@ -148,7 +148,7 @@ class Decoded:
 def _tokenizer(name: str) -> Any:
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(model_source(name))
+    return from_pretrained(AutoTokenizer, model_source(name))
 
 
 @dataclass(frozen=True)

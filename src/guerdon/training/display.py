@@ -13,7 +13,9 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
+from guerdon.parsing.visible import visible
 from guerdon.report import number
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -84,7 +86,7 @@ class Display:
     def note(self, text: str) -> None:
         """A line that stays above the progress."""
         if not self.quiet:
-            self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self.console.print(Text(visible(text)), soft_wrap=True)
 
     def summary(self, summary: dict[str, Any]) -> None:
         """The end of a run: what changed, how sure that is, where to look next."""
@@ -108,8 +110,8 @@ class Display:
         for skipped in stopped.get("skipped", ()):
             table.add_row("left out", escape(skipped))
         if "report" in summary:
-            table.add_row("look at", escape(summary["report"]))
-            table.add_row("", escape(summary["folder"]) + "/curves.png")
+            table.add_row("look at", escape(visible(summary["report"])))
+            table.add_row("", escape(visible(summary["folder"])) + "/curves.png")
         end = f"stopped after {summary['steps']} of {stopped['of']} steps" if stopped else "done"
         title = escape(f"{summary['recipe']} {end}")
         self.console.print(Panel(table, title=title, expand=False))

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from guerdon.names import check_name
 from guerdon.objectives import DPO
 from guerdon.rankings import PreferencePair
 from guerdon.rollout import LanguagePolicy
@@ -43,6 +44,9 @@ class PreferenceRecipe:
     epochs: int = 1
     batch: int = 16
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "recipe.name")
 
 
 @dataclass(frozen=True)

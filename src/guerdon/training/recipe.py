@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
 from guerdon.advantages import GroupNormalised
 from guerdon.curriculum import ShuffledTasks
+from guerdon.names import check_name
 from guerdon.objectives import ClippedSurrogate
-from guerdon.parts import PartError, build, describe
+from guerdon.parts import PartError
 from guerdon.rewards import AnswerMatch
 from guerdon.rollout import Engine, Transformers
 from guerdon.stages import (
@@ -24,6 +24,8 @@ from guerdon.stages import (
     TaskSource,
 )
 from guerdon.tasks import Arithmetic
+from guerdon.training.disk import write_whole
+from guerdon.training.recipe_file import read_recipe, recipe_text
 from guerdon.training.reference import NoReference, Reference
 from guerdon.training.schedule import Constant, Schedule
 
@@ -142,14 +144,21 @@ class Recipe:
     optimiser: Optimiser = field(default_factory=Optimiser)
     loop: Loop = field(default_factory=Loop)
 
+    def __post_init__(self) -> None:
+        check_name(self.name, "recipe.name")
+
     def save(self, path: Path) -> None:
-        """Write the complete recipe as YAML."""
-        path.write_text(yaml.safe_dump(describe(self), sort_keys=False, allow_unicode=True))
+        """Write the complete recipe as YAML: the file is the old one or the whole new one."""
+        write_whole(path, recipe_text(self))
 
     @staticmethod
-    def load(path: Path) -> Recipe:
-        """Read a recipe written by `save`. Raises PartError naming file, field and mend."""
-        recipe = build(yaml.safe_load(path.read_text()), where=str(path))
+    def load(path: Path, trust: Sequence[str] = ()) -> Recipe:
+        """Read a recipe written by `save`; the file may be anybody's.
+
+        It may name guerdon's own parts, and what ``trust`` lists: files (``mine.py``) and modules,
+        whose code then runs. Raises PartError naming file, field and mend.
+        """
+        recipe = read_recipe(Path(path), trust)
         if not isinstance(recipe, Recipe):
             raise PartError(f"{path} does not hold a recipe (its top level says no such part)")
         return recipe

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ class NotResumable(ValueError):
     """The folder holds nothing to go on with; one sentence says what it holds and the mend."""
 
 
-def recipe_to_resume(folder: Path) -> Recipe:
+def recipe_to_resume(folder: Path, trust: Sequence[str] = ()) -> Recipe:
     """The recipe of the run in ``folder``, which can be resumed with it.
 
     Raises `NotResumable` where there is no such folder, no run in it, a run of a kind without
@@ -39,7 +40,7 @@ def recipe_to_resume(folder: Path) -> Recipe:
     kind = str(said.get("part", "")).rpartition(":")[2] if isinstance(said, dict) else ""
     if kind in ("PreferenceRecipe", "RewardModelRecipe"):
         raise NotResumable(_pairs(folder, said, kind == "RewardModelRecipe"))
-    recipe = Recipe.load(folder / RECIPE)
+    recipe = Recipe.load(folder / RECIPE, trust)
     _refuse_finished(folder, recipe)
     return recipe
 

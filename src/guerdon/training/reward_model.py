@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from guerdon.names import check_name
 from guerdon.objectives import BradleyTerry
 from guerdon.reward_models import RewardModel
 from guerdon.tasks import RankingFile
@@ -34,6 +35,9 @@ class RewardModelRecipe:
     epochs: int = 1
     batch: int = 16
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "recipe.name")
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet
-import yaml
 from torch import Tensor
 
-from guerdon.parts import describe
 from guerdon.records import Rollouts, Scores
 from guerdon.report import damage, read_metrics
 from guerdon.sealed import SUMS, seal, sync_folder
@@ -29,6 +27,7 @@ from guerdon.training.disk import (
     writing_to,
 )
 from guerdon.training.lock import RunLock, RunLocked
+from guerdon.training.recipe_file import recipe_text
 from guerdon.training.rollout_table import rollout_schema, rollout_table, schema_of_run
 
 METRICS, RECIPE, SUMMARY = "metrics.jsonl", "recipe.yaml", "summary.json"
@@ -220,13 +219,6 @@ def telling_how_to_go_on(folder: Path | None, lost: Callable[[], str]) -> Iterat
 def resume_command(folder: Path) -> str:
     """What goes on with a run, ready for a shell."""
     return f"guerdon train --resume {shlex.quote(str(folder))}"
-
-
-def recipe_text(recipe: Any) -> str:
-    """A recipe of any kind as YAML; what is text already stays so."""
-    if isinstance(recipe, str):
-        return recipe
-    return yaml.safe_dump(describe(recipe), sort_keys=False, allow_unicode=True)
 
 
 def _line(metrics: dict[str, Any]) -> str:
