@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from guerdon.ranges import RangeError
+
 
 class PartError(ValueError):
     """A part can't be described or rebuilt; the message names the place and the mend."""
@@ -69,7 +71,12 @@ def build(data: Any, where: str = "recipe") -> Any:
             raise PartError(
                 f"{where}: {kind.__name__} has no setting {name!r}; it has {', '.join(known)}"
             )
-    return kind(**body)
+    try:
+        return kind(**body)
+    except RangeError as error:
+        raise PartError(f"{where}.{error.place.partition('.')[2]} is {error.told}") from error
+    except (TypeError, ValueError) as error:
+        raise PartError(f"{where}: {error}") from error
 
 
 @runtime_checkable

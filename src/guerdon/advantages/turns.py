@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
 from guerdon.groups import group_statistics
+from guerdon.ranges import NonNegative, Share, check_ranges
 from guerdon.records import Rollouts, Scores
 
 
@@ -31,7 +32,10 @@ class MeanNorm:
 class MeanStdNorm:
     """Centred and divided by the spread plus ``epsilon``."""
 
-    epsilon: float = 1e-6
+    epsilon: NonNegative = 1e-6
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, centred: Tensor, std: Tensor) -> Tensor:
         return torch.where(std > 0, centred / (std + self.epsilon), 0.0)
@@ -70,10 +74,15 @@ class TwoLevel:
     Needs rollouts with ``states`` and ``turn_rewards``; invalid rows take no part.
     """
 
-    discount: float = 0.95
-    omega: float = 1.0
+    discount: Share = 0.95
+    omega: NonNegative = 1.0
     norm: Norm = MeanNorm()
     statistic: EpisodeStatistic = AcrossSteps()
+
+    scope: ClassVar[str] = "group"
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
         row_M, turn_M, anchor_M = _turns(scores, rollouts)

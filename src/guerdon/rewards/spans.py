@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from guerdon.nursery import model_source
+from guerdon.ranges import Finite, check_ranges
 from guerdon.records import INVALID, Progress, Rollouts, Scores, Task
 
 Splitter = Callable[[str], Sequence[int]]
@@ -76,8 +77,11 @@ class Clipped:
     With ``then`` = `deltas` the clipped scores are telescoped: the recommended form.
     """
 
-    threshold: float
+    threshold: Finite
     then: Form = as_scored
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, scores: Sequence[float]) -> Sequence[float]:
         return self.then([min(score - self.threshold, 0.0) for score in scores])

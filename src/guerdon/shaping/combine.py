@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 
 from guerdon.groups import standardised
+from guerdon.ranges import Finite, NonNegative, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.shaping.named import part_of, parts_of
 
@@ -25,11 +26,14 @@ class NormalisedSum:
     for placed scores.
     """
 
-    weights: Mapping[str, float] = field(default_factory=dict)
-    epsilon: float = 1e-6
+    weights: Mapping[str, Finite] = field(default_factory=dict)
+    epsilon: NonNegative = 1e-6
     unbiased: bool = True
 
     scope: ClassVar[str] = "group"
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         total_N = torch.zeros(len(scores))
@@ -51,9 +55,12 @@ class GatedSum:
     """
 
     component: str
-    threshold: float = 0.5
-    otherwise: float = -1.0
-    weights: Mapping[str, float] = field(default_factory=dict)
+    threshold: Finite = 0.5
+    otherwise: Finite = -1.0
+    weights: Mapping[str, Finite] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         gate_N = part_of(self, scores, self.component)

@@ -1,5 +1,6 @@
 """The loops, and what they need: recipe, updates, checkpoints, evaluation, telemetry."""
 
+from guerdon.training.agreement import check_start
 from guerdon.training.held_out import HeldOut, evaluate
 from guerdon.training.loop import Result, train
 from guerdon.training.pairs import PreferenceRecipe, PreferenceResult, train_on_pairs
@@ -74,6 +75,7 @@ __all__ = [
     "TrainingStopped",
     "adamw",
     "apply_gradients",
+    "check_start",
     "demonstrations_to_rollouts",
     "describe_held_out",
     "evaluate",

@@ -12,6 +12,7 @@ from typing import Any
 from guerdon.parts import Memory, memories
 from guerdon.records import Progress, Task
 from guerdon.stages import Policy
+from guerdon.training.agreement import check_start
 from guerdon.training.ahead import Batches
 from guerdon.training.allocator import keep_freed_memory
 from guerdon.training.checkpoint import (
@@ -69,6 +70,7 @@ def train(
         TrainingStopped: too many updates in a row were not finite.
         ValueError: the recipe contradicts itself; the message names the setting and the mend.
     """
+    check_start(recipe, loads_model=policy is None)
     recipe = copy.deepcopy(recipe)  # a curriculum with memory belongs to this run alone
     loop = recipe.loop
     shard = processes()

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from guerdon.objectives import DPO
+from guerdon.ranges import PositiveInt, Seed, check_composition
 from guerdon.rankings import PreferencePair
 from guerdon.rollout import LanguagePolicy
 from guerdon.tasks import PreferenceFile
@@ -40,9 +41,12 @@ class PreferenceRecipe:
     model: Model = field(default_factory=Model)
     objective: PreferenceObjective = field(default_factory=DPO)
     optimiser: Optimiser = field(default_factory=lambda: Optimiser(lr=5e-5))
-    epochs: int = 1
-    batch: int = 16
-    seed: int = 0
+    epochs: PositiveInt = 1
+    batch: PositiveInt = 16
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        check_composition(self)
 
 
 @dataclass(frozen=True)
