@@ -72,8 +72,7 @@ def train(
     """
     check_start(recipe, loads_model=policy is None)
     recipe = copy.deepcopy(recipe)  # a curriculum with memory belongs to this run alone
-    loop = recipe.loop
-    shard = processes()
+    loop, shard = recipe.loop, processes()
     keep_freed_memory()
     seed_generators(loop.seed)
     policy = policy or load_policy(recipe.model)
