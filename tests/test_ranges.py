@@ -74,6 +74,7 @@ HELD: list[tuple[Any, Any]] = [
     (float, np.float64(2)),
     (int, np.int64(2)),
     (Unbounded, math.inf),
+    (Annotated[float, Range(0, infinite=True)], math.inf),
     (Share, 0),
     (Share, 1.0),
     (Count, 0),
@@ -102,6 +103,8 @@ REFUSED: list[Any] = [
     (float, None, "x is None; give a number that is finite"),
     (float, 1j, "x is 1j; give a number"),
     (Unbounded, math.nan, "x is nan; give a number or infinity"),
+    (Annotated[float, Range(0)], math.inf, "x is inf; give a number of 0 or more"),
+    (Annotated[float, Range(0, infinite=True)], -1, "a number of 0 or more, or infinity"),
     (int, 8.0, "x is 8.0; give a whole number, without a point"),
     (int, 8.5, "x is 8.5; give a whole number"),
     (int, 2**63, "give a whole number"),
@@ -132,6 +135,8 @@ REFUSED: list[Any] = [
     (Mapping[str, Finite], 3, "x is 3; give names, each with a number that is finite"),
     (Inner, 3, "x is 3; give a part (Inner)"),
     (Callable[[], int], "print", "x is 'print'; give a function"),
+    (Callable[[], int] | Finite, [1], "x is [1]; give a function or a number that is finite"),
+    (Curve, (1,), "x is (1,); give a part (Curve)"),
 ]
 
 

@@ -70,6 +70,13 @@ class Range(Doc):
         self.note = f" ({note})" if note else ""
         super().__init__(self.phrase.removeprefix("of ") + self.note)
 
+    def __eq__(self, other: object) -> bool:
+        # By what it takes, not by its words: typing keeps equal annotations as one.
+        return isinstance(other, Range) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash(self.documentation)
+
     def takes(self, value: Any) -> bool:
         """Whether ``value`` belongs to it."""
         number = _as_float(value)
@@ -82,11 +89,12 @@ class Range(Doc):
     @property
     def phrase(self) -> str:
         """What follows "a number": "of 0 or more", "above 0 and at most 1"."""
+        infinite = ", or infinity" if self.infinite else ""
         low, high = (str(x) if isinstance(x, int) else f"{x:g}" for x in (self.low, self.high))
         if math.isinf(self.low) and math.isinf(self.high):
             return "or infinity" if self.infinite else "that is finite"
         if math.isinf(self.high):
-            return f"above {low}" if self.open_low else f"of {low} or more"
+            return (f"above {low}" if self.open_low else f"of {low} or more") + infinite
         if math.isinf(self.low):
             return f"below {high}" if self.open_high else f"of {high} or less"
         if not self.open_low and not self.open_high:
@@ -311,10 +319,12 @@ def _fits_tuple(place: str, value: Any, kinds: Sequence[Any]) -> bool:
 
 def _fits_part(value: Any, kind: Any) -> bool:
     """Whether a part may stand there: only plain values are known to be none."""
-    if not isinstance(value, bool | int | float | str | types.NoneType):
+    if get_origin(kind) is Callable:
+        return callable(value)
+    if not isinstance(value, bool | int | float | str | tuple | list | dict | types.NoneType):
         return True
     if kind is Any or not isinstance(kind, type):
-        return get_origin(kind) is not Callable
+        return True
     try:
         return isinstance(value, kind)
     except TypeError:  # a protocol that can't be asked, which plain values don't follow

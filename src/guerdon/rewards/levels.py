@@ -59,6 +59,9 @@ class Scale:
     low: Level = 0.0
     high: Level = 1.0
 
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
     def __call__(self, credit: float, progress: Progress) -> float:
         low, high = (level_at(level, progress) for level in (self.low, self.high))
         return (high - low) * credit + low
