@@ -74,7 +74,8 @@ def build(data: Any, where: str = "recipe") -> Any:
     try:
         return kind(**body)
     except RangeError as error:
-        raise PartError(f"{where}.{error.place.partition('.')[2]} is {error.told}") from error
+        inside = error.place.removeprefix(f"{kind.__name__}.")
+        raise PartError(f"{where}.{inside} is {error.told}") from error
     except (TypeError, ValueError) as error:
         raise PartError(f"{where}: {error}") from error
 
