@@ -62,6 +62,8 @@ def refused(capsys: Captured, arguments: list[str]) -> str:
         ("--sampling.min-p -0.1", "--sampling.min-p is -0.1; give a number from 0 to 1"),
         ("--sampling.top-k -1", "--sampling.top-k is -1; give a whole number of 0 or more"),
         ("--sampling.max-tokens 0", "--sampling.max-tokens is 0; give a whole number of 1 or"),
+        ("--sampling.stop=", "--sampling.stop[0] is ''; give a text that is not empty"),
+        ("--model.name=", "--model.name is ''; give a text that is not empty"),
         ("--sampling.max-turns 0", "--sampling.max-turns is 0"),
         ("--evaluation-sampling.max-tokens 0", "--evaluation-sampling.max-tokens is 0"),
         ("--loop.group-size 1", "loop.group_size is 1, but GroupNormalised compares"),

@@ -13,6 +13,7 @@ import pytest
 
 from guerdon.ranges import (
     Count,
+    Filled,
     Finite,
     NonNegative,
     OneOf,
@@ -98,7 +99,10 @@ REFUSED: list[Any] = [
     (float, math.nan, "x is nan; give a number that is finite"),
     (float, math.inf, "x is inf; give a number that is finite"),
     (float, 10**400, "x is 1000000"),
-    (float, "1", "x is '1'; give a number that is finite, not a text"),
+    (float, "one", "x is 'one'; give a number that is finite, not a text"),
+    (float, "1e-3", "x is '1e-3'; give a number that is finite, not a text (write 0.001)"),
+    (int, "8", "x is '8'; give a whole number, not a text (write 8)"),
+    (tuple[Filled, ...], ("",), "x[0] is ''; give a text that is not empty"),
     (float, True, "x is True; give a number that is finite, not true or false"),
     (float, None, "x is None; give a number that is finite"),
     (float, 1j, "x is 1j; give a number"),

@@ -115,6 +115,17 @@ class OneOf(Doc):
         return value in self.names
 
 
+class NotEmpty(Doc):
+    """A text of one character or more."""
+
+    def __init__(self) -> None:
+        super().__init__("a text that is not empty")
+
+    def takes(self, value: str) -> bool:
+        """Whether there is anything in ``value``."""
+        return bool(value)
+
+
 def at_least(low: float, note: str = "") -> Range:
     """``low`` or more."""
     return Range(low, note=note)
@@ -141,6 +152,7 @@ PositiveInt = Annotated[int, at_least(1)]
 Count = Annotated[int, at_least(0)]
 Seed = Annotated[int, between(0, 2**32 - 1)]
 """What every generator here can be seeded with, also after a run has mixed its step in."""
+Filled = Annotated[str, NotEmpty()]
 FloatType = Annotated[str, OneOf("float32", "bfloat16", "float16", "float64")]
 """torch's types of numbers that weights can be held and trained in."""
 
@@ -231,7 +243,7 @@ def expected(hint: Any) -> str:
     if origin is Literal:
         return _listed(inner)
     if bare is str and ranges:
-        return _listed(ranges[0].names)
+        return " and ".join(one.documentation for one in ranges)
     if bare in _NUMBERS:
         phrases = [one.phrase + one.note for one in ranges or [Range()]]
         words = f"{_NUMBERS[bare]} {' and '.join(phrases)}"
@@ -273,7 +285,7 @@ def _bare(hint: Any) -> tuple[Any, list[Any]]:
     if get_origin(hint) is not Annotated:
         return hint, []
     bare, *marks = get_args(hint)
-    return bare, [mark for mark in marks if isinstance(mark, Range | OneOf)]
+    return bare, [mark for mark in marks if isinstance(mark, Range | OneOf | NotEmpty)]
 
 
 def _members(hint: Any) -> list[Any]:
@@ -357,7 +369,11 @@ def _not_this(value: Any, kind: Any) -> str:
     if isinstance(value, bool):
         return ", not true or false"
     if isinstance(value, str):
-        return ", not a text"
+        # YAML reads 1e-3 as a text, which nobody expects.
+        try:
+            return f", not a text (write {kind(value)!r})"
+        except ValueError:
+            return ", not a text"
     if kind is int and isinstance(value, float) and value.is_integer():
         return ", without a point"
     return ""

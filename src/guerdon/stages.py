@@ -13,7 +13,7 @@ from typing import Annotated, Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
-from guerdon.ranges import PositiveInt, Range, Share, at_least, check_ranges
+from guerdon.ranges import Filled, PositiveInt, Range, Share, at_least, check_ranges
 from guerdon.records import Loss, PolicyOutput, Progress, Rollouts, Scores, Task
 
 
@@ -136,7 +136,7 @@ class Sampling:
     top_p: Annotated[float, Range(0, 1, open_low=True)] = 1.0
     top_k: Annotated[int, at_least(0, "0 is off")] = 0
     min_p: Share = 0.0
-    stop: tuple[str, ...] = ()
+    stop: tuple[Filled, ...] = ()
     max_turns: PositiveInt = 1
     max_turn_tokens: PositiveInt = 16
     max_rows: Annotated[int, at_least(0, "0 is off")] = 0

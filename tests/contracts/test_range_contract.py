@@ -16,7 +16,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 import pytest
 
 import guerdon
-from guerdon.ranges import OneOf, Range, RangeError, check_ranges, parts_in
+from guerdon.ranges import Range, RangeError, check_ranges, parts_in
 from guerdon.recipes import all_recipes, load_recipe
 
 PACKAGES = (
@@ -75,7 +75,9 @@ def split(hint: Any) -> tuple[Any, tuple[Any, ...]]:
     """A type and the ranges at it."""
     if get_origin(hint) is not Annotated:
         return hint, ()
-    return get_args(hint)[0], tuple(m for m in hint.__metadata__ if isinstance(m, Range | OneOf))
+    return get_args(hint)[0], tuple(
+        m for m in hint.__metadata__ if isinstance(m, Range | OneOf | NotEmpty)
+    )
 
 
 def without_range(hint: Any) -> bool:
@@ -135,7 +137,7 @@ def values_of(hint: Any) -> Values:
     if bare in (int, float):
         return number_values(bare, ranges[0])
     if bare is str and ranges:
-        return list(ranges[0].names), ["lroa", "", 1, None]
+        return list(getattr(ranges[0], "names", ["text"])), ["", 1, None]
     if origin in (Union, types.UnionType):
         made = [values_of(Annotated[one, *ranges] if ranges else one) for one in inner]
         kept = [v for _, outside in made for v in outside if v is not None]

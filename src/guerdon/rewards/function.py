@@ -68,6 +68,8 @@ class FunctionReward:
         if not self.parallel:
             object.__setattr__(self, "parallel", self._suitable())
         name = self._name
+        if self.range is not None and self.range[0] > self.range[1]:
+            raise ValueError(f"{name}: range is {self.range}; its first end must be the lower")
         if self.parallel not in _PARALLEL:
             raise ValueError(
                 f"{name}: parallel is {self.parallel!r}; it can be {', '.join(_PARALLEL)}"

@@ -15,6 +15,7 @@ from guerdon.parts import PartError, build, describe
 from guerdon.ranges import (
     Count,
     Decay,
+    Filled,
     FloatType,
     NonNegative,
     OneOf,
@@ -61,7 +62,7 @@ class Model:
     group: same numbers, more work.
     """
 
-    name: str = "seedling"
+    name: Filled = "seedling"
     gguf_file: str | None = None
     adapter: Annotated[str | None, OneOf("lora", "dora", "rslora")] = None
     rank: PositiveInt = 16
