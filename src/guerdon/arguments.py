@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import fields, is_dataclass, make_dataclass, replace
 from itertools import pairwise
@@ -24,6 +24,17 @@ from guerdon.choices import (
 from guerdon.objectives import KL
 from guerdon.parsing.visible import visible
 from guerdon.parts import PartError, describe
+from guerdon.ranges import (
+    Count,
+    Finite,
+    NonNegative,
+    RangeError,
+    Seed,
+    WholeNumber,
+    check_value,
+    checked_later,
+    expected,
+)
 from guerdon.recipes import load_recipe
 from guerdon.rollout import EndpointPolicy
 from guerdon.tasks import PreferenceFile, RankingFile
@@ -134,6 +145,16 @@ def reward_model_recipe_from(
 
 
 def _overlaid(recipe: Any, arguments: list[str], choices: Choices, settings: bool) -> Any:
+    try:
+        # Options come one by one: what they make is checked whole, where every place is known.
+        with checked_later():
+            made = _laid_over(recipe, arguments, choices, settings)
+        return replace(made)
+    except RangeError as error:
+        raise RangeError(f"--{error.place.replace('_', '-')}", error.told) from error
+
+
+def _laid_over(recipe: Any, arguments: list[str], choices: Choices, settings: bool) -> Any:
     recipe, rest = _short_forms(recipe, arguments, choices)
     show_foreign(recipe, sys.stdout if settings else sys.stderr)
     parts = {f.name: getattr(recipe, f.name) for f in fields(recipe)}
@@ -202,17 +223,15 @@ def _lay(recipe: Any, option: str, value: str) -> Any:
         return replace(recipe, model=replace(recipe.model, engine=EndpointPolicy(value)))
     if option == "kl":
         return _with_kl(recipe, value)
-    number = whole_number(f"--{option}", value)
+    number = whole_number(f"--{option}", value, Seed if option == "seed" else Count)
     if hasattr(recipe, option):
         return replace(recipe, **{option: number})
     return replace(recipe, loop=replace(recipe.loop, **{option: number}))
 
 
 def _with_kl(recipe: Recipe, value: str) -> Recipe:
-    try:
-        kl = KL(float(value)) if float(value) else None
-    except ValueError as error:
-        raise ValueError(f"--kl needs a number, not {value!r}") from error
+    coefficient = number("--kl", value, NonNegative)
+    kl = KL(coefficient) if coefficient else None
     if not hasattr(recipe.objective, "kl"):
         raise ValueError(f"--kl: {type(recipe.objective).__name__} has no KL term")
     objective: Any = replace(recipe.objective, kl=kl)  # type: ignore[type-var]
@@ -221,19 +240,24 @@ def _with_kl(recipe: Recipe, value: str) -> Recipe:
     return replace(recipe, objective=objective, reference=reference)
 
 
-def whole_number(option: str, value: str) -> int:
-    """``value`` as an int. Raises UsageError naming the option."""
-    if not value.removeprefix("-").isdigit():
-        raise UsageError(f"{option} needs a whole number, not {value!r}")
-    return int(value)
+def whole_number(option: str, value: str, kind: Any = WholeNumber) -> int:
+    """``value`` as an int in the range of ``kind``. Raises UsageError naming option and range."""
+    return int(_in_range(option, value, int, kind))
 
 
-def number(option: str, value: str) -> float:
-    """``value`` as a float. Raises UsageError naming the option."""
+def number(option: str, value: str, kind: Any = Finite) -> float:
+    """``value`` as a float in the range of ``kind``. Raises UsageError naming option and range."""
+    return float(_in_range(option, value, float, kind))
+
+
+def _in_range(option: str, value: str, read: Callable[[str], float], kind: Any) -> float:
     try:
-        return float(value)
+        found = read(value)
     except ValueError:
-        raise UsageError(f"{option} needs a number, not {value!r}") from None
+        raise UsageError(f"{option} is {value!r:.60}; give {expected(kind)}") from None
+    with reading_arguments():
+        check_value(option, found, kind)
+    return found
 
 
 def take_options(

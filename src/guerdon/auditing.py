@@ -33,6 +33,7 @@ from guerdon.audit.probes import sums
 from guerdon.audit.shipped import LEFT_OUT, subjects
 from guerdon.choices import part_of
 from guerdon.parsing.visible import visible
+from guerdon.ranges import Positive, PositiveInt
 from guerdon.showing import shown
 
 
@@ -57,11 +58,9 @@ def audit_command(arguments: list[str]) -> int:
         if name not in names:
             raise UsageError(f"--allow: {name!r} is none of the attacks {', '.join(names)}")
     with reading_arguments():
-        count = whole_number("--count", options["count"] or "6")
-        seconds = number("--seconds", options["seconds"] or "10")
-        megabytes = whole_number("--memory", options["memory"] or str(MEGABYTES))
-        if megabytes < 1:
-            raise UsageError(f"--memory is {megabytes}; give MiB above 0")
+        count = whole_number("--count", options["count"] or "6", PositiveInt)
+        seconds = number("--seconds", options["seconds"] or "10", Positive)
+        megabytes = whole_number("--memory", options["memory"] or str(MEGABYTES), PositiveInt)
         folders = (options["databases"],) if options["databases"] else ()
         subject = subject_of(options["reward"], options["tasks"], count, seconds, folders)
         judges = Judges(options["judges"]) if options["judges"] else subject.judges

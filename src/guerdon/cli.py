@@ -32,12 +32,14 @@ from guerdon.auditing import audit_command
 from guerdon.failures import RewardFailed, refuse_failing, tally, too_many
 from guerdon.judging import judged
 from guerdon.parsing.visible import visible
+from guerdon.ranges import PositiveInt, Seed
 from guerdon.recipes import all_recipes, load_recipe
 from guerdon.records import Progress
 from guerdon.rollout import EndpointError
 from guerdon.showing import show_reproduction, shown
 from guerdon.training import (
     TrainingStopped,
+    check_start,
     describe_held_out,
     held_out_summary,
     train,
@@ -125,6 +127,8 @@ def _train(arguments: list[str]) -> int:
         folder = Path(options["out"]) if options["out"] else _fresh_folder(recipe.name)
     if options["dry_run"]:
         return reward_commands.score_file(recipe, Path(options["dry_run"]), options["json"])
+    with reading_arguments():
+        check_start(recipe)
     result = train(
         recipe,
         folder,
@@ -165,8 +169,9 @@ def _sample(arguments: list[str]) -> int:
         ["--json"],
         OVERRIDES,
     )
+    count = whole_number("--count", options["count"] or "4", PositiveInt)
     recipe = recipe_from(options["recipe"] or "grpo", rest, trust=options["trust"])
-    tasks = list(recipe.tasks.load("test"))[: whole_number("--count", options["count"] or "4")]
+    tasks = list(recipe.tasks.load("test"))[:count]
     rollouts = load_policy(recipe.model).sample(tasks, 1, recipe.sampling, recipe.loop.seed)
     scores = judged(recipe.reward, rollouts, Progress())
     refuse_failing(tally(rollouts, scores))
@@ -255,10 +260,13 @@ def _seeds(rest: list[str]) -> tuple[int, ...] | None:
     """``--seeds 3`` is the first three; ``--seeds 0 4 7`` are these."""
     if not rest:
         return None
-    numbers = rest[1:]
-    if rest[0] != "--seeds" or not numbers or not all(n.isdigit() for n in numbers):
-        raise ValueError(f"unknown argument {rest[0]!r}; --seeds takes whole numbers")
-    return tuple(range(int(numbers[0]))) if len(numbers) == 1 else tuple(map(int, numbers))
+    if rest[0] != "--seeds":
+        raise UsageError(f"unknown argument {rest[0]!r}; --seeds takes whole numbers")
+    if not rest[1:]:
+        raise UsageError("--seeds is empty; give how many, or several seeds")
+    if len(rest) == 2:
+        return tuple(range(whole_number("--seeds", rest[1], PositiveInt)))
+    return tuple(whole_number("--seeds", one, Seed) for one in rest[1:])
 
 
 def _recipes(arguments: list[str]) -> int:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from guerdon.declared import misplaced
+from guerdon.ranges import RangeError
 from guerdon.trust import PartError, parted, refuse_elsewhere, refuse_untrusted
 
 __all__ = [
@@ -103,6 +104,9 @@ def _built(data: Any, where: str, own: bool) -> Any:
         return kind(**body)
     except PartError:
         raise
+    except RangeError as error:
+        inside = error.place.removeprefix(f"{kind.__name__}.")
+        raise PartError(f"{where}.{inside} is {error.told}") from error
     except Exception as error:
         told = error if isinstance(error, ValueError) else f"{kind.__name__}: {error}"
         raise PartError(f"{where}: {told}") from error

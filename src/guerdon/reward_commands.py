@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from guerdon.arguments import (
     OVERRIDES,
@@ -19,6 +19,7 @@ from guerdon.connectors.given import Given, rollouts_of, text_of
 from guerdon.failures import refuse_failing, tally
 from guerdon.judging import judged
 from guerdon.nursery import from_pretrained, model_source
+from guerdon.ranges import Count, Positive, PositiveInt, between
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.report import score_report, shown_row
 from guerdon.showing import show_score_report
@@ -26,6 +27,7 @@ from guerdon.tasks import DataError, check_prompt, read_rows
 from guerdon.tasks.reading import name_in
 from guerdon.training import Recipe
 
+Port = Annotated[int, between(0, 65_535, "0 takes a free one")]
 _OWN_COLUMNS = ("prompt", "completion", "answer", "id", "task_id")
 
 
@@ -39,13 +41,14 @@ def score(arguments: list[str]) -> int:
         ["--json"],
         OVERRIDES,
     )
+    worst = whole_number("--worst", options["worst"] or "5", Count)
     return score_file(
         recipe_from(options["recipe"] or "grpo", rest, trust=options["trust"]),
         Path(options["file"]),
         options["json"],
         tokenizer=options["tokenizer"],
         rows=Path(options["rows"]) if options["rows"] else None,
-        worst=whole_number("--worst", options["worst"] or "5"),
+        worst=worst,
     )
 
 
@@ -169,18 +172,19 @@ def serve(arguments: list[str]) -> int:
         [],
         OVERRIDES,
     )
-    recipe = recipe_from(options["recipe"] or "grpo", rest, trust=options["trust"])
     limits = Limits(
-        body=whole_number("--max-body", options["max_body"] or "32") * 2**20,
-        batch=whole_number("--max-batch", options["max_batch"] or "4096"),
-        seconds=number("--timeout", options["timeout"] or "120"),
+        body=whole_number("--max-body", options["max_body"] or "32", PositiveInt) * 2**20,
+        batch=whole_number("--max-batch", options["max_batch"] or "4096", PositiveInt),
+        seconds=number("--timeout", options["timeout"] or "120", Positive),
     )
+    port = whole_number("--port", options["port"] or "5000", Port)
+    invalid = number("--invalid", options["invalid"] or "0")
+    recipe = recipe_from(options["recipe"] or "grpo", rest, trust=options["trust"])
     service = RewardService(
         Judge("the server", recipe.reward, recipe.shaping),
         limits,
         token=options["token"] or os.environ.get("GUERDON_SERVER_TOKEN", ""),
-        invalid=number("--invalid", options["invalid"] or "0"),
+        invalid=invalid,
     )
-    port = whole_number("--port", options["port"] or "5000")
     answer(service, options["host"] or "127.0.0.1", port)
     return 0

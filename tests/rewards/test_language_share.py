@@ -54,7 +54,7 @@ def test_an_absent_library_is_named_with_the_mend(monkeypatch: pytest.MonkeyPatc
     [
         ({"language": "xx"}, "must name the language 'xx'"),
         ({"among": ("en",)}, "at least one other"),
-        ({"least": 0}, "give 1 or more"),
+        ({"least": 0}, "give a whole number of 1 or more"),
     ],
 )
 def test_senseless_settings_are_refused(settings: dict[str, object], told: str) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
 from guerdon.advantages.spread import spread_over_tokens, whiten
 from guerdon.groups import GroupStatistics, group_statistics, over, standardised
+from guerdon.ranges import Finite, NonNegative, check_ranges
 from guerdon.records import Rollouts, Scores
 
 
@@ -25,7 +26,10 @@ class Scale(Protocol):
 class GroupStd:
     """The group's standard deviation plus ``epsilon``: GRPO (2402.03300)."""
 
-    epsilon: float = 1e-6
+    epsilon: NonNegative = 1e-6
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, statistics: GroupStatistics, centred_N: Tensor, valid_N: Tensor) -> Tensor:
         return statistics.std + self.epsilon
@@ -43,7 +47,10 @@ class NoScale:
 class BatchStd:
     """The standard deviation of all valid rewards of the batch plus ``epsilon``."""
 
-    epsilon: float = 1e-6
+    epsilon: NonNegative = 1e-6
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, statistics: GroupStatistics, centred_N: Tensor, valid_N: Tensor) -> Tensor:
         raw = (centred_N + statistics.mean)[valid_N]
@@ -89,6 +96,11 @@ class GroupNormalised:
     unbiased: bool = True
     single: Single = field(default_factory=SingleZero)
 
+    @property
+    def scope(self) -> str:
+        """What is compared: "group" where a row that is alone learns nothing."""
+        return "completion" if self.single(torch.ones(1)).any() else "group"
+
     def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
         value_N = torch.where(scores.valid, scores.value, 0.0)
         statistics = group_statistics(value_N, scores.valid, rollouts.group, self.unbiased)
@@ -111,6 +123,8 @@ def _normalised(
 class LeaveOneOut:
     """RLOO (2402.14740): ``R_i`` less the mean of the group's other valid rows; alone, 0."""
 
+    scope: ClassVar[str] = "group"
+
     def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
         value_N = torch.where(scores.valid, scores.value, 0.0)
         statistics = group_statistics(value_N, scores.valid, rollouts.group)
@@ -122,6 +136,8 @@ class LeaveOneOut:
 @dataclass(frozen=True)
 class LengthWeightedBaseline:
     """OPO (2505.23585): ``R_i - sum_j L_j R_j / sum_j L_j`` over the group's valid rows."""
+
+    scope: ClassVar[str] = "group"
 
     def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
         value_N = torch.where(scores.valid, scores.value, 0.0)
@@ -142,9 +158,14 @@ class NormalisedParts:
     row, as in rows of a batch that lacks it, adds 0 there and does not count in its group.
     """
 
-    weights: dict[str, float] = field(default_factory=dict)
-    epsilon: float = 1e-6
+    weights: dict[str, Finite] = field(default_factory=dict)
+    epsilon: NonNegative = 1e-6
     whitened: bool = True
+
+    scope: ClassVar[str] = "group"
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
         weights = self.weights or dict.fromkeys(scores.parts, 1.0)

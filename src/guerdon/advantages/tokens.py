@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from guerdon.advantages.spread import single_precision, whiten
 from guerdon.groups import group_statistics
+from guerdon.ranges import Share, check_ranges
 from guerdon.records import Rollouts, Scores
 from guerdon.stages import Advantage
 
@@ -21,7 +23,10 @@ class ReturnToGo:
     that falls on an observation still reaches the action before it. Summed in float64.
     """
 
-    discount: float = 1.0
+    discount: Share = 1.0
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
         reward_NT = scores.at_positions(rollouts.mask).double()
@@ -48,7 +53,10 @@ class Whiten:
 class ReinforcePlusPlus:
     """REINFORCE++ (2501.03262): return-to-go whitened over all tokens of the batch."""
 
-    discount: float = 1.0
+    discount: Share = 1.0
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
         return Whiten(ReturnToGo(self.discount))(scores, rollouts)
@@ -57,6 +65,8 @@ class ReinforcePlusPlus:
 @dataclass(frozen=True)
 class ReinforcePlusPlusBaseline:
     """``R`` less the group mean on every token, whitened over all tokens of the batch."""
+
+    scope: ClassVar[str] = "group"
 
     def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
         value_N = torch.where(scores.valid, scores.value, 0.0)
@@ -74,9 +84,14 @@ class GAE:
     the advantage only; `returns` are ``A + V`` before it.
     """
 
-    discount: float = 1.0
-    lam: float = 0.95
+    discount: Share = 1.0
+    lam: Share = 0.95
     whitened: bool = True
+
+    needs_values: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
         advantage_NT = self._advantage(scores, rollouts)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
 from guerdon.advantages.spread import single_precision
 from guerdon.groups import group_statistics, over, root
+from guerdon.ranges import NonNegative, Share, check_ranges
 from guerdon.records import Rollouts, Scores
 
 
@@ -32,7 +33,10 @@ class MeanNorm:
 class MeanStdNorm:
     """Centred and divided by the spread plus ``epsilon``."""
 
-    epsilon: float = 1e-6
+    epsilon: NonNegative = 1e-6
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, centred: Tensor, std: Tensor) -> Tensor:
         return over(centred, torch.where(std > 0, std + self.epsilon, 0.0))
@@ -71,10 +75,15 @@ class TwoLevel:
     Needs rollouts with ``states`` and ``turn_rewards``; invalid rows take no part.
     """
 
-    discount: float = 0.95
-    omega: float = 1.0
+    discount: Share = 0.95
+    omega: NonNegative = 1.0
     norm: Norm = MeanNorm()
     statistic: EpisodeStatistic = AcrossSteps()
+
+    scope: ClassVar[str] = "group"
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
         row_M, turn_M, anchor_M = _turns(scores, rollouts)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import Annotated, Any
 
 from guerdon.failures import told
+from guerdon.ranges import OneOf, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards import Judged, Ungradable, gather
 from guerdon.rewards.workers import awaited
@@ -27,7 +28,10 @@ class BatchedReward:
     function: Callable[..., Any]
     answer: str = "answer"
     chat: bool = False
-    scope: str = "completion"
+    scope: Annotated[str, OneOf("completion", "group", "linked", "turn")] = "completion"
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         try:

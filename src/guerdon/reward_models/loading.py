@@ -6,6 +6,7 @@ for its family, and any such folder loads here.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch

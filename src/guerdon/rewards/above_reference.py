@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import torch
 
+from guerdon.ranges import Positive, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.compose import first_errors, scope_of
 from guerdon.stages import Reward
@@ -24,12 +25,13 @@ class AboveReference:
     """
 
     scorer: Reward
-    steepness: float = 1.0
+    steepness: Positive = 1.0
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
+        check_ranges(self)
         if scope_of([self.scorer]) in ("group", "linked"):
             raise ValueError("AboveReference: its scorer compares rows; a reference is alone")
 

@@ -6,10 +6,11 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from guerdon.parsing import answer_text
 from guerdon.parsing.fenced import FENCE, last_fenced
+from guerdon.ranges import at_least, check_ranges
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards.code_cases import CodeCase, passes, read_case
 from guerdon.rewards.rows import Judged, Ungradable, gather
@@ -45,10 +46,13 @@ class CodeReward:
     packages: bool = False
     trust_weak: bool = False
     column: str = "tests"
-    workers: int = 0
+    workers: Annotated[int, at_least(0, "0 is one per core")] = 0
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         cases = [self._cases(task) for task in rollouts.tasks]

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from guerdon.groups import standardised
+from guerdon.ranges import Finite, NonNegative, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.schedules import Schedule
 from guerdon.stages import Reward
@@ -29,9 +30,10 @@ class WeightedSum:
     """
 
     rewards: Mapping[str, Reward]
-    weights: Mapping[str, float | Schedule] = field(default_factory=dict)
+    weights: Mapping[str, Finite | Schedule] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_ranges(self)
         check_names(self, self.rewards)
         check_weights(self, self.rewards, self.weights)
 
@@ -122,8 +124,11 @@ class Gate:
 
     on: Reward
     then: Reward
-    threshold: float = 0.5
-    otherwise: float = 0.0
+    threshold: Finite = 0.5
+    otherwise: Finite = 0.0
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     @property
     def scope(self) -> str:
@@ -169,10 +174,11 @@ class GroupZAverage:
     """
 
     rewards: Mapping[str, Reward]
-    epsilon: float = 1e-6
+    epsilon: NonNegative = 1e-6
     unbiased: bool = False
 
     def __post_init__(self) -> None:
+        check_ranges(self)
         check_names(self, self.rewards)
 
     @property

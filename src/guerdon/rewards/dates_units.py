@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from guerdon.extras import install
 from guerdon.parsing import parse_number, plain_answer
+from guerdon.ranges import NonNegative, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.answer import Boxed, Extractor, Tagged, WholeText, first_found
 from guerdon.rewards.rows import Judged, Ungradable, accepted_answers, gather
@@ -97,11 +98,14 @@ class QuantityMatch:
     is no amount makes its rows invalid.
     """
 
-    tolerance: float = 1e-6
+    tolerance: NonNegative = 1e-6
     extract: tuple[Extractor, ...] = _READERS
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         rows: list[Judged | Ungradable] = []

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, overload
+from typing import Annotated, Any, ClassVar, overload
 
 from guerdon.failures import plain_signs
 from guerdon.parts import describe, rebuild
+from guerdon.ranges import Unbounded, above, at_least, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.rows import Judged, Ungradable, gather
 from guerdon.rewards.waiting import call_all
@@ -53,21 +54,24 @@ class FunctionReward:
     """
 
     function: Callable[..., Any]
-    range: tuple[float, float] | None = None
-    timeout: float | None = None
+    range: tuple[Unbounded, Unbounded] | None = None
+    timeout: Annotated[float | None, above(0)] = None
     parallel: str = ""
-    workers: int = 0
+    workers: Annotated[int, at_least(0, "0 is what suits")] = 0
     _pool: list[WorkerPool] = field(default_factory=list, init=False, repr=False, compare=False)
 
     scope: ClassVar[str] = "completion"
 
     def __post_init__(self) -> None:
+        check_ranges(self)
         if isinstance(self.function, FunctionReward):
             # A decorated function is found again by its name, which names the reward.
             object.__setattr__(self, "function", self.function.function)
         if not self.parallel:
             object.__setattr__(self, "parallel", self._suitable())
         name = self._name
+        if self.range is not None and self.range[0] > self.range[1]:
+            raise ValueError(f"{name}: range is {self.range}; its first end must be the lower")
         if self.parallel not in _PARALLEL:
             raise ValueError(
                 f"{name}: parallel is {self.parallel!r}; it can be {', '.join(_PARALLEL)}"
@@ -79,8 +83,6 @@ class FunctionReward:
                 f"{name}: a timeout can't stop a call with parallel={self.parallel!r}; "
                 "use parallel='process' or leave the timeout out"
             )
-        if self.timeout is not None and not self.timeout > 0:
-            raise ValueError(f"{name}: timeout is {self.timeout}; it must be above 0 seconds")
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         calls = self._arguments(rollouts, progress)

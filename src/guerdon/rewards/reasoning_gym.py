@@ -7,10 +7,11 @@ import importlib.util
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from guerdon.extras import install
 from guerdon.parsing import answer_text
+from guerdon.ranges import Positive, at_least, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.function import FunctionReward
 
@@ -28,14 +29,15 @@ class ReasoningGymScore:
     invalid. Raises ImportError naming the extra, ValueError for tasks without the column.
     """
 
-    timeout: float = 10.0
-    workers: int = 0
+    timeout: Positive = 10.0
+    workers: Annotated[int, at_least(0, "0 is one per core")] = 0
     _scorer: FunctionReward = field(init=False, repr=False, compare=False)
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
+        check_ranges(self)
         scorer = FunctionReward(
             score_entry, range=self.range, timeout=self.timeout, workers=self.workers
         )

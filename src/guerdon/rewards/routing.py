@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from guerdon.ranges import Finite, check_ranges
 from guerdon.records import INVALID, Progress, Rollouts, Scores
 from guerdon.rewards.compose import check_names, joint_validity, range_of, refuse_placed, scope_of
 from guerdon.stages import Reward
@@ -75,9 +76,10 @@ class OnlyIfWrong:
 
     first: Reward
     then: Reward
-    threshold: float = 0.5
+    threshold: Finite = 0.5
 
     def __post_init__(self) -> None:
+        check_ranges(self)
         if scope_of([self.then]) in ("group", "linked"):
             raise ValueError("OnlyIfWrong: then sees single rows, but its scope is a whole group")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from torch import Tensor
 from guerdon.extras import install
 from guerdon.nursery import from_pretrained, model_source
 from guerdon.parsing import answer_text
+from guerdon.ranges import PositiveInt, Range, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.references import AgainstReferences, references_of
 from guerdon.rewards.rows import Judged, Ungradable, encodable, gather
@@ -122,7 +123,10 @@ class StaticEmbeddings:
     """
 
     model: str
-    longest: int = 1024
+    longest: PositiveInt = 1024
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, text: str) -> Tensor:
         tokenizer, table_VD = _table(self.model)
@@ -159,11 +163,14 @@ class TokenSimilarity:
     """
 
     embed: Callable[[str], Tensor]
-    baseline: float = 0.0
+    baseline: Annotated[float, Range(-1, 1, open_high=True)] = 0.0
     read: Callable[[str], str] = answer_text
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         golds = [[self.embed(one) for one in references_of(task)] for task in rollouts.tasks]
@@ -198,8 +205,11 @@ class MeanPooled:
     """
 
     model: str
-    longest: int = 256
-    batch: int = 32
+    longest: PositiveInt = 256
+    batch: PositiveInt = 32
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
         tokenizer, encoder = _encoder(self.model)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from guerdon.failures import told
 from guerdon.nursery import from_pretrained, model_source
+from guerdon.ranges import Finite, check_ranges
 from guerdon.records import INVALID, Progress, Rollouts, Scores, Task
 from guerdon.rewards.rows import Ungradable
 
@@ -82,8 +83,11 @@ class Clipped:
     With ``then`` = `deltas` the clipped scores are telescoped: the recommended form.
     """
 
-    threshold: float
+    threshold: Finite
     then: Form = as_scored
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, scores: Sequence[float]) -> Sequence[float]:
         return self.then([min(score - self.threshold, 0.0) for score in scores])

@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from guerdon.parsing import sections
+from guerdon.ranges import NonNegative, between, check_ranges
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards.rows import Judged, Ungradable, gather
 from guerdon.rewards.sql_databases import Database, database_of, real_folders
@@ -249,19 +250,22 @@ class SqlReward:
     compare: Compare = same_set
     limits: QueryLimits = QueryLimits()
     judge: SqlJudge | None = None
-    execution: float = 3.0
-    judged: float = 2.0
-    syntax: float = 1.0
-    schema: float = 1.0
-    ngram: float = 1.0
-    format: float = 1.0
+    execution: NonNegative = 3.0
+    judged: NonNegative = 2.0
+    syntax: NonNegative = 1.0
+    schema: NonNegative = 1.0
+    ngram: NonNegative = 1.0
+    format: NonNegative = 1.0
     reasoning: str = "reasoning"
     fenced: bool = True
     spare_form: bool = False
-    fallback: float | None = None
+    fallback: Annotated[float | None, between(0, 1)] = None
     databases: tuple[str, ...] = ()
 
     scope: ClassVar[str] = "completion"
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     @property
     def range(self) -> tuple[float, float]:

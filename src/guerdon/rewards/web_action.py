@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from guerdon.parsing import json_object, sections
+from guerdon.ranges import NonNegative, Share, check_ranges
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards.boxes import inside, numbers_of
 from guerdon.rewards.overlap import harmonic_mean, lcs_length
@@ -52,16 +53,15 @@ class WebActionReward:
     ValueError naming the task where it is missing or of no known type.
     """
 
-    difficulty: float = 1000.0
-    threshold: float = 0.75
+    difficulty: NonNegative = 1000.0
+    threshold: Share = 0.75
     strict: bool = False
     column: str = "action"
 
     scope: ClassVar[str] = "completion"
 
     def __post_init__(self) -> None:
-        if not self.difficulty >= 0:
-            raise ValueError(f"WebActionReward.difficulty is {self.difficulty}; give 0 or more")
+        check_ranges(self)
 
     @property
     def range(self) -> tuple[float, float]:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from guerdon.extras import install
+from guerdon.ranges import NonNegative, Positive, PositiveInt, check_ranges
 from guerdon.records import PolicyOutput, Rollouts, Task
 from guerdon.rollout.keyed import row_key
 from guerdon.rollout.language import LanguagePolicy
@@ -70,12 +71,15 @@ class EndpointPolicy:
     model: str = ""
     chat: bool = True
     key_variable: str = "OPENAI_API_KEY"
-    concurrency: int = 8
-    attempts: int = 4
-    wait: float = 0.5
-    timeout: float = 60.0
-    total: float = 300.0
+    concurrency: PositiveInt = 8
+    attempts: PositiveInt = 4
+    wait: NonNegative = 0.5
+    timeout: Positive = 60.0
+    total: Positive = 300.0
     native: bool = False
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def start(self, name: str, load: Callable[[], LanguagePolicy]) -> Policy:
         """The model called ``name`` by the server; nothing is loaded here."""

@@ -10,6 +10,7 @@ from typing import ClassVar
 import torch
 
 from guerdon.groups import standardised
+from guerdon.ranges import Finite, NonNegative, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.shaping.named import part_of, parts_of
 
@@ -27,11 +28,14 @@ class NormalisedSum:
     scores.
     """
 
-    weights: Mapping[str, float] = field(default_factory=dict)
-    epsilon: float = 1e-6
+    weights: Mapping[str, Finite] = field(default_factory=dict)
+    epsilon: NonNegative = 1e-6
     unbiased: bool = True
 
     scope: ClassVar[str] = "group"
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         total_N = torch.zeros(len(scores), dtype=torch.float64)
@@ -54,9 +58,12 @@ class GatedSum:
     """
 
     component: str
-    threshold: float = 0.5
-    otherwise: float = -1.0
-    weights: Mapping[str, float] = field(default_factory=dict)
+    threshold: Finite = 0.5
+    otherwise: Finite = -1.0
+    weights: Mapping[str, Finite] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         gate_N = part_of(self, scores, self.component)

@@ -10,6 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from guerdon.ranges import Finite, NonNegative, Positive, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.shaping.named import parts_of
 
@@ -47,8 +48,11 @@ class MeanLessVariance:
     scales the mean by a and the penalty by a squared: standardise them first.
     """
 
-    weight: float = 0.5
+    weight: NonNegative = 0.5
     unbiased: bool = False
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, member_KN: Tensor) -> Tensor:
         mean_N = member_KN.nanmean(0)
@@ -70,12 +74,10 @@ class Ensemble:
 
     members: tuple[str, ...] = ()
     aggregate: Aggregate = MeanMember()
-    moments: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    moments: Mapping[str, tuple[Finite, Positive]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, (_, std) in self.moments.items():
-            if not std > 0:
-                raise ValueError(f"Ensemble.moments: the std of {name!r} is {std}, not above 0")
+        check_ranges(self)
 
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         standardised = []

@@ -14,6 +14,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from guerdon.ranges import Positive, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.shaping.named import part_of
 from guerdon.shaping.references import ColumnReferences, References
@@ -72,11 +73,10 @@ class Weighted:
     """The statement with probability ``p ** weight``: below 1 it counts for less in an `And`."""
 
     statement: Statement
-    weight: float = 1.0
+    weight: Positive = 1.0
 
     def __post_init__(self) -> None:
-        if not self.weight > 0:
-            raise ValueError(f"Weighted.weight is {self.weight}; it must be above 0")
+        check_ranges(self)
 
     def __call__(self, scores: Scores, rollouts: Rollouts) -> Odds:
         holds_N, fails_N = self.statement(scores, rollouts)

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from guerdon.ranges import NonNegative, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 
 
@@ -75,7 +76,10 @@ class RunningClip(_Running):
     While all rewards are equal it changes nothing. Raises ValueError for placed scores.
     """
 
-    width: float = 1.0
+    width: NonNegative = 1.0
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         self.seen.observe(scores)

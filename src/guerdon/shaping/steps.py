@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from guerdon.judging import judged
+from guerdon.ranges import Count, Finite, check_ranges
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.stages import Reward
 
@@ -27,7 +28,10 @@ class SeparatorEnds:
     The ids must be those that the process reward splits at.
     """
 
-    tokens: tuple[int, ...]
+    tokens: tuple[Count, ...]
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, rollouts: Rollouts) -> Tensor:
         apart_NT = torch.isin(rollouts.ids, torch.tensor(self.tokens)) & rollouts.mask
@@ -85,7 +89,10 @@ class Clip:
     Choose the threshold so that most steps give 0.
     """
 
-    threshold: float = 0.7
+    threshold: Finite = 0.7
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, score_K: Tensor) -> Tensor:
         return (score_K - self.threshold).clamp_max(0)
@@ -126,8 +133,11 @@ class StepRewards:
 
     process: Reward
     ends: StepEnds
-    weight: float = 0.5
+    weight: Finite = 0.5
     shapes: Sequence[StepShape] = (Clip(), Delta())
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         if self.weight == 0:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from guerdon.ranges import Share, check_ranges
 from guerdon.rankings import PreferencePair, Ranking
 from guerdon.records import Task
 from guerdon.tasks.images import image_name, images_in, with_images
@@ -45,11 +46,11 @@ class FileTasks:
     answer: str = "answer"
     id: str = "id"
     image: str = "image"
-    held_out: float = 0.1
+    held_out: Share = 0.1
     image_folder: str = ""
 
     def __post_init__(self) -> None:
-        _check_share("FileTasks", self.held_out)
+        check_ranges(self)
 
     def load(self, split: str) -> Sequence[Task]:
         """The tasks of "train" or "test" in file order. Raises DataError."""
@@ -109,11 +110,11 @@ class PreferenceFile:
     """
 
     path: str
-    held_out: float = 0.1
+    held_out: Share = 0.1
     image_folder: str = ""
 
     def __post_init__(self) -> None:
-        _check_share("PreferenceFile", self.held_out)
+        check_ranges(self)
 
     def load(self, split: str | None = None) -> list[PreferencePair]:
         """The pairs of "train" or "test" (None = all) in file order.
@@ -132,11 +133,11 @@ class RankingFile:
     """
 
     path: str
-    held_out: float = 0.1
+    held_out: Share = 0.1
     image_folder: str = ""
 
     def __post_init__(self) -> None:
-        _check_share("RankingFile", self.held_out)
+        check_ranges(self)
 
     def load(self, split: str | None = None) -> list[Ranking]:
         """The rankings of "train" or "test" (None = all) in file order.
@@ -180,11 +181,6 @@ def _see(
         return with_images(columns, image, Path(folder).expanduser() if folder else own, where)
     except ValueError as error:
         raise DataError(str(error)) from error
-
-
-def _check_share(part: str, share: float) -> None:
-    if not 0 <= share <= 1:
-        raise ValueError(f"{part}.held_out is {share}; give a share from 0 to 1")
 
 
 def _share(name: str, held_out: float) -> str:

@@ -1,5 +1,6 @@
 """The loops, and what they need: recipe, updates, checkpoints, evaluation, telemetry."""
 
+from guerdon.training.agreement import check_start
 from guerdon.training.held_out import HeldOut, evaluate
 from guerdon.training.held_out_summary import describe_held_out, held_out_summary
 from guerdon.training.loop import Result, train
@@ -77,6 +78,7 @@ __all__ = [
     "TrainingStopped",
     "adamw",
     "apply_gradients",
+    "check_start",
     "demonstrations_to_rollouts",
     "describe_held_out",
     "evaluate",

@@ -12,6 +12,7 @@ from typing import Any
 from guerdon.parts import Memory, memories
 from guerdon.records import Progress, Task
 from guerdon.stages import Policy
+from guerdon.training.agreement import check_start
 from guerdon.training.ahead import Batches
 from guerdon.training.allocator import keep_freed_memory
 from guerdon.training.checkpoint import (
@@ -86,6 +87,7 @@ def train(
         DiskError: the disk refuses a file; what is there can be resumed.
         RunLocked: another process writes to the folder.
     """
+    check_start(recipe, loads_model=policy is None)
     recipe = copy.deepcopy(recipe)  # a curriculum with memory belongs to this run alone
     loop, shard = recipe.loop, processes()
     keep_freed_memory()

@@ -12,6 +12,7 @@ import torch
 
 from guerdon.names import check_name
 from guerdon.objectives import DPO
+from guerdon.ranges import PositiveInt, Seed, check_composition
 from guerdon.rankings import PreferencePair
 from guerdon.rollout import LanguagePolicy
 from guerdon.tasks import PreferenceFile
@@ -41,12 +42,13 @@ class PreferenceRecipe:
     model: Model = field(default_factory=Model)
     objective: PreferenceObjective = field(default_factory=DPO)
     optimiser: Optimiser = field(default_factory=lambda: Optimiser(lr=5e-5))
-    epochs: int = 1
-    batch: int = 16
-    seed: int = 0
+    epochs: PositiveInt = 1
+    batch: PositiveInt = 16
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
         check_name(self.name, "recipe.name")
+        check_composition(self)
 
 
 @dataclass(frozen=True)

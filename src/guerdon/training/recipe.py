@@ -5,12 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 from guerdon.advantages import GroupNormalised
 from guerdon.curriculum import ShuffledTasks
 from guerdon.names import check_name
 from guerdon.objectives import ClippedSurrogate
 from guerdon.parts import PartError
+from guerdon.ranges import (
+    Count,
+    Decay,
+    Filled,
+    FloatType,
+    NonNegative,
+    OneOf,
+    PositiveInt,
+    Seed,
+    Share,
+    at_least,
+    between,
+    check_composition,
+    check_ranges,
+)
 from guerdon.rewards import AnswerMatch
 from guerdon.rollout import Engine, Transformers
 from guerdon.stages import (
@@ -24,6 +40,7 @@ from guerdon.stages import (
     TaskSource,
 )
 from guerdon.tasks import Arithmetic
+from guerdon.training.agreement import check_agreement
 from guerdon.training.disk import write_whole
 from guerdon.training.recipe_file import read_recipe, recipe_text
 from guerdon.training.reference import NoReference, Reference
@@ -48,16 +65,19 @@ class Model:
     group: same numbers, more work.
     """
 
-    name: str = "seedling"
+    name: Filled = "seedling"
     gguf_file: str | None = None
-    adapter: str | None = None
-    rank: int = 16
-    dtype: str = "float32"
-    mixed_precision: str = "auto"
+    adapter: Annotated[str | None, OneOf("lora", "dora", "rslora")] = None
+    rank: PositiveInt = 16
+    dtype: FloatType = "float32"
+    mixed_precision: Annotated[str, OneOf("auto", "no", "bf16")] = "auto"
     device: str = "auto"
     value_head: bool = False
     shared_prefix: bool = True
     engine: Engine = field(default_factory=Transformers)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
 
 @dataclass(frozen=True)
@@ -69,13 +89,16 @@ class Optimiser:
     ``max_bad_updates`` of these in a row.
     """
 
-    lr: float = 3e-4
-    betas: tuple[float, float] = (0.9, 0.99)
-    weight_decay: float = 0.0
+    lr: NonNegative = 3e-4
+    betas: tuple[Decay, Decay] = (0.9, 0.99)
+    weight_decay: NonNegative = 0.0
     schedule: Schedule = field(default_factory=Constant)
-    clip: float = 1.0
-    skip_above: float = 0.0
-    max_bad_updates: int = 5
+    clip: Annotated[float, at_least(0, "0 is off")] = 1.0
+    skip_above: Annotated[float, at_least(0, "0 is never")] = 0.0
+    max_bad_updates: PositiveInt = 5
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
 
 @dataclass(frozen=True)
@@ -99,30 +122,25 @@ class Loop:
     from.
     """
 
-    steps: int = 60
-    groups: int = 16
-    group_size: int = 8
-    epochs: int = 1
-    minibatch: int = 0
-    microbatch: int = 0
-    sampling_groups: int = 0
-    resample: int = 1
-    ahead: int = 0
-    evaluate_every: int = 0
-    checkpoint_every: int = 20
-    keep_checkpoints: int = 2
-    evaluation_tasks: int = 256
-    max_failed: float = 0.5
-    max_empty: int = 10
-    seed: int = 0
+    steps: Count = 60
+    groups: PositiveInt = 16
+    group_size: PositiveInt = 8
+    epochs: PositiveInt = 1
+    minibatch: Annotated[int, at_least(0, "0 is all at once")] = 0
+    microbatch: Annotated[int, at_least(0, "0 is whole")] = 0
+    sampling_groups: Annotated[int, at_least(0, "0 is all")] = 0
+    resample: Count = 1
+    ahead: Annotated[int, between(0, 1)] = 0
+    evaluate_every: Annotated[int, at_least(0, "0 is never between")] = 0
+    checkpoint_every: Annotated[int, at_least(0, "0 is never between")] = 20
+    keep_checkpoints: PositiveInt = 2
+    evaluation_tasks: Count = 256
+    max_failed: Share = 0.5
+    max_empty: Annotated[int, at_least(0, "0 is never")] = 10
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
-        if self.ahead not in (0, 1):
-            raise ValueError(f"loop.ahead is {self.ahead}: a batch can be 0 or 1 steps ahead")
-        if not 0 <= self.max_failed <= 1:
-            raise ValueError(f"loop.max_failed is {self.max_failed}: a share lies in [0, 1]")
-        if self.max_empty < 0:
-            raise ValueError(f"loop.max_empty is {self.max_empty}: give 0 (never) or more")
+        check_ranges(self)
 
 
 @dataclass(frozen=True)
@@ -146,6 +164,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_name(self.name, "recipe.name")
+        check_composition(self)
+        check_agreement(self)
 
     def save(self, path: Path) -> None:
         """Write the complete recipe as YAML: the file is the old one or the whole new one."""

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from guerdon.parsing.strict_yaml import read_yaml
 from guerdon.report import read_summary
 from guerdon.sealed import SUMS, fault, faults
 from guerdon.training.recipe import Recipe
@@ -33,8 +32,8 @@ def recipe_to_resume(folder: Path, trust: Sequence[str] = ()) -> Recipe:
     if (folder / SUMS).is_file() and RECIPE in faults(folder):
         raise NotResumable(_damaged_recipe(folder))
     try:
-        said = yaml.safe_load((folder / RECIPE).read_bytes())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        said = read_yaml(folder / RECIPE)
+    except ValueError as error:
         reason = " ".join(str(error).split())
         raise NotResumable(f"{_damaged_recipe(folder)} ({reason})") from error
     kind = str(said.get("part", "")).rpartition(":")[2] if isinstance(said, dict) else ""

@@ -9,6 +9,7 @@ from typing import Any
 
 from guerdon.names import check_name
 from guerdon.objectives import BradleyTerry
+from guerdon.ranges import PositiveInt, Seed, check_composition
 from guerdon.reward_models import RewardModel
 from guerdon.tasks import RankingFile
 from guerdon.training.checkpoint import seed_generators
@@ -32,12 +33,13 @@ class RewardModelRecipe:
     model: Model = field(default_factory=Model)
     objective: RankingObjective = field(default_factory=BradleyTerry)
     optimiser: Optimiser = field(default_factory=lambda: Optimiser(lr=3e-4))
-    epochs: int = 1
-    batch: int = 16
-    seed: int = 0
+    epochs: PositiveInt = 1
+    batch: PositiveInt = 16
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
         check_name(self.name, "recipe.name")
+        check_composition(self)
 
 
 @dataclass(frozen=True)

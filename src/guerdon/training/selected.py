@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from guerdon.curriculum import Ranking, hard, select_by_score
 from guerdon.judging import judged
+from guerdon.ranges import PositiveInt, check_ranges
 from guerdon.records import Progress, Task
 from guerdon.stages import Policy, Reward, Sampling, TaskSource
 from guerdon.training.policies import load_policy
@@ -24,10 +25,13 @@ class SelectedTasks:
 
     source: TaskSource
     reward: Reward
-    count: int = 400
+    count: PositiveInt = 400
     which: Ranking = hard
     model: Model = field(default_factory=Model)
     sampling: Sampling = field(default_factory=lambda: Sampling(temperature=0.7, top_p=0.9))
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def load(self, split: str) -> Sequence[Task]:
         """The tasks of "train" or "test"."""
