@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from guerdon.arguments import (
     OVERRIDES,
+    UsageError,
     number,
+    reading_arguments,
     recipe_from,
     take_options,
     whole_number,
@@ -150,33 +154,111 @@ def _encoder(tokenizer: str | None) -> Any:
 
 def serve(arguments: list[str]) -> int:
     """``guerdon serve``: a reward over HTTP, until it is stopped."""
-    from guerdon.connectors.judge import Judge
-    from guerdon.connectors.server import Limits, RewardService
     from guerdon.connectors.server import serve as answer
+    from guerdon.connectors.server import serve_with_workers
+    from guerdon.connectors.server.gate import Gate, hosts_for, is_loopback
+    from guerdon.connectors.server.logs import log
+    from guerdon.connectors.server.metrics import Metrics
+    from guerdon.connectors.server.running import listen
 
     options, rest = take_options(
         arguments,
         "serve",
-        "Answer reward requests over HTTP: POST /score, POST /get_reward (OpenRLHF), GET /health.",
+        "Answer reward requests over HTTP: POST /score and /get_reward (OpenRLHF); GET /health, "
+        "/info, /metrics and /openapi.json. docs/serving.md has limits, tokens and proxies.",
         [
-            *("--recipe", "--host", "--port", "--token", "--max-batch", "--max-body"),
-            *("--timeout", "--invalid"),
+            *("--recipe", "--host", "--port", "--token", "--token-file", "--allow-hosts"),
+            *("--workers", "--max-batch", "--max-body", "--timeout", "--invalid"),
+            *("--max-waiting", "--max-connections", "--max-client-connections"),
+            *("--header-timeout", "--body-timeout", "--idle-timeout", "--answer-timeout"),
         ],
         [],
         OVERRIDES,
     )
-    recipe = recipe_from(options["recipe"] or "grpo", rest)
-    limits = Limits(
-        body=whole_number("--max-body", options["max_body"] or "32") * 2**20,
-        batch=whole_number("--max-batch", options["max_batch"] or "4096"),
-        seconds=number("--timeout", options["timeout"] or "120"),
-    )
-    service = RewardService(
-        Judge("the server", recipe.reward, recipe.shaping),
-        limits,
-        token=options["token"] or os.environ.get("GUERDON_SERVER_TOKEN", ""),
-        invalid=number("--invalid", options["invalid"] or "0"),
-    )
-    port = whole_number("--port", options["port"] or "5000")
-    answer(service, options["host"] or "127.0.0.1", port)
-    return 0
+    port = _in_range("--port", options["port"] or "5000", 0, 65535)
+    workers = _in_range("--workers", options["workers"] or "1", 1, 256)
+    token, limits, slug = _token(options), _limits(options), options["recipe"] or "grpo"
+    invalid = number("--invalid", options["invalid"] or "0")
+    if not math.isfinite(invalid):
+        raise UsageError(f"--invalid is sent as JSON, which has no {invalid}; give a number")
+    recipe_from(slug, rest)  # what is wrong with it is said here and not by every process
+    host = options["host"] or "127.0.0.1"
+    listening = listen(host, port)
+    address = listening.getsockname()[0]
+    if not token and not is_loopback(address):
+        raise UsageError(
+            f"--host {host} lets other machines in, so a token is needed: set "
+            "GUERDON_SERVER_TOKEN, or give --token-file FILE or --token TOKEN"
+        )
+    more = tuple(filter(None, (options["allow_hosts"] or "").split(",")))
+    with reading_arguments():
+        gate = Gate(token, hosts_for(address, host, more))
+    make = partial(_service, slug, rest, limits, gate, invalid)
+    bound = listening.getsockname()[1]
+    log(event="listening", host=host, port=bound, token=bool(token), workers=workers)
+    if workers == 1:
+        return answer(make(Metrics()), listening)
+    return serve_with_workers(make, listening, workers, limits.seconds + 5)
+
+
+def _service(
+    slug: str, rest: list[str], limits: Any, gate: Any, invalid: float, metrics: Any
+) -> Any:
+    """What a process of the server answers with; each loads its own reward."""
+    from guerdon.connectors.judge import Judge
+    from guerdon.connectors.server import RewardService
+
+    recipe = recipe_from(slug, rest)
+    judge = Judge("the server", recipe.reward, recipe.shaping, quiet=True)
+    return RewardService(judge, limits, gate, invalid, metrics)
+
+
+def _limits(options: Mapping[str, Any]) -> Any:
+    from guerdon.connectors.server import Limits
+
+    counts = ("max_batch", "max_waiting", "max_connections", "max_client_connections")
+    times = ("timeout", "header_timeout", "body_timeout", "idle_timeout", "answer_timeout")
+    given: dict[str, float] = {}
+    for name in counts:
+        if options[name] is not None:
+            option = f"--{name.replace('_', '-')}"
+            given[name.removeprefix("max_")] = _in_range(option, options[name], 1, 10**6)
+    for name in times:
+        if options[name] is not None:
+            option = f"--{name.replace('_', '-')}"
+            seconds = number(option, options[name])
+            if not 0 < seconds <= 86_400:
+                raise UsageError(
+                    f"{option} is {options[name]}; it must be above 0 s, at most a day"
+                )
+            given["seconds" if name == "timeout" else name.replace("timeout", "seconds")] = seconds
+    if options["max_body"] is not None:
+        given["body"] = _in_range("--max-body", options["max_body"], 1, 2048) * 2**20
+    made: Any = Limits
+    return made(**given)
+
+
+def _token(options: Mapping[str, Any]) -> str:
+    """The token from the one place that names it; "" for none. Processes started later, a
+    reward's among them, do not inherit it.
+    """
+    inherited = os.environ.pop("GUERDON_SERVER_TOKEN", None)
+    if options["token"] is not None and options["token_file"] is not None:
+        raise UsageError("--token and --token-file both say the token; give one")
+    if options["token_file"] is not None:
+        token = Path(options["token_file"]).read_text(encoding="utf-8").strip()
+        source = f"--token-file {options['token_file']}"
+    elif options["token"] is not None:
+        token, source = options["token"], "--token"
+    else:
+        token, source = inherited, "GUERDON_SERVER_TOKEN"
+    if token is not None and not token:
+        raise UsageError(f"{source} is empty: give a token, or leave it out to listen on loopback")
+    return token or ""
+
+
+def _in_range(option: str, value: str, low: int, high: int) -> int:
+    found = whole_number(option, value)
+    if not low <= found <= high:
+        raise UsageError(f"{option} is {value}; it can be {low} to {high}")
+    return found
