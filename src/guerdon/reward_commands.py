@@ -242,7 +242,8 @@ def _token(options: Mapping[str, Any]) -> str:
     """The token from the one place that names it; "" for none. Processes started later, a
     reward's among them, do not inherit it.
     """
-    inherited = os.environ.pop("GUERDON_SERVER_TOKEN", None)
+    token = os.environ.pop("GUERDON_SERVER_TOKEN", None)
+    source = "GUERDON_SERVER_TOKEN"
     if options["token"] is not None and options["token_file"] is not None:
         raise UsageError("--token and --token-file both say the token; give one")
     if options["token_file"] is not None:
@@ -250,8 +251,6 @@ def _token(options: Mapping[str, Any]) -> str:
         source = f"--token-file {options['token_file']}"
     elif options["token"] is not None:
         token, source = options["token"], "--token"
-    else:
-        token, source = inherited, "GUERDON_SERVER_TOKEN"
     if token is not None and not token:
         raise UsageError(f"{source} is empty: give a token, or leave it out to listen on loopback")
     return token or ""

@@ -158,7 +158,8 @@ class Application:
         gone = asyncio.ensure_future(receive())
         seconds = self.service.limits.seconds
         try:
-            await asyncio.wait({done, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            both: set[asyncio.Future[Any]] = {done, gone}
+            await asyncio.wait(both, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             if done.done():
                 return done.result()
             if gone.done():

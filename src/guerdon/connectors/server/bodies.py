@@ -71,7 +71,7 @@ def _read(
         raise Refused(422, _shape(fields))
     place = _skip(text, place + 1)
     while text[place : place + 1] != "}":
-        if found or text[place : place + 1] == ",":
+        if found:
             place = _skip(text, _expect(text, place, ",", "',' or '}'"))
         if text[place : place + 1] != '"':
             raise json.JSONDecodeError("a name in double quotes is expected", text, place)
@@ -100,7 +100,7 @@ def _entries(
     entries: list[Any] = []
     place = _skip(text, place + 1)
     while text[place : place + 1] != "]":
-        if entries or text[place : place + 1] == ",":
+        if entries:
             place = _skip(text, _expect(text, place, ",", "',' or ']'"))
         if len(entries) == limits.batch:
             raise Refused(413, f"more than {limits.batch} entries in {name!r}; send fewer at once")

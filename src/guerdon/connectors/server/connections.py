@@ -80,7 +80,7 @@ def protocol(places: Places) -> type[asyncio.Protocol]:
 
     limits = places.limits
 
-    class TimedProtocol(H11Protocol):  # type: ignore[misc]
+    class TimedProtocol(H11Protocol):
         known_as = ""
         """The client's address, or "" for this machine."""
         _placed = False

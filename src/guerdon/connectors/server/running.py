@@ -88,7 +88,7 @@ def serve(service: RewardService, listening: socket.socket, supervised: bool = F
 def _stopping_server(service: RewardService, server: Any, supervised: bool) -> Any:
     """uvicorn's server, which goes on listening while it answers what it has begun."""
 
-    class StoppingServer(server):  # type: ignore[misc]
+    class StoppingServer(server):
         stop_at = float("inf")
         told_at, told = 0.0, 0.0
 
