@@ -35,7 +35,7 @@ def served(tmp_path, reward, *options, **variables):
     try:
         port = lines(log, process)[0]["port"]
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-            client.get("/info")  # the first answer comes when it has started
+            client.get("/health", timeout=200)  # the first answer comes when it has started
             yield client, process, log
     finally:
         process.kill()

@@ -18,7 +18,7 @@ TOKEN = "a-token-for-tests"
 @pytest.fixture(scope="module")
 def described(tmp_path_factory):
     """A server with a token, and what it says of itself."""
-    options = ("--token", TOKEN, "--max-batch", "8", "--max-body", "1")
+    options = ("--token", TOKEN, "--max-body", "1")
     folder = tmp_path_factory.mktemp("described")
     with served(folder, f"{CONNECTED}:BOTH", *options) as (client, _, _):
         client.headers["Authorization"] = f"Bearer {TOKEN}"
@@ -43,7 +43,7 @@ def test_the_server_keeps_its_description(described, path, right):
         pytest.skip("nothing in a GET can be wrong")
 
     @seed(7)
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
     @given(case=operation.as_strategy(generation_mode=mode))
     def run(case):
         if path == "/get_reward":
@@ -65,7 +65,7 @@ def _as_long_as_query(body) -> None:
 
 
 @seed(7)
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.binary(max_size=200), path=st.sampled_from(["/score", "/get_reward"]))
 def test_bytes_that_are_no_json_are_never_an_error_of_the_server(described, data, path):
     client, _ = described

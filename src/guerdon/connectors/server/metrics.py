@@ -27,7 +27,14 @@ def _places() -> dict[tuple[Any, ...], int]:
     names += [("invalid", kind) for kind in KINDS]
     names += [("closed", why) for why in CLOSED]
     names += [("rows",), ("seconds_sum",)]
-    names += [("in_flight",), ("judging",), ("connections",), ("held",), ("busy_since",)]
+    names += [
+        ("in_flight",),
+        ("judging",),
+        ("connections",),
+        ("held",),
+        ("busy_since",),
+        ("ready",),
+    ]
     return {name: place for place, name in enumerate(names)}
 
 
@@ -35,7 +42,7 @@ _PLACE = _places()
 PLACES = len(_PLACE)
 """Doubles that a process needs."""
 
-NOW = ("in_flight", "judging", "connections", "held", "busy_since")
+NOW = ("in_flight", "judging", "connections", "held", "busy_since", "ready")
 """What is true of a moment: 0 again when a process is replaced. The others only grow."""
 
 
@@ -63,7 +70,12 @@ class Metrics:
 
     def each(self, *name: Any) -> list[float]:
         """A count of every process."""
-        return [self._all[w * PLACES + _PLACE[name]] for w in range(self.workers)]
+        return self.read(self._all, self.workers, *name)
+
+    @staticmethod
+    def read(shared: MutableSequence[float], workers: int, *name: Any) -> list[float]:
+        """A count of every process, for one that has none of its own."""
+        return [shared[w * PLACES + _PLACE[name]] for w in range(workers)]
 
     def total(self, *name: Any) -> float:
         """A count over all processes."""

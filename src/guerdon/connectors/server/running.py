@@ -103,6 +103,7 @@ def _stopping_server(service: RewardService, server: Any, supervised: bool) -> A
 
         async def on_tick(self, counter: int) -> bool:
             now = time.monotonic()
+            service.metrics.put(1.0, "ready")
             service.publish()
             if service.stopping and (not service.running or now > self.stop_at):
                 self.should_exit = True

@@ -19,11 +19,8 @@ from guerdon.connectors.server.metrics import PLACES, Metrics
 from guerdon.connectors.server.running import serve
 from guerdon.connectors.server.service import RewardService
 
-QUICK_SECONDS = 5.0
-"""A process that ends within this time of its start has not served."""
-
-MOST_QUICK = 3
-"""So many in a row, and the start is given up."""
+MOST_UNREADY = 3
+"""So many processes in a row that end before they answer, and the start is given up."""
 
 Make = Callable[[Metrics], RewardService]
 
@@ -45,21 +42,21 @@ class _Supervisor:
         # Spawned, not forked: threads and locks of what has been imported are not copied.
         self._context = multiprocessing.get_context("spawn")
         self._shared: Any = self._context.RawArray(ctypes.c_double, workers * PLACES)
-        self._processes: dict[int, tuple[BaseProcess, float]] = {}
+        self._processes: dict[int, BaseProcess] = {}
         self._signals = 0
-        self._quick = 0
+        self._unready = 0
 
     def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._signalled)
         for worker in range(self.workers):
             self._start(worker)
-        while not self._signals and self._quick < MOST_QUICK:
+        while not self._signals and self._unready < MOST_UNREADY:
             # Without end a signal that comes just before would not be seen.
-            wait([process.sentinel for process, _ in self._processes.values()], timeout=0.5)
+            wait([process.sentinel for process in self._processes.values()], timeout=0.5)
             self._replace_dead()
         if not self._signals:
-            log(event="error", message=f"{MOST_QUICK} processes in a row ended at their start")
+            log(event="error", message=f"{MOST_UNREADY} processes in a row ended at their start")
         return self._end()
 
     def _signalled(self, number: int, frame: Any) -> None:
@@ -68,33 +65,34 @@ class _Supervisor:
     def _start(self, worker: int) -> None:
         arguments = (self.make, self.listening, self._shared, worker, self.workers)
         process = self._context.Process(target=_work, args=arguments, name=f"guerdon-{worker}")
+        Metrics(self._shared, worker, self.workers)  # what was true of the one before is not
         process.start()
-        self._processes[worker] = (process, time.monotonic())
+        self._processes[worker] = process
         log(event="worker_started", worker=worker, worker_pid=process.pid)
 
     def _replace_dead(self) -> None:
-        for worker, (process, started) in list(self._processes.items()):
+        ready = Metrics.read(self._shared, self.workers, "ready")
+        for worker, process in list(self._processes.items()):
             if process.is_alive() or self._signals:
                 continue
-            quick = time.monotonic() - started < QUICK_SECONDS
-            self._quick = self._quick + 1 if quick else 0
+            self._unready = 0 if ready[worker] else self._unready + 1
             log(event="worker_ended", worker=worker, worker_pid=process.pid, code=process.exitcode)
-            if self._quick < MOST_QUICK:
+            if self._unready < MOST_UNREADY:
                 self._start(worker)
 
     def _end(self) -> int:
         """Stop all; 1 where one had to be killed or left requests unanswered."""
         asked, failed = self._signals, self._signals == 0
-        for process, _ in self._processes.values():
+        for process in self._processes.values():
             process.terminate()
         end = time.monotonic() + self.patience
-        while any(process.is_alive() for process, _ in self._processes.values()):
+        while any(process.is_alive() for process in self._processes.values()):
             if self._signals > max(asked, 1) or time.monotonic() > end:
-                for process, _ in self._processes.values():
+                for process in self._processes.values():
                     process.kill()
             time.sleep(0.05)
         # One that was still at its start has no hand on the signal yet, and lost nothing.
-        codes = {process.exitcode for process, _ in self._processes.values()}
+        codes = {process.exitcode for process in self._processes.values()}
         failed = failed or bool(codes - {0, -signal.SIGTERM})
         log(event="stopped", failed=failed)
         return int(failed)
