@@ -46,7 +46,7 @@ EXCEPTIONS = {
 OPTIONAL = frozenset(
     ["trl", "vllm", "reasoning_gym", "trackio", "wandb", "httpx", "rapidfuzz", "pint", "nltk"]
 )
-OPTIONAL |= {"py3langid", "sqlglot", "duckdb", "fastapi", "uvicorn"}
+OPTIONAL |= {"py3langid", "sqlglot", "duckdb", "fastapi", "uvicorn", "h11"}
 OPTIONAL |= {"verl", "openrlhf", "swift", "slime", "verifiers", "reward_kit"}
 SEES_AUDIT = frozenset({"auditing", "audit"})
 SEES_RECIPES = frozenset({"cli", "arguments", "recipes", "reproduction"})

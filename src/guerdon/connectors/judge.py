@@ -24,6 +24,9 @@ T = TypeVar("T")
 MOST_ROWS = 4096
 """How many rows calls are joined to; a single call may have more."""
 
+MOST_PLACES = 2**26
+"""How large the mask of joined calls may grow: rows times the largest token count, in bytes."""
+
 
 @dataclass(eq=False)
 class _Call:
@@ -47,16 +50,20 @@ class Judge:
 
     Errors of the reward itself (a missing column) are logged and raised, since several
     trainers swallow them. Invalid rows are logged as one warning a call, with a reason.
+    With ``quiet`` neither is: the caller tells, and knows for whom it was judged.
     """
 
-    def __init__(self, source: str, reward: Reward, shaping: Sequence[Shaper] = ()) -> None:
+    def __init__(
+        self, source: str, reward: Reward, shaping: Sequence[Shaper] = (), quiet: bool = False
+    ) -> None:
         self.source, self.reward, self.shaping = source, reward, tuple(shaping)
+        self.quiet = quiet
         self.busy_since: float | None = None
         self._waiting: list[_Call] = []
         self._changed = threading.Condition()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Judge, (self.source, self.reward, self.shaping)
+        return Judge, (self.source, self.reward, self.shaping, self.quiet)
 
     @property
     def needs_groups(self) -> bool:
@@ -88,18 +95,21 @@ class Judge:
                     self._changed.notify_all()
         if call.scores is None:
             raise call.error or RuntimeError("not judged")
-        self._tell(call.scores)
+        if not self.quiet:
+            self._tell(call.scores)
         return call.scores
 
     def _taken(self, call: _Call) -> list[_Call]:
         """The calls to judge with this one, from now on; others stay for their own threads."""
         self.busy_since = monotonic()
         others = [one for one in self._waiting if one is not call]
-        taken, rows = [call], len(call.rows)
+        taken, rows, widest = [call], len(call.rows), _widest(call)
         for one in [] if self.needs_groups else others:
-            if one.progress == call.progress and rows + len(one.rows) <= MOST_ROWS:
+            joined, width = rows + len(one.rows), max(widest, _widest(one))
+            fits = joined <= MOST_ROWS and joined * width <= MOST_PLACES
+            if one.progress == call.progress and fits:
                 taken.append(one)
-                rows += len(one.rows)
+                rows, widest = joined, width
         self._waiting = [one for one in others if one not in taken]
         return taken
 
@@ -112,7 +122,8 @@ class Judge:
                 for call in calls:
                     self._judge([call])
                 return
-            logger.error("%s: %s: %s", self.source, type(error).__name__, error)
+            if not self.quiet:
+                logger.error("%s: %s: %s", self.source, type(error).__name__, error)
             calls[0].error = error
             return
         start = 0
@@ -139,6 +150,10 @@ class Judge:
                 len(scores),
                 "; ".join(list(dict.fromkeys(reasons))[:3]),
             )
+
+
+def _widest(call: _Call) -> int:
+    return max((row.tokens or len(row.ids or ()) for row in call.rows), default=0)
 
 
 def _row_by_row(shaper: Any) -> bool:
