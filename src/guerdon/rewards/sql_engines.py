@@ -172,7 +172,9 @@ def _confine(megabytes: int, folders: Sequence[str]) -> None:
     asked = ["/proc/self", "/sys/fs/cgroup"]
     readable = [*LIBRARIES, *python, *asked, str(Path(__file__).parents[1]), *folders]
     # Landlock's caller names one folder with all rights: in this one there is nothing to change.
-    restrict([path for path in readable if os.path.isdir(path)], "/proc/self/fdinfo")
+    restrict(
+        [path for path in readable if os.path.isdir(path)], "/proc/self/fdinfo", own_root=False
+    )
 
 
 def answer_query(engine: Engine, database: Database, sql: str, limits: QueryLimits) -> Answer:
