@@ -128,14 +128,29 @@ def _below(path: str, folder: str) -> bool:
     return os.path.commonpath((path, folder)) == folder
 
 
-def rows_of(database: Database) -> Iterator[tuple[str, Sequence[Any]]]:
-    """Every further row with its table's name, quoted. Raises ValueError for what is no row."""
+def insertions(database: Database) -> Iterator[tuple[str, list[Any]]]:
+    """INSERT statements for the further rows, each with its cells: many short rows at once.
+
+    Raises ValueError for what is no row.
+    """
     for table, rows in database.rows.items():
         if not _is_list(rows) or not all(map(_is_list, rows)):
             raise ValueError(f"rows of table {table!r:.40} must be a list of lists of cells")
         quoted = '"' + str(table).replace('"', '""') + '"'
-        for row in rows:
-            yield quoted, row
+        start = 0
+        while start < len(rows):
+            width = len(rows[start])
+            end = start + 1
+            while end < len(rows) and len(rows[end]) == width and (end - start) * width < _CELLS:
+                end += 1
+            marks = f"({', '.join('?' * width)})"
+            some = ", ".join([marks] * (end - start))
+            yield f"INSERT INTO {quoted} VALUES {some}", [c for r in rows[start:end] for c in r]
+            start = end
+
+
+_CELLS = 400
+"""How many cells are inserted at once, about: engines bind a limited number of values."""
 
 
 def _is_list(value: Any) -> bool:

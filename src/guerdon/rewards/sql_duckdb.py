@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from guerdon.rewards.sql_databases import Database, QueryLimits, built, rows_of
+from guerdon.rewards.sql_databases import Database, QueryLimits, built, insertions
 
 _SETTINGS = {
     "threads": 1,
@@ -94,10 +94,9 @@ def _built(database: Database, limits: QueryLimits) -> Any:
                     in_time()
                     _check_building(statement)
                     connection.execute(statement)
-                for table, row in rows_of(database):
+                for insertion, cells in insertions(database):
                     in_time()
-                    marks = ", ".join("?" * len(row))
-                    connection.execute(f"INSERT INTO {table} VALUES ({marks})", list(row))
+                    connection.execute(insertion, cells)
                 with contextlib.suppress(duckdb.TransactionException):
                     connection.execute("COMMIT")  # where the script left one open
     except BaseException:
@@ -112,12 +111,20 @@ def _statements(connection: Any, sql: str) -> list[Any]:
         if call["name"]:
             raise ValueError(f"the function {call['name']} is not allowed")
     statements: list[Any] = connection.extract_statements(sql)
+    if any(_opening(one)[:6].upper() == "PRAGMA" for one in statements):
+        raise ValueError("no pragma is run")  # of which DuckDB makes a SELECT now and then
     return statements
 
 
+def _opening(statement: Any) -> str:
+    """A statement's text without the comments before it."""
+    text: str = statement.query
+    leading = _LEADING.match(text)
+    return text[leading.end() :] if leading else text
+
+
 def _check_building(statement: Any) -> None:
-    kind = statement.type.name
-    text = statement.query[_LEADING.match(statement.query).end() :]  # type: ignore[union-attr]
+    kind, text = statement.type.name, _opening(statement)
     if kind not in _BUILDING or (kind == "CREATE" and not _CREATED.match(text)):
         raise ValueError(f"a schema may not hold the statement {' '.join(text[:60].split())!r}")
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from guerdon.rewards.sql_databases import Database, QueryLimits, built, in_worker, rows_of
+from guerdon.rewards.sql_databases import Database, QueryLimits, built, in_worker, insertions
 
 _LONGEST = 1_000_000
 """Bytes of one value, row or schema statement (more where the schema itself is longer)."""
@@ -104,10 +104,9 @@ def _built(database: Database, limits: QueryLimits) -> sqlite3.Connection:
         if not database.file:
             with _guarded(connection, _may_build, limits.seconds) as in_time:
                 connection.executescript(database.script)
-                for table, row in rows_of(database):
+                for insertion, cells in insertions(database):
                     in_time()
-                    marks = ", ".join("?" * len(row))
-                    connection.execute(f"INSERT INTO {table} VALUES ({marks})", tuple(row))
+                    connection.execute(insertion, cells)
                 connection.commit()
         connection.execute("PRAGMA query_only = ON")
     except BaseException:
