@@ -54,16 +54,18 @@ class RunFolder:
 
         Raises `RunLocked` where another process writes there, `DiskError` where this one can't.
         """
-        with writing_to(self.path):
-            if not self.resume:
-                above = (self.path, *self.path.parents)
-                self._made = [folder for folder in above if not folder.exists()]
-                self.path.mkdir(parents=True, exist_ok=True)
-        self._lock.acquire()
+        if not self.resume:
+            above = (self.path, *self.path.parents)
+            self._made = [folder for folder in above if not folder.exists()]
         try:
+            with writing_to(self.path):
+                if not self.resume:
+                    self.path.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire()
             self._look()  # it may have become a run since
         except OSError:
             self.release()
+            self._remove_made()
             raise
         if self.resume:
             return
@@ -96,8 +98,11 @@ class RunFolder:
         self.release()
         if self._made and self._made[0] == self.path:
             shutil.rmtree(self.path, ignore_errors=True)
-        for folder in self._made[1:]:
-            with suppress(OSError):  # not empty: somebody else uses it by now
+        self._remove_made()
+
+    def _remove_made(self) -> None:
+        for folder in self._made:
+            with suppress(OSError):  # not there, or not empty: somebody else uses it by now
                 folder.rmdir()
 
     def metrics(self) -> list[dict[str, Any]]:
