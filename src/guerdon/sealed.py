@@ -66,6 +66,19 @@ def _listed(folder: Path) -> dict[str, str]:
     return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
 
 
+def refuse_damaged(folder: Path) -> None:
+    """Raises ValueError where a folder is sealed and not as it was; files that were added may be.
+
+    A folder without digests, as most that hold models, passes.
+    """
+    wrong = fault(folder, alone=False) if (folder / SUMS).is_file() else None
+    if wrong is not None:
+        raise ValueError(
+            f"{folder} is damaged: {wrong}; put it back from a copy, or, if it was changed on "
+            f"purpose, delete {folder / SUMS}"
+        )
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename inside ``folder`` survive a power cut (a no-op where unsupported)."""
     try:

@@ -7,11 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-import matplotlib.backends.backend_agg  # noqa: F401  (before forking: each child would load it)
-import torch
-
 from kills.entries import ENTRIES
-from kills.harness import try_entry
+from kills.harness import try_entry, warm_up
 
 
 def main() -> int:
@@ -21,7 +18,7 @@ def main() -> int:
     parser.add_argument("--blows", type=int, help="at most, for each kind")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    warm_up()
     faults = []
     for name in options.names or ENTRIES:
         with tempfile.TemporaryDirectory(prefix="guerdon-kills-") as folder:

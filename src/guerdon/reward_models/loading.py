@@ -15,6 +15,7 @@ from torch import nn
 
 from guerdon.nursery import model_source
 from guerdon.rollout.loading import adapter_base, without_bars
+from guerdon.sealed import refuse_damaged
 
 
 def load_scalar_model(name: str, dtype: torch.dtype, new_head: bool) -> tuple[Any, Any]:
@@ -31,7 +32,10 @@ def load_scalar_model(name: str, dtype: torch.dtype, new_head: bool) -> tuple[An
     # A Hub id is a name, or a name and an owner's.
     if (source.startswith((".", "/")) or source.count("/") > 1) and not Path(source).is_dir():
         raise ValueError(f"there is no folder {source}")
+    refuse_damaged(Path(source))
     base = adapter_base(source)
+    if base is not None:
+        refuse_damaged(Path(base))
     with without_bars():
         tokenizer = AutoTokenizer.from_pretrained(source)
         config = AutoConfig.from_pretrained(base or source)

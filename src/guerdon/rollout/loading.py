@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from guerdon.nursery import model_source
+from guerdon.sealed import refuse_damaged
 
 ADAPTERS: dict[str, dict[str, bool]] = {
     "lora": {},
@@ -40,7 +41,10 @@ def load_model(
         raise ValueError(f"model.dtype is {dtype!r}; use float32, bfloat16 or float16")
     place = device_named(device)
     source = model_source(name)
+    refuse_damaged(Path(source))
     base = adapter_base(source)
+    if base is not None:
+        refuse_damaged(Path(base))
     source = base or source
     if gguf_file is None and Path(source).is_file() and source.endswith(".gguf"):
         source, gguf_file = str(Path(source).parent), Path(source).name

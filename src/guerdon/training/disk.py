@@ -26,8 +26,11 @@ def writing_to(what: Path, needed: int | None = None) -> Iterator[None]:
     """
     try:
         yield
-    except DiskError:
-        raise
+    except DiskError as error:
+        refused = error.__cause__
+        if not isinstance(refused, OSError):  # it says all there is to say
+            raise
+        raise DiskError(_told(what, needed, refused)) from refused  # what is larger says more
     except OSError as error:
         raise DiskError(_told(what, needed, error)) from error
     except Exception as error:
@@ -141,10 +144,12 @@ def _told(what: Path, needed: int | None, error: OSError) -> str:
     """One sentence: what could not be done, what it needed, what there was, and the mend."""
     folder = what.parent
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        wanted = "" if needed is None else f" {size(needed)} for"
+        wanted = "" if needed is None else f", which needs {size(needed)}"
         short = "quota" if error.errno == errno.EDQUOT else "disk"
-        return f"the {short} is full: there is no room{wanted} {what} ({_free(folder)}); make room"
-    if not folder.exists():
+        return (
+            f"the {short} is full: there is no room for {what}{wanted} ({_free(folder)}); make room"
+        )
+    if error.errno == errno.ENOENT and not folder.exists():
         return f"{what} can't be written: the folder {folder} is gone; put it back"
     reason = error.strerror or str(error)
     return f"{what} can't be written ({reason}); make {folder} writable"

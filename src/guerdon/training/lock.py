@@ -55,8 +55,12 @@ class RunLock:
         with writing_to(self.path):
             self._handle = self._opened()
             _HELD.add(self._handle)
-            os.ftruncate(self._handle, 0)
-            os.write(self._handle, json.dumps(_myself()).encode())
+            try:
+                os.ftruncate(self._handle, 0)
+                os.write(self._handle, json.dumps(_myself()).encode())
+            except OSError:
+                self.release()
+                raise
         threading.Thread(target=self._beat, name="run-lock", daemon=True).start()
         return self
 

@@ -46,6 +46,7 @@ class RunFolder:
         self.path, self.resume = Path(path), resume
         self._lock = RunLock(self.path)
         self._made: list[Path] = []  # folders that were not there before, the outermost last
+        self._new = False  # whether this run began here
         self._schema: Any = None
         self._look()
 
@@ -54,19 +55,27 @@ class RunFolder:
 
         Raises `RunLocked` where another process writes there, `DiskError` where this one can't.
         """
-        with writing_to(self.path):
-            if not self.resume:
-                above = (self.path, *self.path.parents)
-                self._made = [folder for folder in above if not folder.exists()]
-                self.path.mkdir(parents=True, exist_ok=True)
-        self._lock.acquire()
+        if not self.resume:
+            above = (self.path, *self.path.parents)
+            self._made = [folder for folder in above if not folder.exists()]
         try:
-            self._look()  # it may have become a run, or ended, since
-            if not self.resume:
-                with writing_to(self.path):
-                    (self.path / "rollouts").mkdir(exist_ok=True)
-                write_whole(self.path / RECIPE, recipe_text(recipe))
-                self._seal([RECIPE])
+            with writing_to(self.path):
+                if not self.resume:
+                    self.path.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire()
+            self._look()  # it may have become a run since
+        except OSError:
+            self.release()
+            self._remove_made()
+            raise
+        if self.resume:
+            return
+        self._new = True
+        try:
+            with writing_to(self.path):
+                (self.path / "rollouts").mkdir(exist_ok=True)
+            write_whole(self.path / RECIPE, recipe_text(recipe))
+            self._seal([RECIPE])
         except BaseException:
             self.undo()
             raise
@@ -77,9 +86,11 @@ class RunFolder:
 
     def undo(self) -> None:
         """Let it go; if this run began here and has nothing to show, remove what it made."""
-        if self.resume or (self.path / METRICS).exists() or (self.path / "checkpoints").exists():
+        shown = any((self.path / name).exists() for name in (METRICS, "checkpoints"))
+        if shown or not self._new:
             self.release()
             return
+        self._new = False
         with suppress(OSError):
             sweep(self.path)
             for name in (RECIPE, SUMS):
@@ -88,8 +99,11 @@ class RunFolder:
         self.release()
         if self._made and self._made[0] == self.path:
             shutil.rmtree(self.path, ignore_errors=True)
-        for folder in self._made[1:]:
-            with suppress(OSError):  # not empty: somebody else uses it by now
+        self._remove_made()
+
+    def _remove_made(self) -> None:
+        for folder in self._made:
+            with suppress(OSError):  # not there, or not empty: somebody else uses it by now
                 folder.rmdir()
 
     def metrics(self) -> list[dict[str, Any]]:
