@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,9 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from guerdon.records import Task
+from guerdon.records import Progress, Task
+from guerdon.rewards import EnvironmentReturn
 from guerdon.rollout import LanguagePolicy
 from guerdon.rollout.decoding import Continuations
+from guerdon.rollout.environments import Grid, Step
 from guerdon.rollout.episodes import play
 from guerdon.stages import Sampling
 from guerdon.tasks import GridTasks
@@ -112,6 +115,44 @@ def test_saying_nothing_is_an_invalid_action() -> None:
     assert rows.ids.shape == (1, 0)
     assert rows.turn_rewards is not None
     assert rows.turn_rewards.tolist() == [[pytest.approx(-0.1)]]
+
+
+class Frail(Grid):
+    """A user's world: the second one made falls over at the word "boom"."""
+
+    made = 0
+
+    def __init__(self, **settings: Any) -> None:
+        Frail.made += 1
+        self.number = Frail.made
+        super().__init__(**settings)
+
+    def step(self, action: str) -> Step:
+        if action == "boom" and self.number == 2:
+            raise SystemExit(f"no {action}")
+        return super().step(action)
+
+
+def test_a_world_that_raises_costs_its_episode_and_no_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    Frail.made = 0
+    task = Task("t", "ignored", columns={"environment": Frail, "settings": {"size": 2}})
+    with caplog.at_level(logging.WARNING, logger="guerdon.rollout"):
+        rows = play(Scripted(["right", "boom", "down"]), [task], 3, Sampling(max_turns=3), seed=0)
+    assert rows.finished.tolist() == [True, False, True]
+    assert rows.turn_rewards is not None
+    assert rows.turn_rewards[0].tolist() == pytest.approx([0.0, -0.1, 10.0])
+    assert rows.turn_rewards[1].isnan().tolist() == [False, True, False]
+    assert rows.states is not None
+    assert [len(states) for states in rows.states] == [3, 2, 3]
+    assert "SystemExit: no boom" in caplog.text
+    assert __file__ in caplog.text
+    scores = EnvironmentReturn()(rows, Progress(0, 1))
+    assert scores.valid.tolist() == [True, False, True]
+    assert scores.errors[1] is not None
+    assert scores.placed is not None
+    assert scores.placed.isfinite().all()
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -9,11 +11,14 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from guerdon.failures import told
 from guerdon.records import Rollouts, Task
 from guerdon.rollout.decoding import Continuations
 from guerdon.rollout.environments import Environment, make_environment
 from guerdon.rollout.keyed import row_key
 from guerdon.stages import Sampling
+
+logger = logging.getLogger("guerdon.rollout")
 
 INVALID_ACTION = 0.1
 """Taken from a turn's reward when its text names no action (GiGPO, 2505.10978)."""
@@ -58,6 +63,7 @@ class _Episode:
     states: list[Hashable] = field(default_factory=list)
     rewards: list[float] = field(default_factory=list)
     done: bool = False
+    failed: bool = False
 
     def add(self, ids: list[int], logps: list[float], turn: int, acted: bool) -> None:
         self.ids += ids
@@ -82,7 +88,9 @@ def play(
     episode ends when the world says so (``finished``) or after ``sampling.max_turns`` turns;
     a turn has at most ``sampling.max_turn_tokens`` tokens. A text that names no action costs
     ``penalty`` in its turn's reward, hence in the episode's total, and leaves the world as it
-    was. The whole history is the context of every turn and is read anew each time.
+    was. The whole history is the context of every turn and is read anew each time. A world that
+    raises at what was said ends that episode with a turn reward of NaN, which is invalid to
+    `EnvironmentReturn`; the traceback goes to the log "guerdon.rollout".
     """
     spoken = replace(sampling, max_tokens=sampling.max_turn_tokens)
     episodes = [
@@ -97,7 +105,7 @@ def play(
         if group_size
     ]
     for turn in range(sampling.max_turns):
-        live = [episode for episode in episodes if not episode.done]
+        live = [episode for episode in episodes if not (episode.done or episode.failed)]
         if not live:
             break
         groups = sorted({e.group for e in live})
@@ -125,9 +133,20 @@ def _act(
     """One turn: the tokens said, what the world made of them, and its answer."""
     length = int(made.lengths[row])
     said = policy.decode(made.ids[row], length)
-    episode.states.append(episode.world.state_key)
     episode.add(made.ids[row, :length].tolist(), made.logps[row, :length].tolist(), turn, True)
-    step = episode.world.step(said)
+    state: Hashable = None
+    try:
+        state = episode.world.state_key
+        step = episode.world.step(said)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a model says may not end the run
+        logger.warning("the world failed at %.120r\n%s", said, told(error)[1])
+        episode.states.append(state)
+        episode.rewards.append(math.nan)
+        episode.failed = True
+        return
+    episode.states.append(state)
     episode.rewards.append(step.reward - (0.0 if step.valid else penalty))
     episode.done = step.done
     if not step.done and not last:
