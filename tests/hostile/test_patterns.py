@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from hostile.grammar import RUNS
 
 import guerdon
+from hostile.grammar import RUNS
 
 ROOT = Path(guerdon.__file__).parent
 SKIPPED = (
@@ -118,11 +118,12 @@ def test_no_other_pattern_is_made_in_passing():
         top = {
             id(node) for one in tree.body if isinstance(one, ast.Assign) for node in ast.walk(one)
         }
-        for node in ast.walk(tree):
-            called = node.func if isinstance(node, ast.Call) else None
-            if isinstance(called, ast.Attribute) and id(node) not in top:
-                if isinstance(called.value, ast.Name) and called.value.id == "re":
-                    found.add((str(path.relative_to(ROOT)), called.attr))
+        calls = [n.func for n in ast.walk(tree) if isinstance(n, ast.Call) and id(n) not in top]
+        found |= {
+            (str(path.relative_to(ROOT)), f.attr)
+            for f in calls
+            if isinstance(f, ast.Attribute) and isinstance(f.value, ast.Name) and f.value.id == "re"
+        }
     assert found <= set(KNOWN), found - set(KNOWN)
 
 
