@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import random
 import tempfile
@@ -113,10 +115,12 @@ def request(source: random.Random) -> bytes:
     for _ in range(source.randrange(1, 4)):
         given = {k: grammar.value(source) for k in source.sample(keys, 3)}
         if source.random() < 0.8:
-            given |= {"completion": grammar.leaf(source), "answer": "7"}
+            given |= {"completion": grammar.leaf(source), "answer": "7", "columns": {}}
+            given |= {"prompt": "what?", "group": 1, "tokens": 3}
         rows.append(given)
-    name = source.choice(("rows", "items", "rows", "completions"))
-    return json.dumps({name: rows, source.choice(("step", "x")): grammar.value(source)}).encode()
+    name = source.choice(("rows", "rows", "rows", "rows", "items"))
+    step = source.choice((0, 0, 0, grammar.value(source)))
+    return json.dumps({name: rows, source.choice(("step", "step", "x")): step}).encode()
 
 
 def _load_tasks(path: Path) -> None:
@@ -148,7 +152,8 @@ class Answered(Exception):
 
 
 def _ask(path: Path) -> None:
-    reply = _client().post("/score", content=path.read_bytes())
+    with contextlib.redirect_stderr(io.StringIO()):  # a line for every request
+        reply = _client().post("/score", content=path.read_bytes())
     if reply.status_code >= 500:
         raise Answered(f"{reply.status_code}: {reply.text[:300]}")
     json.loads(reply.text, parse_constant=_refuse)

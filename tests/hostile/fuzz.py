@@ -53,9 +53,8 @@ def _supervised(asked: argparse.Namespace, seed: int, end: float) -> None:
     """One round in a process of its own, which may crash, hang or run out of memory."""
     beat = asked.out / "beat.json"
     beat.unlink(missing_ok=True)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "hostile.fuzz", *sys.argv[1:], "--round", str(seed)]
-    )
+    command = [sys.executable, "-m", "hostile.fuzz", *sys.argv[1:], "--round", str(seed)]
+    process = subprocess.Popen(command)
     last = time.monotonic()
     while process.poll() is None:
         time.sleep(1)
@@ -66,10 +65,9 @@ def _supervised(asked: argparse.Namespace, seed: int, end: float) -> None:
             process.wait()
     if process.returncode and beat.exists():
         told = json.loads(beat.read_text())
-        late = process.returncode == -9
-        _write(
-            asked.out, Finding("hung" if late else "died", told["name"], "", "", str(told)), seed
-        )
+        kind = "hung" if process.returncode == -9 else "died"
+        if time.monotonic() < end:
+            _write(asked.out, Finding(kind, told["name"], "", "", str(told)), seed)
 
 
 def _round(asked: argparse.Namespace) -> None:
@@ -89,7 +87,7 @@ def _batches(asked: argparse.Namespace, seed: int) -> Iterator[tuple[str, list[F
         if asked.only and name not in asked.only:
             continue
         for probe in subject.probes:
-            for part in range(2 if name in ("code", "sql-reward") or asked.models else 8):
+            for part in range(1 if name in ("code", "sql-reward") else 4):
                 _beat(asked.out, name, seed, part)
                 source = random.Random(f"{seed}/{name}/{probe.task.id}/{part}")
                 given = [completion(probe, source, large=0.004) for _ in range(BATCH)]
@@ -98,7 +96,7 @@ def _batches(asked: argparse.Namespace, seed: int) -> Iterator[tuple[str, list[F
         for name in module.NAMES:
             if asked.only and name not in asked.only:
                 continue
-            for part in range(8):
+            for part in range(4):
                 _beat(asked.out, name, seed, part)
                 source = random.Random(f"{seed}/{name}/{part}")
                 yield kind, module.tried(name, source, BATCH), BATCH

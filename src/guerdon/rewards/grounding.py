@@ -30,7 +30,7 @@ _LIST = re.compile(
 )
 _SECONDS = r'"[\d.]{1,20}"'
 _TIMES = re.compile(
-    r"<think>.*?</think>\s*<answer>\s*"
+    r"\A<think>.*?</think>\s*<answer>\s*"
     rf'\{{\s*"start_time"\s*:\s*{_SECONDS}\s*,\s*"end_time"\s*:\s*{_SECONDS}\s*\}}'
     r"\s*</answer>\s*",
     re.DOTALL,
