@@ -15,7 +15,8 @@ from guerdon import cli, showing
 from guerdon.parsing.visible import visible
 from guerdon.training.display import Display
 
-HOSTILE = "[red]a[/] [/] [link=http://x]b :smile: \x1b]0;title\x07\x1b[2J\x1b[31m\x9b31m\u202e\u2028\r\ud800"
+HOSTILE = "[red]a[/] [/] [link=http://x]b :smile: "
+HOSTILE += "\x1b]0;title\x07\x1b[2J\x1b[31m\x9b31m\u202e\u2028\r\ud800"
 SHOWN = "[red]a[/] [/] [link=http://x]b :smile: ⟨U+001B⟩]0;title⟨U+0007⟩⟨U+001B⟩[2J"
 """What is left to be seen of its beginning."""
 

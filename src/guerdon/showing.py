@@ -36,8 +36,8 @@ def show_score_report(report: Mapping[str, Any], title: str) -> None:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("distribution", no_wrap=True)
     for name, figures in (*report["parts"].items(), ("total", report["total"])):
-        values = [figures["mean"], *(figures["quantiles"][q] for q in _SHOWN_QUANTILES)]
-        cells = map(_figure, values)
+        told = [figures["mean"], *(figures["quantiles"][q] for q in _SHOWN_QUANTILES)]
+        cells = map(_figure, told)
         table.add_row(shown(name), *cells, _bars(figures["histogram"]["counts"]))
     console.print(table)
     _show_doubts(console, report)

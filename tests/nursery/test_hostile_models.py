@@ -1,4 +1,4 @@
-"""Models' folders that anybody may have made: their code never runs, and faults are one sentence."""
+"""Models' folders that anybody may have made: their code never runs, faults are told."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_a_folder_that_is_spoilt_says_how(folder: Path, spoil: Any, told: str) -
 def test_rewards_load_models_by_the_same_rules(folder: Path) -> None:
     os.truncate(folder / "model.safetensors", 5000)
     for load in (
-        lambda: FrozenModel(str(folder)).logps([1], [2]),  # type: ignore[attr-defined]
+        lambda: FrozenModel(str(folder)).encode("text"),
         lambda: StaticEmbeddings(str(folder))("text"),
     ):
         with pytest.raises(ModelError, match="its weights are damaged"):

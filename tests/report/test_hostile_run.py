@@ -39,7 +39,8 @@ def run(tmp_path: Path) -> Path:
     text = dict.fromkeys(("task", "prompt", "completion", "answer", "reason"), EVIL)
     numbers = dict.fromkeys(("value", "shaped_value", "advantage", "logp", f"part:{EVIL}"), 1.0)
     row = {"step": 0, "group": 0, "member": 0, **text, **numbers, "valid": True, "length": 1,
-           "finished": True, "token": [EVIL], "token_advantage": [1.0], "token_logp": [0.0]}  # fmt: skip
+           "finished": True, "token": [EVIL]}  # fmt: skip
+    row |= {"token_advantage": [1.0], "token_logp": [0.0]}
     pq.write_table(pa.Table.from_pylist([row]), tmp_path / "rollouts" / "step-000000.parquet")
     return tmp_path
 

@@ -59,7 +59,7 @@ GOOD = '{"prompt": "a", "answer": "b"}\n'
         ('{"prompt":"a","answer":' + "9" * 309 + "}", "of over 308 digits"),
         ('{"prompt":"a","answer":' + "[" * 500 + "]" * 500 + "}", "nested deeper than 64"),
         ('{"prompt":"\\ud800","answer":1}', r"line 2, field 'prompt': \ud800 is half of a"),
-        ('{"prompt":"a","answer":1,"\\udfff":1}', r"line 2, \udfff is half"),
+        ('{"prompt":"a","answer":1,"\\udfff":1}', "line 2: not a JSON object (\\udfff is half"),
         ('{"prompt":"","answer":1}', "line 2, field 'prompt': an empty prompt"),
         ('{"prompt":[],"answer":1}', "line 2, field 'prompt': a list without messages"),
         ('{"prompt":{"role":"user","content":"x"},"answer":1}', "not dict"),
@@ -220,7 +220,7 @@ def test_parquet_of_odd_types(tmp_path: Path, columns: dict[str, Any], told: str
 
 def test_parquet_with_dates_two_columns_of_a_name_and_damage(tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
-    far = pa.array([2**62], pa.timestamp("s"))  # no datetime can hold it
+    far = pa.array([2**61], pa.timestamp("ms"))  # no datetime can hold it
     pq.write_table(pa.table({"prompt": ["a"], "answer": far}), path)
     refusal(str(path))
     pq.write_table(pa.table([["a"], ["b"], ["c"]], names=["prompt", "answer", "answer"]), path)

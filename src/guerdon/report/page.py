@@ -75,7 +75,7 @@ def _built(run: Path) -> Path:
     )
     part = run / "report.html.writing"
     part.unlink(missing_ok=True)  # a link of this name would be followed
-    part.write_text(text, encoding="utf-8", errors="replace")
+    part.write_text(_shown(text), encoding="utf-8", errors="replace")
     part.replace(run / "report.html")
     return run / "report.html"
 

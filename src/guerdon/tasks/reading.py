@@ -232,7 +232,7 @@ def is_chat(prompt: Any) -> bool:
 def _wrong_in(message: Any) -> str | None:
     """What keeps this from being a chat message, or None."""
     if not isinstance(message, Mapping):
-        return f'a {type(message).__name__}; messages are {{"role": ..., "content": ...}}'
+        return f"it is a {type(message).__name__}"
     role, content = message.get("role"), message.get("content")
     if not isinstance(role, str) or not role:
         return f"its role is {role!r:.40}; give text such as 'user'"
