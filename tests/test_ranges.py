@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal, Protocol
 
@@ -134,6 +134,7 @@ REFUSED: list[Any] = [
     (tuple[float, float], (1.0,), "x is (1.0,); give 2 values"),
     (tuple[float, float], (1.0, math.nan), "x[1] is nan; give a number"),
     (tuple[Share, ...] | None, (2,), "x[0] is 2; give a number from 0 to 1"),
+    (Sequence[str], "stop", "x is 'stop'; give several values, each a text"),
     (list[int], [1, "2"], "x[1] is '2'; give a whole number, not a text"),
     (Mapping[str, Finite], {"a": math.inf}, "x.a is inf; give a number that is finite"),
     (Mapping[str, Finite], 3, "x is 3; give names, each with a number that is finite"),

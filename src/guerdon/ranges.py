@@ -222,8 +222,8 @@ def check_value(place: str, value: Any, hint: Any) -> None:
         fits = _fits_one(place, value, _members(hint))
     elif origin is tuple or bare is tuple:
         fits = _fits_tuple(place, value, get_args(bare))
-    elif origin in (list, Sequence) and not isinstance(value, str):
-        fits = isinstance(value, Sequence)
+    elif origin in (list, Sequence):
+        fits = isinstance(value, Sequence) and not isinstance(value, str)
         for i, one in enumerate(value if fits else ()):
             check_value(f"{place}[{i}]", one, get_args(bare)[0])
     elif origin in (dict, Mapping):
@@ -357,9 +357,10 @@ def _as_float(value: Any) -> float:
 def _shown(value: Any) -> str:
     """A value as it is written, cut short."""
     try:
-        return f"{value!r:.60}" if len(repr(value)) <= 60 else f"{value!r:.57}..."
+        text = repr(value)
     except ValueError:  # Python writes no whole number of more than 4,300 digits
         return "a number of thousands of digits"
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _not_this(value: Any, kind: Any) -> str:
