@@ -83,14 +83,9 @@ def run_fitting(
             if interrupt.requested and done < total:
                 raise _Enough
 
+        settings = {name: getattr(recipe, name) for name in _FITTED}
         with suppress(_Enough):
-            fit(
-                epochs=recipe.epochs,
-                batch=recipe.batch,
-                optimiser=recipe.optimiser,
-                seed=recipe.seed,
-                report=record,
-            )
+            fit(**settings, report=record)
         with interrupt.whole():
             if run is not None:  # first: it is what a signal's sender may not wait for
                 save_on_disk(run, model)
@@ -114,6 +109,10 @@ def run_fitting(
             )
     number = interrupt.number if stopped is not None else 0
     return Fitted(before, after, tuple(history), number)
+
+
+_FITTED = ("epochs", "batch", "optimiser", "seed")
+"""What of a recipe its loop takes."""
 
 
 class _Enough(Exception):
