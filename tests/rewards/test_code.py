@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from rewards.completions import rollouts_of
+from rewards.launched import sandboxed_processes
 
 from guerdon.parsing.fenced import last_fenced
 from guerdon.records import Progress, Scores, Task
@@ -228,20 +229,7 @@ def test_a_fork_bomb_ends_with_its_sandbox() -> None:
     began = time.monotonic()
     assert value_of(bomb, limits=Limits(cpu_seconds=1, wall_seconds=3, processes=8)) == 0
     assert time.monotonic() - began < 20
-    assert sandboxed_processes() == 0
-
-
-def sandboxed_processes() -> int:
-    """Living processes whose command line is the launcher's (forks keep it)."""
-    time.sleep(0.3)
-    count = 0
-    for entry in Path("/proc").iterdir():
-        try:
-            words = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""
-        except OSError:
-            continue
-        count += str(sandbox._LAUNCHER).encode() in words
-    return count
+    assert sandboxed_processes() == []
 
 
 @kernel
@@ -302,13 +290,13 @@ run_sandboxed("import time; time.sleep(60)", [{"expression": "1"}], Limits(wall_
 """
     owner = subprocess.Popen([sys.executable, "-c", script], env=dict(os.environ))
     deadline = time.monotonic() + 60
-    while sandboxed_processes() < 2 and time.monotonic() < deadline:
+    while len(sandboxed_processes()) < 2 and time.monotonic() < deadline:
         time.sleep(0.2)
-    assert sandboxed_processes() == 2
+    assert len(sandboxed_processes()) == 2
     owner.kill()
     owner.wait()
     time.sleep(0.5)
-    assert sandboxed_processes() == 0
+    assert sandboxed_processes() == []
 
 
 def test_weak_isolation_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

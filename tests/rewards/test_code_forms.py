@@ -147,6 +147,8 @@ REFUSED = (
     "assert f(2) == [0] * 10 ** 9",
     "assert f(2) == 'x' * 10 ** 9",
     "assert f(2) == sum([k for k in range(9 ** 5) for j in range(9 ** 5)])",
+    "assert f(2) == sorted([[0] * 90000] * 1000)",
+    "assert f(2) == [''.join(['ab' * 40000 for k in range(5000)])]",
     "assert f(2) == " + "[" * 90 + "]" * 90,
     "assert f(2) == " + "-" * 9000 + "1",
     "assert f(2) == " + "1+" * 9000 + "1",

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import signal
 import stat
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rewards.launched import sandboxed_processes
 
 from guerdon.rewards import sandbox
 from guerdon.rewards.sandbox import Limits, Outcome, WeakIsolationError, run_sandboxed
@@ -311,21 +314,37 @@ def test_processes_share_one_limit_of_memory(lacking: Any, parts: Any) -> None:
     killed_by_the_group = outcome.isolation["cgroup"] and values(outcome) == ["still here"]
     assert values(outcome) == [] or killed_by_the_group
     assert time.monotonic() - began < 19
-    assert launched() == 0
+    assert sandboxed_processes() == []
     assert groups() == []
 
 
-def launched() -> int:
-    """Living processes of a sandbox (forks keep the command line)."""
-    time.sleep(0.3)
-    count = 0
-    for entry in Path("/proc").iterdir():
-        try:
-            words = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""
-        except OSError:
-            continue
-        count += str(sandbox._LAUNCHER).encode() in words
-    return count
+def test_a_killed_launcher_takes_its_program_along() -> None:
+    """What it can't take along, an empty control group, the next one removes."""
+    several = Limits(cpu_seconds=4, wall_seconds=60, memory_mb=200, processes=2)
+    with ThreadPoolExecutor() as threads:
+        running = threads.submit(ran, "import time; time.sleep(50)", "1", limits=several)
+        deadline = time.monotonic() + 30
+        while len(found := sandboxed_processes()) < 2 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        os.kill(found[0], signal.SIGKILL)
+        assert values(running.result()) == []
+    assert sandboxed_processes() == []
+    assert values(ran("", "1", limits=several)) == [1]
+    assert groups() == []
+
+
+def test_threads_run_where_processes_are_allowed() -> None:
+    threads = """
+import threading
+def go():
+    found = []
+    several = [threading.Thread(target=found.append, args=(k,)) for k in range(2)]
+    for one in several: one.start()
+    for one in several: one.join()
+    return sorted(found)
+"""
+    four = Limits(cpu_seconds=2, wall_seconds=10, processes=4)
+    assert values(ran(threads, "go()", limits=four)) == [{"list": [0, 1]}]
 
 
 FILL = """

@@ -24,9 +24,9 @@ from guerdon.rewards.code_functions import (
     truth,
     whole,
 )
-from guerdon.rewards.code_values import checked_keys, same_value, weight
+from guerdon.rewards.code_values import MOST_WEIGHT, checked_keys, same_value, weight
 
-_MAX_WORK = 1_000_000
+_MAX_WORK = MOST_WEIGHT
 """Nodes read and elements handled in one evaluation: well under a second."""
 
 OPAQUE = object()

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 MAX_DEPTH = 60
+MOST_WEIGHT = 1_000_000
 _MAX_ALIKE = 64
 """Most elements of one set or dictionary that may share a hash: more would take quadratic time."""
 
@@ -190,9 +191,12 @@ def check_plain(value: Any, depth: int = 0) -> None:
 
 
 def weight(value: Any) -> int:
-    """About how much work it is to look at a value once: its elements, and text by length."""
+    """About how much work it is to look at a value once: its elements, and text by length.
+
+    Counted to `MOST_WEIGHT`: a list may hold one long list a thousand times.
+    """
     total, left = 0, [value]
-    while left:
+    while left and total <= MOST_WEIGHT:
         one = left.pop()
         total += 1
         if isinstance(one, str | bytes):
