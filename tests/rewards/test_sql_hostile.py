@@ -180,7 +180,6 @@ DUCKDB = [
     "RESET memory_limit",
     "PRAGMA enable_profiling = 'json'",
     "PRAGMA profiling_output = '{at}/made'",
-    "PRAGMA database_list",
     "PRAGMA version",
     "CALL enable_logging(storage = 'file', storage_config = {{'path': '{at}/made'}})",
     "SELECT * FROM enable_logging(storage = 'file', storage_config = {{'path': '{at}/made'}})",
