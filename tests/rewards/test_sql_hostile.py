@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from rewards.completions import rollouts_of
 
 from guerdon.records import Progress, Scores, Task
-from guerdon.rewards.sql import SqlExecution
+from guerdon.rewards.sql import SqlExecution, SqlReward
 from guerdon.rewards.sql_engines import (
     Answer,
     Database,
@@ -180,7 +180,6 @@ DUCKDB = [
     "RESET memory_limit",
     "PRAGMA enable_profiling = 'json'",
     "PRAGMA profiling_output = '{at}/made'",
-    "PRAGMA database_list",
     "PRAGMA version",
     "CALL enable_logging(storage = 'file', storage_config = {{'path': '{at}/made'}})",
     "SELECT * FROM enable_logging(storage = 'file', storage_config = {{'path': '{at}/made'}})",
@@ -408,6 +407,22 @@ def test_columns_of_the_wrong_kind_cost_their_own_rows(
     assert scores.valid.tolist() == [False, True], columns
     assert scores.value[1] == 1
     assert scores.reasons[0] is not None
+    pytest.importorskip("sqlglot")
+    partial = SqlReward(engine=engine, limits=TIGHT, fenced=False, reasoning="")
+    rollouts = rollouts_of([f"<answer>{GOLD}</answer>"] * 2, task("bad", **columns), task("good"))
+    assert partial(rollouts, Progress()).valid.tolist() == [False, True]
+
+
+def test_a_reason_names_what_is_refused() -> None:
+    told = {
+        "ATTACH ':memory:' AS v": "ATTACH or VACUUM is not allowed",
+        "PRAGMA writable_schema = ON": "the pragma writable_schema is not allowed",
+        "SELECT load_extension('x')": "the function load_extension is not allowed",
+        "CREATE VIRTUAL TABLE f USING fts5(x)": "the virtual table f is not allowed",
+    }
+    for sql, why in told.items():
+        (reason,) = judged([task("t", f"{HONEST};{sql}")]).reasons
+        assert reason == f"task 't': its database can't be used: ValueError: {why}"
 
 
 def test_names_of_tables_are_quoted(engine: Engine) -> None:
@@ -606,6 +621,11 @@ def test_files_are_opened_only_in_allowed_folders(engine: Engine, watched: Path)
         assert not found.valid.any(), name
         assert REFUSED in str(found.reasons[0]), (name, found.reasons)
     assert contents(watched) == before
+    alias = watched / "alias"
+    alias.symlink_to(inside)
+    for name in (good.name, str(alias / good.name), str(good)):
+        assert named(name, alias, engine=engine).value.tolist() == [1], name
+    alias.unlink()
     for made in ("link", "hop", "own", "dead", "pipe", good.name):
         (inside / made).unlink()
     (inside / "folder").rmdir()
@@ -644,13 +664,13 @@ def test_a_database_in_wal_mode_is_read_and_nothing_is_put_beside_it(watched: Pa
     before = contents(watched)
     assert named("wal.db", watched).value.tolist() == [1]
     assert contents(watched) == before
-    # With changes that stand only in the log, it is read whole or not at all.
+    # With changes that stand only in the log, nobody is told that 42 is right still.
     with sqlite3.connect(file) as open_:
         open_.execute("UPDATE money SET amount = 43")
         open_.commit()
-        again = named("wal.db", watched)
-        assert again.value.tolist() == [0] or not again.valid.any()
+        assert "writes to it are unfinished" in str(named("wal.db", watched).reasons[0])
     open_.close()
+    assert named("wal.db", watched).value.tolist() == [0]
     for left in watched.glob("wal.db*"):
         left.unlink()
 

@@ -135,7 +135,7 @@ def executed(
     """
     engine.check()
     folders = real_folders(databases)
-    references = [_reference(task, folders) for task in rollouts.tasks]
+    references = [_reference(task, databases) for task in rollouts.tasks]
     references = _answered(references, engine, limits, folders)
     groups = rollouts.group.tolist()
     queries = [query_of(text) for text in rollouts.texts]
@@ -157,9 +157,9 @@ def executed(
     ]
 
 
-def _reference(task: Task, folders: Sequence[str]) -> _Reference:
+def _reference(task: Task, databases: Sequence[str]) -> _Reference:
     try:
-        return _Reference(task.id, database_of(task, folders), _gold(task))
+        return _Reference(task.id, database_of(task, databases), _gold(task))
     except ValueError as error:
         return _Reference(task.id, failed=str(error))
 
@@ -333,7 +333,10 @@ class SqlReward:
             sql: nothing if isinstance(found, Failed) else found
             for sql, found in zip(once, read, strict=True)
         }
-        return [jaccard(items[o.query], items[o.gold]) if o.query else 0.0 for o in ran]
+        return [
+            jaccard(items[one.query], items[one.gold]) if one.query and one.gold else 0.0
+            for one in ran
+        ]
 
     def _opinions(self, rollouts: Rollouts, ran: Sequence[Executed]) -> list[float | None]:
         """The judge's word on wrong queries, each asked once; 0 where it is not asked."""

@@ -20,6 +20,9 @@ from guerdon.records import Task
 MAX_SCRIPT = 16_000_000
 """Longest schema that is run, in characters."""
 
+_CELLS = 400
+"""How many cells are inserted at once, about: engines bind a limited number of values."""
+
 
 @dataclass(frozen=True)
 class QueryLimits:
@@ -147,10 +150,6 @@ def insertions(database: Database) -> Iterator[tuple[str, list[Any]]]:
             some = ", ".join([marks] * (end - start))
             yield f"INSERT INTO {quoted} VALUES {some}", [c for r in rows[start:end] for c in r]
             start = end
-
-
-_CELLS = 400
-"""How many cells are inserted at once, about: engines bind a limited number of values."""
 
 
 def _is_list(value: Any) -> bool:

@@ -16,21 +16,21 @@ from guerdon.rewards.sql_databases import Database, QueryLimits, built, in_worke
 _LONGEST = 1_000_000
 """Bytes of one value, row or schema statement (more where the schema itself is longer)."""
 
-_READING = frozenset(
-    {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
+_READING = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE})
+_WRITING = frozenset(
+    {
+        *(sqlite3.SQLITE_CREATE_TABLE, sqlite3.SQLITE_CREATE_INDEX, sqlite3.SQLITE_CREATE_VIEW),
+        *(sqlite3.SQLITE_CREATE_TRIGGER, sqlite3.SQLITE_ALTER_TABLE, sqlite3.SQLITE_DROP_TABLE),
+        *(sqlite3.SQLITE_DROP_INDEX, sqlite3.SQLITE_DROP_VIEW, sqlite3.SQLITE_DROP_TRIGGER),
+        *(sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE),
+        *(sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_SAVEPOINT, sqlite3.SQLITE_REINDEX),
+        *(sqlite3.SQLITE_CREATE_TEMP_TABLE, sqlite3.SQLITE_CREATE_TEMP_INDEX),
+        *(sqlite3.SQLITE_CREATE_TEMP_VIEW, sqlite3.SQLITE_CREATE_TEMP_TRIGGER),
+        *(sqlite3.SQLITE_DROP_TEMP_TABLE, sqlite3.SQLITE_DROP_TEMP_INDEX),
+        *(sqlite3.SQLITE_DROP_TEMP_VIEW, sqlite3.SQLITE_DROP_TEMP_TRIGGER),
+        sqlite3.SQLITE_ANALYZE,
+    }
 )
-_BUILDING = _READING | {
-    *(sqlite3.SQLITE_CREATE_TABLE, sqlite3.SQLITE_CREATE_INDEX, sqlite3.SQLITE_CREATE_VIEW),
-    *(sqlite3.SQLITE_CREATE_TRIGGER, sqlite3.SQLITE_ALTER_TABLE, sqlite3.SQLITE_DROP_TABLE),
-    *(sqlite3.SQLITE_DROP_INDEX, sqlite3.SQLITE_DROP_VIEW, sqlite3.SQLITE_DROP_TRIGGER),
-    *(sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE),
-    *(sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_SAVEPOINT, sqlite3.SQLITE_REINDEX),
-    *(sqlite3.SQLITE_CREATE_TEMP_TABLE, sqlite3.SQLITE_CREATE_TEMP_INDEX),
-    *(sqlite3.SQLITE_CREATE_TEMP_VIEW, sqlite3.SQLITE_CREATE_TEMP_TRIGGER),
-    *(sqlite3.SQLITE_DROP_TEMP_TABLE, sqlite3.SQLITE_DROP_TEMP_INDEX),
-    *(sqlite3.SQLITE_DROP_TEMP_VIEW, sqlite3.SQLITE_DROP_TEMP_TRIGGER),
-    sqlite3.SQLITE_ANALYZE,
-}
 _PRAGMAS = frozenset({"foreign_keys", "defer_foreign_keys", "encoding", "user_version"})
 _WITHOUT_EFFECT = frozenset({"journal_mode", "synchronous", "locking_mode", "auto_vacuum"})
 """Pragmas that dumps begin with and that mean nothing in memory: passed over."""
@@ -53,16 +53,31 @@ _NAMES = """
     row_number rtrim sign sin sinh snippet soundex sqlite_version sqrt strftime string_agg substr
     substring subtype sum tan tanh time timediff total total_changes trim trunc typeof unhex
     unicode unistr unistr_quote unixepoch unlikely upper zeroblob
-    sqlite_drop_column sqlite_rename_column sqlite_rename_quotefix sqlite_rename_table
-    sqlite_rename_test stat_get stat_init stat_push
 """
 _FUNCTIONS = frozenset(_NAMES.split())
-"""Functions that compute and touch nothing; the last two lines are ALTER's and ANALYZE's own."""
+"""Functions that compute and touch nothing."""
+
+_OWN_FUNCTIONS = frozenset(
+    {"sqlite_drop_column", "sqlite_rename_column", "sqlite_rename_quotefix", "sqlite_rename_table"}
+    | {"sqlite_rename_test", "stat_get", "stat_init", "stat_push"}
+)
+"""What ALTER and ANALYZE call; SQLite hides them from everybody else."""
+
+_REFUSED = {
+    sqlite3.SQLITE_ATTACH: "ATTACH or VACUUM",
+    sqlite3.SQLITE_DETACH: "DETACH",
+    sqlite3.SQLITE_PRAGMA: "the pragma {0}",
+    sqlite3.SQLITE_FUNCTION: "the function {1}",
+    sqlite3.SQLITE_CREATE_VTABLE: "the virtual table {0}",
+}
 
 
 @dataclass(frozen=True)
 class Sqlite:
-    """SQLite: files are opened read-only, and only SELECT passes its authorizer."""
+    """SQLite behind its authorizer, which passes what builds a schema in memory, then SELECT only.
+
+    Files are opened read-only.
+    """
 
     dialect = "sqlite"
 
@@ -71,7 +86,7 @@ class Sqlite:
 
     def rows(self, database: Database, sql: str, limits: QueryLimits) -> list[tuple[Any, ...]]:
         """The rows of one query; see `Engine`."""
-        harmless = (sqlite3.Error, ValueError, TimeoutError)
+        harmless = (sqlite3.Error, sqlite3.Warning, ValueError, TimeoutError)
         with built(self, database, lambda: _built(database, limits), harmless) as connection:
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
             with (
@@ -116,12 +131,18 @@ def _built(database: Database, limits: QueryLimits) -> sqlite3.Connection:
 
 
 def _address(file: str) -> str:
-    """The file as it lies there, where nothing of it stands in another one.
+    """The file, as immutable: else SQLite would make files beside one in WAL mode to read it.
 
-    Without "immutable" SQLite would make files beside a database in WAL mode, even to read it.
+    Raises ValueError where part of it stands in another file still.
     """
-    unfinished = any(os.path.exists(file + more) for more in ("-wal", "-journal"))
-    return f"{Path(file).as_uri()}?mode=ro" + ("" if unfinished else "&immutable=1")
+    for more in ("-wal", "-journal"):
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.getsize(file + more):
+                raise ValueError(
+                    f"writes to it are unfinished (there is its {more} file): close what writes to "
+                    "it, or run PRAGMA wal_checkpoint(TRUNCATE)"
+                )
+    return f"{Path(file).as_uri()}?mode=ro&immutable=1"
 
 
 @contextlib.contextmanager
@@ -138,36 +159,47 @@ def _guarded(
         if late():
             raise TimeoutError(f"over {seconds:g} s of processor time")
 
-    def authorizer(*asked: Any) -> int:
+    refused: list[str] = []
+
+    def authorizer(action: int, one: str | None, two: str | None, *_: str | None) -> int:
         # Also the clock of a script of many statements, each too short for the other one.
-        return sqlite3.SQLITE_DENY if late() else may(*asked)
+        found = sqlite3.SQLITE_DENY if late() else may(action, one, two)
+        if found == sqlite3.SQLITE_DENY:
+            refused.append(_REFUSED.get(action, "what it does").format(one, two))
+        return found
 
     connection.set_authorizer(authorizer)
     connection.set_progress_handler(late, 10_000)
     try:
         yield in_time
-    except sqlite3.Error:
+    except sqlite3.Error as error:
         in_time()
+        if refused:
+            raise ValueError(f"{refused[0]:.100} is not allowed") from error
         raise
     finally:
         connection.set_progress_handler(None, 0)
         connection.set_authorizer(None)
 
 
-def _may_read(action: int, one: str | None, two: str | None, *_: str | None) -> int:
-    return sqlite3.SQLITE_OK if _allowed(_READING, action, one, two) else sqlite3.SQLITE_DENY
-
-
-def _may_build(action: int, one: str | None, two: str | None, *_: str | None) -> int:
-    if action == sqlite3.SQLITE_PRAGMA:
-        name = (one or "").lower()
-        if name in _WITHOUT_EFFECT:
-            return sqlite3.SQLITE_IGNORE
-        return sqlite3.SQLITE_OK if name in _PRAGMAS else sqlite3.SQLITE_DENY
-    return sqlite3.SQLITE_OK if _allowed(_BUILDING, action, one, two) else sqlite3.SQLITE_DENY
-
-
-def _allowed(actions: frozenset[int], action: int, one: str | None, two: str | None) -> bool:
+def _may_read(action: int, one: str | None, two: str | None) -> int:
     if action == sqlite3.SQLITE_FUNCTION:
-        return (two or "").lower() in _FUNCTIONS
-    return action in actions and (one or "").lower() not in _INSIDES
+        return _verdict((two or "").lower() in _FUNCTIONS)
+    return _verdict(action in _READING and (one or "").lower() not in _INSIDES)
+
+
+def _may_build(action: int, one: str | None, two: str | None) -> int:
+    name = (one or "").lower()
+    if action == sqlite3.SQLITE_PRAGMA and name in _WITHOUT_EFFECT:
+        return sqlite3.SQLITE_IGNORE
+    if action == sqlite3.SQLITE_PRAGMA:
+        return _verdict(name in _PRAGMAS)
+    if action == sqlite3.SQLITE_FUNCTION and two in _OWN_FUNCTIONS:
+        return sqlite3.SQLITE_OK
+    if action in _WRITING:
+        return _verdict(name not in _INSIDES)
+    return _may_read(action, one, two)
+
+
+def _verdict(allowed: bool) -> int:
+    return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
