@@ -70,7 +70,8 @@ class Annealed:
             return scores
         placed = None
         if scores.placed is not None or shaped.placed is not None:
-            placed = _between(*(s.at_positions(rollouts.mask) for s in (scores, shaped)), weight)
+            plain_NT, bent_NT = (s.at_positions(rollouts.mask) for s in (scores, shaped))
+            placed = _between(plain_NT, bent_NT, weight)
         return replace(shaped, value=_between(scores.value, shaped.value, weight), placed=placed)
 
 
