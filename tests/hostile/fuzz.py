@@ -22,7 +22,7 @@ from hostile.completions import completion
 from hostile.judge import Finding, judge
 
 BATCH = 50
-SILENCE = 180.0
+SILENCE = 600.0
 """Seconds without a batch done after which a round hangs, and is stopped."""
 
 

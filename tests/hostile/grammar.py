@@ -217,6 +217,30 @@ def json_text(source: random.Random) -> str:
     return text
 
 
+FORMS = (
+    '{{"start_time": {}, "end_time": {}}}',
+    '{{"name": "click", "arguments": {{"x": {}, "y": {}}}}}',
+    '{{"name": "swipe", "arguments": {{"x1": 1, "y1": {}, "x2": {}, "y2": 1}}}}',
+    '{{"name": {}, "parameters": {}}}',
+    '{{"name": "weather", "parameters": {{"city": {}, "day": {}}}}}',
+    '{{"rationale": {}, "action": {}}}',
+    '{{"rationale": "", "action": {{"type": "click", "name": {}, "point": {}}}}}',
+    '{{"rationale": "", "action": {{"type": "type_and_submit", "name": {}, "text": {}}}}}',
+    "[{}, {}]",
+    "[{}, {}, 3, 4]",
+)
+"""The forms in which rewards read JSON, with two places for values of any type."""
+
+
+def filled(source: random.Random) -> str:
+    """One of the forms that rewards read, with values of any type in its places."""
+    one, two = (
+        source.choice((json.dumps(value(source)), "1", "1", '"nan"', '"inf"', '"1"', "[1, true]"))
+        for _ in range(2)
+    )
+    return source.choice(FORMS).format(one, two)
+
+
 def deep(source: random.Random) -> str:
     """JSON nested from 3 to 100,000 deep, closed or not, bare or in a list."""
     depth = source.choice((3, 30, 33, 400, 3_000))
@@ -274,7 +298,8 @@ def word(source: random.Random) -> str:
 
 def amount(source: random.Random) -> str:
     """A number with a unit."""
-    return f"{source.choice(('3333', '-.3e3', number(source)))} {source.choice(UNITS)}"
+    size = source.choice(("3333", "3333", "-.3e3", number(source)))
+    return f"{size} {source.choice(UNITS)}"
 
 
 def prose(source: random.Random) -> str:
@@ -297,7 +322,8 @@ def many_tags(source: random.Random) -> str:
 
 
 LEAVES: tuple[Make, ...] = (
-    *(number, json_text, deep, tags, boxes, latex, run, word, amount, prose, fenced, many_tags),
+    *(number, json_text, filled, filled, deep, tags, boxes, latex, run, word, amount, amount),
+    *(prose, fenced, many_tags),
 )
 
 
