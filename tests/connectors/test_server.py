@@ -434,8 +434,10 @@ def test_a_log_that_nobody_reads_holds_up_no_request(tmp_path):
 def test_a_connection_ends_although_the_rewards_processes_hold_it(tmp_path, mine):
     """They are forked from the server while the connection is open."""
     (tmp_path / "mine.py").write_text(RAISING.replace("@reward", "@reward(timeout=5)"))
-    with served(tmp_path, f"{mine}:sleepy", "--idle-timeout", "2") as (client, _, _):
-        with sockets(client, 1) as (one,):
-            one.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            assert client.post("/score", json=rows("0")).json()["results"][0]["value"] == 1.0
-            assert wait_until(lambda: closed(one), 15)
+    with (
+        served(tmp_path, f"{mine}:sleepy", "--idle-timeout", "2") as (client, _, _),
+        sockets(client, 1) as (one,),
+    ):
+        one.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert client.post("/score", json=rows("0")).json()["results"][0]["value"] == 1.0
+        assert wait_until(lambda: closed(one), 15)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
+import socket
 
-serving = pytest.importorskip("serving")
+import reward_server
 
 
 def round_of(server: str, beside: str, value: float) -> dict:
@@ -20,15 +20,14 @@ def test_ratios_are_of_medians_after_over_before():
         for value in values
         for beside in ("nobody", "slow and abusive")
     ]
-    assert serving.ratios(found)["nobody"]["p99_ms"] == 2.0
-    assert serving.ratios(found)["slow and abusive"]["a_second"] == 2.0
+    assert reward_server.ratios(found)["nobody"]["p99_ms"] == 2.0
+    assert reward_server.ratios(found)["slow and abusive"]["a_second"] == 2.0
 
 
 def test_lost_answers_count_as_wrong():
     """Nobody listens at the port."""
-    import socket
 
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    found = serving.honest(port, 20)
+    found = reward_server.honest(port, 20)
     assert (found["requests"], found["wrong_or_lost"]) == (20, 20)

@@ -1,7 +1,7 @@
 """Honest clients of the reward server, alone and beside slow and abusive ones.
 
-    python benchmarks/serving.py [--before OTHER/src] [--rounds 3] [--requests 2000]
-    python benchmarks/serving.py --rounds 1 --requests 50000      # a long load
+    python benchmarks/reward_server.py [--before OTHER/src] [--rounds 3] [--requests 2000]
+    python benchmarks/reward_server.py --rounds 1 --requests 50000      # a long load
 
 Servers are started on loopback from this checkout and, with ``--before``, from another, and take
 turns. Every answer is compared with what it must be. Beside the honest clients there are then 300
@@ -197,7 +197,7 @@ def main() -> None:
     parser.add_argument("--before", type=Path, help="another checkout's src, to compare with")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--requests", type=int, default=2000)
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/serving.json")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/reward-server.json")
     given = parser.parse_args()
     sources = {"after": ROOT / "src"}
     if given.before:
