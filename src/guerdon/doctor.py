@@ -27,6 +27,7 @@ _EXTRAS = {
     "trackers": ("trackio",),
     "endpoint": ("httpx",),
     "serve": ("fastapi", "uvicorn", "openai", "httpx"),
+    "server": ("uvicorn", "h11"),
     "sql": ("sqlglot", "duckdb"),
     "metrics": ("rapidfuzz", "pint", "nltk"),
     "language": ("py3langid",),

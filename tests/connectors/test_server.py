@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,6 +17,8 @@ for package in ("uvicorn", "httpx"):
 import httpx  # noqa: E402
 from connectors.serving import (  # noqa: E402
     CONNECTED,
+    closed,
+    command,
     lines,
     logged,
     read_answer,
@@ -404,3 +408,36 @@ def test_compressed_bodies_and_other_charsets_are_refused(both):
         {"Content-Type": "application/json; charset=utf-16"},
     ):
         assert client.post("/score", content=b"{}", headers=more).status_code == 415
+
+
+def test_a_log_that_nobody_reads_holds_up_no_request(tmp_path):
+    told, write = os.pipe()
+    process = subprocess.Popen(
+        command("--reward", f"{CONNECTED}:BOTH", "--port", "0"), stderr=write
+    )
+    os.close(write)
+    try:
+        first = b""
+        while not first.endswith(b"\n"):
+            first += os.read(told, 1)
+        with httpx.Client(base_url=f"http://127.0.0.1:{json.loads(first)['port']}") as client:
+            client.get("/health", timeout=200)
+            # A pipe takes 64 KiB: these are more.
+            for _ in range(600):
+                assert client.get("/health", timeout=30).status_code == 200
+    finally:
+        process.kill()
+        process.wait()
+        os.close(told)
+
+
+def test_a_connection_ends_although_the_rewards_processes_hold_it(tmp_path, mine):
+    """They are forked from the server while the connection is open."""
+    (tmp_path / "mine.py").write_text(RAISING.replace("@reward", "@reward(timeout=5)"))
+    with (
+        served(tmp_path, f"{mine}:sleepy", "--idle-timeout", "2") as (client, _, _),
+        sockets(client, 1) as (one,),
+    ):
+        one.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert client.post("/score", json=rows("0")).json()["results"][0]["value"] == 1.0
+        assert wait_until(lambda: closed(one), 15)

@@ -9,6 +9,8 @@ answered is never cut, and unfinished requests can't keep honest clients out.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 from collections import Counter
 from typing import Any
 
@@ -106,6 +108,10 @@ def protocol(places: Places) -> type[asyncio.Protocol]:
                 self._leave()
             for clock in self._clocks.values():
                 clock.cancel()
+            # A reward's processes may be forked from this one and hold the socket too: closing it
+            # here would not end the connection.
+            with contextlib.suppress(OSError):
+                self.transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
             super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:

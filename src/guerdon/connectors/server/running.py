@@ -14,7 +14,7 @@ from typing import Any
 from guerdon.connectors.server.application import Application
 from guerdon.connectors.server.connections import Places, protocol
 from guerdon.connectors.server.limits import Limits
-from guerdon.connectors.server.logs import JsonLines, log
+from guerdon.connectors.server.logs import JsonLines, log, writing_apart
 from guerdon.connectors.server.metrics import CLOSED
 from guerdon.connectors.server.service import RewardService
 
@@ -75,7 +75,8 @@ def serve(service: RewardService, listening: socket.socket, supervised: bool = F
         backlog=1024,
     )
     server = _stopping_server(service, uvicorn.Server, supervised)(config)
-    server.run(sockets=[listening])
+    with writing_apart():
+        server.run(sockets=[listening])
     left = service.running
     rows = int(service.metrics.total("rows"))
     log(event="stopped", unanswered=left, requests=service.info()["requests"], rows=rows)
