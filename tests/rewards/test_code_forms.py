@@ -140,6 +140,8 @@ REFUSED = (
     "assert math.isclose(f(2), 17, rel_tol=1)",
     "assert math.isclose(f(2), 17, rel_tol=0.1, odd=1)",
     "assert f(2) ^ 17 == 0",
+    "assert f(2).endswith(('17',))",
+    "assert os.path.samefile(f(2), 'a')",
     "assert ~f(2) == 1 and (yield)",
     "assert all(f(x) == 1 for x in range(10**9))",
     "assert all(f(x) == 1 for x in range(5000))",

@@ -60,19 +60,15 @@ def is_outside_call(node: ast.expr) -> bool:
 def check_chain(node: ast.expr) -> None:
     """What the program is asked must be a name of its own, and no comparison in disguise."""
     name, one = root(node), node
+    if name in _BUILT_IN:
+        raise ValueError(f"{name!r} would be decided inside the sandbox")
     while isinstance(one, ast.Call | ast.Attribute | ast.Subscript):
         if isinstance(one, ast.Attribute):
             if one.attr.startswith("__") or one.attr in _DECIDES:
                 raise ValueError(f".{one.attr} would be decided inside the sandbox")
-            if (
-                one.value is not None
-                and root(one) in _MODULES
-                and not isinstance(one.value, ast.Call)
-            ):
+            if isinstance(one.value, ast.Name | ast.Attribute) and name in _MODULES:
                 raise ValueError(f"{shown(node)} would be decided inside the sandbox")
         one = one.func if isinstance(one, ast.Call) else one.value
-    if name in _BUILT_IN:
-        raise ValueError(f"{name!r} would be decided inside the sandbox")
 
 
 def computed(node: ast.expr, now: Mapping[str, Any]) -> ast.expr:
@@ -237,6 +233,13 @@ def _check_tolerance(setting: ast.keyword, node: ast.expr) -> None:
     good = type(value) is not bool and isinstance(value, int | float) and 0 <= value < most
     if setting.arg not in ("rel_tol", "abs_tol") or not good:
         raise ValueError(f"{shown(node)}: rel_tol is from 0 to below 1, abs_tol from 0")
+
+
+def check_text(arguments: Sequence[ast.expr], node: ast.expr) -> None:
+    """Methods of text take text here, and nothing else that Python's take."""
+    for one in arguments:
+        if isinstance(one, ast.Constant) and not isinstance(one.value, str):
+            raise ValueError(f"{shown(node)}: methods of text take text only")
 
 
 def may_be_text(node: ast.expr) -> bool:

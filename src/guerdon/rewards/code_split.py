@@ -19,6 +19,7 @@ from guerdon.rewards.code_forms import (
     check_loop,
     check_scalar,
     check_sides,
+    check_text,
     check_truth,
     check_unknown,
     computed,
@@ -201,6 +202,8 @@ class _Splitter:
             receiver = self.rest(node.func.value, now, late)
             if not may_be_text(receiver):
                 raise ValueError(f"{shown(node.func)} is a method of text only")
+            if node.func.attr != "join":
+                check_text(arguments, node)
             check_sides(receiver, ast.Tuple(arguments, ast.Load()), late, node)
             method = ast.Attribute(receiver, node.func.attr, ast.Load())
             return ast.Call(method, arguments, [])

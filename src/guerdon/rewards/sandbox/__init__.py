@@ -188,26 +188,28 @@ def isolation_in_force() -> Mapping[str, Any]:
     """
     # Of several processes, so that a control group is made where one can be.
     found = run_sandboxed("", [], Limits(processes=2), trust_weak=True).isolation
-    filtered = "filter of system calls" if found["seccomp"] else ""
+    held, filtered = found["kernel"], found["seccomp"]
     landlock = f"Landlock {found['landlock']}" if found["landlock"] else ""
-    network = [
-        "own network namespace" if found["namespaces"] else "",
-        filtered and "no sockets",
-        f"{landlock} (TCP only)" if landlock and not found["kernel"]["network"] else "",
-    ]
-    several = found["kernel"]["processes"] and not found["namespaces"]
+    tcp = found["landlock"] >= 4 and not held["network"]
+    calls = "filter of system calls" if found["namespaces"] else "filter of system calls, only one"
     return {
-        "network": _means(*network),
+        "network": _means(
+            "own network namespace" if found["namespaces"] else "",
+            "no sockets" if filtered else "",
+            f"{landlock} (TCP only)" if tcp else "",
+        ),
         "files": _means("own root folder" if found["root"] else "", landlock),
         "processes": _means(
             "own process namespace" if found["namespaces"] else "",
-            "process limit" if found["kernel"]["processes"] else "",
-            filtered and (f"{filtered}, no second process" if several else filtered),
+            "process limit" if held["processes"] else "",
+            calls if filtered else "",
         ),
         "memory": _means(
-            "limit per process", filtered and "no shared memory", "control group" * found["cgroup"]
+            "limit per process",
+            "no shared memory" if filtered else "",
+            "control group" if found["cgroup"] else "",
         ),
-        "kernel": all(found["kernel"].values()),
+        "kernel": all(held.values()),
     }
 
 

@@ -80,7 +80,8 @@ _BY_PATH += "  utime 132 -  utimes 235 -  utimensat 280 88"
 
 _PROCESSES = "fork 57 -  vfork 58 -"
 
-_SIGNAL, _SIGNAL_THREAD = (62, 129), (234, 131)
+_SIGNALS = ((62, 129), (234, 131), (200, 130))
+"""kill, tgkill and tkill, by which a C library lets a program signal itself."""
 _PRLIMIT, _FCNTL, _IOCTL, _CLONE = (302, 261), (72, 25), (16, 29), (56, 220)
 _FCNTL_ALLOWED = (0, 1, 2, 3, 4, 5, 6, 7, 1030)
 """Duplicate, flags and locks; not the owner of signals, nor the size of pipes."""
@@ -133,7 +134,7 @@ def _program(column: int, machine: int, own: int, own_root: bool, processes: boo
             _step(_AT_LEAST, last + 1, 1, 0),
             _step(_RETURN, _ALLOW),
         ]
-    for call in (_SIGNAL, _SIGNAL_THREAD):
+    for call in _SIGNALS:
         code += _if_argument(call[column], 0, (own,))
     code += _if_argument(_PRLIMIT[column], 0, (0, own))
     code += _if_argument(_FCNTL[column], 1, _FCNTL_ALLOWED)
