@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from rewards.completions import rollouts_of
 
 from guerdon.records import Progress, Scores, Task
+from guerdon.rewards.memory import memory_can_be_limited
 from guerdon.rewards.sql import SqlExecution, SqlReward
 from guerdon.rewards.sql_engines import (
     Answer,
@@ -517,6 +518,29 @@ def test_another_schema_is_another_database(engine: Engine) -> None:
     ]
     found = run_queries(asked, engine, TIGHT)
     assert len({one.in_order for one in found if isinstance(one, Answer)}) == 9
+
+
+KEPT: list[bytearray] = []
+
+
+class Keeping(Sqlite):
+    """Plays an engine whose allocator gives nothing back, as DuckDB's does now and then."""
+
+    def rows(self, database: Database, sql: str, limits: QueryLimits) -> list[tuple[Any, ...]]:
+        if sql == "keep":
+            KEPT.append(bytearray(700 << 20))
+        return [(len(bytearray(600 << 20)),)]
+
+
+def test_memory_that_a_worker_keeps_fails_no_later_query() -> None:
+    """700 MB and 600 MB are more than it may hold: it has to be replaced in between."""
+    if not memory_can_be_limited():
+        pytest.skip("no limit of memory here")
+    limits = QueryLimits(seconds=5, memory_mb=64)
+    for asked in (["keep"] * 4, ["room"] * 4, ["keep", "room"] * 8):
+        found = run_queries([(Database(), sql) for sql in asked], Keeping(), limits)
+        failed = [one for sql, one in zip(asked, found, strict=True) if sql == "room"]
+        assert all(isinstance(one, Answer) for one in failed), failed
 
 
 class Reaching(Sqlite):

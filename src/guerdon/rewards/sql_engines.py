@@ -6,13 +6,13 @@ import hashlib
 import os
 import pickle
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from guerdon.rewards.memory import limit_memory
+from guerdon.rewards.memory import held_memory, limit_memory
 from guerdon.rewards.sandbox.isolation import LIBRARIES, restrict
 from guerdon.rewards.sql_databases import (
     BuildError,
@@ -110,9 +110,28 @@ def run_queries(
         for k in ready
     ]
     pool = _pool(type(engine), limits, tuple(folders))
-    for place, result in zip(ready, pool.map(calls), strict=True):
+    for place, result in zip(ready, _answers(pool, calls), strict=True):
         results[place] = result
     return results
+
+
+def _answers(pool: WorkerPool, calls: Sequence[Mapping[str, Any]]) -> list[Answer | Failed]:
+    """One result per call; one that met a worker short of memory is called again.
+
+    A worker that has answered nothing yet is never short, so every round answers some.
+    """
+    results = pool.map(calls)
+    for _ in calls:
+        again = [place for place, result in enumerate(results) if result == _RETIRED]
+        if not again:
+            break
+        for place, result in zip(again, pool.map([calls[k] for k in again]), strict=True):
+            results[place] = result
+    return results
+
+
+_RETIRES = 77
+_RETIRED = Failed(f"its process ended (exit code {_RETIRES})")
 
 
 def _packed(database: Database) -> bytes | Failed:
@@ -133,7 +152,7 @@ class _Confined:
 
     def __init__(self, limits: QueryLimits, folders: tuple[str, ...]) -> None:
         self.limits, self.folders = limits, folders
-        self.confined = False
+        self.confined, self.held = False, 0
         self.packed, self.database = b"", Database()
 
     def __call__(
@@ -142,6 +161,11 @@ class _Confined:
         if not self.confined:
             self.confined = True
             _confine(self.limits.memory_mb + HEADROOM_MB, self.folders)
+            self.held = held_memory()
+        if held_memory() - self.held > HEADROOM_MB << 19:
+            # Half of the room is taken, by an allocator that keeps it or by a large database: the
+            # next query would fail for want of memory. The call is given to another worker.
+            os._exit(_RETIRES)
         if packed != self.packed:
             self.packed, self.database = packed, pickle.loads(packed)
         try:
