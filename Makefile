@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint types bench bench-grid reproduce clean
+.PHONY: demo test lint types kills bench bench-grid reproduce clean
 
 demo: $(STAMP)
 	$(BIN)/guerdon train --out runs/demo-$$(date +%Y%m%d-%H%M%S)
@@ -18,6 +18,10 @@ lint: $(STAMP)
 
 types: $(STAMP)
 	$(BIN)/mypy
+
+# Runs that are killed, interrupted or out of disk at named moments (five minutes for each kind).
+kills: $(STAMP)
+	cd tests && ../$(BIN)/python -m kills
 
 # A step against TRL's on equal work, and the growth curves (a quarter of an hour).
 bench: $(VENV)/.bench
