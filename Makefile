@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint types fuzz bench bench-grid reproduce dist clean
+.PHONY: demo test lint types fuzz kills bench bench-grid reproduce dist clean
 
 demo: $(STAMP)
 	$(BIN)/guerdon train --out runs/demo-$$(date +%Y%m%d-%H%M%S)
@@ -25,6 +25,9 @@ OUT ?= runs/fuzz-$$(date +%Y%m%d-%H%M%S)
 fuzz: $(STAMP)
 	PYTHONPATH=tests OMP_NUM_THREADS=1 nice -n 19 $(BIN)/python -m hostile.fuzz \
 		--minutes $(MINUTES) --out $(OUT)
+# Runs that are killed, interrupted or out of disk at named moments (five minutes for each kind).
+kills: $(STAMP)
+	cd tests && ../$(BIN)/python -m kills
 
 # A step against TRL's on equal work, and the growth curves (a quarter of an hour).
 bench: $(VENV)/.bench

@@ -94,27 +94,22 @@ def strike(entry: Entry, whole: Path, folder: Path, blow: Blow | float) -> list[
 
 
 def blows(counts: dict[str, int], seconds: float, source: random.Random) -> Iterator[Blow | float]:
-    """Without end: every phase by SIGKILL, then every phase by each other blow, and again.
+    """Without end: every phase in some order, and again; a blow of each sort that fits there.
 
-    Every tenth comes at a moment of the clock.
+    Half of them are SIGKILL, and every tenth comes at a moment of the clock.
     """
-    turn = 0
+    count = 0
     while True:
-        whats = ["SIGKILL"] if turn == 0 else [*SIGNALS, *ERRORS, "vanished"]
-        planned = [
-            (what, phase)
-            for what in whats
-            for phase in PHASES
-            if counts.get(phase) and (what in SIGNALS or phase in ON_DISK)
-        ]
-        source.shuffle(planned)
-        for place, (what, phase) in enumerate(planned):
-            if place % 10 == 9:
+        phases = [phase for phase in PHASES if counts.get(phase)]
+        source.shuffle(phases)
+        for phase in phases:
+            count += 1
+            if count % 10 == 0:
                 yield source.uniform(0.0, seconds)
-            number = source.randint(1, counts[phase])
-            whens = ("before",) if what in ERRORS else ("before", "after")
-            yield Blow(what, phase, number, source.choice(whens))
-        turn += 1
+            others = ["SIGTERM", "SIGINT", *([*ERRORS, "vanished"] if phase in ON_DISK else [])]
+            what = source.choice([source.choice(others), "SIGKILL"])
+            when = "before" if what in ERRORS else source.choice(["before", "after"])
+            yield Blow(what, phase, source.randint(1, counts[phase]), when)
 
 
 def try_entry(
