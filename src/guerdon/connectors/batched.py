@@ -21,7 +21,8 @@ class BatchedReward:
     under the name ``answer``, and ``completion_ids`` if the rollouts have tokens. ``chat`` makes
     each completion a list of one message, which TRL's own rewards read. None is an invalid row.
     Where the function raises it is called again on fewer rows, and those at fault are invalid (see
-    `guerdon.judging.judged`). ``scope`` is "group" for a function that compares rows. Raises ValueError where the function returns another number of rewards.
+    `guerdon.judging.judged`). ``scope`` is "group" for a function that compares rows. Raises
+    ValueError where the function returns another number of rewards.
     """
 
     function: Callable[..., Any]
