@@ -78,6 +78,7 @@ def test_the_row_at_fault_is_invalid_and_the_others_keep_their_scores(text, plac
     assert scores.reasons[place].startswith(KINDS[text])
     assert kind_of(scores.errors[place]) == KINDS[text]
     assert __file__ in scores.errors[place].split("\n")[0]
+    assert "During handling" not in scores.errors[place]
     assert [e for i, e in enumerate(scores.errors) if i != place] == [None] * 6
 
 

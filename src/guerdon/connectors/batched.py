@@ -36,6 +36,8 @@ class BatchedReward:
         except KeyboardInterrupt:
             raise
         except BaseException:
+            found = None
+        if found is None:
             return judged(_Again(self), rollouts, progress)
         return self.scores(found, len(rollouts))
 
