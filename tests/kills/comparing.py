@@ -100,7 +100,7 @@ def _checkpoints(whole: Path, other: Path) -> list[str]:
         a, b = state_of(whole / name), state_of(other / name)
         if a.keys() != b.keys():
             found.append(f"{name} holds other values")
-        found += [f"{name}{k}" for k in a.keys() & b.keys() if not _same(a[k], b[k])][:3]
+        found += [f"{name}{k}" for k in sorted(a.keys() & b.keys()) if not _same(a[k], b[k])][:3]
     return found
 
 

@@ -26,7 +26,7 @@ PHASES = {
     "evaluating": "guerdon.training.loop:evaluate",
     "recording a step": "guerdon.training.telemetry:Telemetry.step",
     "appending metrics": "guerdon.training.run_folder:append_line",
-    "writing parquet": "pyarrow.parquet:write_table",
+    "writing parquet": "guerdon.training.run_folder:write_table",
     "saving a checkpoint": "guerdon.training.loop:save_checkpoint",
     "writing a state": "torch:save",
     "sealing": "guerdon.training.checkpoint:seal",
@@ -63,6 +63,9 @@ ON_DISK = frozenset(
 )
 """Those that a full or read-only disk refuses."""
 
+OURS = frozenset({"starting", "appending metrics", "writing the summary"})
+"""Of these, those that are no writes themselves: what they call is refused."""
+
 ERRORS = {"disk full": errno.ENOSPC, "over quota": errno.EDQUOT, "read-only": errno.EROFS}
 SIGNALS = {"SIGKILL": signal.SIGKILL, "SIGTERM": signal.SIGTERM, "SIGINT": signal.SIGINT}
 
@@ -89,9 +92,13 @@ def install(folder: Path, blow: Blow | None) -> Counter[str]:
     counts: Counter[str] = Counter()
     refused: list[int] = []
 
+    def refuse(phase: str) -> None:
+        if phase not in OURS:
+            raise OSError(refused[0], os.strerror(refused[0]))
+
     def at(phase: str, when: str, arguments: tuple[Any, ...]) -> None:
         if refused and phase in ON_DISK and when == "before":
-            raise OSError(refused[0], os.strerror(refused[0]))
+            refuse(phase)
         if blow is None or (phase, when) != (blow.phase, blow.when):
             return
         if counts[phase] != blow.number:
@@ -105,7 +112,7 @@ def install(folder: Path, blow: Blow | None) -> Counter[str]:
                 folder.rename(folder.with_name(folder.name + "-away"))
         else:
             refused.append(ERRORS[blow.what])
-            raise OSError(refused[0], os.strerror(refused[0]))
+            refuse(phase)
 
     for phase, target in PHASES.items():
         _wrap(phase, target, counts, at)

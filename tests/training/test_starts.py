@@ -36,7 +36,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "wrong",
     [
         ["--reward", "{mine}:wrong"],
-        ["--reward", "{mine}:raises"],
         ["--trackers", "no-such-tracker"],
         ["--model.name", "./no-such-folder"],
         ["--tasks.train", "0"],
@@ -47,10 +46,7 @@ def test_a_start_that_fails_leaves_no_folder_and_the_next_one_begins(
     tmp_path: Path, capsys: Captured, wrong: list[str], there: bool
 ) -> None:
     mine, folder = tmp_path / "mine.py", tmp_path / "runs/run"
-    mine.write_text(
-        "def wrong(completion, no_such_column):\n    return 1.0\n\n\n"
-        "def raises(completion, answer):\n    raise KeyError('x')\n"
-    )
+    mine.write_text("def wrong(completion, no_such_column):\n    return 1.0\n")
     if there:
         folder.mkdir(parents=True)
         (folder / "notes.txt").write_text("mine")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow
 import pyarrow.parquet
@@ -104,6 +104,18 @@ def rollout_table(
         "token_logp": [r[:n] for r, n in zip(rollouts.logps.tolist(), lengths, strict=True)],
     }
     return pyarrow.Table.from_pydict(columns, schema=schema)
+
+
+def write_table(table: pyarrow.Table, file: IO[bytes]) -> None:
+    """A step's table as Parquet, with checksums of its pages.
+
+    One without rows gets no row group, since `datasets` takes the first one's size for a step.
+    """
+    with pyarrow.parquet.ParquetWriter(
+        file, table.schema, compression="zstd", write_page_checksum=True, store_schema=False
+    ) as writer:
+        if len(table):
+            writer.write_table(table)
 
 
 def storable(text: str) -> str:

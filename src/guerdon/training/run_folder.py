@@ -11,7 +11,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet
 import yaml
 from torch import Tensor
 
@@ -29,7 +28,12 @@ from guerdon.training.disk import (
     writing_to,
 )
 from guerdon.training.lock import RunLock, RunLocked
-from guerdon.training.rollout_table import rollout_schema, rollout_table, schema_of_run
+from guerdon.training.rollout_table import (
+    rollout_schema,
+    rollout_table,
+    schema_of_run,
+    write_table,
+)
 
 METRICS, RECIPE, SUMMARY = "metrics.jsonl", "recipe.yaml", "summary.json"
 
@@ -165,9 +169,7 @@ class RunFolder:
             self._schema, step, rollouts, scores, advantage_NT, shaped, token_texts
         )
         with whole_file(folder / f"step-{step:06d}.parquet", table.nbytes) as file:
-            pyarrow.parquet.write_table(
-                table, file, compression="zstd", write_page_checksum=True, store_schema=False
-            )
+            write_table(table, file)
 
     def save_model(self, save: Callable[[Path], None], needed: int | None = None) -> None:
         """``model``, whole and sealed, in the place of one that is there.
