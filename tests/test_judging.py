@@ -10,6 +10,7 @@ import torch
 from making import make_rollouts
 
 from guerdon import judging
+from guerdon.connectors.batched import BatchedReward
 from guerdon.failures import RewardFailed, kind_of, refuse_failing, tally, told, too_many
 from guerdon.judging import judged
 from guerdon.records import Progress, Scores, concat_scores
@@ -77,6 +78,7 @@ def test_the_row_at_fault_is_invalid_and_the_others_keep_their_scores(text, plac
     assert scores.reasons[place].startswith(KINDS[text])
     assert kind_of(scores.errors[place]) == KINDS[text]
     assert __file__ in scores.errors[place].split("\n")[0]
+    assert "During handling" not in scores.errors[place]
     assert [e for i, e in enumerate(scores.errors) if i != place] == [None] * 6
 
 
@@ -482,6 +484,16 @@ def test_missing_columns_are_told_whole():
     made = rows("a", "b", "c", "d")
     with pytest.raises(RewardFailed, match=r"asks for 'colour'.*docs/connectors.md"):
         refuse_failing(tally(made, judged(FunctionReward(needs), made, NOW)))
+
+
+def test_a_trainers_batch_function_that_raises_costs_the_rows_at_fault():
+    def function(completions, **_):
+        return [raising(text) for text in completions]
+
+    scores = BatchedReward(function)(rows("a", "exit", "bb"), NOW)
+    assert scores.valid.tolist() == [True, False, True]
+    assert kind_of(scores.errors[1]) == "SystemExit"
+    assert __file__ in scores.errors[1]
 
 
 def test_a_named_reward_is_the_same_judged_or_called():

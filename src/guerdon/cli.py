@@ -215,7 +215,7 @@ def _evaluate(arguments: list[str]) -> int:
         recipe.evaluation_sampling,
         seed=recipe.loop.seed,
     )
-    if too_many(result.failed, len(result.results), recipe.loop.max_failed):
+    if too_many(result.failed, len(result.results), recipe.loop.max_failed, fewest=1):
         raise RewardFailed(result.failure)
     if options["json"]:
         print(json.dumps(plain(held_out_summary(None, result)["after"])))

@@ -165,12 +165,12 @@ def _fewer(reasons: Counter[str]) -> list[tuple[str, int]]:
     return [*kept, *([("other reasons", others)] if others else [])]
 
 
-def too_many(failed: int, rows: int, most: float) -> bool:
+def too_many(failed: int, rows: int, most: float, fewest: int = FEWEST) -> bool:
     """Whether a reward that failed on so many rows is not to be called again.
 
-    It is where all of at least `FEWEST` rows failed, or more than the share ``most`` of them.
+    It is where all of at least ``fewest`` rows failed, or more than the share ``most`` of them.
     """
-    return rows >= FEWEST and (failed == rows or failed > most * rows)
+    return rows >= fewest and (failed == rows or failed > most * rows)
 
 
 def failing(found: Tally) -> str:
@@ -191,6 +191,9 @@ def failing(found: Tally) -> str:
 
 
 def refuse_failing(found: Tally, most: float = 1.0) -> None:
-    """Raise `RewardFailed` where there are `too_many` failures."""
-    if too_many(found.failed, found.rows, most):
+    """Raise `RewardFailed` where a reward failed on all rows, or on more than the share ``most``.
+
+    For judging once, where even one row is all there is.
+    """
+    if too_many(found.failed, found.rows, most, fewest=1):
         raise RewardFailed(failing(found))

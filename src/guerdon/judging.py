@@ -47,8 +47,10 @@ def judged(reward: Reward, rollouts: Rollouts, progress: Progress) -> Scores:
         return _called(reward, rollouts, progress)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:
-        scores = _Search(reward, rollouts, progress).scores(error)
+    except BaseException as caught:
+        error = caught
+    # Not inside the handler: what is raised there would drag this exception along.
+    scores = _Search(reward, rollouts, progress).scores(error)
     _log(reward, rollouts, scores)
     return scores
 

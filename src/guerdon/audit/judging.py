@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import pickle
@@ -176,6 +177,7 @@ def _serve(reward: Reward, pipe: Connection, inherited: list[Connection], megaby
     for other in inherited:
         other.close()
     torch.set_num_threads(1)
+    logging.getLogger("guerdon.judging").setLevel(logging.ERROR)  # a crash is a finding here
     limit_memory(megabytes)
     while True:
         try:

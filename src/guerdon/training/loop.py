@@ -183,6 +183,9 @@ def _experience(
         return None
 
 
+_ERROR = "an error"
+
+
 def _end(
     recipe: Recipe,
     state: _State,
@@ -200,7 +203,7 @@ def _end(
     with interrupt.whole():
         state.save(folder, shard)
     if soundness.stopped is not None:
-        return None, Stopped("an error", loop.steps, (), go_on, str(soundness.stopped))
+        return None, Stopped(_ERROR, loop.steps, (), go_on, str(soundness.stopped))
     state.batches.wait()
     _agreed(interrupt, shard)
 
@@ -213,6 +216,8 @@ def _end(
     if not hurried:
         after = interrupt.measure(answered) if shard.world == 1 else answered()
     soundness.evaluated(after)
+    if soundness.stopped is not None:
+        return after, Stopped(_ERROR, loop.steps, (), go_on, str(soundness.stopped))
     skipped = ["held-out evaluation"] if held_out and after is None else []
     skipped += [PAGE] if interrupt.urgent else []
     if state.step >= loop.steps and not skipped:

@@ -27,7 +27,7 @@ class PartFailed(TrainingStopped, ValueError):
 def naming(what: str, part: Any) -> Iterator[None]:
     """What ``part`` raises inside becomes `PartFailed`, which says in one line what and where.
 
-    The traceback goes to the log. `TrainingStopped` and KeyboardInterrupt pass.
+    The traceback goes to the log, as information. `TrainingStopped` and KeyboardInterrupt pass.
     """
     try:
         yield
@@ -37,7 +37,7 @@ def naming(what: str, part: Any) -> Iterator[None]:
         name = getattr(part, "__name__", type(part).__name__)
         _, trace = told(error)
         headline = trace.split("\n", 1)[0]
-        logger.error("%s %s raised\n%s", what, name, trace)
+        logger.info("%s %s raised\n%s", what, name, trace)  # the message has its file and line
         raise PartFailed(
             f"{what} {name} raised {headline}. It is a part of the recipe, not a judgement of one "
             "completion, so the run can't go on without it: mend it and resume"
