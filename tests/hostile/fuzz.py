@@ -53,7 +53,9 @@ def _supervised(asked: argparse.Namespace, seed: int, end: float) -> None:
     """One round in a process of its own, which may crash, hang or run out of memory."""
     beat = asked.out / "beat.json"
     beat.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "hostile.fuzz", *sys.argv[1:], "--round", str(seed)]
+    left = str(max(end - time.monotonic(), 0) / 60)
+    command = [sys.executable, "-m", "hostile.fuzz", *sys.argv[1:]]
+    command += ["--minutes", left, "--round", str(seed)]
     process = subprocess.Popen(command)
     last = time.monotonic()
     while process.poll() is None:
@@ -72,13 +74,15 @@ def _supervised(asked: argparse.Namespace, seed: int, end: float) -> None:
 
 def _round(asked: argparse.Namespace) -> None:
     """Every reward, reader and door once, with as many inputs as a batch has."""
-    seed, counted = asked.round, Counter[str]()
+    seed, counted, end = asked.round, Counter[str](), time.monotonic() + 60 * asked.minutes
     for name, findings, count in _batches(asked, seed):
         counted[name] += count
         for finding in findings:
             _write(asked.out, finding, seed)
-    with (asked.out / f"round-{seed}.json").open("w") as file:
-        json.dump(counted, file)
+        # As it goes: a round that dies leaves its figures.
+        (asked.out / f"round-{seed}.json").write_text(json.dumps(counted))
+        if time.monotonic() > end:
+            return
 
 
 def _batches(asked: argparse.Namespace, seed: int) -> Iterator[tuple[str, list[Finding], int]]:
