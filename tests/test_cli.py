@@ -206,7 +206,7 @@ def test_training_leaves_its_files_and_is_not_overwritten(tmp_path: Path, capsys
         assert (folder / name).stat().st_size > 0, name
     assert len((folder / "metrics.jsonl").read_text().splitlines()) == 2
     assert len(list((folder / "rollouts").glob("*.parquet"))) == 2
-    recipe = Recipe.load(folder / "recipe.yaml")
+    recipe = Recipe.load(folder / "recipe.yaml", [str(mine)])
     assert recipe.loop.steps == 2
     assert recipe.objective.clip_high == 0.28  # type: ignore[attr-defined]
     assert f"{mine}:brevity" in (folder / "recipe.yaml").read_text()

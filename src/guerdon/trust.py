@@ -23,8 +23,8 @@ class PartError(ValueError):
 
 
 PACKAGES = frozenset(
-    {"advantages", "curriculum", "objectives", "recipes", "reward_models", "rewards", "rollout"}
-    | {"shaping", "stages", "tasks", "training"}
+    {"advantages", "connectors", "curriculum", "objectives", "recipes", "reward_models", "rewards"}
+    | {"rollout", "shaping", "stages", "tasks", "training"}
 )
 """Where a file may take dataclasses from: they hold settings, and making one runs its checks."""
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from making import make_rollouts, make_scores
 
 from guerdon import shaping
-from guerdon.parts import build, describe, memories
+from guerdon.parts import describe, memories, rebuild
 from guerdon.records import Progress, Scores, Task
 from guerdon.shaping import (
     Affine,
@@ -201,7 +201,7 @@ def test_nothing_to_shape_is_no_error(name):
 
 @every
 def test_written_and_read_back(name):
-    assert build(describe(WITH_SETTINGS[name])) == WITH_SETTINGS[name]
+    assert rebuild(describe(WITH_SETTINGS[name])) == WITH_SETTINGS[name]
 
 
 @every

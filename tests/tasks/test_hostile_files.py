@@ -21,6 +21,7 @@ from PIL import Image
 
 from guerdon.parsing.strict_json import strict_json
 from guerdon.reward_commands import read_completions
+from guerdon.rollout import prompts
 from guerdon.tasks import DataError, FileTasks, PreferenceFile, RankingFile, images, reading
 
 
@@ -340,6 +341,16 @@ def test_the_area_of_a_picture_is_bounded(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "x.png").write_bytes(picture((4, 3)))
     with pytest.raises(DataError, match="4 x 3 pixels"):
         shows(tmp_path, "x.png")
+
+
+def test_a_picture_that_ends_early_is_told_when_it_is_read(tmp_path: Path) -> None:
+    whole = picture((64, 64), "JPEG")
+    (tmp_path / "x.jpg").write_bytes(whole[: len(whole) // 2])
+    (task,) = shows(tmp_path, "x.jpg")
+    spoilt = picture().replace(b"IDAT", b"IDAX")
+    for image in (*task.columns["images"], spoilt):
+        with pytest.raises(ValueError, match="task 't': an image can't be read"):
+            prompts._opened(image, "t")
 
 
 # Whatever a file holds: rows, or the named error.

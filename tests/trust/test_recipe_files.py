@@ -20,6 +20,7 @@ from guerdon.rewards import FunctionReward, reward
 from guerdon.rollout import EndpointPolicy
 from guerdon.tasks import PreferenceFile, RankingFile
 from guerdon.training import Model, PreferenceRecipe, Recipe, RewardModelRecipe
+from guerdon.training.recipe_file import recipe_text, trust_needed
 from guerdon.training.run_folder import write_whole
 from guerdon.trust import FUNCTIONS, foreign, trust_options
 
@@ -129,6 +130,9 @@ def test_a_users_function_needs_trust_and_the_error_says_how(tmp_path: Path) -> 
         assert Recipe.load(saved, trust).reward.function("abc") == -3  # type: ignore[attr-defined]
     with pytest.raises(PartError, match="reaches beyond guerdon"):
         Recipe.load(saved, ["other.py", "mine"])
+    assert trust_needed(saved) == f"--trust {file}"
+    Recipe().save(saved)
+    assert trust_needed(saved) == ""
 
 
 def test_everything_that_is_not_trusted_is_listed_at_once(tmp_path: Path) -> None:
@@ -279,14 +283,8 @@ def test_a_recipe_is_written_whole_or_not_at_all(
             Recipe(name="second").save(saved)
     assert saved.read_bytes() == before
     with pytest.raises(PartError, match=r"recipe\.optimiser\.lr is nan"):
-        write_nan(saved)
+        recipe_text({"optimiser": {"lr": float("nan")}})
     assert saved.read_bytes() == before
-
-
-def write_nan(saved: Path) -> None:
-    from guerdon.training.recipe_file import recipe_text
-
-    recipe_text({"optimiser": {"lr": float("nan")}})
 
 
 @reward(range=(0, float("inf")))

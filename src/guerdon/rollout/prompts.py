@@ -134,7 +134,7 @@ def _opened(image: Any, task: str) -> Any:
         elif not isinstance(image, Image.Image):
             image = Image.fromarray(image)
         return image.convert("RGB")
-    except (OSError, AttributeError, TypeError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # Pillow's readers pass on whatever they stumble over
         raise ValueError(
             f"task {task!r}: an image can't be read ({error}); give a file that PIL opens, its "
             "bytes, or a uint8 array [height, width, 3]"

@@ -11,6 +11,7 @@ import yaml
 
 from guerdon.parsing.strict_yaml import is_open_end, read_yaml
 from guerdon.parts import PartError, build, describe
+from guerdon.trust import foreign, trust_options
 
 
 def recipe_text(recipe: Any) -> str:
@@ -34,6 +35,17 @@ def read_recipe(path: Path, trust: Sequence[str] = ()) -> Any:
         return build(read_yaml(path), "recipe", trust)
     except ValueError as error:
         raise PartError(f"{path}: {str(error).removeprefix('recipe: ')}") from error
+
+
+def trust_needed(path: Path) -> str:
+    """The options with which a command reads this recipe's file again; "" where it needs none.
+
+    Raises PartError where the file can't be read.
+    """
+    try:
+        return trust_options(foreign(read_yaml(path)))
+    except ValueError as error:
+        raise PartError(f"{path}: {error}") from error
 
 
 def _refuse_unwritable(data: Any, place: str) -> None:
