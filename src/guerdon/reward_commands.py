@@ -17,7 +17,7 @@ from guerdon.arguments import (
 )
 from guerdon.connectors.given import Given, rollouts_of, text_of
 from guerdon.nursery import model_source
-from guerdon.ranges import Count, Positive, PositiveInt, between
+from guerdon.ranges import Count, PositiveInt, Seconds, between
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.report import score_report, shown_row
 from guerdon.showing import show_score_report
@@ -171,7 +171,7 @@ def serve(arguments: list[str]) -> int:
     limits = Limits(
         body=whole_number("--max-body", options["max_body"] or "32", PositiveInt) * 2**20,
         batch=whole_number("--max-batch", options["max_batch"] or "4096", PositiveInt),
-        seconds=number("--timeout", options["timeout"] or "120", Positive),
+        seconds=number("--timeout", options["timeout"] or "120", Seconds),
     )
     port = whole_number("--port", options["port"] or "5000", Port)
     invalid = number("--invalid", options["invalid"] or "0")
