@@ -399,7 +399,7 @@ def test_audit_of_given_tasks_is_clean_where_nothing_is_found(
         (["format", "--allow", "no-attack"], "no-attack"),
         (["format", "--judges", "taste"], "taste"),
         (["format", "--seconds", "soon"], "soon"),
-        (["format", "--memory", "0"], "1 or more"),
+        (["format", "--memory", "0"], "from 1 to"),
         (["policy-entropy"], "frozen model"),
         (["tools", "--tasks", "arithmetic"], "calls"),
     ],

@@ -64,7 +64,8 @@ and these short forms:
   --steps N        --loop.steps
   --seed N         --loop.seed
 Parts by name (NAME, or NAME:VALUE with its first setting; --shaping takes several, with commas),
-whose own settings are options in turn, for example --advantage gae --advantage.lam 0.9:
+whose own settings are options in turn, for example --advantage return-to-go
+--advantage.discount 0.9:
 {listing(POLICY_CHOICES)}
 Ask for all settings of a recipe with --settings."""
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 from rich.console import Console
 from rich.markup import escape
@@ -33,8 +34,10 @@ from guerdon.audit.probes import sums
 from guerdon.audit.shipped import LEFT_OUT, subjects
 from guerdon.choices import part_of
 from guerdon.parsing.visible import visible
-from guerdon.ranges import Positive, PositiveInt
+from guerdon.ranges import PositiveInt, Seconds, between
 from guerdon.showing import shown
+
+Megabytes = Annotated[int, between(1, 2**30)]
 
 
 def audit_command(arguments: list[str]) -> int:
@@ -59,8 +62,8 @@ def audit_command(arguments: list[str]) -> int:
             raise UsageError(f"--allow: {name!r} is none of the attacks {', '.join(names)}")
     with reading_arguments():
         count = whole_number("--count", options["count"] or "6", PositiveInt)
-        seconds = number("--seconds", options["seconds"] or "10", Positive)
-        megabytes = whole_number("--memory", options["memory"] or str(MEGABYTES), PositiveInt)
+        seconds = number("--seconds", options["seconds"] or "10", Seconds)
+        megabytes = whole_number("--memory", options["memory"] or str(MEGABYTES), Megabytes)
         folders = (options["databases"],) if options["databases"] else ()
         subject = subject_of(options["reward"], options["tasks"], count, seconds, folders)
         judges = Judges(options["judges"]) if options["judges"] else subject.judges

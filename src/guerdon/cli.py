@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -32,7 +32,7 @@ from guerdon.auditing import audit_command
 from guerdon.failures import RewardFailed, refuse_failing, tally, too_many
 from guerdon.judging import judged
 from guerdon.parsing.visible import visible
-from guerdon.ranges import PositiveInt, Seed
+from guerdon.ranges import PositiveInt, Seed, between
 from guerdon.recipes import all_recipes, load_recipe
 from guerdon.records import Progress
 from guerdon.rollout import EndpointError
@@ -265,8 +265,11 @@ def _seeds(rest: list[str]) -> tuple[int, ...] | None:
     if not rest[1:]:
         raise UsageError("--seeds is empty; give how many, or several seeds")
     if len(rest) == 2:
-        return tuple(range(whole_number("--seeds", rest[1], PositiveInt)))
-    return tuple(whole_number("--seeds", one, Seed) for one in rest[1:])
+        return tuple(range(whole_number("--seeds", rest[1], Annotated[int, between(1, 10_000)])))
+    seeds = tuple(whole_number("--seeds", one, Seed) for one in rest[1:])
+    if len(set(seeds)) < len(seeds):
+        raise UsageError("--seeds names a seed twice, which would count one run as two")
+    return seeds
 
 
 def _recipes(arguments: list[str]) -> int:

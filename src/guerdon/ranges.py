@@ -152,6 +152,8 @@ PositiveInt = Annotated[int, at_least(1)]
 Count = Annotated[int, at_least(0)]
 Seed = Annotated[int, between(0, 2**32 - 1)]
 """What every generator here can be seeded with, also after a run has mixed its step in."""
+Seconds = Annotated[float, Range(0, 1_000_000, open_low=True)]
+"""A limit of time: what systems can wait for in one call, which is days and not years."""
 Filled = Annotated[str, NotEmpty()]
 FloatType = Annotated[str, OneOf("float32", "bfloat16", "float16", "float64")]
 """torch's types of numbers that weights can be held and trained in."""

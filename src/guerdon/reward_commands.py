@@ -23,7 +23,7 @@ from guerdon.connectors.given import Given, rollouts_of, text_of
 from guerdon.failures import refuse_failing, tally
 from guerdon.judging import judged
 from guerdon.nursery import from_pretrained, model_source
-from guerdon.ranges import Count, Range, between
+from guerdon.ranges import Count, Seconds, between
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.report import score_report, shown_row
 from guerdon.showing import show_score_report
@@ -35,7 +35,6 @@ Port = Annotated[int, between(0, 65_535, "0 takes a free one")]
 Processes = Annotated[int, between(1, 256)]
 Most = Annotated[int, between(1, 10**6)]
 MiB = Annotated[int, between(1, 2048)]
-Seconds = Annotated[float, Range(0, 86_400, open_low=True, note="a day")]
 _OWN_COLUMNS = ("prompt", "completion", "answer", "id", "task_id")
 
 
@@ -192,9 +191,8 @@ def serve(arguments: list[str]) -> int:
     invalid = number("--invalid", options["invalid"] or "0")
     if not math.isfinite(invalid):
         raise UsageError(f"--invalid is sent as JSON, which has no {invalid}; give a number")
-    recipe_from(
-        slug, rest, trust=options["trust"]
-    )  # what is wrong with it is said here and not by every process
+    # What is wrong with it is said here and not by every process.
+    recipe_from(slug, rest, trust=options["trust"])
     host = options["host"] or "127.0.0.1"
     listening = listen(host, port)
     address = listening.getsockname()[0]

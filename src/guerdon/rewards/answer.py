@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from guerdon.parsing import answer_text, last_boxed, last_number, sections
-from guerdon.ranges import at_least, check_ranges
+from guerdon.ranges import between, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.equality import any_same, same_answer
 from guerdon.rewards.rows import Judged, Ungradable, accepted_answers, gather
@@ -76,7 +76,7 @@ class AnswerMatch:
     """
 
     extract: tuple[Extractor, ...] = (Tagged(), Boxed(), LastNumber())
-    symbolic_seconds: Annotated[float, at_least(0, "0 is off")] = 2.0
+    symbolic_seconds: Annotated[float, between(0, 1_000_000, "0 is off")] = 2.0
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)

@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, overload
 
 from guerdon.failures import plain_signs
 from guerdon.parts import describe, rebuild
-from guerdon.ranges import Unbounded, above, at_least, check_ranges
+from guerdon.ranges import Seconds, Unbounded, at_least, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.rows import Judged, Ungradable, gather
 from guerdon.rewards.waiting import call_all
@@ -55,7 +55,7 @@ class FunctionReward:
 
     function: Callable[..., Any]
     range: tuple[Unbounded, Unbounded] | None = None
-    timeout: Annotated[float | None, above(0)] = None
+    timeout: Seconds | None = None
     parallel: str = ""
     workers: Annotated[int, at_least(0, "0 is what suits")] = 0
     _pool: list[WorkerPool] = field(default_factory=list, init=False, repr=False, compare=False)

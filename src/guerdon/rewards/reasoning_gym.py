@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar
 
 from guerdon.extras import install
 from guerdon.parsing import answer_text
-from guerdon.ranges import Positive, at_least, check_ranges
+from guerdon.ranges import Seconds, at_least, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.function import FunctionReward
 
@@ -29,7 +29,7 @@ class ReasoningGymScore:
     invalid. Raises ImportError naming the extra, ValueError for tasks without the column.
     """
 
-    timeout: Positive = 10.0
+    timeout: Seconds = 10.0
     workers: Annotated[int, at_least(0, "0 is one per core")] = 0
     _scorer: FunctionReward = field(init=False, repr=False, compare=False)
 

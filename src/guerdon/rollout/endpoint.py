@@ -8,13 +8,13 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 
 from guerdon.extras import install
-from guerdon.ranges import NonNegative, Positive, PositiveInt, check_ranges
+from guerdon.ranges import PositiveInt, Seconds, between, check_ranges
 from guerdon.records import PolicyOutput, Rollouts, Task
 from guerdon.rollout.keyed import row_key
 from guerdon.rollout.language import LanguagePolicy
@@ -73,9 +73,9 @@ class EndpointPolicy:
     key_variable: str = "OPENAI_API_KEY"
     concurrency: PositiveInt = 8
     attempts: PositiveInt = 4
-    wait: NonNegative = 0.5
-    timeout: Positive = 60.0
-    total: Positive = 300.0
+    wait: Annotated[float, between(0, 1_000_000)] = 0.5
+    timeout: Seconds = 60.0
+    total: Seconds = 300.0
     native: bool = False
 
     def __post_init__(self) -> None:
