@@ -46,25 +46,24 @@ def server(source: Path, folder: Path, *options: str) -> Iterator[int]:
     (folder / "right.py").write_text(REWARD)
     command = [sys.executable, "-m", "guerdon.cli", "serve", "--reward", f"{folder}/right.py:right"]
     variables = {**os.environ, "PYTHONPATH": str(source), "OMP_NUM_THREADS": "1"}
-    with tempfile.TemporaryFile("w+") as log:
+    with (folder / "log").open("w") as log:
         process = subprocess.Popen([*command, "--port", "0", *options], stderr=log, env=variables)
         try:
-            yield _port(log, process)
+            yield _port(folder / "log", process)
         finally:
             process.kill()
             process.wait()
 
 
-def _port(log: Any, process: subprocess.Popen[bytes]) -> int:
+def _port(log: Path, process: subprocess.Popen[bytes]) -> int:
+    """Where the server listens, once it has answered."""
     while process.poll() is None:
-        log.seek(0)
-        if (told := log.read()).endswith("\n"):
+        if (told := log.read_text()).endswith("\n"):
             port = int(json.loads(told.splitlines()[0])["port"])
             _ask(http.client.HTTPConnection("127.0.0.1", port, timeout=300), 0)
             return port
         time.sleep(0.1)
-    log.seek(0)
-    raise RuntimeError(log.read())
+    raise RuntimeError(log.read_text())
 
 
 def _ask(connection: http.client.HTTPConnection, number: int) -> bool:

@@ -192,7 +192,7 @@ def serve(arguments: list[str]) -> int:
     if not math.isfinite(invalid):
         raise UsageError(f"--invalid is sent as JSON, which has no {invalid}; give a number")
     # What is wrong with it is said here and not by every process.
-    recipe_from(slug, rest, trust=options["trust"])
+    recipe = recipe_from(slug, rest, trust=options["trust"])
     host = options["host"] or "127.0.0.1"
     listening = listen(host, port)
     address = listening.getsockname()[0]
@@ -204,30 +204,26 @@ def serve(arguments: list[str]) -> int:
     more = tuple(filter(None, (options["allow_hosts"] or "").split(",")))
     with reading_arguments():
         gate = Gate(token, hosts_for(address, host, more))
-    make = partial(_service, slug, rest, options["trust"], limits, gate, invalid)
     bound = listening.getsockname()[1]
     log(event="listening", host=host, port=bound, token=bool(token), workers=workers)
     if workers == 1:
-        return answer(make(Metrics()), listening)
+        return answer(_service(recipe, limits, gate, invalid, Metrics()), listening)
+    make = partial(_loaded_service, slug, rest, limits, gate, invalid)
     return serve_with_workers(make, listening, workers, limits.seconds + 5)
 
 
-def _service(
-    slug: str,
-    rest: list[str],
-    trust: Sequence[str],
-    limits: Any,
-    gate: Any,
-    invalid: float,
-    metrics: Any,
-) -> Any:
-    """What a process of the server answers with; each loads its own reward."""
+def _service(recipe: Recipe, limits: Any, gate: Any, invalid: float, metrics: Any) -> Any:
+    """What a process of the server answers with."""
     from guerdon.connectors.judge import Judge
     from guerdon.connectors.server import RewardService
 
-    recipe = recipe_from(slug, rest, trust=trust)
     judge = Judge("the server", recipe.reward, recipe.shaping, quiet=True)
     return RewardService(judge, limits, gate, invalid, metrics)
+
+
+def _loaded_service(slug: str, rest: list[str], *more: Any) -> Any:
+    """The same in one of several processes: each loads its own reward."""
+    return _service(recipe_from(slug, rest), *more)
 
 
 def _limits(options: Mapping[str, Any]) -> Any:

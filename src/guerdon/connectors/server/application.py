@@ -175,11 +175,8 @@ class _Reply:
     """How one request is answered; ``read`` says whether its body has been read to the end."""
 
     def __init__(self, send: Send, request: str, scope: Mapping[str, Any]) -> None:
-        self.request, self.headers, self._send = (
-            request,
-            [(b"x-request-id", request.encode())],
-            send,
-        )
+        self.request, self._send = request, send
+        self.headers = [(b"x-request-id", request.encode())]
         sent = dict(scope["headers"])
         chunked, length = b"transfer-encoding" in sent, sent.get(b"content-length", b"0")
         self.read = not chunked and not length.strip(b"0")

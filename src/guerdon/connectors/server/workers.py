@@ -82,12 +82,12 @@ class _Supervisor:
 
     def _end(self) -> int:
         """Stop all; 1 where one had to be killed or left requests unanswered."""
-        asked, failed = self._signals, self._signals == 0
+        failed = self._signals == 0
         for process in self._processes.values():
             process.terminate()
         end = time.monotonic() + self.patience
         while any(process.is_alive() for process in self._processes.values()):
-            if self._signals > max(asked, 1) or time.monotonic() > end:
+            if self._signals > 1 or time.monotonic() > end:
                 for process in self._processes.values():
                     process.kill()
             time.sleep(0.05)
