@@ -191,7 +191,6 @@ def serve(arguments: list[str]) -> int:
     invalid = number("--invalid", options["invalid"] or "0")
     if not math.isfinite(invalid):
         raise UsageError(f"--invalid is sent as JSON, which has no {invalid}; give a number")
-    # What is wrong with it is said here and not by every process.
     recipe = recipe_from(slug, rest, trust=options["trust"])
     host = options["host"] or "127.0.0.1"
     listening = listen(host, port)
@@ -208,7 +207,7 @@ def serve(arguments: list[str]) -> int:
     log(event="listening", host=host, port=bound, token=bool(token), workers=workers)
     if workers == 1:
         return answer(_service(recipe, limits, gate, invalid, Metrics()), listening)
-    make = partial(_loaded_service, slug, rest, limits, gate, invalid)
+    make = partial(_loaded_service, slug, rest, options["trust"], limits, gate, invalid)
     return serve_with_workers(make, listening, workers, limits.seconds + 5)
 
 
@@ -221,9 +220,9 @@ def _service(recipe: Recipe, limits: Any, gate: Any, invalid: float, metrics: An
     return RewardService(judge, limits, gate, invalid, metrics)
 
 
-def _loaded_service(slug: str, rest: list[str], *more: Any) -> Any:
+def _loaded_service(slug: str, rest: list[str], trust: Sequence[str], *more: Any) -> Any:
     """The same in one of several processes: each loads its own reward."""
-    return _service(recipe_from(slug, rest), *more)
+    return _service(recipe_from(slug, rest, trust=trust), *more)
 
 
 def _limits(options: Mapping[str, Any]) -> Any:
