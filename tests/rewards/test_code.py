@@ -283,12 +283,13 @@ def test_packages_only_where_allowed() -> None:
 
 
 @kernel
-def test_a_killed_owner_takes_the_sandbox_along() -> None:
+def test_a_killed_owner_takes_the_sandbox_along(tmp_path: Path) -> None:
     script = """
 from guerdon.rewards.sandbox import Limits, run_sandboxed
 run_sandboxed("import time; time.sleep(60)", [{"expression": "1"}], Limits(wall_seconds=60))
 """
-    owner = subprocess.Popen([sys.executable, "-c", script], env=dict(os.environ))
+    here = {**os.environ, "TMPDIR": str(tmp_path)}
+    owner = subprocess.Popen([sys.executable, "-c", script], env=here)
     deadline = time.monotonic() + 60
     while len(sandboxed_processes()) < 2 and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -297,6 +298,7 @@ run_sandboxed("import time; time.sleep(60)", [{"expression": "1"}], Limits(wall_
     owner.wait()
     time.sleep(0.5)
     assert sandboxed_processes() == []
+    assert os.listdir(tmp_path) == []
 
 
 def test_weak_isolation_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ def main() -> None:
     """Run the job; this process stays outside, keeps the clock and ends the child."""
     parts = {name: _load(name) for name in ("isolation", "program", "seccomp", "cgroup", "watch")}
     isolation, cgroup = parts["isolation"], parts["cgroup"]
+    owner = os.getppid()
     job = json.loads(sys.stdin.buffer.read())
     limits = job["limits"]
     told: list[int] = []
@@ -49,6 +50,8 @@ def main() -> None:
     finally:
         if group is not None:
             cgroup.remove(group)
+        if os.getppid() != owner:  # which would have removed it
+            parts["watch"].remove_folder(sys.argv[1])
 
 
 def _wait(watch: Any, child: int, limits: dict[str, Any], told: list[int]) -> bool:

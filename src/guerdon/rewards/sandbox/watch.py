@@ -53,6 +53,16 @@ def folder_bytes(folder: str, processes: list[int]) -> int:
     return total
 
 
+def remove_folder(folder: str) -> None:
+    """Remove a flat folder, as far as that is possible."""
+    try:
+        for name in os.listdir(folder):
+            os.unlink(os.path.join(folder, name))
+        os.rmdir(folder)
+    except OSError:
+        return
+
+
 def _space(path: str, removed: bool) -> int:
     try:
         found = os.stat(path)
