@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from guerdon.composition import places
 from guerdon.declared import misplaced
 from guerdon.ranges import RangeError
 from guerdon.trust import PartError, parted, refuse_elsewhere, refuse_untrusted
@@ -151,27 +152,6 @@ def memories(value: Any, where: str = "recipe") -> dict[str, Memory]:
     So a part made of other parts need not pass their memory on.
     """
     return {place: part for place, part in places(value, where) if isinstance(part, Memory)}
-
-
-def places(value: Any, where: str = "recipe") -> Iterator[tuple[str, Any]]:
-    """A composition and all that is in it, each with its place.
-
-    It looks where `describe` does: in fields of dataclasses, in mappings and in sequences.
-    Classes are left out: what is in a recipe are parts.
-    """
-    if isinstance(value, type):
-        return
-    yield where, value
-    inside: dict[str, Any] = {}
-    if dataclasses.is_dataclass(value):
-        names = [f.name for f in dataclasses.fields(value) if f.init]
-        inside = {f"{where}.{name}": getattr(value, name) for name in names}
-    elif isinstance(value, tuple | list):
-        inside = {f"{where}[{i}]": v for i, v in enumerate(value)}
-    elif isinstance(value, Mapping):
-        inside = {f"{where}.{k}": v for k, v in value.items()}
-    for place, part in inside.items():
-        yield from places(part, place)
 
 
 def name_of(thing: Any) -> str:

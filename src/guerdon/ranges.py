@@ -26,6 +26,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from typing_extensions import Doc
 
+from guerdon.composition import parts_in, within
+
 _NUMBERS = {int: "a whole number", float: "a number"}
 _WORDS = {bool: "true or false", str: "a text", type(None): "None"}
 _LARGEST = 2**63 - 1
@@ -189,27 +191,6 @@ def check_composition(whole: Any, place: str = "") -> None:
             _check_settings(part, where)
 
 
-def parts_in(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Every dataclass in a composition with its place, outer before inner.
-
-    It looks where `guerdon.parts.describe` does: in fields, in mappings and in sequences.
-    """
-    inside: dict[str, Any] = {}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        yield place, value
-        inside = {
-            _within(place, f.name): getattr(value, f.name)
-            for f in dataclasses.fields(value)
-            if f.init
-        }
-    elif isinstance(value, tuple | list):
-        inside = {f"{place}[{i}]": v for i, v in enumerate(value)}
-    elif isinstance(value, Mapping):
-        inside = {_within(place, k): v for k, v in value.items()}
-    for where, part in inside.items():
-        yield from parts_in(part, where)
-
-
 def check_value(place: str, value: Any, hint: Any) -> None:
     """Raises RangeError where ``value`` is nothing that ``hint`` (a type, Annotated) allows."""
     bare, ranges = _bare(hint)
@@ -231,7 +212,7 @@ def check_value(place: str, value: Any, hint: Any) -> None:
     elif origin in (dict, Mapping):
         fits = isinstance(value, Mapping)
         for key, one in (value if fits else {}).items():
-            check_value(_within(place, key), one, get_args(bare)[1])
+            check_value(within(place, key), one, get_args(bare)[1])
     else:
         fits = _fits_part(value, bare)
     if not fits:
@@ -266,7 +247,7 @@ def expected(hint: Any) -> str:
 def _check_settings(part: Any, place: str) -> None:
     kind: Any = type(part)
     for name, hint in _hints(kind):
-        check_value(_within(place, name), getattr(part, name), hint)
+        check_value(within(place, name), getattr(part, name), hint)
 
 
 @cache
@@ -343,10 +324,6 @@ def _fits_part(value: Any, kind: Any) -> bool:
         return isinstance(value, kind)
     except TypeError:  # a protocol that can't be asked, which plain values don't follow
         return False
-
-
-def _within(place: str, name: Any) -> str:
-    return f"{place}.{name}" if place else str(name)
 
 
 def _as_float(value: Any) -> float:

@@ -16,7 +16,8 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 import pytest
 from typing_extensions import Doc
 
-from guerdon.ranges import Range, RangeError, check_ranges, parts_in
+from guerdon.composition import parts_in
+from guerdon.ranges import Range, RangeError, check_ranges
 from guerdon.recipes import all_recipes, load_recipe
 
 PACKAGES = (

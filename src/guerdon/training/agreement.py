@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from guerdon.ranges import are_checked_now, parts_in
+from guerdon.composition import parts_in
+from guerdon.ranges import are_checked_now
 from guerdon.training.reference import NoReference
 
 if TYPE_CHECKING:

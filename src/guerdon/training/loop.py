@@ -111,7 +111,7 @@ def train(
             telemetry.begin(state.step, policy, state.before)
             soundness.take_up(telemetry.history)
             interrupt.patient(lambda: _lost(state), lambda: _about(state))
-            until = stop_after or loop.steps
+            until = loop.steps if stop_after is None else stop_after
             _steps(recipe, state, telemetry, interrupt, soundness, held_out, folder, until)
             after, stopped = _end(recipe, state, interrupt, soundness, held_out, folder)
             idle = soundness.nothing_learned(state.step)

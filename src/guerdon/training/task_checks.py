@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from guerdon.parts import places
+from guerdon.composition import places
 from guerdon.records import Task
 
 
