@@ -103,7 +103,9 @@ def _named_here(arguments: list[str]) -> Iterator[str]:
         if option == "--endpoint":
             yield value
         elif option == "--reward" and value.partition(":")[0] not in POLICY_CHOICES["reward"]:
-            yield value.rpartition(":")[0] or value
+            module, colon, _ = value.rpartition(":")
+            if colon:
+                yield module
 
 
 def show_foreign(recipe: Any, file: Any = None) -> None:
