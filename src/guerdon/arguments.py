@@ -100,11 +100,14 @@ def recipe_from(
     A recipe.yaml may name guerdon's own parts and what ``trust`` lists or the arguments name.
     """
     with reading_arguments():
-        if slug.endswith((".yaml", ".yml")):
+        from_file = slug.endswith((".yaml", ".yml"))
+        if from_file:
             recipe = Recipe.load(Path(slug), (*trust, *_named_here(arguments)))
         else:
             recipe = load_recipe(slug).build()
         made: Recipe = _overlaid(recipe, arguments, POLICY_CHOICES, settings)
+    if from_file:  # what else it runs was named on the command line
+        show_foreign(made)
     return made
 
 
@@ -115,7 +118,9 @@ def _named_here(arguments: list[str]) -> Iterator[str]:
         if option == "--endpoint":
             yield value
         elif option == "--reward" and value.partition(":")[0] not in POLICY_CHOICES["reward"]:
-            yield value.rpartition(":")[0] or value
+            module, colon, _ = value.rpartition(":")
+            if colon:
+                yield module
 
 
 def show_foreign(recipe: Any, file: Any = None) -> None:
@@ -157,7 +162,8 @@ def _overlaid(recipe: Any, arguments: list[str], choices: Choices, settings: boo
 
 def _laid_over(recipe: Any, arguments: list[str], choices: Choices, settings: bool) -> Any:
     recipe, rest = _short_forms(recipe, arguments, choices)
-    show_foreign(recipe, sys.stdout if settings else sys.stderr)
+    if settings:
+        show_foreign(recipe, sys.stdout)
     parts = {f.name: getattr(recipe, f.name) for f in fields(recipe)}
     shape = _settings_of(type(recipe), parts)
     unprefixed: Any = Annotated[shape, tyro.conf.arg(name="")]

@@ -325,7 +325,7 @@ def test_an_open_end_of_a_range_survives_its_file(tmp_path: Path) -> None:
         ("[]", "does not hold a recipe"),
         ("part: 3", r"recipe\.part is 3, not module:name"),
         ("a\n---\nb\n", "no YAML"),
-        ("x: " + "a" * 2_000_000, "longer than 1 MiB"),
+        ("x: " + "a" * 2_000_000, "longer than 128 KiB"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said_with_its_line(

@@ -38,7 +38,7 @@ def model_source(name: str) -> str:
     except ValueError as error:
         raise ModelError(f"{name!r:.200} names no model ({error})") from error
     # A Hub id is a name, or an owner and a name.
-    looks_like_path = source.startswith((".", "/")) or os.sep * 2 in source or "\\" in source
+    looks_like_path = source.startswith((".", "/")) or "\\" in source
     if not there and (looks_like_path or source.count("/") > 1 or source.endswith(".gguf")):
         raise ModelError(
             f"there is no folder {source}; give a model's folder, or owner/name on the Hub"
@@ -98,7 +98,7 @@ def _told(error: Exception, source: str) -> str:
             "its config.json is missing or names no family that the installed transformers knows; "
             f"upgrade transformers or use another model ({_sentence(text)})"
         )
-    if kind == "SafetensorError" or "safetensors" in kind.lower():
+    if kind == "SafetensorError":
         return f"its weights are damaged ({text:.120}); copy or save the model again"
     if kind == "UnpicklingError" or "weights_only" in text or "Weights only" in text:
         return (

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-MAX_BYTES = 2**20
+MAX_BYTES = 2**17
 """Longest file that is read."""
 
 MAX_DEPTH = 64
@@ -51,7 +51,7 @@ def read_yaml(path: Path) -> Any:
         told = getattr(error, "strerror", None) or str(error)
         raise ValueError(f"it can't be read ({told})") from error
     if len(raw) > MAX_BYTES:
-        raise ValueError(f"it is longer than {MAX_BYTES // 2**20} MiB")
+        raise ValueError(f"it is longer than {MAX_BYTES // 1024} KiB")
     try:
         text = raw.removeprefix(b"\xef\xbb\xbf").decode()
     except UnicodeDecodeError as error:
