@@ -23,7 +23,7 @@ from connectors.serving import (  # noqa: E402
     wait_until,
 )
 
-HEADER, BODY, IDLE, ANSWER = 2.0, 2.0, 3.0, 2.0
+HEADER, BODY, IDLE, ANSWER = 4.0, 10.0, 4.0, 4.0
 PLACES = 100
 UNFINISHED = b"POST /score HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "
 
@@ -113,7 +113,7 @@ def test_a_body_that_does_not_come_is_told_so(narrow):
         for one in slow:
             answer = read_answer(one)
             assert b"408 Request Timeout" in answer
-            assert b"the body did not come within 2 s" in answer
+            assert b"the body did not come within 10 s" in answer
 
 
 def test_a_body_is_refused_by_its_length_before_it_is_sent(narrow):

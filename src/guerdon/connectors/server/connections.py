@@ -75,102 +75,115 @@ class Places:
         return True
 
 
+class Timed(asyncio.Protocol):
+    """The clocks, laid over uvicorn's ``H11Protocol``, which has what is ``Any`` here."""
+
+    places: Places
+    client: Any
+    conn: Any
+    cycle: Any
+    loop: Any
+    transport: Any
+    _idle: Any
+    """h11's state of a connection whose next request has not come."""
+    known_as = ""
+    """The client's address, or "" for this machine."""
+    _placed = False
+    _clocks: dict[str, asyncio.TimerHandle]
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._clocks = {}
+        transport.max_size = RECEIVE
+        # 0: told as soon as something is not taken, and again when all of it is.
+        transport.set_write_buffer_limits(high=0)
+        client = self.client[0] if self.client else ""
+        self.known_as = "" if not client or is_loopback(client) else client
+        self._placed = self.places.enter(self, self.known_as)
+        if not self._placed:
+            transport.write(_FULL)
+            transport.close()
+            return
+        self._await_header()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._placed:
+            self._leave()
+        for clock in self._clocks.values():
+            clock.cancel()
+        # A reward's processes may be forked from this one and hold the socket too: closing it
+        # here would not end the connection.
+        with contextlib.suppress(OSError):
+            self.transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._placed:
+            return
+        super().data_received(data)
+        self._look()
+        if self in self.places.waiting:
+            self._start("header", self.places.limits.header_seconds)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()  # type: ignore[misc]
+        self._look()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._start("answer", self.places.limits.answer_seconds)
+
+    def resume_writing(self) -> None:
+        self._stop("answer")
+        super().resume_writing()
+
+    def cut(self, why: str, last: bytes = b"") -> None:
+        """Close at once; ``last`` is sent where nothing else is on its way."""
+        self.places.metrics.add(1, "closed", why)
+        self._leave()
+        if last and not self.transport.get_write_buffer_size():
+            self.transport.write(last)
+            self.transport.close()
+        else:
+            self.transport.abort()
+
+    def _leave(self) -> None:
+        if self._placed:
+            self.places.leave(self.known_as)
+        self._placed = False
+        self.places.waiting.pop(self, None)
+        self._stop("header")
+
+    def _look(self) -> None:
+        """Take note of whether a header is awaited now."""
+        answered = self.cycle is None or self.cycle.response_complete
+        if self._placed and answered and self.conn.their_state is self._idle:
+            self.places.waiting.setdefault(self)
+        else:
+            self.places.waiting.pop(self, None)
+            self._stop("header")
+
+    def _await_header(self) -> None:
+        self.places.waiting[self] = None
+        self._start("header", self.places.limits.header_seconds)
+
+    def _start(self, clock: str, seconds: float) -> None:
+        if clock not in self._clocks:
+            last = _LATE if clock == "header" else b""
+            self._clocks[clock] = self.loop.call_later(seconds, self.cut, clock, last)
+
+    def _stop(self, clock: str) -> None:
+        if clock in self._clocks:
+            self._clocks.pop(clock).cancel()
+
+
 def protocol(places: Places) -> type[asyncio.Protocol]:
     """The class for uvicorn's ``http``."""
     import h11
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
-    limits = places.limits
+    class TimedProtocol(Timed, H11Protocol):
+        _idle = h11.IDLE
 
-    class TimedProtocol(H11Protocol):
-        known_as = ""
-        """The client's address, or "" for this machine."""
-        _placed = False
-        _clocks: dict[str, asyncio.TimerHandle]
-
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            self._clocks = {}
-            transport.max_size = RECEIVE
-            # 0: told as soon as something is not taken, and again when all of it is.
-            transport.set_write_buffer_limits(high=0)
-            client = self.client[0] if self.client else ""
-            self.known_as = "" if not client or is_loopback(client) else client
-            self._placed = places.enter(self, self.known_as)
-            if not self._placed:
-                transport.write(_FULL)
-                transport.close()
-                return
-            self._await_header()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            if self._placed:
-                self._leave()
-            for clock in self._clocks.values():
-                clock.cancel()
-            # A reward's processes may be forked from this one and hold the socket too: closing it
-            # here would not end the connection.
-            with contextlib.suppress(OSError):
-                self.transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
-            super().connection_lost(exc)
-
-        def data_received(self, data: bytes) -> None:
-            if not self._placed:
-                return
-            super().data_received(data)
-            self._look()
-            if self in places.waiting:
-                self._start("header", limits.header_seconds)
-
-        def on_response_complete(self) -> None:
-            super().on_response_complete()
-            self._look()
-
-        def pause_writing(self) -> None:
-            super().pause_writing()
-            self._start("answer", limits.answer_seconds)
-
-        def resume_writing(self) -> None:
-            self._stop("answer")
-            super().resume_writing()
-
-        def cut(self, why: str, last: bytes = b"") -> None:
-            """Close at once; ``last`` is sent where nothing else is on its way."""
-            places.metrics.add(1, "closed", why)
-            self._leave()
-            if last and not self.transport.get_write_buffer_size():
-                self.transport.write(last)
-                self.transport.close()
-            else:
-                self.transport.abort()
-
-        def _leave(self) -> None:
-            if self._placed:
-                places.leave(self.known_as)
-            self._placed = False
-            places.waiting.pop(self, None)
-            self._stop("header")
-
-        def _look(self) -> None:
-            """Take note of whether a header is awaited now."""
-            answered = self.cycle is None or self.cycle.response_complete
-            if self._placed and answered and self.conn.their_state is h11.IDLE:
-                places.waiting.setdefault(self)
-            else:
-                places.waiting.pop(self, None)
-                self._stop("header")
-
-        def _await_header(self) -> None:
-            places.waiting[self] = None
-            self._start("header", limits.header_seconds)
-
-        def _start(self, clock: str, seconds: float) -> None:
-            if clock not in self._clocks:
-                last = _LATE if clock == "header" else b""
-                self._clocks[clock] = self.loop.call_later(seconds, self.cut, clock, last)
-
-        def _stop(self, clock: str) -> None:
-            if clock in self._clocks:
-                self._clocks.pop(clock).cancel()
-
+    TimedProtocol.places = places
     return TimedProtocol
