@@ -21,7 +21,7 @@ from guerdon.training.disk import writing_to
 from guerdon.training.display import Display
 from guerdon.training.held_out import HeldOut
 from guerdon.training.recipe import Recipe
-from guerdon.training.run_folder import RunFolder
+from guerdon.training.run_folder import RunFolder, recipe_text
 from guerdon.training.trackers import Trackers, check_trackers
 
 
@@ -71,6 +71,8 @@ class Telemetry:
         A run that is resumed is locked from here on. Raises ImportError for a missing tracker.
         """
         check_trackers(trackers)
+        # Now, since a part that can't be written down should not be found out after loading.
+        self._recipe_text = "" if run is None or run.resume else recipe_text(recipe)
         self.recipe, self.run = recipe, run
         self.policy: Policy | None = None
         self.display = Display(recipe.loop.steps, quiet=quiet)
@@ -107,7 +109,7 @@ class Telemetry:
         self.policy = policy
         if self.run is not None:
             if not self.run.resume:
-                self.run.claim(self.recipe)
+                self.run.claim(self._recipe_text)
             self.run.rewind(step, self.warn)
             self.history = list(self.run.metrics())
             self.alarms = Alarms(past=[figures.get("alarms") or () for figures in self.history])
