@@ -83,36 +83,46 @@ def run_fitting(
             if interrupt.requested and done < total:
                 raise _Enough
 
-        settings = {name: getattr(recipe, name) for name in _FITTED}
         with suppress(_Enough):
-            fit(**settings, report=record)
+            fit(
+                epochs=recipe.epochs,
+                batch=recipe.batch,
+                optimiser=recipe.optimiser,
+                seed=recipe.seed,
+                report=record,
+            )
         with interrupt.whole():
             if run is not None:  # first: it is what a signal's sender may not wait for
                 save_on_disk(run, model)
         after = interrupt.measure(measure)
         stopped = _stopped(interrupt, before is not None and after is None, len(history), total)
-        summary: dict[str, Any] = {
-            "recipe": recipe.name,
-            "steps": len(history),
-            "seconds": time.perf_counter() - started,
-            **({} if stopped is None else {"stopped": stopped.summary()}),
-            what: given,
-            **held_out_summary(before, after),
-        }
-        if run is not None:
-            sum_up_on_disk(run, summary, stopped)
-        display.summary(summary)
-        if stopped is not None and run is not None:
-            display.note(
-                f"{run.path / 'model'} is the model after {len(history)} of {total} updates; this "
-                "kind of run can't be resumed"
-            )
+        seconds = time.perf_counter() - started
+        summary = {"recipe": recipe.name, "steps": len(history), "seconds": seconds, what: given}
+        _tell(display, run, summary, before, after, stopped)
     number = interrupt.number if stopped is not None else 0
     return Fitted(before, after, tuple(history), number)
 
 
-_FITTED = ("epochs", "batch", "optimiser", "seed")
-"""What of a recipe its loop takes."""
+def _tell(
+    display: Display,
+    run: RunFolder | None,
+    summary: dict[str, Any],
+    before: HeldOut | None,
+    after: HeldOut | None,
+    stopped: Stopped | None,
+) -> None:
+    """The end of a run, on disk and on the terminal."""
+    if stopped is not None:
+        summary["stopped"] = stopped.summary()
+    summary |= held_out_summary(before, after)
+    if run is not None:
+        sum_up_on_disk(run, summary, stopped)
+    display.summary(summary)
+    if stopped is not None and run is not None:
+        display.note(
+            f"{run.path / 'model'} is the model after {summary['steps']} of {stopped.of} updates; "
+            "this kind of run can't be resumed"
+        )
 
 
 class _Enough(Exception):

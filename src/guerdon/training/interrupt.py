@@ -117,7 +117,8 @@ class Interrupt:
         trace: TracebackType | None,
     ) -> None:
         for number, previous in self._previous.items():
-            signal.signal(number, previous)
+            # None: something that is not Python had put it there, and it can't be put back.
+            signal.signal(number, signal.SIG_DFL if previous is None else previous)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._owner:

@@ -48,7 +48,7 @@ def _refuse_finished(folder: Path, recipe: Recipe) -> None:
     summary = read_summary(folder)
     if "stopped" in summary or summary.get("steps", 0) < recipe.loop.steps:
         return
-    if (folder / "model").is_dir():
+    if (folder / "model").is_dir() and (folder / "report.html").is_file():
         raise NotResumable(
             f"{folder} has done all its {recipe.loop.steps} steps; to train on, begin a new run "
             f"from its model: guerdon train --model.name {shlex.quote(str(folder / 'model'))}"

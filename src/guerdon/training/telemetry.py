@@ -22,6 +22,7 @@ from guerdon.training.failure_log import forget_failures, log_failures
 from guerdon.training.held_out import HeldOut
 from guerdon.training.held_out_summary import describe_before, held_out_summary
 from guerdon.training.recipe import Recipe
+from guerdon.training.recipe_file import recipe_text
 from guerdon.training.run_folder import RunFolder
 from guerdon.training.trackers import Trackers, check_trackers, samples_of
 
@@ -83,6 +84,8 @@ class Telemetry:
         A run that is resumed is locked from here on. Raises ImportError for a missing tracker.
         """
         check_trackers(trackers)
+        # Now, since a part that can't be written down should not be found out after loading.
+        self._recipe_text = "" if run is None or run.resume else recipe_text(recipe)
         self.recipe, self.run = recipe, run
         self.policy: Policy | None = None
         self.display = Display(recipe.loop.steps, quiet=quiet)
@@ -119,7 +122,7 @@ class Telemetry:
         self.policy = policy
         if self.run is not None:
             if not self.run.resume:
-                self.run.claim(self.recipe)
+                self.run.claim(self._recipe_text)
             self.run.rewind(step, self.warn)
             forget_failures(self.run.path, step - 1)
             self.history = list(self.run.metrics())
