@@ -106,7 +106,7 @@ def train(
                 state.resume(folder, telemetry.warn, shard)
             if state.step == 0:
                 state.before = _evaluate(recipe, policy, held_out, Progress(0, loop.steps), shard)
-                soundness.evaluated(state.before)
+                soundness.evaluated(state.before, fewest=2)
                 soundness.check()
             telemetry.begin(state.step, policy, state.before)
             soundness.take_up(telemetry.history)
@@ -171,6 +171,8 @@ def _experience(
     batches = state.batches
     try:
         batch = batches.take(progress)
+        if progress.step == 0:
+            soundness.begin(batch.tally)
         with naming("the curriculum", recipe.curriculum):
             recipe.curriculum.observe(batch.rollouts, batch.raw)
         batches.begin(Progress(progress.step + 1, progress.total))  # with loop.ahead: from here on

@@ -64,10 +64,16 @@ class Soundness:
         for figures in history:
             self._empty = 0 if figures.get("updates") else self._empty + 1
 
-    def evaluated(self, result: HeldOut | None) -> None:
+    def evaluated(self, result: HeldOut | None, fewest: int = FEWEST) -> None:
         """After an evaluation: the reward may fail on too many tasks."""
-        if result and too_many(result.failed, len(result.results), self.loop.max_failed):
+        rows = 0 if result is None else len(result.results)
+        if result and too_many(result.failed, rows, self.loop.max_failed, fewest):
             self.stopped = TooManyFailed(result.failure)
+
+    def begin(self, judged: Tally) -> None:
+        """Before the first step: raise where the reward fails, while nothing is lost by it."""
+        if too_many(judged.failed, judged.rows, self.loop.max_failed):
+            raise TooManyFailed(failing(judged))
 
     def step(self, judged: Tally, figures: Mapping[str, Any]) -> None:
         """After a step with these rows and figures: failures, and whether it learned anything."""
