@@ -22,19 +22,6 @@ def test_every_reader_of_the_parsing_package_is_fed():
     assert set(parsing.__all__) - constants - {"Plain", "Sections"} <= set(readers.NAMES)
 
 
-OPEN = {
-    "rankings": "an image's path that the file system refuses is no DataError yet",
-    "recipe": "a recipe's bad YAML and wrong types are no PartError yet",
-}
-"""Doors that are known to be open. Strict: whoever closes one takes its line out."""
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(n, marks=pytest.mark.xfail(strict=True, reason=OPEN[n])) if n in OPEN else n
-        for n in doors.NAMES
-    ],
-)
+@pytest.mark.parametrize("name", doors.NAMES)
 def test_only_the_named_error_comes_of_a_hostile_input(name):
     assert not told(doors.tried(name, random.Random(name), 150))

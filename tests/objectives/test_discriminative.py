@@ -138,5 +138,5 @@ def test_rows_that_never_acted_are_left_out():
 def test_settings_out_of_range_are_refused():
     with pytest.raises(ValueError, match=r"DisCO\.tau is 0"):
         DisCO(tau=0.0)
-    with pytest.raises(ValueError, match="must not be negative"):
+    with pytest.raises(ValueError, match=r"DisCO\.delta is -1"):
         DisCO(delta=-1.0)

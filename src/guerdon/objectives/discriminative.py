@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
 
 from guerdon.objectives.aggregation import TokenMean
 from guerdon.objectives.kl import Estimator, k1
+from guerdon.ranges import Finite, NonNegative, Range, check_ranges
 from guerdon.records import Loss, PolicyOutput, Rollouts
 from guerdon.stages import Aggregation
 
@@ -75,22 +76,19 @@ class DisCO:
     """
 
     score: Callable[[Tensor, Tensor, Tensor], Tensor] = LikelihoodRatio()
-    tau: float = 1.0
-    delta: float = 1e-4
-    beta: float = 1e3
+    tau: Annotated[float, Range(0, open_low=True, infinite=True, note="inf for plain means")] = 1.0
+    delta: NonNegative = 1e-4
+    beta: NonNegative = 1e3
     over: Callable[[Tensor], Tensor] = AllGroups()
     estimator: Estimator = k1
-    threshold: float | None = None
+    threshold: Finite | None = None
     aggregation: Aggregation = field(default_factory=TokenMean)
 
     couples: ClassVar[str] = "batch"
     needs: ClassVar[frozenset[str]] = frozenset()
 
     def __post_init__(self) -> None:
-        if not self.tau > 0:
-            raise ValueError(f"DisCO.tau is {self.tau}; it must be above 0 (inf for plain means)")
-        if not (self.delta >= 0 and self.beta >= 0):
-            raise ValueError(f"DisCO: delta {self.delta} and beta {self.beta} must not be negative")
+        check_ranges(self)
 
     def __call__(
         self,

@@ -51,6 +51,7 @@ def whole_file(path: Path, needed: int | None = None) -> Iterator[IO[bytes]]:
     part = path.with_name(path.name + ".writing")
     with writing_to(path, needed):
         try:
+            part.unlink(missing_ok=True)  # a link of this name would be followed
             with part.open("wb") as file:
                 kept = _FirstError(file)
                 try:

@@ -13,6 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
+from guerdon.parts import PartError
 from guerdon.records import Rollouts, Scores
 from guerdon.report import damage, read_metrics
 from guerdon.sealed import SUMS, seal, sync_folder
@@ -26,7 +27,7 @@ from guerdon.training.disk import (
     writing_to,
 )
 from guerdon.training.lock import RunLock, RunLocked
-from guerdon.training.recipe_file import recipe_text
+from guerdon.training.recipe_file import recipe_text, trust_needed
 from guerdon.training.rollout_table import (
     rollout_schema,
     rollout_table,
@@ -224,8 +225,11 @@ def telling_how_to_go_on(folder: Path | None, lost: Callable[[], str]) -> Iterat
 
 
 def resume_command(folder: Path) -> str:
-    """What goes on with a run, ready for a shell."""
-    return f"guerdon train --resume {shlex.quote(str(folder))}"
+    """What goes on with a run, ready for a shell; with ``--trust`` where its recipe needs it."""
+    trust = ""
+    with suppress(PartError):
+        trust = trust_needed(folder / RECIPE)
+    return " ".join(filter(None, ["guerdon train --resume", shlex.quote(str(folder)), trust]))
 
 
 def _line(metrics: dict[str, Any]) -> str:

@@ -30,8 +30,14 @@ _PATTERNS = (
 )
 
 
-def kind_of(reason: str) -> str:
-    """One of `KINDS`. A reason may have names of parts before it (``right: ValueError: ...``)."""
+def kind_of(reason: str | None, error: str | None = None) -> str | None:
+    """One of `KINDS` for an invalid row's reason; None for a valid row, which has none.
+
+    A reason may have names of parts before it (``right: ValueError: ...``). ``error`` is what the
+    reward raised there, where it did (`guerdon.records.Scores`).
+    """
+    if reason is None:
+        return None
     told = reason.strip()
     for _ in range(8):
         for pattern, kind in _PATTERNS:
@@ -43,7 +49,7 @@ def kind_of(reason: str) -> str:
         if _names_an_exception(part):
             return "raised"
         told = rest
-    return "raised" if _names_an_exception(told) else "other"
+    return "raised" if error is not None or _names_an_exception(told) else "other"
 
 
 def _names_an_exception(text: str) -> bool:

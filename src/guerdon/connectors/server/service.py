@@ -104,7 +104,7 @@ class RewardService:
     def _score(self, body: bytearray, request: str) -> Answer:
         asked = self._read(read_score, body)
         scores = self._judged(asked, request)
-        kinds = [None if reason is None else kind_of(reason) for reason in scores.reasons]
+        kinds = list(map(kind_of, scores.reasons, scores.errors))
         reasons = [None if kind is None else told(kind, request) for kind in kinds]
         return _answer(score_answer(scores, reasons), kinds)
 
@@ -112,7 +112,7 @@ class RewardService:
         if self.judge.needs_groups:
             raise Refused(422, "this reward scores groups, which this protocol has not; use /score")
         scores = self._judged(self._read(read_get_reward, body), request)
-        kinds = [None if reason is None else kind_of(reason) for reason in scores.reasons]
+        kinds = list(map(kind_of, scores.reasons, scores.errors))
         return _answer(get_reward_answer(scores, self.invalid), kinds)
 
     def _read(self, read: Callable[[bytearray, Limits], Asked], body: bytearray) -> Asked:
