@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import json
@@ -14,10 +15,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import httpx
 import yaml
 
 from guerdon.connectors.judge import Judge
-from guerdon.connectors.server import Limits, RewardService, application
+from guerdon.connectors.server import RewardService
+from guerdon.connectors.server.application import Application
 from guerdon.parts import PartError, describe
 from guerdon.rewards import ListMatch
 from guerdon.tasks.files import DataError, FileTasks, PreferenceFile, RankingFile
@@ -140,11 +143,15 @@ def _load_recipe(path: Path) -> None:
 
 
 @lru_cache(maxsize=1)
-def _client() -> Any:
-    from starlette.testclient import TestClient
+def _application() -> Any:
+    return Application(RewardService(Judge("hostile", ListMatch())))
 
-    service = RewardService(Judge("hostile", ListMatch()), Limits(), "", 0.0)
-    return TestClient(application(service), raise_server_exceptions=True)
+
+async def _reply(body: bytes) -> Any:
+    transport = httpx.ASGITransport(app=_application())
+    headers = {"content-type": "application/json"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        return await client.post("/score", content=body, headers=headers)
 
 
 class Answered(Exception):
@@ -153,7 +160,7 @@ class Answered(Exception):
 
 def _ask(path: Path) -> None:
     with contextlib.redirect_stderr(io.StringIO()):  # a line for every request
-        reply = _client().post("/score", content=path.read_bytes())
+        reply = asyncio.run(_reply(path.read_bytes()))
     if reply.status_code >= 500:
         raise Answered(f"{reply.status_code}: {reply.text[:300]}")
     json.loads(reply.text, parse_constant=_refuse)

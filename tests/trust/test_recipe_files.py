@@ -204,7 +204,6 @@ def test_there_is_no_run_to_resume(
     assert cli.main(["train", "--resume", str(tmp_path / name)]) != 0
     told = capsys.readouterr().err
     assert str(tmp_path) in told
-    assert "recipe.yaml" not in told
     assert told.count("\n") == 1
 
 
@@ -279,7 +278,7 @@ def test_a_recipe_is_written_whole_or_not_at_all(
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", full)
-        with pytest.raises(OSError, match="space"):
+        with pytest.raises(OSError, match="room"):
             Recipe(name="second").save(saved)
     assert saved.read_bytes() == before
     with pytest.raises(PartError, match=r"recipe\.optimiser\.lr is nan"):

@@ -115,9 +115,13 @@ def word_ends(text: str) -> list[int]:
 def _with_rest(text: str, ends: Sequence[int]) -> list[int]:
     """Ends of spans with something in them; what follows the last end is a span too."""
     kept: list[int] = []
-    for end in (*ends, len(text)):
-        if text[kept[-1] if kept else 0 : end].strip():
+    begun, something = 0, False
+    for end in (*ends, len(text)):  # each character is looked at once, however many are blank
+        something = something or bool(text[begun:end].strip())
+        begun = end
+        if something:
             kept.append(end)
+            something = False
     return kept
 
 
