@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from guerdon.parsing.visible import visible
 from guerdon.records import Rollouts, Scores
 
 FEWEST = 4
@@ -30,7 +31,7 @@ def told(error: BaseException) -> tuple[str, str]:
 
     The place is the innermost line outside the package, libraries and Python, which is the
     user's own; else the innermost of all. Nothing that the exception does can raise here, and
-    signs that could move a terminal's cursor are shown as escapes.
+    signs that a terminal would obey are shown as their numbers.
     """
     line, headline = one_line(error), one_line(error, _HEADLINE)
     try:
@@ -38,7 +39,7 @@ def told(error: BaseException) -> tuple[str, str]:
         text = "".join(traceback.format_exception(error))
     except Exception:  # an exception whose own methods raise
         return line, headline
-    lines = [plain_signs(one[:_LINE]) for one in text.rstrip("\n").split("\n")]
+    lines = [visible(one[:_LINE]) for one in text.rstrip("\n").split("\n")]
     if len(lines) > _HEAD + _TAIL + 1:
         left_out = f"  ... {len(lines) - _HEAD - _TAIL} lines left out ..."
         lines = [*lines[:_HEAD], left_out, *lines[-_TAIL:]]
@@ -60,16 +61,8 @@ def one_line(error: BaseException, most: int = _REASON) -> str:
         text = " ".join(str(error)[: 4 * _HEADLINE].split())
     except Exception:
         text = "its message can't be shown"
-    text = plain_signs(text[:most])
+    text = visible(text[:most])
     return f"{name}: {text}" if text else name
-
-
-def plain_signs(text: str) -> str:
-    """``text`` with control signs as escapes; a terminal or a page would obey them."""
-    return "".join(
-        sign if sign.isprintable() or sign in "\n\t" else sign.encode("unicode_escape").decode()
-        for sign in text
-    )
 
 
 def kind_of(error: str) -> str:
@@ -138,7 +131,7 @@ def tally(rollouts: Rollouts, scores: Scores) -> Tally:
     for row in (~scores.valid).nonzero().flatten().tolist():
         error = scores.errors[row]
         if error is None:
-            ungradable[plain_signs((scores.reasons[row] or "")[:_REASON])] += 1
+            ungradable[visible((scores.reasons[row] or "")[:_REASON])] += 1
         else:
             found.setdefault(kind_of(error), []).append(row)
     failures = {
@@ -146,7 +139,7 @@ def tally(rollouts: Rollouts, scores: Scores) -> Tally:
             kind,
             len(rows),
             scores.errors[rows[0]] or "",
-            plain_signs(str(rollouts.task_of(rows[0]).id)),
+            visible(str(rollouts.task_of(rows[0]).id)),
             rollouts.texts[rows[0]][:_EXCERPT],
         )
         for kind, rows in found.items()

@@ -17,7 +17,7 @@ def shown(found):
 
 def test_findings_are_plain_and_the_rate_is_measured():
     found = json.loads(json.dumps(doctor.diagnose(matrix=64)))
-    assert found["gflops"]["cpu"]["float32"] > 0.1
+    assert found["gflops"]["cpu"]["float32"] > 0
     assert found["cores"] >= 1
     assert found["memory_gib"] is None or found["memory_gib"] > 0.1
     assert found["packages"]["torch"]

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, overload
 
-from guerdon.failures import plain_signs
+from guerdon.parsing.visible import visible
 from guerdon.parts import describe, rebuild
 from guerdon.ranges import Seconds, Unbounded, at_least, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
@@ -180,7 +180,7 @@ def _misfit(reason: str) -> Ungradable:
 
 def _shown(result: Any) -> str:
     try:
-        return plain_signs(f"{result!r:.80}")
+        return visible(f"{result!r:.80}")
     except Exception:
         return f"a {type(result).__name__} that can't be shown"
 

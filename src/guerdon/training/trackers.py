@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from guerdon.failures import plain_signs
+from guerdon.parsing.visible import visible
 from guerdon.parts import describe
 from guerdon.training.collect import Collected
 
@@ -123,7 +123,7 @@ def samples_of(collected: Collected) -> list[Row]:
 
 
 def _cell(text: str) -> str:
-    return plain_signs(text[:_CELL])
+    return visible(text[:_CELL])
 
 
 def flat(described: Any, place: str = "") -> dict[str, str | float | int | bool]:
