@@ -61,7 +61,7 @@ def test_figures_reach_the_tracker(tmp_path):
 
 
 def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatch):
-    monkeypatch.setattr("accelerate.tracking.get_available_trackers", lambda: [])
+    monkeypatch.setattr("accelerate.tracking.get_available_trackers", list)
     for name, command in (("trackio", "pip install 'trackio>="), ("wandb", "pip install wandb")):
         with pytest.raises(ImportError, match=f"'{name}'.*{command}"):
             Trackers((name,), None)

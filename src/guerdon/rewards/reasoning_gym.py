@@ -28,7 +28,8 @@ class ReasoningGymScore:
     Scorers do algebra without bounds on the model's text: each call has ``timeout`` seconds in a
     process of its own, and one that overruns, or fails on the right answer as well, makes its row
     invalid. Some would evaluate the text as Python; only lists, values and formulas are let
-    through to that, and a text that is other code earns 0, as does one that a scorer trips over. Raises ImportError naming the extra, ValueError for tasks without the column.
+    through to that, and a text that is other code earns 0, as does one that a scorer trips over.
+    Raises ImportError naming the extra, ValueError for tasks without the column.
     """
 
     timeout: Seconds = 10.0

@@ -18,9 +18,12 @@ MAX_CHARS = 10_000
 """Longest text that is compiled."""
 
 _FORMULA_NAMES = frozenset(
-    "Integer Float Rational Symbol Add Mul Pow sqrt cbrt root exp log ln sin cos tan cot sec csc "
-    "asin acos atan acot asec acsc sinh cosh tanh asinh acosh atanh Abs sign floor ceiling Min Max "
-    "factorial binomial erf pi oo".split()
+    [
+        *("Integer", "Float", "Rational", "Symbol", "Add", "Mul", "Pow", "sqrt", "cbrt", "root"),
+        *("exp", "log", "ln", "sin", "cos", "tan", "cot", "sec", "csc", "asin", "acos", "atan"),
+        *("acot", "asec", "acsc", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "Abs", "sign"),
+        *("floor", "ceiling", "Min", "Max", "factorial", "binomial", "erf", "pi", "oo"),
+    ]
 )
 """What a formula may name or call beside single letters: sympy's names that only compute."""
 
