@@ -236,9 +236,7 @@ def test_a_file_sends_prompts_and_keys_to_no_address_unasked(tmp_path: Path) -> 
 
 def test_a_file_takes_no_isolation_off_unasked(tmp_path: Path) -> None:
     file = recipe_file(tmp_path, {"part": "guerdon.rewards.code:CodeReward", "trust_weak": True})
-    with pytest.raises(
-        PartError, match=r"less isolation \(as .*--trust weak-isolation$"
-    ):
+    with pytest.raises(PartError, match=r"less isolation \(as .*--trust weak-isolation$"):
         Recipe.load(file)
     assert Recipe.load(file, ["weak-isolation"])
 
