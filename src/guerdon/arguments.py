@@ -58,8 +58,9 @@ and these short forms:
   --tasks FILE     JSONL, Parquet or a saved datasets folder with prompt and answer columns, and
                    image for models that see
   --reward FILE:F  a function of your own, e.g. rewards.py:brevity, or module:name
-  --trust FILE     a file or module of yours that a recipe.yaml may run (several with commas, or
-                   once for each); what --reward and --endpoint name here is trusted by that
+  --trust FILE     a file or module of yours that a recipe.yaml may run, or what else it may reach
+                   (a URL, a folder, env:NAME, weak-isolation; several with commas, or once for
+                   each); what --reward and --endpoint name here is trusted by that
   --kl X           a KL loss of coefficient X against the starting policy (or --reference)
   --steps N        --loop.steps
   --seed N         --loop.seed

@@ -66,6 +66,18 @@ FUNCTIONS: Mapping[str, frozenset[str]] = MappingProxyType(
 )
 """The functions that a file may name. A new one is added here: it must do nothing but compute."""
 
+FOLDERS = frozenset(
+    {"Cached.folder", "SqlExecution.databases", "SqlReward.databases", "FileTasks.image_folder"}
+    | {"PreferenceFile.image_folder", "RankingFile.image_folder"}
+)
+"""Settings that open a folder to be written to, or to be read as the data names files in it."""
+
+OWN_KEY = "OPENAI_API_KEY"
+"""The environment variable that an endpoint of a file may read unasked."""
+
+WEAK = "weak-isolation"
+"""What is trusted where a file takes a sandbox's isolation off."""
+
 MAX_DEPTH = 64
 """Deepest nesting of a recipe's file."""
 
@@ -73,7 +85,9 @@ _MODULE = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*+")
 
 
 def names_in(data: Any, where: str) -> Iterator[tuple[str, str, str]]:
-    """Place, "part", "function" or "url", and what ``data`` names there. Imports nothing.
+    """Place, "part", "function" or "beyond", and what ``data`` names there. Imports nothing.
+
+    "beyond" is what a part of ours would reach by its settings: see `_reached`.
 
     Raises PartError for nesting beyond `MAX_DEPTH`, names that are no text and addresses that
     are none.
@@ -89,29 +103,52 @@ def names_in(data: Any, where: str) -> Iterator[tuple[str, str, str]]:
                 if not isinstance(value[kind], str):
                     raise PartError(f"{place}.{kind} is {value[kind]!r:.60}, not module:name")
                 yield place, kind, value[kind]
-            if kind == "part" and isinstance(value.get("url"), str):
-                if "://" not in value["url"]:
-                    raise PartError(
-                        f"{place}.url is {value['url']!r:.100}; an address begins with http:// or "
-                        "https://"
-                    )
-                yield f"{place}.url", "url", value["url"]
+            if kind == "part" and isinstance(value.get("part"), str):
+                yield from _reached(value, place)
             pending += [(v, f"{place}.{k}", depth + 1) for k, v in value.items() if k != "part"]
         elif isinstance(value, list | tuple):
             pending += [(v, f"{place}[{i}]", depth + 1) for i, v in enumerate(value)]
 
 
+def _reached(part: Mapping[str, Any], place: str) -> Iterator[tuple[str, str, str]]:
+    """What lies beyond this machine's part that a reader has lent to a recipe by reading it.
+
+    Addresses of other machines, folders outside the current one, other variables of the
+    environment than `OWN_KEY`, and programs run with less isolation. Raises PartError for an
+    address that is none.
+    """
+    url, key = part.get("url"), part.get("key_variable", OWN_KEY)
+    if isinstance(url, str):
+        if "://" not in url:
+            raise PartError(
+                f"{place}.url is {url!r:.100}; an address begins with http:// or https://"
+            )
+        if not _is_here(url):
+            yield f"{place}.url", "beyond", url
+    if isinstance(key, str) and key not in ("", OWN_KEY):
+        yield f"{place}.key_variable", "beyond", f"env:{key}"
+    if part.get("trust_weak"):
+        yield f"{place}.trust_weak", "beyond", WEAK
+    for setting in FOLDERS:
+        kind, _, name = setting.partition(".")
+        if part["part"].endswith(f":{kind}") and name in part:
+            held = part[name] if isinstance(part[name], list | tuple) else [part[name]]
+            for folder in held:
+                if folder and isinstance(folder, str) and not _is_below_here(folder):
+                    yield f"{place}.{name}", "beyond", _path(folder, place)
+
+
 def foreign(data: Any, where: str = "recipe") -> dict[str, list[str]]:
     """What ``data`` reaches outside this package, each with its places; imports nothing.
 
-    Files and modules whose code would run, and addresses on other machines that prompts and keys
-    would be sent to: what ``--trust`` and ``trust=`` take to allow them. Raises PartError as
+    Files and modules whose code would run, and what parts of ours reach by their settings
+    (`_reached`): what ``--trust`` and ``trust=`` take to allow them. Raises PartError as
     `names_in` does.
     """
     found: dict[str, list[str]] = {}
     for place, kind, name in names_in(data, where):
-        outside = name if kind == "url" else parted(name, place)[0]
-        if not (_is_here(outside) if kind == "url" else _is_ours(outside)):
+        outside = name if kind == "beyond" else parted(name, place)[0]
+        if kind == "beyond" or not _is_ours(outside):
             found.setdefault(outside, []).append(place)
     return dict(sorted(found.items()))
 
@@ -119,20 +156,21 @@ def foreign(data: Any, where: str = "recipe") -> dict[str, list[str]]:
 def refuse_untrusted(data: Any, where: str, trust: Sequence[str]) -> None:
     """Raises PartError where ``data`` names what is no part of ours and not in ``trust``.
 
-    ``trust`` holds files (``mine.py``), modules (``mine``, with all below it) and addresses. The
-    message lists everything that is not trusted, and what to add. Nothing is imported.
+    ``trust`` holds files (``mine.py``), modules (``mine``, with all below it), addresses, folders,
+    ``env:NAME`` and `WEAK`. The message lists everything that is not trusted, and what to add.
+    Nothing is imported.
     """
     for place, kind, name in names_in(data, where):
-        if kind != "url" and _is_ours(parted(name, place)[0]):
+        if kind != "beyond" and _is_ours(parted(name, place)[0]):
             _refuse_other_than_parts(*parted(name, place), kind, place)
-    trusted = [item if "://" in item else _module_or_file(item, "trust") for item in trust]
+    trusted = [_trusted(item) for item in trust]
     strange = {
         outside: places
         for outside, places in foreign(data, where).items()
         if not any(_covers(item, outside) for item in trusted)
     }
     for outside, places in foreign(data, where).items():
-        if "://" not in outside and outside.partition(".")[0] in sys.stdlib_module_names:
+        if _MODULE.fullmatch(outside) and outside.partition(".")[0] in sys.stdlib_module_names:
             raise PartError(
                 f"{places[0]} names {outside}, of Python's own library, which holds no parts; "
                 "a recipe that does so was made to do harm: remove it"
@@ -146,10 +184,19 @@ def refuse_untrusted(data: Any, where: str, trust: Sequence[str]) -> None:
 
 def told(outside: Mapping[str, Sequence[str]]) -> str:
     """What `foreign` found, for people."""
-    return ", ".join(
-        f"{'sends to' if '://' in one else 'runs'} {one} (as {', '.join(places)})"
-        for one, places in outside.items()
-    )
+    return ", ".join(f"{_does(one)} (as {', '.join(places)})" for one, places in outside.items())
+
+
+def _does(outside: str) -> str:
+    if outside == WEAK:
+        return "runs programs with less isolation"
+    if outside.startswith("env:"):
+        return f"sends what the variable {outside.removeprefix('env:')} holds"
+    if "://" in outside:
+        return f"sends to {outside}"
+    if outside.endswith(".py") or _MODULE.fullmatch(outside):
+        return f"runs {outside}"
+    return f"uses the folder {outside}"
 
 
 def trust_options(outside: Iterable[str]) -> str:
@@ -186,12 +233,22 @@ def parted(name: str, where: str) -> tuple[str, str]:
     return _module_or_file(module, where), inside
 
 
+def _trusted(item: str) -> str:
+    if "://" in item or item.startswith("env:") or item == WEAK:
+        return item
+    return _path(item, "trust") if "/" in item else _module_or_file(item, "trust")
+
+
+def _path(text: str, where: str) -> str:
+    try:
+        return str(Path(text).expanduser().resolve())
+    except (OSError, ValueError, RuntimeError) as error:
+        raise PartError(f"{where}: {text!r:.200} is no file's name ({error})") from error
+
+
 def _module_or_file(text: str, where: str) -> str:
     if text.endswith(".py"):
-        try:
-            return str(Path(text).expanduser().resolve())
-        except (OSError, ValueError, RuntimeError) as error:
-            raise PartError(f"{where}: {text!r:.200} is no file's name ({error})") from error
+        return _path(text, where)
     if not _MODULE.fullmatch(text):
         raise PartError(f"{where}: {text!r:.200} is neither a module's name nor a .py file")
     return text
@@ -199,8 +256,10 @@ def _module_or_file(text: str, where: str) -> str:
 
 def _covers(item: str, outside: str) -> bool:
     """Whether trust in ``item`` is trust in ``outside``: a module brings those below it."""
-    below = not item.endswith(".py") and "://" not in item and outside.startswith(f"{item}.")
-    return outside == item or below
+    below = _MODULE.fullmatch(item) is not None and outside.startswith(f"{item}.")
+    inside = item.startswith("/") and not outside.endswith(".py")
+    inside = inside and outside.startswith(f"{item.rstrip('/')}/")
+    return outside == item or below or inside
 
 
 def _is_here(url: str) -> bool:
@@ -209,6 +268,10 @@ def _is_here(url: str) -> bool:
         return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
     except ValueError:
         return False
+
+
+def _is_below_here(folder: str) -> bool:
+    return Path(_path(folder, "recipe")).is_relative_to(Path.cwd().resolve())
 
 
 def _is_ours(module: str) -> bool:

@@ -45,7 +45,7 @@ def test_sentences_are_joined_until_they_can_be_told() -> None:
 def test_an_absent_library_is_named_with_the_mend(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "py3langid.langid", None)
     other = LanguageShare(among=("en", "nl"))  # not one that the cache holds
-    with pytest.raises(ImportError, match=r"guerdon\[language\].*ScriptShare"):
+    with pytest.raises(ImportError, match=r"pip install 'py3langid.*ScriptShare"):
         share(other, ENGLISH)
 
 

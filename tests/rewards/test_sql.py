@@ -295,9 +295,9 @@ def test_what_a_task_lacks_is_named() -> None:
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sqlglot", None)
     monkeypatch.setitem(sys.modules, "duckdb", None)
-    with pytest.raises(ImportError, match=r"sqlglot: pip install 'guerdon\[sql\]'"):
+    with pytest.raises(ImportError, match=r"sqlglot: pip install .*'sqlglot"):
         judged(SqlReward(), GOLD)
-    with pytest.raises(ImportError, match=r"duckdb: pip install 'guerdon\[sql\]'"):
+    with pytest.raises(ImportError, match=r"duckdb: pip install .*'duckdb"):
         judged(SqlExecution(engine=DuckDb()), GOLD)
 
 

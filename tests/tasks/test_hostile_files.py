@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -257,6 +258,44 @@ def picture(size: tuple[int, int] = (4, 3), form: str = "PNG", **more: Any) -> b
 def shows(folder: Path, image: Any, **more: Any) -> Any:
     path = written(folder, json.dumps({"prompt": "a", "answer": 1, "image": image}))
     return loaded(path, **more)
+
+
+def a_folder_of_datasets(folder: Path, path: str, feature: dict[str, Any]) -> Path:
+    """One row whose image is only named, and which ``feature`` says how to decode."""
+    image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    named = pa.array([{"bytes": None, "path": path}], type=image)
+    table = pa.table({"prompt": ["p"], "answer": ["a"], "image": named})
+    datasets.Dataset(datasets.table.InMemoryTable(table)).save_to_disk(str(folder))
+    said = json.loads((folder / "dataset_info.json").read_text())
+    said["features"]["image"] = feature
+    (folder / "dataset_info.json").write_text(json.dumps(said))
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["Image", "Audio", "Video", "Pdf"])
+def test_a_folder_of_datasets_shows_nothing_from_elsewhere(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "secret.png").write_bytes(picture())
+    for path in (str(tmp_path / "secret.png"), "http://127.0.0.1:9/secret.png"):
+        folder = a_folder_of_datasets(tmp_path / f"of {len(path)}", path, {"_type": kind})
+        with pytest.raises(
+            DataError, match=r"row 1, field 'image': .*(leads out|there is no file)"
+        ):
+            FileTasks(str(folder), held_out=0.0).load("train")
+        shutil.rmtree(folder)
+    folder = a_folder_of_datasets(tmp_path / "own", "mine.png", {"_type": kind})
+    (folder / "mine.png").write_bytes(picture())
+    (task,) = FileTasks(str(folder), held_out=0.0).load("train")
+    assert task.columns["images"] == (str(folder / "mine.png"),)
+
+
+def test_a_folder_of_datasets_takes_no_rows_from_elsewhere(tmp_path: Path) -> None:
+    folder = a_folder_of_datasets(tmp_path / "data", "x", {"_type": "Image"})
+    state = json.loads((folder / "state.json").read_text())
+    (folder / state["_data_files"][0]["filename"]).rename(tmp_path / "other.arrow")
+    state["_data_files"] = [{"filename": "../other.arrow"}]
+    (folder / "state.json").write_text(json.dumps(state))
+    with pytest.raises(DataError, match=r"takes rows from .*other\.arrow, outside it"):
+        FileTasks(str(folder)).load("train")
 
 
 def test_images_are_taken_from_below_the_datas_folder_only(tmp_path: Path) -> None:

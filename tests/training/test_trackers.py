@@ -60,9 +60,16 @@ def test_figures_reach_the_tracker(tmp_path):
     assert kept.finished
 
 
-def test_a_missing_package_is_named_with_its_extra():
-    with pytest.raises(ImportError, match=r"'no-such-tracker'.*guerdon\[trackers\]"):
-        Trackers(("no-such-tracker",), None)
+def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatch):
+    monkeypatch.setattr("accelerate.tracking.get_available_trackers", list)
+    for name, command in (("trackio", "pip install 'trackio>="), ("wandb", "pip install wandb")):
+        with pytest.raises(ImportError, match=f"'{name}'.*{command}"):
+            Trackers((name,), None)
+
+
+def test_a_misspelt_tracker_is_told_which_there_are():
+    with pytest.raises(ValueError, match=r"'wandbb'; there are .*wandb"):
+        Trackers(("wandbb",), None)
 
 
 class Torn(Kept):
@@ -164,7 +171,7 @@ def test_a_missing_tracker_is_said_before_anything_is_loaded_or_written(tmp_path
         raise AssertionError("a model was loaded")
 
     monkeypatch.setattr("guerdon.training.loop.load_policy", loaded)
-    with pytest.raises(ImportError, match="'no-such-tracker'"):
+    with pytest.raises(ValueError, match="'no-such-tracker'"):
         train(build(loop=LOOP), tmp_path / "run", trackers=("no-such-tracker",))
     assert not (tmp_path / "run").exists()
 

@@ -214,7 +214,10 @@ def test_a_file_sends_prompts_and_keys_to_no_address_unasked(tmp_path: Path) -> 
     Recipe(model=Model(engine=engine)).save(saved)
     with pytest.raises(PartError, match=r"sends to https://elsewhere\.example/v1"):
         Recipe.load(saved)
-    assert Recipe.load(saved, [engine.url]).model.engine == engine
+    with pytest.raises(PartError, match=r"AWS_SECRET_ACCESS_KEY holds .*--trust env:AWS_SECRET"):
+        Recipe.load(saved, [engine.url])
+    both = [engine.url, "env:AWS_SECRET_ACCESS_KEY"]
+    assert Recipe.load(saved, both).model.engine == engine
     with pytest.raises(PartError, match="sends to"):
         Recipe.load(saved, ["https://elsewhere"])
     for url in (
@@ -229,6 +232,40 @@ def test_a_file_sends_prompts_and_keys_to_no_address_unasked(tmp_path: Path) -> 
             Recipe.load(saved)
     Recipe(model=Model(engine=EndpointPolicy("http://127.0.0.1:8000/v1"))).save(saved)
     assert Recipe.load(saved)
+
+
+def test_a_file_takes_no_isolation_off_unasked(tmp_path: Path) -> None:
+    file = recipe_file(tmp_path, {"part": "guerdon.rewards.code:CodeReward", "trust_weak": True})
+    with pytest.raises(PartError, match=r"less isolation \(as .*--trust weak-isolation$"):
+        Recipe.load(file)
+    assert Recipe.load(file, ["weak-isolation"])
+
+
+@pytest.mark.parametrize("place", ["/elsewhere/kept", "../kept", "~/kept"])
+@pytest.mark.parametrize(
+    ("part", "setting"),
+    [
+        ("guerdon.rewards.cache:Cached", "folder"),
+        ("guerdon.rewards:Cached", "folder"),
+        ("guerdon.rewards.sql:SqlExecution", "databases"),
+        ("guerdon.rewards.sql:SqlReward", "databases"),
+    ],
+)
+def test_a_file_opens_no_folder_elsewhere_unasked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, setting: str, place: str
+) -> None:
+    """What it keeps there could take another file's place."""
+    monkeypatch.chdir(tmp_path)
+    listed = setting == "databases"
+    more = {} if listed else {"reward": {"part": "guerdon.rewards:AnswerMatch"}}
+    made = {"part": part, setting: [place] if listed else place, **more}
+    there = str(Path(place).expanduser().resolve())
+    with pytest.raises(PartError, match=f"uses the folder {there} .*--trust {there}$"):
+        Recipe.load(recipe_file(tmp_path, made))
+    for trust in (place, str(Path(there).parent)):
+        Recipe.load(recipe_file(tmp_path, made), [trust])
+    made[setting] = ["kept"] if listed else "kept"
+    Recipe.load(recipe_file(tmp_path, made))
 
 
 def test_every_function_of_ours_that_is_a_part_may_be_named() -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from guerdon.extras import install
 from guerdon.rewards.sql_databases import Database, QueryLimits, built, insertions
 
 _SETTINGS = {
@@ -53,8 +54,7 @@ class DuckDb:
         try:
             import duckdb  # noqa: F401
         except ImportError:
-            mend = "DuckDb needs the package duckdb: pip install 'guerdon[sql]'"
-            raise ImportError(mend) from None
+            raise ImportError(f"DuckDb needs the package duckdb: {install('sql')}") from None
 
     def rows(self, database: Database, sql: str, limits: QueryLimits) -> list[tuple[Any, ...]]:
         """The rows of one query; see `Engine`."""

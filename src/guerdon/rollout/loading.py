@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from guerdon.extras import install
 from guerdon.nursery import ModelError, from_pretrained, loading, model_source
 from guerdon.parsing.strict_json import strict_json
 from guerdon.sealed import refuse_damaged
@@ -95,7 +96,7 @@ def _processor(source: str) -> Any:
     except ImportError as error:
         raise ImportError(
             f"the processor of {source} needs a package that is not installed: "
-            "pip install 'guerdon[vision]' (torchvision has to fit the installed torch)\n"
+            f"{install('vision')} (torchvision has to fit the installed torch)\n"
             f"{error}"
         ) from error
 

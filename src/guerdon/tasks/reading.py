@@ -141,6 +141,7 @@ def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _folder_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Rows as they are kept: what a feature's own decoder would open or fetch is left alone."""
     import datasets
 
     try:
@@ -154,10 +155,20 @@ def _folder_rows(path: Path) -> Iterator[dict[str, Any]]:
     done = 0
     with _told(path, "a datasets folder"):
         for name, part in parts:
-            for row in part:
-                done += 1
-                named = {"split": name} if split else {}
-                yield _even({**named, **row}, f"{path}, row {done}")
+            _refuse_outside(path, part)
+            named = {"split": name} if split else {}
+            for batch in part.with_format("arrow").iter(1024):
+                for row in batch.to_pylist():
+                    done += 1
+                    yield _even({**named, **row}, f"{path}, row {done}")
+
+
+def _refuse_outside(path: Path, part: Any) -> None:
+    """A folder's own list of files may name any; only those in it are its data."""
+    for file in part.cache_files:
+        found = Path(file["filename"]).resolve()
+        if not found.is_relative_to(path.resolve()):
+            raise DataError(f"{path} takes rows from {found}, outside it; copy that file into it")
 
 
 @contextmanager

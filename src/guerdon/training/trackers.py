@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from guerdon.extras import install
 from guerdon.parsing.visible import visible
 from guerdon.parts import describe
 from guerdon.training.collect import Collected
@@ -23,22 +24,28 @@ Row = Sequence[str | float | None]
 
 
 def check_trackers(names: Sequence[Any]) -> None:
-    """Raises ImportError naming the extra for a tracker whose package is missing.
+    """Raises ValueError for a tracker that there is not, ImportError for one not installed.
 
     To be called before anything is loaded or written.
     """
     if not names:
         return
-    from accelerate.tracking import get_available_trackers
+    from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
 
     available = {str(getattr(t, "value", t)) for t in get_available_trackers()}
     for name in names:
-        if isinstance(name, str) and name not in available:
-            raise ImportError(
-                f"the tracker {name!r} is not installed (installed: "
-                f"{', '.join(sorted(available)) or 'none'}); pip install {name}, or "
-                "pip install 'guerdon[trackers]' for trackio"
+        if not isinstance(name, str) or name in available:
+            continue
+        if name not in LOGGER_TYPE_TO_CLASS:
+            raise ValueError(
+                f"there is no tracker {name!r:.80}; there are "
+                f"{', '.join(sorted(LOGGER_TYPE_TO_CLASS))}"
             )
+        command = install("trackers") if name == "trackio" else f"pip install {name}"
+        raise ImportError(
+            f"the tracker {name!r} is not installed (installed: "
+            f"{', '.join(sorted(available)) or 'none'}): {command}"
+        )
 
 
 class Trackers:

@@ -17,6 +17,7 @@ from guerdon.connectors.server.limits import Limits
 from guerdon.connectors.server.logs import JsonLines, log, writing_apart
 from guerdon.connectors.server.metrics import CLOSED
 from guerdon.connectors.server.service import RewardService
+from guerdon.extras import install
 
 HEADER = 2**14
 """Bytes of a request's header."""
@@ -55,7 +56,7 @@ def serve(service: RewardService, listening: socket.socket, supervised: bool = F
     try:
         import uvicorn
     except ImportError as error:
-        raise ImportError(f"{error}; install guerdon[server]") from error
+        raise ImportError(f"guerdon serve needs {error.name}: {install('server')}") from error
     logging.basicConfig(handlers=[JsonLines()], level=logging.WARNING, force=True)
     service.limits = _within_open_files(service.limits)
     config = uvicorn.Config(
