@@ -26,6 +26,13 @@ class RewardFailed(ValueError):
     """A reward raised on too many rows to go on; the message names exception, file and mend."""
 
 
+class NotGiven(ValueError):
+    """What a reward reads (a column, a group, tokens) was not given: the caller's mistake.
+
+    The message says what, and quotes nothing but what was given.
+    """
+
+
 def told(error: BaseException) -> tuple[str, str]:
     """An exception as one short line, and as a text whose first line also says where.
 

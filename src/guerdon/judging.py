@@ -25,7 +25,12 @@ _TOLD: set[str] = set()
 """Failures whose traceback stood in the log as a warning: again, it is information."""
 
 
-def judged(reward: Reward, rollouts: Rollouts, progress: Progress) -> Scores:
+def judged(
+    reward: Reward,
+    rollouts: Rollouts,
+    progress: Progress,
+    raised: tuple[type[BaseException], ...] = (),
+) -> Scores:
     """``reward(rollouts, progress)``, in which no completion can end anything.
 
     Where the reward raises on the whole batch, the rows are halved until the ones at fault are
@@ -34,7 +39,7 @@ def judged(reward: Reward, rollouts: Rollouts, progress: Progress) -> Scores:
     whole groups (all views of a question); in one that raises, rows that raise alone are left
     out and the rest is tried once more; if it raises again, the group is invalid.
 
-    Caught is all but KeyboardInterrupt: SystemExit too, and what native code raises beside
+    Caught is all but KeyboardInterrupt and what ``raised`` names: SystemExit too, and what native code raises beside
     Exception. A result that is not `Scores` of N rows counts as raised on every row. What a
     reward remembers (``state_dict``) is taken back to before each call that raised, so that
     no row is counted twice; memory that it does not show can't be. A reward that never returns
@@ -45,12 +50,12 @@ def judged(reward: Reward, rollouts: Rollouts, progress: Progress) -> Scores:
     """
     try:
         return _called(reward, rollouts, progress)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, *raised):
         raise
     except BaseException as caught:
         error = caught
     # Not inside the handler: what is raised there would drag this exception along.
-    scores = _Search(reward, rollouts, progress).scores(error)
+    scores = _Search(reward, rollouts, progress, raised).scores(error)
     _log(reward, rollouts, scores)
     return scores
 
@@ -96,6 +101,7 @@ class _Search:
     reward: Reward
     rollouts: Rollouts
     progress: Progress
+    raised: tuple[type[BaseException], ...] = ()
     until: float = field(default_factory=lambda: time.monotonic() + PATIENCE)
 
     def scores(self, error: BaseException) -> Scores:
@@ -158,7 +164,7 @@ class _Search:
         """The scores of these rows, or what was raised."""
         try:
             return _called(self.reward, self.rollouts.select(rows), self.progress)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, *self.raised):
             raise
         except BaseException as error:
             return error

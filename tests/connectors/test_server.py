@@ -166,7 +166,10 @@ def test_the_log_tells_a_request_and_why_rows_are_invalid(both):
     reply = client.post("/score", json=rows("4", "crash"))
     own = reply.headers["x-request-id"]
     assert wait_until(lambda: own in log.read_text(), 10)
-    invalid, request = (one for one in lines(log, process) if one.get("request") == own)
+    told = [one for one in lines(log, process) if one.get("request") == own]
+    failed, invalid, request = told
+    assert (failed["event"], failed["rows"]) == ("reward_failed", 1)
+    assert failed["trace"].startswith("RuntimeError: grader broke (at ")
     assert (invalid["event"], invalid["invalid"]) == ("invalid_rows", 1)
     assert invalid["reasons"] == "right: RuntimeError: grader broke"
     assert (request["event"], request["path"], request["status"]) == ("request", "/score", 200)
@@ -206,6 +209,8 @@ def test_groups_and_the_token(tmp_path):
 
 RAISING = """
 import time
+import torch
+from guerdon.records import Scores
 from guerdon.rewards import reward
 
 @reward
@@ -220,6 +225,16 @@ class Broken:
         raise ValueError("the key is hidden-word")
 
 broken = Broken()
+
+class Fragile:
+    scope = "completion"
+
+    def __call__(self, rollouts, progress):
+        if "bad" in rollouts.texts:
+            raise SystemExit("one bad text")
+        return Scores(torch.ones(len(rollouts)))
+
+fragile = Fragile()
 
 @reward
 def leaky(completion):
@@ -237,13 +252,33 @@ def mine(tmp_path):
 
 def test_what_a_reward_raises_goes_to_the_log_and_not_to_clients(tmp_path, mine):
     with served(tmp_path, f"{mine}:broken") as (client, process, log):
-        reply = client.post("/score", json=rows("x"))
+        reply = client.post("/score", json=rows("my text"))
+        own = reply.headers["x-request-id"]
+        told = f"the reward raised an exception (request {own})"
+        result = {"value": None, "parts": {}, "valid": False, "reason": told}
+        assert (reply.status_code, reply.json()) == (200, {"results": [result]})
+        failed = logged(log, process, "reward_failed")[0]
+        assert failed["request"] == own
+        assert failed["trace"].startswith("ValueError: the key is hidden-word (at ")
+        assert "mine.py" in failed["trace"]
+        # It has failed on all completions, which are four now: the reward itself is at fault.
+        reply = client.post("/score", json=rows("my text", "x", "y"))
         own = reply.headers["x-request-id"]
         told = f"the reward raised an exception (request {own})"
         assert (reply.status_code, reply.json()) == (500, {"error": told, "request": own})
         raised = logged(log, process, "reward_raised")[0]
-        assert (raised["request"], raised["error"]) == (own, "ValueError: the key is hidden-word")
-        assert "mine.py" in raised["trace"]
+        assert (raised["request"], "every completion so far (4)" in raised["error"]) == (own, True)
+        assert "hidden-word (at " in raised["error"]
+        assert "my text" not in log.read_text()
+
+
+def test_one_completion_that_a_reward_raises_on_costs_nobody_else_anything(tmp_path, mine):
+    with served(tmp_path, f"{mine}:fragile") as (client, process, log):
+        found = client.post("/score", json=rows("a", "bad", "b")).json()["results"]
+        assert [one["value"] for one in found] == [1.0, None, 1.0]
+        reply = client.post("/get_reward", json={"query": ["bad"] * 5})
+        assert (reply.status_code, reply.json()["extra_logs"]["valid"]) == (200, [0.0] * 5)
+        assert 'invalid_rows_total{kind="raised"} 6' in client.get("/metrics").text
 
 
 def test_reasons_of_invalid_rows_tell_clients_their_kind_only(tmp_path, mine):
@@ -327,15 +362,15 @@ def test_a_request_that_nobody_waits_for_is_not_judged_later(tmp_path, mine):
 @pytest.mark.parametrize(
     ("options", "mend"),
     [
-        (["--port", "99999"], "--port is 99999; it can be 0 to 65535"),
+        (["--port", "99999"], "--port is 99999; give a whole number from 0 to 65535"),
         (["--port", "-1"], "--port"),
         (["--host", "0.0.0.0", "--port", "0"], "--host 0.0.0.0 lets other machines in"),
         (["--token", "schlüssel"], "the token must be printable ASCII"),
         (["--token", ""], "--token is empty"),
         (["--token", "a", "--token-file", "b"], "give one"),
-        (["--invalid", "nan"], "--invalid is sent as JSON"),
+        (["--invalid", "nan"], "--invalid is nan; give a number that is finite"),
         (["--timeout", "nan"], "--timeout is nan"),
-        (["--workers", "0"], "--workers is 0; it can be 1 to 256"),
+        (["--workers", "0"], "--workers is 0; give a whole number from 1 to 256"),
     ],
 )
 def test_a_start_that_is_refused_says_the_mend(options, mend, capsys, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import socket
@@ -307,6 +308,13 @@ def test_weak_isolation_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(sandbox.WeakIsolationError, match=r"isolate network of .*trust_weak=True"):
         run_sandboxed("", [], QUICK)
     assert run_sandboxed("", [], QUICK, trust_weak=True).isolation["kernel"]["files"]
+    scores = judged("def f(x): return x + 1")
+    assert (scores.valid.tolist(), "isolate network of" in str(scores.reasons)) == ([False], True)
+    assert str(scores.errors[0]).startswith("WeakIsolationError: the kernel does not isolate")
+    task = Task("t", "q", None, {"tests": ["assert f(2) == 3"]})
+    with pytest.raises(ValueError, match=r"isolate network of .*trust_weak=True"):
+        CodeReward().check_tasks([task])
+    CodeReward(trust_weak=True).check_tasks([task])
 
 
 def test_a_sandbox_that_does_not_start_is_invalid(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,6 +322,21 @@ def test_a_sandbox_that_does_not_start_is_invalid(monkeypatch: pytest.MonkeyPatc
     scores = judged("def f(x): return x + 1")
     assert not scores.valid.any()
     assert "did not start" in str(scores.reasons[0])
+    assert str(scores.errors[0]).startswith("SandboxError: ")
+
+
+@pytest.mark.parametrize("place", ["subprocess.Popen", "tempfile.TemporaryDirectory"])
+def test_a_machine_without_room_makes_a_row_invalid(place: str) -> None:
+    """No process, no file: it is no fault of the program's, and ends nothing."""
+
+    def full(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(f"guerdon.rewards.sandbox.{place}", full)
+        scores = judged("def f(x): return x + 1")
+    assert (scores.valid.tolist(), "unavailable" in str(scores.reasons)) == ([False], True)
+    assert str(scores.errors[0]).startswith("SandboxError: ")
 
 
 def test_no_program_is_no_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from guerdon.recipes.grpo import build
 from guerdon.records import Progress, Rollouts, Scores, Task
-from guerdon.rewards import CodeReward
+from guerdon.rewards import CodeReward, SqlExecution, SqlReward
 from guerdon.rewards.compose import WeightedSum
 from guerdon.training import train
 from guerdon.training.task_checks import check_tasks
@@ -37,6 +37,7 @@ def test_tasks_are_shown_to_every_part_that_looks() -> None:
         check_tasks(CodeReward(), [BAD])
 
 
+@dataclass(frozen=True)
 class Listed:
     def load(self, split: str) -> list[Task]:
         return [BAD] if split == "train" else []
@@ -47,3 +48,16 @@ def test_a_run_does_not_begin(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"recipe\.reward can't grade these tasks"):
         train(recipe, tmp_path / "run", quiet=True)
     assert not (tmp_path / "run").exists()
+
+
+def test_databases_that_nobody_allowed_are_told_before_a_run(tmp_path: Path) -> None:
+    (tmp_path / "a.db").touch()
+    tasks = [Task(str(k), "q", "SELECT 1", {"database": "a.db"}) for k in range(7)]
+    for reward in (SqlExecution(), SqlReward()):
+        with pytest.raises(ValueError, match=r"task '4' names .* --reward\.databases DIR.*2 tasks"):
+            check_tasks(reward, tasks)
+        check_tasks(replace(reward, databases=(str(tmp_path),)), tasks)
+        with pytest.raises(ValueError, match=r"'nowhere' is no folder"):
+            check_tasks(replace(reward, databases=("nowhere",)), tasks)
+        with pytest.raises(ValueError, match=r"task 't': its reference query is None"):
+            check_tasks(reward, [Task("t", "q", None, {"schema": "CREATE TABLE t (x)"})])

@@ -8,13 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
+from guerdon.failures import told
 from guerdon.parsing import answer_text
 from guerdon.parsing.fenced import FENCE, last_fenced
 from guerdon.ranges import at_least, check_ranges
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards.code_cases import CodeCase, passes, read_case
-from guerdon.rewards.rows import Judged, Ungradable, gather
-from guerdon.rewards.sandbox import Limits, SandboxError, run_sandboxed
+from guerdon.rewards.rows import Judged, Ungradable, gather, refuse_ungradable
+from guerdon.rewards.sandbox import Limits, SandboxError, WeakIsolationError, run_sandboxed
 
 MAX_SOURCE = 100_000
 """Longest program that is run, in characters."""
@@ -32,13 +33,13 @@ class CodeReward:
     right value for.
 
     Value and part "tests": 1 where all tests pass, else 0; with ``partial`` the share that
-    passes. Invalid: a sandbox that could not be started, and every row of a task whose tests
-    can't be read or could be passed for nothing; the reason names task and test (`check_tasks`
-    says so beforehand). ``packages`` allows imports of installed packages. ``workers`` programs
-    run at a time (0 = one per core).
+    passes. Failed, with ``Scores.errors``: all rows where the kernel isolates too little (unless
+    ``trust_weak``), and those whose sandbox could not be started. Invalid: every row of a task
+    whose tests can't be read or could be passed for nothing; the reason names task and test.
+    `check_tasks` says all that beforehand. ``packages`` allows imports of installed packages.
+    ``workers`` programs run at a time (0 = one per core).
 
-    The tests are the task's ``column``, a list of what `read_case` takes. Raises
-    WeakIsolationError where the kernel isolates too little (unless ``trust_weak``).
+    The tests are the task's ``column``, a list of what `read_case` takes.
     """
 
     partial: bool = False
@@ -65,12 +66,16 @@ class CodeReward:
         return gather([verdicts[pair] for pair in asked])
 
     def check_tasks(self, tasks: Sequence[Task]) -> None:
-        """Raise ValueError naming each task and test that can't be graded; call it before a run."""
+        """Raise ValueError naming each task and test that can't be graded; call it before a run.
+
+        Also where no sandbox can be started here, or the kernel isolates too little.
+        """
         found = [self._cases(task) for task in tasks]
-        wrong = [one for one in found if isinstance(one, Ungradable)]
-        if wrong:
-            more = f"; and {len(wrong) - 5} tasks more" if len(wrong) > 5 else ""
-            raise ValueError("; ".join(one.reason for one in wrong[:5]) + more)
+        refuse_ungradable([one.reason for one in found if isinstance(one, Ungradable)])
+        try:
+            run_sandboxed("", [], self.limits, self.packages, self.trust_weak)
+        except (SandboxError, WeakIsolationError) as error:
+            raise ValueError(str(error)) from error
 
     def _cases(self, task: Task) -> list[CodeCase] | Ungradable:
         tests = task.columns.get(self.column)
@@ -101,8 +106,8 @@ class CodeReward:
                 self.packages,
                 self.trust_weak,
             )
-        except SandboxError as error:
-            return Ungradable(str(error))
+        except (SandboxError, WeakIsolationError) as error:
+            return Ungradable(str(error), told(error)[1])
         lines = _first_lines(outcome.lines, len(given))
         passed, begun = 0, 0
         for case in cases:

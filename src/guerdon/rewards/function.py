@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, overload
 
+from guerdon.failures import NotGiven
 from guerdon.parsing.visible import visible
 from guerdon.parts import describe, rebuild
 from guerdon.ranges import Seconds, Unbounded, at_least, check_ranges
@@ -136,7 +137,7 @@ class FunctionReward:
             known = {**task.columns, **given, "completion": ""}
             for p in named:
                 if p.name not in known and p.default is p.empty:
-                    raise ValueError(
+                    raise NotGiven(
                         f"reward {self._name!r} asks for {p.name!r}, but task "
                         f"{task.id!r} has no such column; it can name "
                         f"{', '.join((*_GIVEN, *task.columns))} or give {p.name!r} a default. "

@@ -45,6 +45,13 @@ def gather(rows: Sequence[Judged | Ungradable]) -> Scores:
     )
 
 
+def refuse_ungradable(reasons: Sequence[str]) -> None:
+    """Raise ValueError with the first reasons why tasks can't be graded, if there are any."""
+    if reasons:
+        more = f"; and {len(reasons) - 5} tasks more" if len(reasons) > 5 else ""
+        raise ValueError("; ".join(reasons[:5]) + more)
+
+
 def _value(row: Judged | Ungradable) -> float:
     return row.value if isinstance(row, Judged) else INVALID
 

@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar
 from guerdon.parsing import sections
 from guerdon.ranges import NonNegative, between, check_ranges
 from guerdon.records import Progress, Rollouts, Scores, Task
-from guerdon.rewards.rows import Judged, Ungradable, gather
+from guerdon.rewards.rows import Judged, Ungradable, gather, refuse_ungradable
 from guerdon.rewards.sql_databases import Database, database_of, real_folders
 from guerdon.rewards.sql_engines import (
     Answer,
@@ -99,6 +99,10 @@ class SqlExecution:
                 rows.append(Judged(value, {"execution": value}))
         return gather(rows)
 
+    def check_tasks(self, tasks: Sequence[Task]) -> None:
+        """See `check_databases`."""
+        check_databases(tasks, self.engine, self.databases)
+
 
 @dataclass(frozen=True)
 class Executed:
@@ -155,6 +159,16 @@ def executed(
         _judged(query, references[g], found.get((g, query)), compare)
         for g, query in zip(groups, queries, strict=True)
     ]
+
+
+def check_databases(tasks: Sequence[Task], engine: Engine, databases: Sequence[str]) -> None:
+    """Raise ValueError naming each task without a query, or without a database within reach.
+
+    To be called before a run; nothing is executed. ImportError where the engine is missing.
+    """
+    engine.check()
+    found = [_reference(task, databases) for task in tasks]
+    refuse_ungradable([one.failed for one in found if one.failed])
 
 
 def _reference(task: Task, databases: Sequence[str]) -> _Reference:
@@ -301,6 +315,10 @@ class SqlReward:
                 parts = self._parts(text, one, link, opinion)
                 rows.append(Judged(sum(parts.values()), parts))
         return gather(rows)
+
+    def check_tasks(self, tasks: Sequence[Task]) -> None:
+        """See `check_databases`."""
+        check_databases(tasks, self.engine, self.databases)
 
     def _parts(self, text: str, one: Executed, link: float, opinion: float) -> dict[str, float]:
         spared = one.right and self.spare_form

@@ -12,7 +12,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from guerdon.rewards.memory import held_memory, limit_memory
 from guerdon.rewards.sandbox.isolation import LIBRARIES, restrict
 from guerdon.rewards.sql_databases import (
     BuildError,
@@ -110,28 +109,9 @@ def run_queries(
         for k in ready
     ]
     pool = _pool(type(engine), limits, tuple(folders))
-    for place, result in zip(ready, _answers(pool, calls), strict=True):
+    for place, result in zip(ready, pool.map(calls), strict=True):
         results[place] = result
     return results
-
-
-def _answers(pool: WorkerPool, calls: Sequence[Mapping[str, Any]]) -> list[Answer | Failed]:
-    """One result per call; one that met a worker short of memory is called again.
-
-    A worker that has answered nothing yet is never short, so every round answers some.
-    """
-    results = pool.map(calls)
-    for _ in calls:
-        again = [place for place, result in enumerate(results) if result == _RETIRED]
-        if not again:
-            break
-        for place, result in zip(again, pool.map([calls[k] for k in again]), strict=True):
-            results[place] = result
-    return results
-
-
-_RETIRES = 77
-_RETIRED = Failed(f"its process ended (exit code {_RETIRES})")
 
 
 def _packed(database: Database) -> bytes | Failed:
@@ -144,15 +124,19 @@ def _packed(database: Database) -> bytes | Failed:
 @lru_cache(maxsize=8)
 def _pool(kind: type, limits: QueryLimits, folders: tuple[str, ...]) -> WorkerPool:
     """Workers of one kind of engine: forked once its module is there."""
-    return WorkerPool(_Confined(limits, folders), 3 * limits.seconds + 5)
+    return WorkerPool(
+        _Confined(folders),
+        3 * limits.seconds + 5,
+        megabytes=limits.memory_mb + HEADROOM_MB,
+        kept_mb=HEADROOM_MB // 2,
+    )
 
 
 class _Confined:
     """What a worker calls: it gives up what it does not need, and remembers the last database."""
 
-    def __init__(self, limits: QueryLimits, folders: tuple[str, ...]) -> None:
-        self.limits, self.folders = limits, folders
-        self.confined, self.held = False, 0
+    def __init__(self, folders: tuple[str, ...]) -> None:
+        self.folders, self.confined = folders, False
         self.packed, self.database = b"", Database()
 
     def __call__(
@@ -160,12 +144,7 @@ class _Confined:
     ) -> Answer | Failed:
         if not self.confined:
             self.confined = True
-            _confine(self.limits.memory_mb + HEADROOM_MB, self.folders)
-            self.held = held_memory()
-        if held_memory() - self.held > HEADROOM_MB << 19:
-            # Half of the room is taken, by an allocator that keeps it or by a large database: the
-            # next query would fail for want of memory. The call is given to another worker.
-            os._exit(_RETIRES)
+            _confine(self.folders)
         if packed != self.packed:
             self.packed, self.database = packed, pickle.loads(packed)
         try:
@@ -176,8 +155,8 @@ class _Confined:
             return Unanswered(failure(error).reason)
 
 
-def _confine(megabytes: int, folders: Sequence[str]) -> None:
-    """Let this process hold so much more memory, write no file, and read little.
+def _confine(folders: Sequence[str]) -> None:
+    """Let this process write no file, and read little.
 
     Whatever an engine can be talked into, the kernel lets it write not one byte to a file
     (RLIMIT_FSIZE) and, where it has Landlock, open nothing but ``folders`` and what Python needs,
@@ -187,7 +166,6 @@ def _confine(megabytes: int, folders: Sequence[str]) -> None:
         return
     import resource
 
-    limit_memory(megabytes)
     for kind in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
         resource.setrlimit(kind, (0, 0))
     python = [os.path.dirname(os.__file__), os.path.join(sys.base_prefix, "lib")]

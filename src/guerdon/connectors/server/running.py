@@ -58,6 +58,8 @@ def serve(service: RewardService, listening: socket.socket, supervised: bool = F
     except ImportError as error:
         raise ImportError(f"guerdon serve needs {error.name}: {install('server')}") from error
     logging.basicConfig(handlers=[JsonLines()], level=logging.WARNING, force=True)
+    # It quotes completions; the service logs the same failures with their request's id.
+    logging.getLogger("guerdon.judging").setLevel(logging.ERROR)
     service.limits = _within_open_files(service.limits)
     config = uvicorn.Config(
         Application(service),

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from guerdon.connectors.server.rows import (
     read_score,
     score_answer,
 )
+from guerdon.failures import NotGiven
 from guerdon.records import Scores
 
 THREADS = 64
@@ -34,9 +36,6 @@ READING = 2
 
 JUDGED = ("/score", "/get_reward")
 """Paths whose bodies hold completions."""
-
-_OWN_WORDS = ("guerdon.rewards.function", "guerdon.connectors.given")
-"""Modules whose ValueErrors say what a request lacks, and quote nothing but the request."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +130,8 @@ class RewardService:
                 trace="".join(traceback.format_exception(error))[-1500:],
             )
             raise _refusal(error, request) from None
+        for trace, rows in Counter(filter(None, scores.errors)).most_common(3):
+            log(event="reward_failed", request=request, rows=rows, trace=trace[-1500:])
         reasons = [reason for reason in scores.reasons if reason is not None]
         if reasons:
             log(
@@ -190,13 +191,14 @@ def _answer(found: dict[str, Any], kinds: list[str | None]) -> Answer:
 def _refusal(error: BaseException, request: str) -> Refused:
     """What a client is told of an exception: its own mistake in words, anything else by id.
 
-    A ValueError of the modules that look for columns and groups names what the request lacks.
+    NotGiven names what the request lacks; a ValueError of our own shapers is a mistake of it too.
     """
+    if isinstance(error, NotGiven):
+        return Refused(422, str(error)[:500])
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     raised_in = "" if trace is None else str(trace.tb_frame.f_globals.get("__name__", ""))
-    if type(error) is ValueError and raised_in in _OWN_WORDS:
-        return Refused(422, str(error)[:500])
-    status = 422 if isinstance(error, ValueError) and raised_in.startswith("guerdon.") else 500
+    ours = type(error) is ValueError and raised_in.startswith("guerdon.")
+    status = 422 if ours else 500
     return Refused(status, f"the reward raised an exception (request {request})")

@@ -78,23 +78,14 @@ def run_sandboxed(
     ``trust_weak``, WeakIsolationError where the kernel isolates too little: nothing ran then.
     """
     job = _job(source, cases, limits, packages, trust_weak)
-    with tempfile.TemporaryDirectory(prefix="guerdon-sandbox-") as scratch:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-s", "-S", str(_LAUNCHER), scratch],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd=scratch,
-            env={"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", **_ONE_THREAD},
-            start_new_session=True,
-        )
-        try:
-            written, cut = _exchange(process, job, limits)
-        finally:
-            _end(process)
+    try:
+        with tempfile.TemporaryDirectory(prefix="guerdon-sandbox-") as scratch:
+            written, cut, code = _launched(scratch, job, limits)
+    except OSError as error:
+        raise SandboxError(f"the sandbox did not start: {error}") from error
     lines = [_parsed(line) for line in written.split(b"\n")]
     if not isinstance(lines[0], dict) or "kernel" not in lines[0]:
-        raise SandboxError(f"the sandbox did not start (exit code {process.returncode})")
+        raise SandboxError(f"the sandbox did not start (exit code {code})")
     weak = [name for name, held in lines[0]["kernel"].items() if not held]
     if weak and not trust_weak:
         raise WeakIsolationError(
@@ -133,6 +124,24 @@ def _job(
         },
     }
     return json.dumps(job).encode()
+
+
+def _launched(scratch: str, job: bytes, limits: Limits) -> tuple[bytes, str, int]:
+    """What the launcher wrote, which limit cut it off, and its exit code."""
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-s", "-S", str(_LAUNCHER), scratch],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=scratch,
+        env={"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", **_ONE_THREAD},
+        start_new_session=True,
+    )
+    try:
+        written, cut = _exchange(process, job, limits)
+    finally:
+        _end(process)
+    return written, cut, process.returncode
 
 
 def _exchange(process: subprocess.Popen[bytes], job: bytes, limits: Limits) -> tuple[bytes, str]:
