@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any, ClassVar
 
 import pytest
 from kills.comparing import differences, figures
-from kills.entries import BRIEF, LOOP, Lottery
+from kills.entries import BRIEF, LOOP, Fragile, Lottery
 
 from guerdon.objectives import ClippedSurrogate
 from guerdon.recipes.grpo import build
@@ -123,16 +122,6 @@ def test_a_reward_that_forks_does_not_make_two_of_the_run(tmp_path: Path) -> Non
     with pytest.raises(ChildProcessError):
         os.wait()
     assert figures(tmp_path / "run") == figures(tmp_path / "whole")
-
-
-@dataclass(frozen=True)
-class Fragile(Lottery):
-    """Raises on some texts."""
-
-    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
-        if any(zlib.crc32(text.encode()) % 4 == 0 for text in rollouts.texts):
-            raise LookupError("four")
-        return super().__call__(rollouts, progress)
 
 
 def test_what_a_reward_failed_on_is_sealed_and_rewound(
