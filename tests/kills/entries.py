@@ -49,11 +49,11 @@ class Lottery:
 
 @dataclass(frozen=True)
 class Fragile(Lottery):
-    """Raises where it meets one text of four."""
+    """Raises where it meets one text of eight."""
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
-        if any(zlib.crc32(text.encode()) % 4 == 0 for text in rollouts.texts):
-            raise LookupError("four")
+        if any(zlib.crc32(text.encode()) % 8 == 0 for text in rollouts.texts):
+            raise LookupError("eighth")
         return super().__call__(rollouts, progress)
 
 

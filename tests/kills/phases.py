@@ -67,6 +67,9 @@ OURS = frozenset({"starting", "appending metrics", "writing the summary"})
 """Of these, those that are no writes themselves: what they call is refused."""
 
 ERRORS = {"disk full": errno.ENOSPC, "over quota": errno.EDQUOT, "read-only": errno.EROFS}
+CUT = ("SIGKILL", *ERRORS)
+"""After these a line may be half written."""
+
 SIGNALS = {"SIGKILL": signal.SIGKILL, "SIGTERM": signal.SIGTERM, "SIGINT": signal.SIGINT}
 
 
@@ -103,7 +106,7 @@ def install(folder: Path, blow: Blow | None) -> Counter[str]:
             return
         if counts[phase] != blow.number:
             return
-        if phase == "appending metrics" and when == "before" and blow.what != "vanished":
+        if phase == "appending metrics" and when == "before" and blow.what in CUT:
             _half_a_line(*arguments)
         if blow.what in SIGNALS:
             os.kill(os.getpid(), SIGNALS[blow.what])

@@ -150,4 +150,4 @@ def test_what_a_reward_failed_on_is_sealed_and_rewound(
     assert (run / "failures.jsonl.damaged").exists()
     assert differences(tmp_path / "whole", run) == []
     for line in (run / "failures.jsonl").read_text().splitlines():
-        assert json.loads(line)["error"].count("LookupError: four")
+        assert json.loads(line)["error"].count("LookupError: eighth")
