@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -66,9 +67,13 @@ class WrongResult(TypeError):
 
 def _called(reward: Reward, rollouts: Rollouts, progress: Progress) -> Scores:
     """The reward's scores; what it remembers is as before where it raises."""
-    remembered = _remembered(reward)
+    remembered, process = _remembered(reward), os.getpid()
     try:
-        scores = reward(rollouts, progress)
+        try:
+            scores = reward(rollouts, progress)
+        finally:
+            if os.getpid() != process:  # a copy of the run, which the reward forked and let go on
+                os._exit(1)
         if not isinstance(scores, Scores):
             raise WrongResult(
                 f"the reward returned {type(scores).__name__}, not Scores; lift a plain function "

@@ -48,6 +48,8 @@ def differences(whole: Path, other: Path) -> list[str]:
     found = []
     if figures(whole) != figures(other):
         found.append("metrics.jsonl")
+    if _failures(whole) != _failures(other):
+        found.append("failures.jsonl")
     found += _bytes(whole, other, "rollouts")
     found += _bytes(whole, other, "model")
     found += _checkpoints(whole / "checkpoints", other / "checkpoints")
@@ -82,6 +84,11 @@ def weights_move(folder: Path) -> bool:
         and all(any(not torch.equal(a[k], b[k]) for k in a) for a, b in pairwise(modules))
         and all(line["grad_norm"] > 0 for line in figures(folder))
     )
+
+
+def _failures(folder: Path) -> bytes:
+    file = folder / "failures.jsonl"
+    return file.read_bytes() if file.exists() else b""
 
 
 def _bytes(whole: Path, other: Path, name: str) -> list[str]:

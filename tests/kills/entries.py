@@ -48,6 +48,16 @@ class Lottery:
 
 
 @dataclass(frozen=True)
+class Fragile(Lottery):
+    """Raises where it meets one text of eight."""
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        if any(zlib.crc32(text.encode()) % 8 == 0 for text in rollouts.texts):
+            raise LookupError("eighth")
+        return super().__call__(rollouts, progress)
+
+
+@dataclass(frozen=True)
 class Entry:
     """One kind of run. ``start`` and ``go_on`` train in a folder and return the exit status."""
 
@@ -108,6 +118,7 @@ ENTRIES = {
         ),
         run_of("multi-turn", _world),
         policy_run("one step ahead", loop=replace(LOOP, ahead=1), reference=MovingReference(0.5)),
+        policy_run("failing", reward=Fragile(), loop=replace(LOOP, max_failed=1.0)),
         policy_run("evaluated between", loop=replace(LOOP, evaluate_every=1)),
         policy_run(
             "filtered",

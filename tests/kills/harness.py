@@ -170,6 +170,7 @@ def _in_the_child(entry: Entry, folder: Path, blow: Blow | None, printed: Path) 
         handle = os.open(printed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(handle, 1)
         os.dup2(handle, 2)
+        torch.set_num_threads(1)  # makes torch's pool anew, which two threads at once do not bear
         counts = install(folder, blow)
         page.draw_curves = _no_curves
         on = (folder / "recipe.yaml").exists()

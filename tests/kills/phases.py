@@ -27,7 +27,7 @@ PHASES = {
     "recording a step": "guerdon.training.telemetry:Telemetry.step",
     "appending metrics": "guerdon.training.run_folder:append_line",
     "writing parquet": "guerdon.training.run_folder:write_table",
-    "saving a checkpoint": "guerdon.training.loop:save_checkpoint",
+    "saving a checkpoint": "guerdon.training.state:save_checkpoint",
     "writing a state": "torch:save",
     "sealing": "guerdon.training.checkpoint:seal",
     "removing an old checkpoint": "guerdon.training.checkpoint:remove_folder",
@@ -67,6 +67,9 @@ OURS = frozenset({"starting", "appending metrics", "writing the summary"})
 """Of these, those that are no writes themselves: what they call is refused."""
 
 ERRORS = {"disk full": errno.ENOSPC, "over quota": errno.EDQUOT, "read-only": errno.EROFS}
+CUT = ("SIGKILL", *ERRORS)
+"""After these a line may be half written."""
+
 SIGNALS = {"SIGKILL": signal.SIGKILL, "SIGTERM": signal.SIGTERM, "SIGINT": signal.SIGINT}
 
 
@@ -103,7 +106,7 @@ def install(folder: Path, blow: Blow | None) -> Counter[str]:
             return
         if counts[phase] != blow.number:
             return
-        if phase == "appending metrics" and when == "before" and blow.what != "vanished":
+        if phase == "appending metrics" and when == "before" and blow.what in CUT:
             _half_a_line(*arguments)
         if blow.what in SIGNALS:
             os.kill(os.getpid(), SIGNALS[blow.what])

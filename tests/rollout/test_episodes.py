@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -153,6 +153,43 @@ def test_a_world_that_raises_costs_its_episode_and_no_other(
     assert scores.errors[1] is not None
     assert scores.placed is not None
     assert scores.placed.isfinite().all()
+
+
+class Absent(Grid):
+    """A user's world: those of the numbers in `gone` can't be begun."""
+
+    made = 0
+    gone: ClassVar[tuple[int, ...]] = ()
+
+    def __init__(self, **settings: Any) -> None:
+        self.number = 0
+        super().__init__(**settings)
+        Absent.made += 1
+        self.number = Absent.made
+
+    def reset(self) -> str:
+        if self.number in self.gone:
+            raise ConnectionError("nobody answers")
+        return super().reset()
+
+
+@pytest.mark.parametrize("gone", [(1,), (1, 2), (1, 2, 3, 4)])
+def test_a_world_that_raises_at_its_reset_costs_its_episode_and_no_other(
+    gone: tuple[int, ...], seedling: LanguagePolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Absent, "gone", gone)
+    monkeypatch.setattr(Absent, "made", 0)
+    tasks = [
+        Task(name, "ignored", columns={"environment": Absent, "settings": {"size": 2}})
+        for name in ("a", "b")
+    ]
+    rows = seedling.sample(tasks, 2, Sampling(max_turns=2, max_turn_tokens=4), seed=0)
+    scores = EnvironmentReturn()(rows, Progress(0, 1))
+    fine = [number not in gone for number in (1, 2, 3, 4)]
+    assert scores.valid.tolist() == rows.mask.any(1).tolist() == fine
+    assert [error is None for error in scores.errors] == fine
+    if any(fine):
+        assert torch.allclose(seedling.forward(rows).logps, rows.logps, atol=2e-4)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from typing import Any
 
 from guerdon.sealed import SUMS, faults
 
-METRICS, SUMMARY = "metrics.jsonl", "summary.json"
+METRICS, SUMMARY, FAILURES = "metrics.jsonl", "summary.json", "failures.jsonl"
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:
@@ -18,19 +18,15 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     What follows the last line break was cut short by a crash and is left out, as are lines that
     can't be read, which `damage` names. A figure that was not finite is None.
     """
-    return [found for _, found in _lines(run) if isinstance(found, dict)]
-
-
-FAILURES = "failures.jsonl"
+    return [found for _, found in _steps(run) if isinstance(found, dict)]
 
 
 def read_failures(run: Path) -> list[dict[str, Any]]:
-    """What a run's reward failed on, by step and kind ([] if nothing or nothing was noted)."""
-    file = run / FAILURES
-    if not file.exists():
-        return []
-    lines = file.read_text(encoding="utf-8", errors="replace").split("\n")
-    return [json.loads(line) for line in lines[:-1] if line]
+    """What a run's reward failed on, by step and kind ([] if nothing or nothing was noted).
+
+    Lines are left out as in `read_metrics`.
+    """
+    return [found for _, found in _lines(run / FAILURES) if isinstance(found, dict)]
 
 
 def read_summary(run: Path) -> dict[str, Any]:
@@ -49,8 +45,9 @@ def damage(run: Path, steps: int | None = None) -> list[str]:
     ended). Without digests a changed figure that still can be read is not found.
     """
     told = {
-        f"{METRICS}, line {number}": f"can't be read ({found})"
-        for number, found in _lines(run)
+        f"{name}, line {number}": f"can't be read ({found})"
+        for name, lines in ((METRICS, _steps(run)), (FAILURES, _lines(run / FAILURES)))
+        for number, found in lines
         if isinstance(found, str)
     }
     for file in sorted((run / "rollouts").glob("step-*.parquet")):
@@ -68,12 +65,21 @@ def number(value: float | None, form: str = "{:.3f}") -> str:
     return "–" if value is None or value != value else form.format(value)
 
 
-def _lines(run: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    """The number of each whole line from 1, and its figures or why it can't be read."""
-    file = run / METRICS
+def _steps(run: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    """The lines of the metrics, of which each is of a later step than those before it."""
+    newest = -1
+    for number, found in _lines(run / METRICS):
+        if isinstance(found, dict) and found["step"] <= newest:
+            yield number, "its step does not follow those before it"
+            continue
+        newest = newest if isinstance(found, str) else found["step"]
+        yield number, found
+
+
+def _lines(file: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    """The number of each whole line from 1, and what it says of a step or why it can't be read."""
     if not file.exists():
         return
-    newest = -1
     for number, line in enumerate(file.read_bytes().split(b"\n")[:-1], 1):
         if not line:
             continue
@@ -83,11 +89,7 @@ def _lines(run: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
             yield number, f"no JSON: {str(error).splitlines()[0]}"
             continue
         step = found.get("step") if isinstance(found, dict) else None
-        if not isinstance(step, int) or step <= newest:
-            yield number, "its step does not follow those before it"
-            continue
-        newest = step
-        yield number, found
+        yield number, found if isinstance(step, int) else "it names no step"
 
 
 def _unreadable(file: Path) -> str | None:

@@ -42,14 +42,13 @@ class EnvironmentReturn:
             (acted_N & torch.isfinite(value_N))[:, None], _placed(rollouts, reward_NK.float()), 0.0
         )
         finite_N = torch.isfinite(value_N)
-        told = zip(acted_N.tolist(), finite_N.tolist(), strict=True)
-        errors = tuple(_FAILED if acted and not finite else None for acted, finite in told)
+        errors = tuple(None if finite else _FAILED for finite in finite_N.tolist())
         nowhere = tuple(None if acted else _NOWHERE for acted in acted_N.tolist())
         return Scores(
             value=value_N,
             parts={"return": value_N},
             valid=acted_N & finite_N,
-            reasons=tuple(a or b for a, b in zip(nowhere, errors, strict=True)),
+            reasons=tuple(a or b for a, b in zip(errors, nowhere, strict=True)),
             placed=placed_NT,
             errors=errors,
         )

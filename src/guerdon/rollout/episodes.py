@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -17,6 +17,8 @@ from guerdon.rollout.decoding import Continuations
 from guerdon.rollout.environments import Environment, make_environment
 from guerdon.rollout.keyed import row_key
 from guerdon.stages import Sampling
+
+T = TypeVar("T")
 
 logger = logging.getLogger("guerdon.rollout")
 
@@ -49,6 +51,20 @@ def is_played(task: Task) -> bool:
     return "environment" in task.columns
 
 
+def answer_of(ask: Callable[[], T], said: str) -> T | None:
+    """What a world answers; None where it raises, which goes to the log with ``said``.
+
+    Whatever a model says may not end the run.
+    """
+    try:
+        return ask()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        logger.warning("the world failed at %.120r\n%s", said, told(error)[1])
+        return None
+
+
 @dataclass
 class _Episode:
     """One row while it is played."""
@@ -64,6 +80,12 @@ class _Episode:
     rewards: list[float] = field(default_factory=list)
     done: bool = False
     failed: bool = False
+
+    def fail(self) -> None:
+        """The world raised in this turn: there is no further one."""
+        self.states.append(None)
+        self.rewards.append(math.nan)
+        self.failed = True
 
     def add(self, ids: list[int], logps: list[float], turn: int, acted: bool) -> None:
         self.ids += ids
@@ -89,8 +111,8 @@ def play(
     a turn has at most ``sampling.max_turn_tokens`` tokens. A text that names no action costs
     ``penalty`` in its turn's reward, hence in the episode's total, and leaves the world as it
     was. The whole history is the context of every turn and is read anew each time. A world that
-    raises at what was said ends that episode with a turn reward of NaN, which is invalid to
-    `EnvironmentReturn`; the traceback goes to the log "guerdon.rollout".
+    raises at its reset or at what was said ends that episode with a turn reward of NaN, which is
+    invalid to `EnvironmentReturn`; the traceback goes to the log "guerdon.rollout".
     """
     spoken = replace(sampling, max_tokens=sampling.max_turn_tokens)
     episodes = [
@@ -98,9 +120,15 @@ def play(
         for group, task in enumerate(tasks)
         for member in range(group_size)
     ]
-    firsts = [episode.world.reset() for episode in episodes]
+    firsts: dict[int, str] = {}
+    for episode in episodes:
+        seen = answer_of(episode.world.reset, "its reset")
+        if seen is None:
+            episode.fail()
+        else:
+            firsts.setdefault(episode.group, seen)
     prompts = [
-        policy.encode(replace(task, prompt=firsts[group * group_size]))
+        policy.encode(replace(task, prompt=firsts.get(group, task.prompt or task.id)))
         for group, task in enumerate(tasks)
         if group_size
     ]
@@ -134,18 +162,11 @@ def _act(
     length = int(made.lengths[row])
     said = policy.decode(made.ids[row], length)
     episode.add(made.ids[row, :length].tolist(), made.logps[row, :length].tolist(), turn, True)
-    state: Hashable = None
-    try:
-        state = episode.world.state_key
-        step = episode.world.step(said)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # whatever a model says may not end the run
-        logger.warning("the world failed at %.120r\n%s", said, told(error)[1])
-        episode.states.append(state)
-        episode.rewards.append(math.nan)
-        episode.failed = True
+    answer = answer_of(lambda: (episode.world.state_key, episode.world.step(said)), said)
+    if answer is None:
+        episode.fail()
         return
+    state, step = answer
     episode.states.append(state)
     episode.rewards.append(step.reward - (0.0 if step.valid else penalty))
     episode.done = step.done

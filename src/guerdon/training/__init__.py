@@ -23,13 +23,13 @@ from guerdon.training.reward_model import (
 )
 from guerdon.training.schedule import Constant, Cosine, Linear, Schedule
 from guerdon.training.selected import SelectedTasks
-from guerdon.training.soundness import PartFailed, TooManyFailed
+from guerdon.training.soundness import TooManyFailed
+from guerdon.training.stopping import PartFailed, TrainingStopped
 from guerdon.training.supervised import Demonstration, demonstrations_to_rollouts, fit_texts
 from guerdon.training.update import (
     ALONE,
     Guard,
     Shard,
-    TrainingStopped,
     adamw,
     apply_gradients,
     set_rate,

@@ -33,18 +33,24 @@ class CheckpointError(ValueError):
 
 
 def save_checkpoint(
-    folder: Path, step: int, state: dict[str, Any], keep: int = 2, recipe: Path | None = None
+    folder: Path,
+    step: int,
+    state: dict[str, Any],
+    keep: int = 2,
+    recipe: Path | None = None,
+    *,
+    again: bool = False,
 ) -> Path:
     """Write ``state`` as the checkpoint after ``step`` steps; keep the newest ``keep``.
 
-    A copy of the file ``recipe`` goes with it, for the day when that one is damaged. While this
-    writes there are ``keep`` and one more. Raises `DiskError`: the older
-    checkpoints are then as they were.
+    A copy of the file ``recipe`` goes with it, for the day when that one is damaged. One of this
+    step that is whole stays, unless it is written ``again``. While this writes there are ``keep``
+    and one more. Raises `DiskError`: the older checkpoints are then as they were.
     """
     final, part = folder / f"step-{step:06d}", folder / f"writing-{step:06d}"
     with writing_to(final, _bytes(state)):
         folder.mkdir(exist_ok=True)
-        if final.exists():
+        if final.exists() and not again:
             if fault(final) is None:
                 return final
             set_aside(final)
@@ -56,6 +62,7 @@ def save_checkpoint(
             if recipe is not None:
                 shutil.copyfile(recipe, part / recipe.name)
             seal(part)
+            remove_folder(final)
             part.rename(final)
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)

@@ -26,7 +26,7 @@ from guerdon.records import (
 from guerdon.stages import Policy
 from guerdon.training.recipe import Recipe
 from guerdon.training.reference import RunningReference
-from guerdon.training.soundness import PartFailed, naming
+from guerdon.training.stopping import PartFailed, naming
 from guerdon.training.update import Shard
 
 

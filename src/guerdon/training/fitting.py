@@ -13,6 +13,7 @@ from guerdon.training.display import Display
 from guerdon.training.held_out import HeldOut
 from guerdon.training.held_out_summary import describe_before, held_out_summary
 from guerdon.training.interrupt import Interrupt
+from guerdon.training.output import lasting_output
 from guerdon.training.passes import Figures, count_updates
 from guerdon.training.run_folder import RunFolder
 from guerdon.training.telemetry import (
@@ -66,7 +67,8 @@ def run_fitting(
     total = count_updates(given, recipe.epochs, recipe.batch)
     history: list[dict[str, Any]] = []
     started = time.perf_counter()
-    with Interrupt() as interrupt, _kept(run), Display(total, quiet=quiet) as display:
+    shown = Display(total, quiet=quiet)
+    with Interrupt() as interrupt, lasting_output(), _kept(run), shown as display:
         before = measure()
         if run is not None:
             run.claim(recipe)

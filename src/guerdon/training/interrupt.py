@@ -146,7 +146,7 @@ class Interrupt:
         what = "Ctrl-C" if self.number == signal.SIGINT else self.name
         if self._due:
             told = f"{what}: given up as soon as the file being written is whole"
-        elif self._measuring:
+        elif self._measuring and self.urgent:
             told = f"{what}: held-out results are left out"
         elif not self.urgent:
             told = (

@@ -4,37 +4,31 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from guerdon.parts import Memory, memories
 from guerdon.records import Progress, Task
 from guerdon.stages import Policy
 from guerdon.training.agreement import check_start
 from guerdon.training.ahead import Batches
 from guerdon.training.allocator import keep_freed_memory
-from guerdon.training.checkpoint import (
-    generator_states,
-    load_newest,
-    restore_generators,
-    save_checkpoint,
-    seed_generators,
-    trained_state,
-)
+from guerdon.training.checkpoint import seed_generators
 from guerdon.training.collect import Collected, credit
 from guerdon.training.held_out import HeldOut, evaluate
 from guerdon.training.interrupt import Interrupt
+from guerdon.training.output import lasting_output
 from guerdon.training.policies import load_policy
 from guerdon.training.processes import processes
 from guerdon.training.recipe import Recipe
-from guerdon.training.reference import RunningReference
 from guerdon.training.run_folder import RunFolder, resume_command, telling_how_to_go_on
-from guerdon.training.soundness import Soundness, naming
+from guerdon.training.soundness import Soundness
+from guerdon.training.state import State
+from guerdon.training.stopping import naming
 from guerdon.training.task_checks import check_tasks
 from guerdon.training.telemetry import PAGE, Stopped, Telemetry, step_metrics
-from guerdon.training.update import Guard, Shard, adamw, minibatches, set_rate, update
+from guerdon.training.update import Shard, minibatches, set_rate, update
 
 
 @dataclass(frozen=True)
@@ -94,14 +88,14 @@ def train(
     first = shard.rank == 0
     run = RunFolder(folder, resume=resume) if folder is not None and first else None
     telemetry = Telemetry(run, recipe, quiet=quiet or not first, trackers=trackers if first else ())
-    with Interrupt() as interrupt, telemetry:
+    with Interrupt() as interrupt, lasting_output(), telemetry:
         seed_generators(loop.seed)
         policy = policy or load_policy(recipe.model)
         seed_generators(loop.seed)  # vLLM seeds them for itself when it starts, always alike
         tasks, held_out = _tasks(recipe)
         batches = Batches(recipe, policy, tasks, shard)
-        state, soundness = _State(recipe, policy, batches), Soundness(loop)
-        with telling_how_to_go_on(folder, lambda: _lost(state)), batches:
+        state, soundness = State(recipe, policy, batches), Soundness(loop)
+        with telling_how_to_go_on(folder, state.lost), batches:
             if resume and folder is not None:
                 state.resume(folder, telemetry.warn, shard)
             if state.step == 0:
@@ -110,7 +104,7 @@ def train(
                 soundness.check()
             telemetry.begin(state.step, policy, state.before)
             soundness.take_up(telemetry.history)
-            interrupt.patient(lambda: _lost(state), lambda: _about(state))
+            interrupt.patient(state.lost, state.about)
             until = loop.steps if stop_after is None else stop_after
             _steps(recipe, state, telemetry, interrupt, soundness, held_out, folder, until)
             after, stopped = _end(recipe, state, interrupt, soundness, held_out, folder)
@@ -125,7 +119,7 @@ def train(
 
 def _steps(
     recipe: Recipe,
-    state: _State,
+    state: State,
     telemetry: Telemetry,
     interrupt: Interrupt,
     soundness: Soundness,
@@ -135,8 +129,16 @@ def _steps(
 ) -> None:
     """Sample, score, shape, credit, update, evaluate, save, until the last step, a signal, or
     what `Soundness` says can't go on."""
-    loop, policy, batches, shard = recipe.loop, state.policy, state.batches, state.batches.shard
-    while state.step < min(loop.steps, until) and not _agreed(interrupt, shard):
+    loop, policy, shard = recipe.loop, state.policy, state.batches.shard
+    if state.unanswered:
+        progress = Progress(state.step - 1, loop.steps)
+        figures = _between(recipe, state, interrupt, soundness, held_out, progress)
+        if figures:
+            with interrupt.whole():
+                telemetry.amend(figures)
+                state.save(folder, shard, again=True)
+    end = min(loop.steps, until)
+    while soundness.stopped is None and state.step < end and not _agreed(interrupt, shard):
         progress = Progress(state.step, loop.steps)
         began = time.perf_counter()
         collected = _experience(recipe, state, progress, soundness)
@@ -149,10 +151,7 @@ def _steps(
             state.reference.after_step(policy, progress.step)
         done = progress.step + 1
         if loop.evaluate_every and done % loop.evaluate_every == 0 and done < loop.steps:
-            batches.wait()
-            between = _evaluate(recipe, policy, held_out, progress, shard)
-            soundness.evaluated(between)
-            figures |= {} if between is None else {"held_out": between.mean}
+            figures |= _between(recipe, state, interrupt, soundness, held_out, progress)
         state.slowest = max(state.slowest, time.perf_counter() - began)
         with interrupt.whole():
             telemetry.step(progress.step, collected, step_metrics(collected, figures))
@@ -160,12 +159,39 @@ def _steps(
             soundness.step(collected.tally, figures)
             if loop.checkpoint_every and done % loop.checkpoint_every == 0:
                 state.save(folder, shard)
-        if soundness.stopped is not None:
-            return
+
+
+def _between(
+    recipe: Recipe,
+    state: State,
+    interrupt: Interrupt,
+    soundness: Soundness,
+    held_out: Sequence[Task],
+    progress: Progress,
+) -> dict[str, float]:
+    """The held-out figure after a step that is not the last.
+
+    {} where a signal that is urgent breaks it off: all is then as before, and a run that goes on
+    answers first. Not with several processes, nor with a batch in flight: what reward and
+    generators remember would come in another order.
+    """
+    shard, batches = state.batches.shard, state.batches
+    batches.wait()
+
+    def answered() -> HeldOut | None:
+        return _evaluate(recipe, state.policy, held_out, progress, shard)
+
+    before, whole = state.marks(), batches.ahead or shard.world > 1
+    found = answered() if whole else interrupt.measure(answered)
+    state.unanswered = found is None and bool(held_out)
+    if state.unanswered:
+        state.take_back(before)
+    soundness.evaluated(found)
+    return {} if found is None else {"held_out": found.mean}
 
 
 def _experience(
-    recipe: Recipe, state: _State, progress: Progress, soundness: Soundness
+    recipe: Recipe, state: State, progress: Progress, soundness: Soundness
 ) -> Collected | None:
     """What this step learns from; None where a part raised, and all is as before the step."""
     batches = state.batches
@@ -190,7 +216,7 @@ _ERROR = "an error"
 
 def _end(
     recipe: Recipe,
-    state: _State,
+    state: State,
     interrupt: Interrupt,
     soundness: Soundness,
     held_out: Sequence[Task],
@@ -234,25 +260,10 @@ def _agreed(interrupt: Interrupt, shard: Shard) -> bool:
     return interrupt.requested
 
 
-def _lost(state: _State) -> str:
-    """What a run that ends here and now does again when it is resumed; "" before it began."""
-    if state.step == 0:
-        return ""
-    if state.saved == state.step:
-        return f"nothing is lost: step {state.step} is saved"
-    since = f"after step {state.saved}'s checkpoint" if state.saved else "from the first step on"
-    return f"what was done {since} is done again"
-
-
-def _about(state: _State) -> str:
-    """How long a step may take, where that is worth saying."""
-    return f" (within about {state.slowest:.0f} s)" if state.slowest >= 2 else ""
-
-
 def _learn(
     recipe: Recipe,
     policy: Policy,
-    state: _State,
+    state: State,
     collected: Collected,
     progress: Progress,
     shard: Shard,
@@ -290,81 +301,6 @@ def _learn(
                 sums[name] = sums.get(name, 0.0) + value
     means = {k: v / updates for k, v in sums.items()}
     return {**means, **first, "updates": float(updates), "lr": rate}
-
-
-class _State:
-    """All that changes during a run, in one place, so that a checkpoint can hold it whole."""
-
-    def __init__(self, recipe: Recipe, policy: Policy, batches: Batches) -> None:
-        self.recipe, self.policy, self.batches = recipe, policy, batches
-        self.optimiser = adamw(policy, recipe.optimiser)
-        self.guard = Guard(recipe.optimiser.max_bad_updates, recipe.optimiser.skip_above)
-        self.reference: RunningReference | None = recipe.reference.start(policy)
-        self.before: HeldOut | None = None
-        self.step = self.saved = 0  # steps that are done, and those that a checkpoint holds
-        self.slowest = 0.0  # seconds that a step took at most
-        self.started = time.perf_counter()
-
-    @property
-    def seconds(self) -> float:
-        """How long the run has gone on, in all processes that led to this state."""
-        return time.perf_counter() - self.started
-
-    def save(self, folder: Path | None, shard: Shard) -> None:
-        """A checkpoint after the steps that are done, written by the first process."""
-        if folder is None or shard.rank:
-            return
-        ahead = self.batches.state_dict()  # first: it waits for the thread that uses the rest
-        before = self.before
-        state = {
-            "step": self.step,
-            "seconds": self.seconds,
-            "module": trained_state(self.policy),
-            "optimiser": self.optimiser.state_dict(),
-            "guard": self.guard.state_dict(),
-            "reference": None if self.reference is None else self.reference.state_dict(),
-            "parts": {place: part.state_dict() for place, part in self._memories().items()},
-            "generators": generator_states(),
-            "before": None if before is None else dict(vars(before)),
-            "ahead": ahead,
-        }
-        keep, recipe = self.recipe.loop.keep_checkpoints, folder / "recipe.yaml"
-        save_checkpoint(folder / "checkpoints", self.step, state, keep, recipe)
-        self.saved = self.step
-
-    def resume(self, folder: Path, say: Callable[[str], None], shard: Shard) -> None:
-        """Take up the newest whole checkpoint; nothing where there is none yet."""
-        state = load_newest(folder / "checkpoints", say, aside=shard.rank == 0)
-        if state is None:
-            return
-        self.started -= state["seconds"]
-        self.policy.module.load_state_dict(state["module"], strict=False)
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.guard.load_state_dict(state["guard"])
-        if self.reference is not None:
-            self.reference.load_state_dict(state["reference"])
-        self._remember(state["parts"])
-        restore_generators(state["generators"])
-        self.batches.load_state_dict(state.get("ahead", {}))
-        before = state["before"]
-        if before is not None:
-            self.before = HeldOut(**{**before, "results": tuple(before["results"])})
-        self.step = self.saved = int(state["step"])
-
-    def _memories(self) -> dict[str, Memory]:
-        names = ("reward", "shaping", "advantage", "objective", "curriculum", "filter")
-        return memories({name: getattr(self.recipe, name) for name in names})
-
-    def _remember(self, saved: Mapping[str, Any]) -> None:
-        parts = self._memories()
-        if parts.keys() != saved.keys():
-            places = ", ".join(sorted(parts.keys() ^ saved.keys()))
-            raise ValueError(
-                f"the checkpoint is of another recipe: {places} is not in both; resume with the "
-                "recipe.yaml of the run"
-            )
-        for place, part in parts.items():
-            part.load_state_dict(saved[place])
 
 
 def _tasks(recipe: Recipe) -> tuple[Sequence[Task], Sequence[Task]]:

@@ -13,9 +13,11 @@ from typing import Any
 
 from torch import Tensor
 
+from guerdon.failures import Tally
 from guerdon.parts import PartError
 from guerdon.records import Rollouts, Scores
-from guerdon.report import damage, read_metrics
+from guerdon.report import damage, read_failures, read_metrics
+from guerdon.report.reading import FAILURES, METRICS, SUMMARY
 from guerdon.sealed import SUMS, seal, sync_folder
 from guerdon.training.disk import (
     DiskError,
@@ -34,8 +36,9 @@ from guerdon.training.rollout_table import (
     schema_of_run,
     write_table,
 )
+from guerdon.training.stopping import PartFailed
 
-METRICS, RECIPE, SUMMARY = "metrics.jsonl", "recipe.yaml", "summary.json"
+RECIPE = "recipe.yaml"
 
 
 class RunFolder:
@@ -122,11 +125,12 @@ class RunFolder:
         wrong = damage(self.path, steps)
         for line in wrong:
             say(line)
-        if any(line.startswith(METRICS) for line in wrong):
-            aside = self.path / f"{METRICS}.damaged"
-            with writing_to(aside):
-                shutil.copyfile(self.path / METRICS, aside)
-            say(f"what can't be read of {METRICS} is left out; all of it is in {aside.name}")
+        for name in (METRICS, FAILURES):
+            if any(line.startswith(name) for line in wrong) and (self.path / name).exists():
+                aside = self.path / f"{name}.damaged"
+                with writing_to(aside):
+                    shutil.copyfile(self.path / name, aside)
+                say(f"what can't be read of {name} is left out; all of it is in {aside.name}")
         for folder in (self.path, self.path / "rollouts", self.path / "checkpoints"):
             sweep(folder)
         self._seal([RECIPE])
@@ -135,9 +139,10 @@ class RunFolder:
 
     def truncate_after(self, step: int) -> None:
         """Forget steps beyond ``step``."""
-        kept = [m for m in self.metrics() if m["step"] <= step]
-        if kept or (self.path / METRICS).exists():
-            write_whole(self.path / METRICS, "".join(_line(m) for m in kept))
+        for name, told in ((METRICS, self.metrics()), (FAILURES, read_failures(self.path))):
+            if (self.path / name).exists():
+                kept = "".join(_line(one) for one in told if one["step"] <= step)
+                write_whole(self.path / name, kept)
         for file in (self.path / "rollouts").glob("step-*.parquet"):
             if int(file.stem.removeprefix("step-")) > step:
                 with writing_to(file):
@@ -146,6 +151,18 @@ class RunFolder:
     def log_metrics(self, figures: dict[str, Any]) -> None:
         """Append one step's figures, "step" among them; on disk when this returns."""
         append_line(self.path / METRICS, _line(figures))
+
+    def amend_metrics(self, figures: dict[str, Any]) -> None:
+        """Add to the figures of the newest step."""
+        *before, newest = self.metrics()
+        lines = map(_line, [*before, {**newest, **figures}])
+        write_whole(self.path / METRICS, "".join(lines))
+
+    def log_failures(self, step: int, found: Tally) -> None:
+        """Append what the reward failed on, a line for each kind; no file where nothing failed."""
+        if found.failures:
+            lines = (_line({"step": step, **vars(one)}) for one in found.failures)
+            append_line(self.path / FAILURES, "".join(lines))
 
     def log_rollouts(
         self,
@@ -193,7 +210,7 @@ class RunFolder:
         """``summary.json``, whole, and the digests of all that will not change any more."""
         write_whole(self.path / SUMMARY, json.dumps(plain(summary), indent=2) + "\n")
         steps = sorted(f"rollouts/{p.name}" for p in (self.path / "rollouts").glob("*.parquet"))
-        kept = [n for n in (RECIPE, METRICS, SUMMARY) if (self.path / n).exists()]
+        kept = [n for n in (RECIPE, METRICS, FAILURES, SUMMARY) if (self.path / n).exists()]
         self._seal([*kept, *steps])
 
     def _seal(self, names: list[str]) -> None:
@@ -213,15 +230,19 @@ class RunFolder:
 
 @contextmanager
 def telling_how_to_go_on(folder: Path | None, lost: Callable[[], str]) -> Iterator[None]:
-    """Give what the disk refuses inside the command that goes on, and ``lost``: what is redone."""
+    """Give what ends a run in the middle the command that goes on, and ``lost``: what is redone.
+
+    That is what the disk refuses, and a part that raised inside a step.
+    """
     try:
         yield
     except RunLocked:
         raise
-    except DiskError as error:
+    except (DiskError, PartFailed) as error:
         if folder is None or not lost():
             raise
-        raise DiskError(f"{error}, then go on with {resume_command(folder)} ({lost()})") from error
+        then = " with" if isinstance(error, PartFailed) else ", then go on with"
+        raise type(error)(f"{error}{then} {resume_command(folder)} ({lost()})") from error
 
 
 def resume_command(folder: Path) -> str:

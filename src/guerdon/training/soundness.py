@@ -1,47 +1,18 @@
-"""Whether a run may go on: rewards that fail, parts that raise, steps with nothing in them."""
+"""Whether a run may go on: rewards that fail, steps with nothing in them."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from guerdon.failures import FEWEST, RewardFailed, Tally, failing, told, too_many
+from guerdon.failures import FEWEST, RewardFailed, Tally, failing, too_many
 from guerdon.training.held_out import HeldOut
 from guerdon.training.recipe import Loop
-from guerdon.training.update import TrainingStopped
-
-logger = logging.getLogger("guerdon.training")
+from guerdon.training.stopping import TrainingStopped
 
 
 class TooManyFailed(TrainingStopped, RewardFailed):
     """A reward failed on more rows than ``loop.max_failed`` allows, or on all of them."""
-
-
-class PartFailed(TrainingStopped, ValueError):
-    """A shaper, advantage, curriculum or filter raised; the message has its file and line."""
-
-
-@contextmanager
-def naming(what: str, part: Any) -> Iterator[None]:
-    """What ``part`` raises inside becomes `PartFailed`, which says in one line what and where.
-
-    The traceback goes to the log, as information. `TrainingStopped` and KeyboardInterrupt pass.
-    """
-    try:
-        yield
-    except (TrainingStopped, KeyboardInterrupt):
-        raise
-    except BaseException as error:
-        name = getattr(part, "__name__", type(part).__name__)
-        _, trace = told(error)
-        headline = trace.split("\n", 1)[0]
-        logger.info("%s %s raised\n%s", what, name, trace)  # the message has its file and line
-        raise PartFailed(
-            f"{what} {name} raised {headline}. It is a part of the recipe, not a judgement of one "
-            "completion, so the run can't go on without it: mend it and resume"
-        ) from error
 
 
 class Soundness:

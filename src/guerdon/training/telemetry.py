@@ -18,7 +18,6 @@ from guerdon.stages import Policy
 from guerdon.training.collect import Collected
 from guerdon.training.disk import writing_to
 from guerdon.training.display import Display
-from guerdon.training.failure_log import forget_failures, log_failures
 from guerdon.training.held_out import HeldOut
 from guerdon.training.held_out_summary import describe_before, held_out_summary
 from guerdon.training.recipe import Recipe
@@ -124,7 +123,6 @@ class Telemetry:
             if not self.run.resume:
                 self.run.claim(self._recipe_text)
             self.run.rewind(step, self.warn)
-            forget_failures(self.run.path, step - 1)
             self.history = list(self.run.metrics())
             self.alarms = Alarms(past=[figures.get("alarms") or () for figures in self.history])
         self.trackers = Trackers(self._names, self.run.path if self.run else None, self.recipe)
@@ -150,7 +148,7 @@ class Telemetry:
         self.trackers.show(samples_of(collected), counted.reasons, step)
         if self.run is not None:
             self.run.log_metrics(figures)
-            log_failures(self.run.path, step, counted)
+            self.run.log_failures(step, counted)
             self.run.log_rollouts(
                 step,
                 collected.rollouts,
@@ -159,6 +157,13 @@ class Telemetry:
                 shaped=collected.scores,
                 token_texts=self._token_texts(collected.rollouts),
             )
+
+    def amend(self, figures: dict[str, float]) -> None:
+        """Add to the figures of the newest step, which came too late for it."""
+        if self.run is not None:
+            self.history[-1] |= figures
+            self.trackers.log(figures, self.history[-1]["step"])
+            self.run.amend_metrics(figures)
 
     def _token_texts(self, rollouts: Rollouts) -> list[list[str]]:
         """Each row's tokens as text; whole bytes may be missing inside a token."""

@@ -12,6 +12,7 @@ from torch import Tensor
 from guerdon.records import PolicyOutput, Progress, Rollouts
 from guerdon.stages import Objective, Policy
 from guerdon.training.recipe import Optimiser
+from guerdon.training.stopping import TrainingStopped, naming
 
 
 class Trainable(Protocol):
@@ -21,10 +22,6 @@ class Trainable(Protocol):
     def module(self) -> torch.nn.Module:
         """All that is trained."""
         ...
-
-
-class TrainingStopped(RuntimeError):
-    """The run can't go on: too many updates in a row were not finite."""
 
 
 @dataclass
@@ -191,13 +188,15 @@ def _apart(
     shard: Shard,
 ) -> dict[str, float]:
     """Gradients piece by piece, of a loss that is a sum over rows; its summed metrics."""
-    row_weight_N = objective.aggregation(rollouts.mask.sum(1))
+    with naming("the objective", objective):
+        row_weight_N = objective.aggregation(rollouts.mask.sum(1))
     metrics: dict[str, float] = {}
     for rows in pieces:
         piece = rollouts.select(rows)
         width = piece.ids.shape[1]
         now = policy.forward(piece, objective.needs - {"reference"})
-        loss = objective(now, piece, advantage_NT[rows, :width], row_weight_N[rows])
+        with naming("the objective", objective):
+            loss = objective(now, piece, advantage_NT[rows, :width], row_weight_N[rows])
         off, acted = _off_policy(now.logps, piece)
         if loss.value.requires_grad:
             loss.value.backward()
@@ -242,7 +241,8 @@ def _coupled(
         for rows, now in everywhere:
             leaves[name][rows, : now.logps.shape[1]] = getattr(now, name)
         leaves[name].requires_grad_(name != "largest")
-    loss = objective(PolicyOutput(**leaves), rollouts, advantage_NT)
+    with naming("the objective", objective):
+        loss = objective(PolicyOutput(**leaves), rollouts, advantage_NT)
     if loss.value.requires_grad:
         loss.value.backward()
         _carry(policy, rollouts, needs, leaves, pieces)
