@@ -8,6 +8,8 @@ import types
 from collections.abc import Mapping
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+_PACKAGES = re.compile(r"(?<![\w.])(?:\w++\.)++(?=\w)")
+
 
 def misplaced(kind: type, settings: Mapping[str, Any]) -> tuple[str, str] | None:
     """The first of ``settings`` that does not fit its declared type in ``kind``, and the type.
@@ -55,4 +57,4 @@ def _all_fit(values: Any, origin: Any, inside: tuple[Any, ...]) -> bool:
 
 def _told(kind: Any) -> str:
     text = kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind)
-    return re.sub(r"(?:\w+\.)+(?=\w)", "", text)
+    return _PACKAGES.sub("", text)

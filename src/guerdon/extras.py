@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from importlib import metadata
 
+_EXTRA = re.compile(r"""\bextra\s*==\s*['"]([\w.-]+)['"]""")
+
 
 def requirements(extra: str) -> list[str]:
     """What ``pyproject.toml`` lists for an extra, such as ``["sqlglot>=27", "duckdb>=1.2"]``.
@@ -14,7 +16,7 @@ def requirements(extra: str) -> list[str]:
     found = []
     for line in metadata.requires("guerdon") or ():
         requirement, _, marker = line.partition(";")
-        if re.search(rf"\bextra\s*==\s*['\"]{re.escape(extra)}['\"]", marker):
+        if extra in _EXTRA.findall(marker):
             found.append(requirement.strip())
     if not found:
         raise ValueError(f"guerdon has no extra {extra!r}")

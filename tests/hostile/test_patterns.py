@@ -102,6 +102,8 @@ KNOWN = {
     ("parsing/lists.py", "compile"): "two characters",
     ("rewards/dates_units.py", "fullmatch"): "four digits, on at most 48 characters",
     ("rewards/language.py", "compile"): "one class of characters",
+    ("rewards/sql_duckdb.py", "compile"): "names of functions, on a query of at most 10,000",
+    ("rewards/sql_duckdb.py", "escape"): "a name of the engine's own",
     ("rewards/spans.py", "finditer"): "one character; a run without backtracking",
     ("rewards/tools.py", "escape"): "a setting",
     ("rewards/tools.py", "fullmatch"): "each block but the first stands once (test below)",

@@ -13,6 +13,8 @@ from typing import IO, Any
 
 from guerdon.sealed import sync_folder
 
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+
 
 class DiskError(OSError):
     """A run's file could not be written or read; one sentence with the mend."""
@@ -35,7 +37,7 @@ def writing_to(what: Path, needed: int | None = None) -> Iterator[None]:
         raise DiskError(_told(what, needed, error)) from error
     except Exception as error:
         # What is written in Rust (safetensors, tokenizers) raises errors of its own.
-        number = re.search(r"\(os error (\d+)\)", str(error))
+        number = _OS_ERROR.search(str(error))
         if number is None:
             raise
         refused = OSError(int(number[1]), os.strerror(int(number[1])))

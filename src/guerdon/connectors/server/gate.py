@@ -16,6 +16,8 @@ from urllib.parse import unquote_to_bytes
 
 from guerdon.connectors.server.limits import Refused
 
+_PRINTABLE = re.compile(r"[!-~]*")
+
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
@@ -35,7 +37,7 @@ class Gate:
     hosts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[!-~]*", self.token):
+        if not _PRINTABLE.fullmatch(self.token):
             raise ValueError(
                 "the token must be printable ASCII without spaces, since HTTP carries no other; "
                 "python -c 'import secrets; print(secrets.token_urlsafe(32))' makes one"

@@ -19,15 +19,19 @@ KINDS = {
 }
 """Kinds of invalid rows, and what a client is told."""
 
-_PATTERNS = (
-    (r"no result within [\d.e+-]+ s", "time"),
-    (r"its process ended \(exit code .*\)", "ended"),
-    (r"the reward returned .*", "number"),
-    (r"score is not finite .*", "number"),
-    (r"the query does not contain its prompt", "query"),
-    (r"the task('s answer)? (has|holds|is) .*", "task"),
-    (r"its (result|arguments) can't be sent .*", "raised"),
+_PATTERNS = tuple(
+    (re.compile(pattern, re.DOTALL), kind)
+    for pattern, kind in (
+        (r"no result within [\d.e+-]+ s", "time"),
+        (r"its process ended \(exit code .*\)", "ended"),
+        (r"the reward returned .*", "number"),
+        (r"score is not finite .*", "number"),
+        (r"the query does not contain its prompt", "query"),
+        (r"the task('s answer)? (has|holds|is) .*", "task"),
+        (r"its (result|arguments) can't be sent .*", "raised"),
+    )
 )
+_EXCEPTIONS = ("Error", "Exception", "Exit", "Interrupt", "Warning", "Failure")
 
 
 def kind_of(reason: str | None, error: str | None = None) -> str | None:
@@ -41,7 +45,7 @@ def kind_of(reason: str | None, error: str | None = None) -> str | None:
     told = reason.strip()
     for _ in range(8):
         for pattern, kind in _PATTERNS:
-            if re.fullmatch(pattern, told, re.DOTALL):
+            if pattern.fullmatch(told):
                 return kind
         part, colon, rest = told.partition(": ")
         if not colon:
@@ -53,7 +57,7 @@ def kind_of(reason: str | None, error: str | None = None) -> str | None:
 
 
 def _names_an_exception(text: str) -> bool:
-    return re.fullmatch(r"[\w.]*(Error|Exception|Exit|Interrupt|Warning|Failure)", text) is not None
+    return text.endswith(_EXCEPTIONS) and text.replace(".", "").isidentifier()
 
 
 def told(kind: str, request: str) -> str:
