@@ -151,6 +151,18 @@ def test_a_chunked_body_is_counted_as_it_comes(narrow):
         assert client.post("/score", content=endless(), headers=kind).status_code == 413
 
 
+def test_a_body_of_two_lengths_is_refused_with_what_follows(narrow):
+    client, _, _ = narrow
+    hidden = b"GET /info HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    head = posted(b"0\r\n\r\n" + hidden, more="Transfer-Encoding: chunked\r\n")
+    with sockets(client, 1) as (one,):
+        one.sendall(head)
+        answer = read_answer(one)
+        assert closed(one)
+    assert (b"400 Bad Request" in answer, answer.count(b"HTTP/1.1")) == (True, 1)
+    assert b"and not both" in answer
+
+
 def test_a_get_with_a_body_without_end_is_not_read_on(narrow):
     client, _, _ = narrow
     with sockets(client, 1) as (one,):

@@ -426,3 +426,23 @@ def test_random_expressions_are_read_or_refused() -> None:
             passes(case, [line(value)] * len(case.given))
         assert not passes(case, [{"error": "x"}] * len(case.given)), text
     assert read > 300
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "assert all(f(a) == b for a in range(100000) for b in range(100000) if a < 0)",
+        "assert not any(f(a) != b for a in range(100000) for b in range(100000) if b < 0)",
+        "assert all(f(k) == [j for j in range(5000)] for k in range(999))",
+        f"assert all(f(k, {', '.join(['1'] * 30_000)}) == 1 for k in range(999))",
+        f"assert all(f(x) == 1 for x in [[{', '.join(['1'] * 30_000)}]] * 900)",
+        f"assert list(map(f, [[{', '.join(['1'] * 30_000)}]] * 900)) == 1",
+    ],
+    ids=lambda test: test[:30],
+)
+def test_a_test_that_never_ends_is_refused(test: str) -> None:
+    """Tests are data, and taken apart outside any sandbox, in the process that trains."""
+    began = time.process_time()
+    with pytest.raises(ValueError, match="takes too much work"):
+        read_case(test)
+    assert time.process_time() - began < 30

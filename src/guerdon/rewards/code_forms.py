@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from guerdon.rewards.code_functions import FUNCTIONS, TRUTHS, TYPES, listed, truth
-from guerdon.rewards.code_pure import FAILURES, dotted, evaluate, shown, unpacked
+from guerdon.rewards.code_pure import FAILURES, Work, dotted, evaluate, shown, unpacked
 from guerdon.rewards.code_values import check_plain
 
 KNOWN = frozenset({"math", *TYPES, *(name for name in FUNCTIONS if "." not in name)})
@@ -71,19 +71,19 @@ def check_chain(node: ast.expr) -> None:
         one = one.func if isinstance(one, ast.Call) else one.value
 
 
-def computed(node: ast.expr, now: Mapping[str, Any]) -> ast.expr:
+def computed(node: ast.expr, now: Mapping[str, Any], work: Work) -> ast.expr:
     """An expression without the program, as its value."""
     try:
-        value = evaluate(node, now)
+        value = evaluate(node, now, work)
         check_plain(value)
     except FAILURES as error:
         raise ValueError(f"{shown(node)} can't be computed: {error}") from None
     return ast.Constant(value)
 
 
-def values_of(node: ast.expr, now: Mapping[str, Any]) -> list[Any]:
+def values_of(node: ast.expr, now: Mapping[str, Any], work: Work) -> list[Any]:
     """The elements of an expression without the program."""
-    constant = computed(node, now)
+    constant = computed(node, now, work)
     assert isinstance(constant, ast.Constant)
     try:
         return listed(constant.value)
@@ -102,20 +102,23 @@ def written(value: Any) -> str:
     raise ValueError(f"{text[:60]} can't be handed to the program")
 
 
-def rounds(loops: Sequence[ast.comprehension], now: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def rounds(
+    loops: Sequence[ast.comprehension], now: Mapping[str, Any], work: Work
+) -> Iterator[dict[str, Any]]:
     """The names of every round of nested loops over known values."""
     if not loops:
         yield dict(now)
         return
     loop, *inner = loops
-    for item in values_of(loop.iter, now):
+    for item in values_of(loop.iter, now, work):
+        work.spend(20)
         try:
             found = {**now, **unpacked(loop.target, item)}
-            kept = all(truth(evaluate(test, found)) for test in loop.ifs)
+            kept = all(truth(evaluate(test, found, work)) for test in loop.ifs)
         except FAILURES as error:
             raise ValueError(f"a loop over {shown(loop.iter)}: {error}") from None
         if kept:
-            yield from rounds(inner, found)
+            yield from rounds(inner, found, work)
 
 
 def owners(target: ast.expr, over: ast.expr, late: Mapping[str, bool]) -> dict[str, bool]:

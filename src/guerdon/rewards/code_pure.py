@@ -27,7 +27,9 @@ from guerdon.rewards.code_functions import (
 from guerdon.rewards.code_values import MOST_WEIGHT, checked_keys, same_value, weight
 
 _MAX_WORK = MOST_WEIGHT
-"""Nodes read and elements handled in one evaluation: well under a second."""
+"""Nodes read and elements handled for one test, when it is taken apart and again when values are
+judged: about a second.
+"""
 
 OPAQUE = object()
 """Stands for a value that is no plain data or is not there: to use it raises ValueError."""
@@ -36,25 +38,33 @@ FAILURES = (ValueError, TypeError, LookupError, ArithmeticError, MemoryError, Re
 """What an expression without a value raises."""
 
 
-def evaluate(node: ast.expr, names: Mapping[str, Any]) -> Any:
+class Work:
+    """What is left of the work that one test may take."""
+
+    def __init__(self) -> None:
+        self.left = _MAX_WORK
+
+    def spend(self, work: int) -> None:
+        """Raise ValueError where no more is left."""
+        self.left -= work
+        if self.left < 0:
+            raise ValueError("a test that takes too much work")
+
+
+def evaluate(node: ast.expr, names: Mapping[str, Any], work: Work | None = None) -> Any:
     """The value of an expression, where ``names`` stand for values.
 
     Raises one of `FAILURES` where it has none: ValueError for syntax and names that are not known
-    here and for more work than is allowed.
+    here and for more work than is allowed (or is left of ``work``).
     """
-    return _Reader().value(node, names)
+    return _Reader(work or Work()).value(node, names)
 
 
 class _Reader:
     """One evaluation and the work that is left to it."""
 
-    def __init__(self) -> None:
-        self.work = _MAX_WORK
-
-    def spend(self, work: int) -> None:
-        self.work -= work
-        if self.work < 0:
-            raise ValueError("a test that takes too much work")
+    def __init__(self, work: Work) -> None:
+        self.spend = work.spend
 
     def value(self, node: ast.expr, names: Mapping[str, Any]) -> Any:
         self.spend(5)

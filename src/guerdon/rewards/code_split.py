@@ -33,8 +33,8 @@ from guerdon.rewards.code_forms import (
     written,
 )
 from guerdon.rewards.code_functions import ARITHMETIC, FUNCTIONS, METHODS
-from guerdon.rewards.code_pure import FAILURES, dotted, evaluate, shown
-from guerdon.rewards.code_values import same_value
+from guerdon.rewards.code_pure import FAILURES, Work, dotted, evaluate, shown
+from guerdon.rewards.code_values import same_value, weight
 
 _MAX_CALLS = 1000
 
@@ -105,12 +105,14 @@ class _Splitter:
     """Collects the calls of one expression."""
 
     calls: list[str] = field(default_factory=list)
+    work: Work = field(default_factory=Work)
 
     def rest(self, node: ast.expr, now: Known, late: Late) -> ast.expr:
+        self.work.spend(sum(1 for _ in ast.walk(node)))
         names = free_names(node)
         asked = names - now.keys() - late.keys() - KNOWN
         if not asked and not names & late.keys():
-            return computed(node, now)
+            return computed(node, now, self.work)
         if root(node) in asked and not is_outside_call(node):
             return self.ask(node, now, late)
         take = _TAKEN_APART.get(type(node))
@@ -125,8 +127,10 @@ class _Splitter:
         check_chain(node)
         if free_names(node) & late.keys():
             raise ValueError(f"{shown(node)} would be asked for each value of the program's own")
+        self.work.spend(5 * sum(1 for _ in ast.walk(node)))
         text = ast.unparse(node)
         if given := sorted(free_names(node) & now.keys()):
+            self.work.spend(5 * sum(weight(now[name]) for name in given))
             values = ", ".join(written(now[name]) for name in given)
             text = f"(lambda {', '.join(given)}: {text})({values})"
         self.calls.append(text)
@@ -214,7 +218,7 @@ class _Splitter:
         function, *several = node.args
         if not isinstance(function, ast.Name):
             raise ValueError(f"{shown(node)} maps no function by name")
-        lists = [values_of(one, now) for one in several]
+        lists = [values_of(one, now, self.work) for one in several]
         inside = [f"given_{k}" for k in range(len(lists))]
         call = ast.Call(function, [ast.Name(name, ast.Load()) for name in inside], [])
         rounds = [dict(zip(inside, items, strict=True)) for items in zip(*lists, strict=False)]
@@ -245,7 +249,7 @@ class _Splitter:
     def written_out(self, node: Any, now: Known, late: Late) -> ast.expr:
         keys: list[ast.expr] = []
         elements: list[ast.expr] = []
-        for found in rounds(node.generators, now):
+        for found in rounds(node.generators, now, self.work):
             seen = {name: own for name, own in late.items() if name not in found}
             if isinstance(node, ast.DictComp):
                 keys.append(self.rest(node.key, found, seen))

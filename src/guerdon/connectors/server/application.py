@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from typing import Any
 
-from guerdon.connectors.server.gate import check_json
+from guerdon.connectors.server.gate import check_json, check_length
 from guerdon.connectors.server.limits import Refused
 from guerdon.connectors.server.logs import log
 from guerdon.connectors.server.schema import openapi
@@ -84,6 +84,7 @@ class Application:
     ) -> tuple[Answer, str, int]:
         service, path, method = self.service, scope["path"], scope["method"]
         headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+        check_length(headers)
         service.gate.check_page(headers)
         if path != "/health":
             service.gate.check_token(headers, scope["query_string"])

@@ -92,6 +92,15 @@ def hosts_for(address: str, host: str, more: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.lower().removesuffix(".") for name in names))
 
 
+def check_length(headers: Mapping[str, str]) -> None:
+    """Raise Refused (400) for a body of two lengths: a proxy may have read the other one.
+
+    What follows on the connection would then be somebody else's request.
+    """
+    if "transfer-encoding" in headers and "content-length" in headers:
+        raise Refused(400, "a request has Content-Length or Transfer-Encoding, and not both")
+
+
 def check_json(headers: Mapping[str, str]) -> None:
     """Raise Refused (415) unless the body is said to be plain JSON."""
     kind, _, rest = headers.get("content-type", "").partition(";")
