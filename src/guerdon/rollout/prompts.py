@@ -93,7 +93,7 @@ def _placed(task: Task, count: int) -> list[dict[str, Any]]:
     """The prompt as messages whose content is a list of text and image parts."""
     plain = isinstance(task.prompt, str)
     chat: Sequence[Any] = [{"role": "user", "content": task.prompt}] if plain else task.prompt
-    messages = [{**m, "content": _parts(m["content"])} for m in chat]
+    messages = [{**m, "content": _parts(m.get("content"))} for m in chat]
     places = sum(p.get("type") == "image" for m in messages for p in m["content"])
     if not places and count:
         first = next((m for m in messages if m["role"] == "user"), messages[0])
