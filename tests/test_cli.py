@@ -417,3 +417,32 @@ def test_audit_of_a_composition_names_the_part(capsys: Captured) -> None:
 def test_audit_of_a_reward_of_ours_without_findings(capsys: Captured) -> None:
     assert main(["audit", "format", "--quiet"]) == 0
     assert "nothing found" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["train", "--resume", ""], ["train", "--recipe="], ["sample", "--count", ""], ["score", ""]],
+)
+def test_an_empty_value_is_not_taken_for_none(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """Such as a shell's variable that is not set: a new run would begin."""
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    assert "is empty; give a value" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("more", [["--out", "other"], ["--recipe", "gigpo"], ["--settings"]])
+def test_resuming_ignores_no_option(more: list[str], capsys: Any) -> None:
+    assert main(["train", "--resume", "runs/nothing", *more]) == 2
+    assert "takes no other settings" in capsys.readouterr().err
+
+
+def test_rows_are_not_written_over_the_completions(tmp_path: Path, capsys: Any) -> None:
+    file = tmp_path / "said.jsonl"
+    file.write_text('{"prompt": "a", "completion": "b", "answer": "b"}\n')
+    before = file.read_text()
+    assert main(["score", str(file), "--rows", str(file)]) == 2
+    assert "is the file of completions itself" in capsys.readouterr().err
+    assert file.read_text() == before

@@ -295,6 +295,10 @@ def take_options(
         parser.add_argument(name, action="store_true", help=_OPTION_HELP[name])
     known, rest = parser.parse_known_args(arguments)
     found = vars(known)
+    for name, value in found.items():
+        if value == "" and name not in ("token", "invalid"):
+            option = name.upper() if name.upper() in valued else f"--{name.replace('_', '-')}"
+            raise UsageError(f"{option} is empty; give a value, or leave it out")
     if "trust" in found:
         found["trust"] = [one for given in found["trust"] for one in _several(given)]
     return found, rest

@@ -116,7 +116,7 @@ def _train(arguments: list[str]) -> int:
         raise UsageError("--reward-model needs --pairs FILE to train on")
     if options["resume"]:
         folder = Path(options["resume"])
-        if rest:
+        if rest or options["recipe"] or options["out"] or options["settings"]:
             raise UsageError("--resume continues a run as it was: it takes no other settings")
         recipe = recipe_to_resume(folder, options["trust"])
         show_foreign(recipe)

@@ -70,6 +70,8 @@ def score_file(
 ) -> int:
     """Score saved completions; the exit status is 1 where none of them could be graded."""
     whole_groups = getattr(recipe.reward, "scope", "completion") in ("group", "linked")
+    if rows is not None and rows.exists() and path.exists() and rows.samefile(path):
+        raise UsageError(f"--rows {rows} is the file of completions itself; name another file")
     rollouts, places = read_completions(path, whole_groups, tokenizer)
     scores = judged(recipe.reward, rollouts, Progress())
     refuse_failing(tally(rollouts, scores))
