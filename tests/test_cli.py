@@ -446,3 +446,18 @@ def test_rows_are_not_written_over_the_completions(tmp_path: Path, capsys: Any) 
     assert main(["score", str(file), "--rows", str(file)]) == 2
     assert "is the file of completions itself" in capsys.readouterr().err
     assert file.read_text() == before
+
+
+def test_what_a_users_reward_prints_is_no_part_of_the_json(tmp_path: Path, capsys: Any) -> None:
+    file, mine = tmp_path / "said.jsonl", tmp_path / "mine.py"
+    file.write_text('{"prompt": "a", "completion": "b", "answer": "b"}\n')
+    mine.write_text("print('begun')\ndef f(completion):\n    print('judged')\n    return 1.0\n")
+    assert main(["score", str(file), "--reward", f"{mine}:f", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["total"]["mean"] == 1.0
+    assert err.split() == ["begun", "judged"]
+
+
+def test_an_option_that_a_terminal_would_obey_is_shown(capsys: Any) -> None:
+    assert main(["train", "--\x1b[31mred", "3"]) == 2
+    assert "there is no option --⟨U+001B⟩[31mred" in capsys.readouterr().err

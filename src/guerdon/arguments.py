@@ -165,6 +165,9 @@ def _laid_over(recipe: Any, arguments: list[str], choices: Choices, settings: bo
     recipe, rest = _short_forms(recipe, arguments, choices)
     if settings:
         show_foreign(recipe, sys.stdout)
+    for one in rest:
+        if one.startswith("--") and visible(one) != one:
+            raise ValueError(f"there is no option {one}")
     parts = {f.name: getattr(recipe, f.name) for f in fields(recipe)}
     shape = _settings_of(type(recipe), parts)
     unprefixed: Any = Annotated[shape, tyro.conf.arg(name="")]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import logging
+import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -63,7 +65,8 @@ def _called(reward: Reward, rollouts: Rollouts, progress: Progress) -> Scores:
     """The reward's scores; what it remembers is as before where it raises."""
     remembered = _remembered(reward)
     try:
-        scores = reward(rollouts, progress)
+        with redirect_stdout(sys.stderr):  # what it prints is no part of a command's output
+            scores = reward(rollouts, progress)
         if not isinstance(scores, Scores):
             raise WrongResult(
                 f"the reward returned {type(scores).__name__}, not Scores; lift a plain function "

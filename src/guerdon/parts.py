@@ -14,7 +14,7 @@ import sys
 import traceback
 import types
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -215,7 +215,8 @@ def _module_of(name: str, where: str) -> types.ModuleType:
 def _running(name: str, where: str) -> Iterator[None]:
     """Around an import: what goes wrong in a user's code is told with its line, in a sentence."""
     try:
-        yield
+        with redirect_stdout(sys.stderr):  # what it prints is no part of a command's output
+            yield
     except SystemExit as error:
         raise PartError(
             f"{where}: {name} ends the program when it is imported (sys.exit); put that under "
