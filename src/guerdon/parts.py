@@ -98,19 +98,23 @@ def _built(data: Any, where: str, own: bool) -> Any:
             raise PartError(
                 f"{where}: {kind.__name__} has no setting {name!r}; it has {', '.join(known)}"
             )
-    if not own and (wrong := misplaced(kind, body)):
-        name, fitting = wrong
-        raise PartError(f"{where}.{name} is {_told(body[name])}; {fitting} belongs there")
+    wrong = None if own else misplaced(kind, body)
     try:
-        return kind(**body)
+        made = kind(**body)
+        if wrong is None:
+            return made
     except PartError:
         raise
-    except RangeError as error:
+    except RangeError as error:  # it says more than a type does
         inside = error.place.removeprefix(f"{kind.__name__}.")
         raise PartError(f"{where}.{inside} is {error.told}") from error
     except Exception as error:
-        told = error if isinstance(error, ValueError) else f"{kind.__name__}: {error}"
-        raise PartError(f"{where}: {told}") from error
+        if wrong is None:
+            told = error if isinstance(error, ValueError) else f"{kind.__name__}: {error}"
+            raise PartError(f"{where}: {told}") from error
+    assert wrong is not None
+    name, fitting = wrong
+    raise PartError(f"{where}.{name} is {_told(body[name])}; {fitting} belongs there")
 
 
 def _told(value: Any) -> str:
