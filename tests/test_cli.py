@@ -417,3 +417,47 @@ def test_audit_of_a_composition_names_the_part(capsys: Captured) -> None:
 def test_audit_of_a_reward_of_ours_without_findings(capsys: Captured) -> None:
     assert main(["audit", "format", "--quiet"]) == 0
     assert "nothing found" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["train", "--resume", ""], ["train", "--recipe="], ["sample", "--count", ""], ["score", ""]],
+)
+def test_an_empty_value_is_not_taken_for_none(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """Such as a shell's variable that is not set: a new run would begin."""
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    assert "is empty; give a value" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("more", [["--out", "other"], ["--recipe", "gigpo"], ["--settings"]])
+def test_resuming_ignores_no_option(more: list[str], capsys: Any) -> None:
+    assert main(["train", "--resume", "runs/nothing", *more]) == 2
+    assert "takes no other settings" in capsys.readouterr().err
+
+
+def test_rows_are_not_written_over_the_completions(tmp_path: Path, capsys: Any) -> None:
+    file = tmp_path / "said.jsonl"
+    file.write_text('{"prompt": "a", "completion": "b", "answer": "b"}\n')
+    before = file.read_text()
+    assert main(["score", str(file), "--rows", str(file)]) == 2
+    assert "is the file of completions itself" in capsys.readouterr().err
+    assert file.read_text() == before
+
+
+def test_what_a_users_reward_prints_is_no_part_of_the_json(tmp_path: Path, capsys: Any) -> None:
+    file, mine = tmp_path / "said.jsonl", tmp_path / "mine.py"
+    file.write_text('{"prompt": "a", "completion": "b", "answer": "b"}\n')
+    mine.write_text("print('begun')\ndef f(completion):\n    print('judged')\n    return 1.0\n")
+    assert main(["score", str(file), "--reward", f"{mine}:f", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["total"]["mean"] == 1.0
+    assert err.split() == ["begun", "judged"]
+
+
+def test_an_option_that_a_terminal_would_obey_is_shown(capsys: Any) -> None:
+    assert main(["train", "--\x1b[31mred", "3"]) == 2
+    assert "there is no option --⟨U+001B⟩[31mred" in capsys.readouterr().err

@@ -137,7 +137,7 @@ def test_train_refuses_in_one_line(arguments: str, told: str, capsys: Captured) 
         ("audit format --count 0", "--count is 0; give a whole number of 1 or more"),
         ("serve --port 99999", "--port is 99999; give a whole number from 0 to 65535 (0 takes a"),
         ("serve --port -1", "--port is -1"),
-        ("serve --max-batch 0", "--max-batch is 0; give a whole number of 1 or more"),
+        ("serve --max-batch 0", "--max-batch is 0; give a whole number from 1 to"),
         ("serve --max-body 0", "--max-body is 0"),
         ("serve --timeout 0", "--timeout is 0.0; give a number above 0"),
         ("serve --timeout inf", "--timeout is inf"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import fields, is_dataclass, make_dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -82,6 +82,16 @@ serve: --reward reward-model:FOLDER. The settings are the same, and
 
 class UsageError(ValueError):
     """The arguments are wrong; the message names which and the mend."""
+
+
+@contextmanager
+def own_output() -> Iterator[None]:
+    """Inside, what a user's reward or task source prints goes to stderr: stdout is the command's.
+
+    Not for what has a live display, which prints from a thread of its own.
+    """
+    with redirect_stdout(sys.stderr):
+        yield
 
 
 @contextmanager
@@ -165,6 +175,9 @@ def _laid_over(recipe: Any, arguments: list[str], choices: Choices, settings: bo
     recipe, rest = _short_forms(recipe, arguments, choices)
     if settings:
         show_foreign(recipe, sys.stdout)
+    for one in rest:
+        if one.startswith("--") and visible(one) != one:
+            raise ValueError(f"there is no option {one}")
     parts = {f.name: getattr(recipe, f.name) for f in fields(recipe)}
     shape = _settings_of(type(recipe), parts)
     unprefixed: Any = Annotated[shape, tyro.conf.arg(name="")]
@@ -295,6 +308,10 @@ def take_options(
         parser.add_argument(name, action="store_true", help=_OPTION_HELP[name])
     known, rest = parser.parse_known_args(arguments)
     found = vars(known)
+    for name, value in found.items():
+        if value == "" and name not in ("token", "invalid"):
+            option = name.upper() if name.upper() in valued else f"--{name.replace('_', '-')}"
+            raise UsageError(f"{option} is empty; give a value, or leave it out")
     if "trust" in found:
         found["trust"] = [one for given in found["trust"] for one in _several(given)]
     return found, rest

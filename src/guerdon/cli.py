@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +21,7 @@ from guerdon.arguments import (
     PREFERENCES,
     UsageError,
     none_left,
+    own_output,
     preference_recipe_from,
     reading_arguments,
     recipe_from,
@@ -116,7 +118,7 @@ def _train(arguments: list[str]) -> int:
         raise UsageError("--reward-model needs --pairs FILE to train on")
     if options["resume"]:
         folder = Path(options["resume"])
-        if rest:
+        if rest or options["recipe"] or options["out"] or options["settings"]:
             raise UsageError("--resume continues a run as it was: it takes no other settings")
         recipe = recipe_to_resume(folder, options["trust"])
         show_foreign(recipe)
@@ -129,13 +131,14 @@ def _train(arguments: list[str]) -> int:
         return reward_commands.score_file(recipe, Path(options["dry_run"]), options["json"])
     with reading_arguments():
         check_start(recipe)
-    result = train(
-        recipe,
-        folder,
-        resume=bool(options["resume"]),
-        quiet=options["quiet"] or options["json"],
-        trackers=tuple(options["trackers"].split(",")) if options["trackers"] else (),
-    )
+    with own_output() if options["json"] else nullcontext():
+        result = train(
+            recipe,
+            folder,
+            resume=bool(options["resume"]),
+            quiet=options["quiet"] or options["json"],
+            trackers=tuple(options["trackers"].split(",")) if options["trackers"] else (),
+        )
     if options["json"]:
         print((folder / "summary.json").read_text())
     if result.nothing_learned:
@@ -173,7 +176,8 @@ def _sample(arguments: list[str]) -> int:
     recipe = recipe_from(options["recipe"] or "grpo", rest, trust=options["trust"])
     tasks = list(recipe.tasks.load("test"))[:count]
     rollouts = load_policy(recipe.model).sample(tasks, 1, recipe.sampling, recipe.loop.seed)
-    scores = judged(recipe.reward, rollouts, Progress())
+    with own_output():
+        scores = judged(recipe.reward, rollouts, Progress())
     refuse_failing(tally(rollouts, scores))
     console = Console()
     for row, text in enumerate(rollouts.texts):
@@ -208,13 +212,14 @@ def _evaluate(arguments: list[str]) -> int:
     )
     recipe = recipe_from(options["recipe"] or "grpo", rest, trust=options["trust"])
     tasks = list(recipe.tasks.load("test"))[: recipe.loop.evaluation_tasks]
-    result = evaluate_policy(
-        load_policy(recipe.model),
-        tasks,
-        recipe.reward,
-        recipe.evaluation_sampling,
-        seed=recipe.loop.seed,
-    )
+    with own_output():
+        result = evaluate_policy(
+            load_policy(recipe.model),
+            tasks,
+            recipe.reward,
+            recipe.evaluation_sampling,
+            seed=recipe.loop.seed,
+        )
     if too_many(result.failed, len(result.results), recipe.loop.max_failed, fewest=1):
         raise RewardFailed(result.failure)
     if options["json"]:

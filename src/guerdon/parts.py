@@ -14,7 +14,7 @@ import sys
 import traceback
 import types
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -98,19 +98,23 @@ def _built(data: Any, where: str, own: bool) -> Any:
             raise PartError(
                 f"{where}: {kind.__name__} has no setting {name!r}; it has {', '.join(known)}"
             )
-    if not own and (wrong := misplaced(kind, body)):
-        name, fitting = wrong
-        raise PartError(f"{where}.{name} is {_told(body[name])}; {fitting} belongs there")
+    wrong = None if own else misplaced(kind, body)
     try:
-        return kind(**body)
+        made = kind(**body)
+        if wrong is None:
+            return made
     except PartError:
         raise
-    except RangeError as error:
+    except RangeError as error:  # it says more than a type does
         inside = error.place.removeprefix(f"{kind.__name__}.")
         raise PartError(f"{where}.{inside} is {error.told}") from error
     except Exception as error:
-        told = error if isinstance(error, ValueError) else f"{kind.__name__}: {error}"
-        raise PartError(f"{where}: {told}") from error
+        if wrong is None:
+            told = error if isinstance(error, ValueError) else f"{kind.__name__}: {error}"
+            raise PartError(f"{where}: {told}") from error
+    assert wrong is not None
+    name, fitting = wrong
+    raise PartError(f"{where}.{name} is {_told(body[name])}; {fitting} belongs there")
 
 
 def _told(value: Any) -> str:
@@ -215,7 +219,8 @@ def _module_of(name: str, where: str) -> types.ModuleType:
 def _running(name: str, where: str) -> Iterator[None]:
     """Around an import: what goes wrong in a user's code is told with its line, in a sentence."""
     try:
-        yield
+        with redirect_stdout(sys.stderr):  # what it prints is no part of a command's output
+            yield
     except SystemExit as error:
         raise PartError(
             f"{where}: {name} ends the program when it is imported (sys.exit); put that under "

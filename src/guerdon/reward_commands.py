@@ -13,6 +13,7 @@ from guerdon.arguments import (
     OVERRIDES,
     UsageError,
     number,
+    own_output,
     reading_arguments,
     recipe_from,
     take_options,
@@ -69,8 +70,11 @@ def score_file(
 ) -> int:
     """Score saved completions; the exit status is 1 where none of them could be graded."""
     whole_groups = getattr(recipe.reward, "scope", "completion") in ("group", "linked")
+    if rows is not None and rows.exists() and path.exists() and rows.samefile(path):
+        raise UsageError(f"--rows {rows} is the file of completions itself; name another file")
     rollouts, places = read_completions(path, whole_groups, tokenizer)
-    scores = judged(recipe.reward, rollouts, Progress())
+    with own_output():
+        scores = judged(recipe.reward, rollouts, Progress())
     refuse_failing(tally(rollouts, scores))
     report = score_report(rollouts, scores, places, worst)
     if rows is not None:

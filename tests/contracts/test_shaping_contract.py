@@ -162,7 +162,7 @@ def test_placements_sum_to_the_value_or_are_refused(name):
     assert (made.placed[~rollouts().mask] == 0).all()
 
 
-@pytest.mark.parametrize("name", set(WITH_SETTINGS) - REPLACES_TOTALS)
+@pytest.mark.parametrize("name", sorted(set(WITH_SETTINGS) - REPLACES_TOTALS))
 def test_a_placed_reward_totals_what_an_unplaced_one_does(name):
     placed = scores().at_positions(rollouts().mask)
     valid = torch.tensor(VALID)

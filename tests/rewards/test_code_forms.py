@@ -165,6 +165,16 @@ def line(value: Any) -> dict[str, Any]:
     return {"value": _Encoder(10**7).encode(value)}
 
 
+class Unknown:
+    """A value of no plain type."""
+
+    def __repr__(self) -> str:
+        return "unknown"
+
+
+UNKNOWN = Unknown()
+
+
 @pytest.mark.parametrize("text", [text for text, row in GRADED.items() if row[0]])
 def test_assertions_are_taken_apart(text: str) -> None:
     asked, right, wrong = GRADED[text]
@@ -218,12 +228,12 @@ def test_other_forms_of_tests() -> None:
         {"expression": "f()", "call": "f", "expected": 1},
         {"call": "f", "args": "ab", "expected": 1},
         {"call": "f", "args": [math.inf], "expected": 1},
-        {"call": "f", "args": [object()], "expected": 1},
+        {"call": "f", "args": [UNKNOWN], "expected": 1},
         {"call": "f() == 3 or f", "expected": True},
         {"call": "len", "args": [[1]], "expected": 1},
         {"call": 3, "expected": 1},
         {"call": "f", "args": [], "expected": math.nan},
-        {"call": "f", "args": [], "expected": object()},
+        {"call": "f", "args": [], "expected": UNKNOWN},
         {"call": "f", "args": [], "expected": 1, "tolerence": 0.1},
         {"call": "f", "args": [], "expected": 1, "tolerance": 1},
         {"call": "f", "args": [], "expected": 1, "tolerance": "0.1"},

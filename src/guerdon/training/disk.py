@@ -155,6 +155,8 @@ def _told(what: Path, needed: int | None, error: OSError) -> str:
     if error.errno == errno.ENOENT and not folder.exists():
         return f"{what} can't be written: the folder {folder} is gone; put it back"
     reason = error.strerror or str(error)
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        return f"{what} can't be written ({reason}): a file stands there; name another place"
     return f"{what} can't be written ({reason}); make {folder} writable"
 
 
