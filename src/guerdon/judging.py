@@ -39,8 +39,8 @@ def judged(
     whole groups (all views of a question); in one that raises, rows that raise alone are left
     out and the rest is tried once more; if it raises again, the group is invalid.
 
-    Caught is all but KeyboardInterrupt and what ``raised`` names: SystemExit too, and what native code raises beside
-    Exception. A result that is not `Scores` of N rows counts as raised on every row. What a
+    Caught is all but KeyboardInterrupt and what ``raised`` names: SystemExit too, and what native
+    code raises beside Exception. A result that is not `Scores` of N rows counts as raised on every row. What a
     reward remembers (``state_dict``) is taken back to before each call that raised, so that
     no row is counted twice; memory that it does not show can't be. A reward that never returns
     or ends the process is not this function's: give it a time limit in a process of its own.

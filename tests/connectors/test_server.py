@@ -273,7 +273,7 @@ def test_what_a_reward_raises_goes_to_the_log_and_not_to_clients(tmp_path, mine)
 
 
 def test_one_completion_that_a_reward_raises_on_costs_nobody_else_anything(tmp_path, mine):
-    with served(tmp_path, f"{mine}:fragile") as (client, process, log):
+    with served(tmp_path, f"{mine}:fragile") as (client, _, _):
         found = client.post("/score", json=rows("a", "bad", "b")).json()["results"]
         assert [one["value"] for one in found] == [1.0, None, 1.0]
         reply = client.post("/get_reward", json={"query": ["bad"] * 5})

@@ -71,9 +71,7 @@ def rollouts_of(rows: Sequence[Given], source: str, grouped: bool) -> GivenRollo
     """
     keys = [row.group if grouped else number for number, row in enumerate(rows)]
     if None in keys:
-        raise NotGiven(
-            f"row {keys.index(None)} from {source} has no group, but groups are scored"
-        )
+        raise NotGiven(f"row {keys.index(None)} from {source} has no group, but groups are scored")
     order: dict[Hashable, int] = {}
     first: dict[Hashable, Given] = {}
     for key, row in zip(keys, rows, strict=True):
