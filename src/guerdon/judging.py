@@ -40,9 +40,9 @@ def judged(
     out and the rest is tried once more; if it raises again, the group is invalid.
 
     Caught is all but KeyboardInterrupt and what ``raised`` names: SystemExit too, and what native
-    code raises beside Exception. A result that is not `Scores` of N rows counts as raised on every row. What a
-    reward remembers (``state_dict``) is taken back to before each call that raised, so that
-    no row is counted twice; memory that it does not show can't be. A reward that never returns
+    code raises beside Exception. A result that is not `Scores` of N rows counts as raised on every
+    row. What a reward remembers (``state_dict``) is taken back to before each call that raised: no
+    row is counted twice; memory that it does not show can't be. A reward that never returns
     or ends the process is not this function's: give it a time limit in a process of its own.
 
     Each kind of failure is logged to "guerdon.judging" with its traceback: as a warning the
@@ -50,7 +50,9 @@ def judged(
     """
     try:
         return _called(reward, rollouts, progress)
-    except (KeyboardInterrupt, *raised):
+    except KeyboardInterrupt:
+        raise
+    except raised:
         raise
     except BaseException as caught:
         error = caught
@@ -164,7 +166,9 @@ class _Search:
         """The scores of these rows, or what was raised."""
         try:
             return _called(self.reward, self.rollouts.select(rows), self.progress)
-        except (KeyboardInterrupt, *self.raised):
+        except KeyboardInterrupt:
+            raise
+        except self.raised:
             raise
         except BaseException as error:
             return error
