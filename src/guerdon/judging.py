@@ -42,17 +42,18 @@ def judged(
 
     Caught is all but KeyboardInterrupt and what ``raised`` names: SystemExit too, and what native
     code raises beside Exception. A result that is not `Scores` of N rows counts as raised on every
-    row. What a reward remembers (``state_dict``) is taken back to before each call that raised, so
-    that no row is counted twice; memory that it does not show can't be. A reward that never returns
+    row. What a reward remembers (``state_dict``) is taken back to before each call that raised: no
+    row is counted twice; memory that it does not show can't be. A reward that never returns
     or ends the process is not this function's: give it a time limit in a process of its own.
 
     Each kind of failure is logged to "guerdon.judging" with its traceback: as a warning the
     first time, as information from then on.
     """
-    passed: tuple[type[BaseException], ...] = (KeyboardInterrupt, *raised)
     try:
         return _called(reward, rollouts, progress)
-    except passed:
+    except KeyboardInterrupt:
+        raise
+    except raised:
         raise
     except BaseException as caught:
         error = caught
@@ -168,10 +169,11 @@ class _Search:
 
     def _tried(self, rows: torch.Tensor) -> Scores | BaseException:
         """The scores of these rows, or what was raised."""
-        passed: tuple[type[BaseException], ...] = (KeyboardInterrupt, *self.raised)
         try:
             return _called(self.reward, self.rollouts.select(rows), self.progress)
-        except passed:
+        except KeyboardInterrupt:
+            raise
+        except self.raised:
             raise
         except BaseException as error:
             return error

@@ -14,6 +14,9 @@ for package in ("uvicorn", "httpx"):
 import httpx  # noqa: E402
 from connectors.serving import CONNECTED, command, lines, logged, rows, served, wait_until  # noqa: E402
 
+from guerdon.connectors.server.metrics import Metrics  # noqa: E402
+from guerdon.connectors.server.workers import _Supervisor  # noqa: E402
+
 MINE = """
 import os, time
 from guerdon.rewards import reward
@@ -79,6 +82,26 @@ def test_processes_that_can_not_start_are_given_up(tmp_path):
     ended = subprocess.run(command(*options), capture_output=True, text=True, timeout=280)
     assert ended.returncode == 1
     assert "3 processes in a row ended at their start" in ended.stderr
+
+
+class _Ended:
+    pid, exitcode = 0, 7
+
+    def __init__(self, alive: bool) -> None:
+        self.is_alive = lambda: alive
+
+
+def test_a_process_that_answers_is_not_given_up_for_others_that_end_at_their_start(monkeypatch):
+    supervisor = _Supervisor(None, None, 2, 1.0)
+    supervisor._processes = {0: _Ended(alive=True), 1: _Ended(alive=False)}
+    started = []
+    monkeypatch.setattr(supervisor, "_start", started.append)
+    Metrics(supervisor._shared, 0, 2).put(1.0, "ready")
+    for _ in range(5):
+        supervisor._replace_dead()
+    assert (started, supervisor._hopeful()) == ([1] * 5, True)
+    Metrics(supervisor._shared, 0, 2).put(0.0, "ready")
+    assert not supervisor._hopeful()
 
 
 def test_they_end_when_their_supervisor_is_killed(tmp_path):

@@ -122,7 +122,7 @@ class RewardService:
         """The scores; what the reward raised goes to the log, with the request's id."""
         try:
             scores = self.judge(asked.rows, asked.progress)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:  # in a thread of its own: Ctrl-C comes to another
             log(
                 event="reward_raised",
                 request=request,

@@ -20,7 +20,7 @@ from guerdon.connectors.server.running import serve
 from guerdon.connectors.server.service import RewardService
 
 MOST_UNREADY = 3
-"""So many processes in a row that end before they answer, and the start is given up."""
+"""So many processes in a row that end before they answer, while none does: that is given up."""
 
 Make = Callable[[Metrics], RewardService]
 
@@ -51,7 +51,7 @@ class _Supervisor:
             signal.signal(number, self._signalled)
         for worker in range(self.workers):
             self._start(worker)
-        while not self._signals and self._unready < MOST_UNREADY:
+        while not self._signals and self._hopeful():
             # Without end a signal that comes just before would not be seen.
             wait([process.sentinel for process in self._processes.values()], timeout=0.5)
             self._replace_dead()
@@ -77,8 +77,14 @@ class _Supervisor:
                 continue
             self._unready = 0 if ready[worker] else self._unready + 1
             log(event="worker_ended", worker=worker, worker_pid=process.pid, code=process.exitcode)
-            if self._unready < MOST_UNREADY:
+            if self._hopeful():
                 self._start(worker)
+
+    def _hopeful(self) -> bool:
+        """Whether it is worth starting another process."""
+        ready = Metrics.read(self._shared, self.workers, "ready")
+        answering = (ready[worker] and one.is_alive() for worker, one in self._processes.items())
+        return self._unready < MOST_UNREADY or any(answering)
 
     def _end(self) -> int:
         """Stop all; 1 where one had to be killed or left requests unanswered."""
