@@ -300,12 +300,14 @@ def _recipes(arguments: list[str]) -> int:
 
 def _report(arguments: list[str]) -> int:
     from guerdon.report import build_report, damage
+    from guerdon.training.disk import writing_to
 
     options, rest = take_options(
         arguments, "report", "Write a run's curves.png and report.html again.", ["RUN"], ["--json"]
     )
     none_left(rest)
-    page = build_report(Path(options["run"]))
+    with writing_to(Path(options["run"]) / "report.html"):
+        page = build_report(Path(options["run"]))
     for line in damage(Path(options["run"])):
         print(f"guerdon report: {line}", file=sys.stderr)
     curves = page.with_name("curves.png")
