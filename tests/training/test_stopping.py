@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -114,13 +116,25 @@ class Forking(Lottery):
         return super().__call__(rollouts, progress)
 
 
-def test_a_reward_that_forks_does_not_make_two_of_the_run(tmp_path: Path) -> None:
-    train(recipe(), tmp_path / "whole", quiet=True)
-    train(recipe(reward=Forking()), tmp_path / "run", quiet=True)
+def forking_run(folder: Path) -> None:
+    """To be called in a process of its own, which has no other children to wait for."""
+    train(recipe(reward=Forking()), folder, quiet=True)
     ends = [os.waitstatus_to_exitcode(os.wait()[1]) for _ in range(6)]
     assert ends == [1] * 6  # two evaluations and four steps
     with pytest.raises(ChildProcessError):
         os.wait()
+
+
+def test_a_reward_that_forks_does_not_make_two_of_the_run(tmp_path: Path) -> None:
+    train(recipe(), tmp_path / "whole", quiet=True)
+    code = "import pathlib, sys; from training.test_stopping import forking_run; "
+    code += "forking_run(pathlib.Path(sys.argv[1]))"
+    subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "run")],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        timeout=200,
+        check=True,
+    )
     assert figures(tmp_path / "run") == figures(tmp_path / "whole")
 
 
