@@ -312,7 +312,8 @@ def test_processes_share_one_limit_of_memory(lacking: Any, parts: Any) -> None:
     began = time.monotonic()
     outcome = ran(FAMILY, "go(3, 120)", limits=several)
     killed_by_the_group = outcome.isolation["cgroup"] and values(outcome) == ["still here"]
-    assert values(outcome) == [] or killed_by_the_group
+    # Without a group a process may come to its own limit before the watch looks at the sum.
+    assert values(outcome) in ([], ["MemoryError: "]) or killed_by_the_group
     assert time.monotonic() - began < 19
     assert sandboxed_processes() == []
     assert groups() == []

@@ -22,6 +22,14 @@ ARGUMENTS = [
 ]  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def hangups_are_heard():
+    """As in a terminal; under nohup they are not, and children would not hear them either."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 def until_written(process: subprocess.Popen[str], file: Path) -> None:
     started = time.monotonic()
     while not (file.exists() and file.stat().st_size > 0) and process.poll() is None:
