@@ -4,13 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint types bench bench-grid reproduce clean
+.PHONY: demo test lint types fuzz kills bench bench-grid reproduce dist clean
 
 demo: $(STAMP)
 	$(BIN)/guerdon train --out runs/demo-$$(date +%Y%m%d-%H%M%S)
 
+# A process of tests for each processor, each with one thread.
 test: $(STAMP) lint types
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(STAMP)
 	$(BIN)/ruff check src tests benchmarks scripts
@@ -18,6 +19,16 @@ lint: $(STAMP)
 
 types: $(STAMP)
 	$(BIN)/mypy
+
+# Hostile completions, files, recipes and requests for MINUTES; findings and figures go to OUT.
+MINUTES ?= 60
+OUT ?= runs/fuzz-$$(date +%Y%m%d-%H%M%S)
+fuzz: $(STAMP)
+	PYTHONPATH=tests OMP_NUM_THREADS=1 nice -n 19 $(BIN)/python -m hostile.fuzz \
+		--minutes $(MINUTES) --out $(OUT)
+# Runs that are killed, interrupted or out of disk at named moments (five minutes for each kind).
+kills: $(STAMP)
+	cd tests && ../$(BIN)/python -m kills
 
 # A step against TRL's on equal work, and the growth curves (a quarter of an hour).
 bench: $(VENV)/.bench
@@ -43,6 +54,15 @@ $(STAMP): pyproject.toml constraints.txt
 $(VENV)/.bench: $(STAMP)
 	$(BIN)/pip install -q -c constraints.txt -e '.[bench]'
 	touch $@
+
+# A wheel and an sdist in dist/, and a run with the wheel in an environment of its own.
+dist: $(STAMP)
+	rm -rf dist build/fresh build/run
+	$(BIN)/python -m hatchling build
+	$(PYTHON) -m venv build/fresh
+	build/fresh/bin/pip install -q -c constraints.txt torch
+	build/fresh/bin/pip install -q -c constraints.txt dist/*.whl
+	cd build && fresh/bin/guerdon train --steps 2 --out run
 
 clean:
 	rm -rf $(VENV) build dist

@@ -53,7 +53,8 @@ def test_kl_keeps_a_reference_that_was_chosen() -> None:
 
 def test_shapers_are_several_and_numbered() -> None:
     made = chosen("--shaping", "overlong,kl-penalty", "--shaping.0.limit", "40",
-                  "--shaping.0.buffer", "8", "--shaping.1.coefficient", "0.5")  # fmt: skip
+                  "--shaping.0.buffer", "8", "--shaping.1.coefficient", "0.5",
+                  "--reference", "fixed")  # fmt: skip
     assert made.shaping == (OverlongPenalty(40, 8), KLPenalty(0.5))
     assert chosen("--shaping", "none").shaping == ()
 
@@ -88,6 +89,14 @@ VALUES = {
 }
 """What parts without a default for their first setting are given."""
 
+BESIDE = {
+    "objective.kl.estimator": ("--kl", "0.1"),
+    "kl-penalty": ("--reference", "fixed"),
+    "gae": ("--objective", "ppo"),
+    "ppo": ("--advantage", "gae"),
+}
+"""What a part contradicts the rest of the recipe without."""
+
 
 @pytest.mark.parametrize(
     ("option", "name"), [(o, n) for o, names in POLICY_CHOICES.items() for n in names]
@@ -95,8 +104,7 @@ VALUES = {
 def test_every_name_makes_a_part(option: str, name: str) -> None:
     defaults = (option, name) == ("reward", "reasoning-gym")
     text = f"{name}:{VALUES[name]}" if name in VALUES and not defaults else name
-    inside = ["--kl", "0.1"] if option == "objective.kl.estimator" else []
-    recipe = chosen(f"--{option}", text, *inside)
+    recipe = chosen(f"--{option}", text, *BESIDE.get(option, ()), *BESIDE.get(name, ()))
     assert recipe_from_file(recipe) == recipe
 
 

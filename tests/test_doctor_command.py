@@ -25,7 +25,8 @@ def test_findings_are_plain_and_true() -> None:
 def test_the_sandbox_is_tried_out(monkeypatch: pytest.MonkeyPatch) -> None:
     found = doctor.diagnose(matrix=16)
     held = found["sandbox"]
-    assert set(held) == {"network", "files", "processes", "kernel"}
+    assert set(held) == {"network", "files", "processes", "memory", "kernel"}
+    assert held["kernel"] is ("audit hook only" not in held.values())
     for state, told in (
         (held, held["network"]),
         ({**held, "kernel": False, "network": "audit hook only"}, "weak (network: audit hook only"),
@@ -65,12 +66,12 @@ def test_what_is_missing_comes_with_its_command(monkeypatch: pytest.MonkeyPatch)
     assert found["extras"]["bench"] == {
         "installed": False,
         "missing": ["trl"],
-        "command": "pip install 'guerdon[bench]'",
+        "command": "pip install 'trl>=1.16'",
     }
     assert found["extras"]["endpoint"]["command"] is None
     console = Console(width=120)
     with console.capture() as captured:
         console.print(doctor.render(found))
     told = captured.get()
-    assert "pip install 'guerdon[bench]'" in told
+    assert "pip install 'trl>=1.16'" in told
     assert "GFLOP/s" in told

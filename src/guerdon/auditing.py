@@ -6,11 +6,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress as Bar
 from rich.table import Table
-from rich.text import Text
 
 from guerdon import rewards, tasks
 from guerdon.arguments import UsageError, number, reading_arguments, take_options, whole_number
@@ -32,6 +33,11 @@ from guerdon.audit.page import write_page
 from guerdon.audit.probes import sums
 from guerdon.audit.shipped import LEFT_OUT, subjects
 from guerdon.choices import part_of
+from guerdon.parsing.visible import visible
+from guerdon.ranges import PositiveInt, Seconds, between
+from guerdon.showing import shown
+
+Megabytes = Annotated[int, between(1, 2**30)]
 
 
 def audit_command(arguments: list[str]) -> int:
@@ -40,7 +46,10 @@ def audit_command(arguments: list[str]) -> int:
         arguments,
         "audit",
         "Attack a reward: exit status 0 if nothing is found, 1 if something is.",
-        ["REWARD", "--tasks", "--count", "--judges", "--seconds", "--memory", "--allow", "--page"],
+        [
+            *("REWARD", "--tasks", "--databases", "--count", "--judges", "--seconds", "--memory"),
+            *("--allow", "--page"),
+        ],
         ["--json", "--quiet"],
         "Columns wrong_answers and right_answers (lists) of the tasks are tried as well.",
     )
@@ -52,16 +61,15 @@ def audit_command(arguments: list[str]) -> int:
         if name not in names:
             raise UsageError(f"--allow: {name!r} is none of the attacks {', '.join(names)}")
     with reading_arguments():
-        count = whole_number("--count", options["count"] or "6")
-        seconds = number("--seconds", options["seconds"] or "10")
-        megabytes = whole_number("--memory", options["memory"] or str(MEGABYTES))
-        if megabytes < 1:
-            raise UsageError(f"--memory is {megabytes}; give MiB above 0")
-        subject = subject_of(options["reward"], options["tasks"], count, seconds)
+        count = whole_number("--count", options["count"] or "6", PositiveInt)
+        seconds = number("--seconds", options["seconds"] or "10", Seconds)
+        megabytes = whole_number("--memory", options["memory"] or str(MEGABYTES), Megabytes)
+        folders = (options["databases"],) if options["databases"] else ()
+        subject = subject_of(options["reward"], options["tasks"], count, seconds, folders)
         judges = Judges(options["judges"]) if options["judges"] else subject.judges
     quiet = options["quiet"] or options["json"]
     with reading_arguments(), Bar(transient=True, disable=quiet) as progress:
-        bar = progress.add_task(options["reward"], total=1.0)
+        bar = progress.add_task(escape(visible(options["reward"])), total=1.0)
         found = audit(
             subject.reward,
             subject.probes,
@@ -69,19 +77,24 @@ def audit_command(arguments: list[str]) -> int:
             judges=judges,
             seconds=seconds,
             megabytes=megabytes,
-            watch=lambda done, task: progress.update(bar, completed=done, description=task),
+            watch=lambda done, task: progress.update(
+                bar, completed=done, description=escape(visible(task))
+            ),
         )
     if options["page"]:
         write_page(found, Path(options["page"]))
     return show_audit(found, allowed, options["json"])
 
 
-def subject_of(text: str, path: str | None, count: int, seconds: float) -> Subject:
+def subject_of(
+    text: str, path: str | None, count: int, seconds: float, folders: tuple[str, ...] = ()
+) -> Subject:
     """What an audit of the reward that ``text`` names is run on.
 
     The first ``count`` of the tasks at ``path`` (a file or one of our sources), in the form that
     the reward pays best; without a path, the tasks that belong to a reward of ours, and sums for
-    any other. Raises ValueError naming what does not fit.
+    any other. ``folders`` are where the reward may open databases. Raises ValueError naming what
+    does not fit.
     """
     name = text.partition(":")[0]
     if path is None and name in {**COMPOSED, **MODELLED}:
@@ -89,6 +102,10 @@ def subject_of(text: str, path: str | None, count: int, seconds: float) -> Subje
     if path is None and name in LEFT_OUT:
         raise ValueError(f"{name} is not audited by itself: {LEFT_OUT[name]}")
     part = part_of("reward", text)
+    if folders:
+        if not hasattr(part, "databases"):
+            raise ValueError(f"--databases: {name} opens no databases; leave it out")
+        part = replace(part, databases=folders)
     if path is None and name in {**rewards.NAMES, **rewards.OPTIONAL}:
         return replace(_ours(name), reward=part)
     if path is None:
@@ -117,7 +134,7 @@ def show_audit(found: Audit, allowed: tuple[str, ...], as_json: bool) -> int:
         print(json.dumps({**found.as_data(), "clean": not beyond, "allowed": allowed}, indent=1))
         return status
     console = Console()
-    title = Text(f"{found.reward}: {found.cases} completions")
+    title = shown(f"{found.reward}: {found.cases} completions")
     table = Table(title=title, title_justify="left")
     for heading in ("attack", "tried", "deserves", "at worst", "found"):
         table.add_column(heading)
@@ -126,14 +143,14 @@ def show_audit(found: Audit, allowed: tuple[str, ...], as_json: bool) -> int:
         if tally.parts:
             kinds += f"\nby {', '.join(f'{part} {count}' for part, count in tally.parts.items())}"
         worst = "–" if tally.worst is None else f"{tally.worst:.2f}"
-        table.add_row(tally.attack, str(tally.cases), tally.expect, worst, Text(kinds))
+        table.add_row(tally.attack, str(tally.cases), tally.expect, worst, shown(kinds))
     console.print(table)
     for finding in found.examples(1):
         earned = "" if finding.share is None else f" ({finding.share:.2f} of a right answer)"
         part = f", from {finding.part!r}" if finding.part else ""
         told = f"{finding.kind}, {finding.attack}, {finding.task}{earned}{part} {finding.reason}"
-        console.print(told, markup=False, highlight=False)
-        console.print(f"  {finding.completion!r:.160}", markup=False, highlight=False, style="dim")
+        console.print(shown(told))
+        console.print(shown(f"  {finding.completion!r:.160}"), style="dim")
     counts = [f"{found.count(kind)} {kind}" for kind in KINDS if found.count(kind)]
     accepted = len(found.findings) - len(beyond)
     more = f", {accepted} of them allowed" if accepted else ""

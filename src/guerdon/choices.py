@@ -6,6 +6,8 @@ import inspect
 import textwrap
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass, replace
+from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -13,7 +15,7 @@ from typing import Any
 import yaml
 
 from guerdon import advantages, curriculum, objectives, rewards, rollout, shaping, tasks, training
-from guerdon.parts import PartError, locate
+from guerdon.parts import locate
 from guerdon.reward_models import SavedRewardModel
 
 Choices = Mapping[str, Mapping[str, Any]]
@@ -99,10 +101,15 @@ def _file(path: str, table: Mapping[str, Any]) -> Any:
 
 
 def _own_reward(path: str, table: Mapping[str, Any]) -> Any:
-    try:
-        found = locate(path, "--reward")
-    except PartError as error:
-        raise ValueError(f"{error}; or one of ours: {', '.join(sorted(table))}") from error
+    module, colon, _ = path.rpartition(":")
+    if not colon or (module.isidentifier() and find_spec(module) is None):
+        near = get_close_matches(path.partition(":")[0], table, 3, 0.6)
+        meant = f"; did you mean {' or '.join(near)}?" if near else "."
+        raise ValueError(
+            f"--reward: {path!r} is none of ours{meant} Ours are {', '.join(sorted(table))}; one "
+            "of yours reads FILE:FUNCTION or module:name"
+        )
+    found = locate(path, "--reward")
     if isinstance(found, type):
         try:
             found = found()
@@ -111,6 +118,15 @@ def _own_reward(path: str, table: Mapping[str, Any]) -> Any:
                 f"--reward: {path} is a class that needs settings ({error}); give them defaults, "
                 "or name a ready object of it"
             ) from error
+        except Exception as error:
+            raise ValueError(
+                f"--reward: {path} is a class that can't be made ({type(error).__name__}: "
+                f"{' '.join(str(error).split()):.200})"
+            ) from error
+        if not callable(found):
+            raise ValueError(
+                f"--reward: {path} is a class whose objects can't be called; give it __call__"
+            )
     if not callable(found):
         raise ValueError(f"--reward: {path} is {found!r:.40}; name a function or a reward")
     if "rollouts" in inspect.signature(found).parameters:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress as Bar
 from rich.table import Table
 
@@ -19,21 +21,27 @@ from guerdon.arguments import (
     PREFERENCES,
     UsageError,
     none_left,
+    own_output,
     preference_recipe_from,
     reading_arguments,
     recipe_from,
     reward_model_recipe_from,
+    show_foreign,
     take_options,
     whole_number,
 )
 from guerdon.auditing import audit_command
+from guerdon.failures import RewardFailed, refuse_failing, tally, too_many
+from guerdon.judging import judged
+from guerdon.parsing.visible import visible
+from guerdon.ranges import PositiveInt, Seed, between
 from guerdon.recipes import all_recipes, load_recipe
 from guerdon.records import Progress
 from guerdon.rollout import EndpointError
-from guerdon.showing import show_reproduction
+from guerdon.showing import show_reproduction, shown
 from guerdon.training import (
-    Recipe,
     TrainingStopped,
+    check_start,
     describe_held_out,
     held_out_summary,
     train,
@@ -42,6 +50,7 @@ from guerdon.training import (
 )
 from guerdon.training import evaluate as evaluate_policy
 from guerdon.training.policies import load_policy
+from guerdon.training.resuming import recipe_to_resume
 from guerdon.training.run_folder import plain
 
 HELP = """guerdon: reward-driven post-training.
@@ -58,8 +67,8 @@ HELP = """guerdon: reward-driven post-training.
   guerdon doctor       what is installed here, which devices work, how fast they are
 
 guerdon COMMAND --help explains a command. Exit status: 0 done, 1 failed, not shown or
-(audit) something found, 2 wrong arguments, 130 interrupted (a training run then ends whole and can
-be resumed)."""
+(audit) something found, 2 wrong arguments, 130 interrupted, 143 ended
+by SIGTERM (a training run then ends whole and can be resumed)."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -83,13 +92,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return command(arguments[1:])
     except UsageError as error:
-        print(f"guerdon {arguments[0]}: {error}", file=sys.stderr)
+        print(f"guerdon {arguments[0]}: {visible(error)}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f"guerdon {arguments[0]}: interrupted", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as error:
+        lost = f" ({error})" if str(error) else ""
+        print(f"guerdon {arguments[0]}: interrupted{lost}", file=sys.stderr)
+        return int(getattr(error, "status", 130))
     except (ValueError, OSError, ImportError, TrainingStopped, EndpointError) as error:
-        print(f"guerdon {arguments[0]}: {error}", file=sys.stderr)
+        print(f"guerdon {arguments[0]}: {visible(error)}", file=sys.stderr)
         return 1
 
 
@@ -98,7 +108,7 @@ def _train(arguments: list[str]) -> int:
         arguments,
         "train",
         "Train a model by a recipe.",
-        ["--recipe", "--out", "--resume", "--pairs", "--trackers", "--dry-run"],
+        ["--recipe", "--out", "--resume", "--pairs", "--trackers", "--dry-run", "--trust"],
         ["--reward-model", "--quiet", "--json", "--settings"],
         f"{OVERRIDES}\n\n{PREFERENCES}",
     )
@@ -108,28 +118,37 @@ def _train(arguments: list[str]) -> int:
         raise UsageError("--reward-model needs --pairs FILE to train on")
     if options["resume"]:
         folder = Path(options["resume"])
-        if rest:
+        if rest or options["recipe"] or options["out"] or options["settings"]:
             raise UsageError("--resume continues a run as it was: it takes no other settings")
-        recipe = Recipe.load(folder / "recipe.yaml")
+        recipe = recipe_to_resume(folder, options["trust"])
+        show_foreign(recipe)
     else:
-        recipe = recipe_from(options["recipe"] or "grpo", rest, settings=options["settings"])
+        recipe = recipe_from(
+            options["recipe"] or "grpo", rest, settings=options["settings"], trust=options["trust"]
+        )
         folder = Path(options["out"]) if options["out"] else _fresh_folder(recipe.name)
     if options["dry_run"]:
         return reward_commands.score_file(recipe, Path(options["dry_run"]), options["json"])
-    result = train(
-        recipe,
-        folder,
-        resume=bool(options["resume"]),
-        quiet=options["quiet"] or options["json"],
-        trackers=tuple(options["trackers"].split(",")) if options["trackers"] else (),
-    )
+    with reading_arguments():
+        check_start(recipe)
+    with own_output() if options["json"] else nullcontext():
+        result = train(
+            recipe,
+            folder,
+            resume=bool(options["resume"]),
+            quiet=options["quiet"] or options["json"],
+            trackers=tuple(options["trackers"].split(",")) if options["trackers"] else (),
+        )
     if options["json"]:
         print((folder / "summary.json").read_text())
-    return 130 if result.interrupted else 0
+    if result.nothing_learned:
+        print(f"guerdon train: {result.nothing_learned}", file=sys.stderr)
+        return 1
+    return 128 + result.signal if result.interrupted else 0
 
 
 def _train_on_pairs(options: dict[str, Any], rest: list[str]) -> int:
-    for name in ("recipe", "resume", "trackers", "dry_run"):
+    for name in ("recipe", "resume", "trackers", "dry_run", "trust"):
         if options[name]:
             raise UsageError(f"--pairs does not go with --{name.replace('_', '-')}")
     read: Callable[..., Any] = preference_recipe_from
@@ -138,10 +157,10 @@ def _train_on_pairs(options: dict[str, Any], rest: list[str]) -> int:
         read, run = reward_model_recipe_from, train_reward_model
     recipe = read(options["pairs"], rest, settings=options["settings"])
     folder = Path(options["out"]) if options["out"] else _fresh_folder(recipe.name)
-    run(recipe, folder, quiet=options["quiet"] or options["json"])
+    result = run(recipe, folder, quiet=options["quiet"] or options["json"])
     if options["json"]:
         print((folder / "summary.json").read_text())
-    return 0
+    return 128 + result.signal if result.signal else 0
 
 
 def _sample(arguments: list[str]) -> int:
@@ -149,14 +168,17 @@ def _sample(arguments: list[str]) -> int:
         arguments,
         "sample",
         "Print completions of a model for a recipe's held-out tasks.",
-        ["--recipe", "--count"],
+        ["--recipe", "--count", "--trust"],
         ["--json"],
         OVERRIDES,
     )
-    recipe = recipe_from(options["recipe"] or "grpo", rest)
-    tasks = list(recipe.tasks.load("test"))[: whole_number("--count", options["count"] or "4")]
+    count = whole_number("--count", options["count"] or "4", PositiveInt)
+    recipe = recipe_from(options["recipe"] or "grpo", rest, trust=options["trust"])
+    tasks = list(recipe.tasks.load("test"))[:count]
     rollouts = load_policy(recipe.model).sample(tasks, 1, recipe.sampling, recipe.loop.seed)
-    scores = recipe.reward(rollouts, Progress())
+    with own_output():
+        scores = judged(recipe.reward, rollouts, Progress())
+    refuse_failing(tally(rollouts, scores))
     console = Console()
     for row, text in enumerate(rollouts.texts):
         task = rollouts.task_of(row)
@@ -172,9 +194,10 @@ def _sample(arguments: list[str]) -> int:
             }
             print(json.dumps(entry, default=str))
             continue
-        console.rule(f"{task.id}  reward {value if value is not None else scores.reasons[row]}")
-        console.print(task.text, style="dim", markup=False)
-        console.print(text, markup=False)
+        earned = value if value is not None else scores.reasons[row]
+        console.rule(shown(f"{task.id}  reward {earned}"))
+        console.print(shown(task.text), style="dim")
+        console.print(shown(text))
     return 0
 
 
@@ -183,24 +206,27 @@ def _evaluate(arguments: list[str]) -> int:
         arguments,
         "evaluate",
         "Grade a model on a recipe's held-out tasks.",
-        ["--recipe"],
+        ["--recipe", "--trust"],
         ["--json"],
         OVERRIDES,
     )
-    recipe = recipe_from(options["recipe"] or "grpo", rest)
+    recipe = recipe_from(options["recipe"] or "grpo", rest, trust=options["trust"])
     tasks = list(recipe.tasks.load("test"))[: recipe.loop.evaluation_tasks]
-    result = evaluate_policy(
-        load_policy(recipe.model),
-        tasks,
-        recipe.reward,
-        recipe.evaluation_sampling,
-        seed=recipe.loop.seed,
-    )
+    with own_output():
+        result = evaluate_policy(
+            load_policy(recipe.model),
+            tasks,
+            recipe.reward,
+            recipe.evaluation_sampling,
+            seed=recipe.loop.seed,
+        )
+    if too_many(result.failed, len(result.results), recipe.loop.max_failed, fewest=1):
+        raise RewardFailed(result.failure)
     if options["json"]:
         print(json.dumps(plain(held_out_summary(None, result)["after"])))
     else:
         print(describe_held_out(result))
-    return 0
+    return 0 if result.valid else 1
 
 
 def _reproduce(arguments: list[str]) -> int:
@@ -218,11 +244,11 @@ def _reproduce(arguments: list[str]) -> int:
     with reading_arguments():
         claim, seeds = load_recipe(options["slug"]).claim(), _seeds(rest)
     with Bar(transient=True, disable=options["quiet"] or options["json"]) as progress:
-        bar = progress.add_task(claim.slug, total=1.0)
+        bar = progress.add_task(escape(claim.slug), total=1.0)
         result = run_claim(
             claim,
             seeds,
-            lambda done, label: progress.update(bar, completed=done, description=label),
+            lambda done, label: progress.update(bar, completed=done, description=escape(label)),
         )
     folder = Path(options["out"] or "reproductions")
     path = write(result, folder)
@@ -239,10 +265,16 @@ def _seeds(rest: list[str]) -> tuple[int, ...] | None:
     """``--seeds 3`` is the first three; ``--seeds 0 4 7`` are these."""
     if not rest:
         return None
-    numbers = rest[1:]
-    if rest[0] != "--seeds" or not numbers or not all(n.isdigit() for n in numbers):
-        raise ValueError(f"unknown argument {rest[0]!r}; --seeds takes whole numbers")
-    return tuple(range(int(numbers[0]))) if len(numbers) == 1 else tuple(map(int, numbers))
+    if rest[0] != "--seeds":
+        raise UsageError(f"unknown argument {rest[0]!r}; --seeds takes whole numbers")
+    if not rest[1:]:
+        raise UsageError("--seeds is empty; give how many, or several seeds")
+    if len(rest) == 2:
+        return tuple(range(whole_number("--seeds", rest[1], Annotated[int, between(1, 10_000)])))
+    seeds = tuple(whole_number("--seeds", one, Seed) for one in rest[1:])
+    if len(set(seeds)) < len(seeds):
+        raise UsageError("--seeds names a seed twice, which would count one run as two")
+    return seeds
 
 
 def _recipes(arguments: list[str]) -> int:
@@ -261,19 +293,23 @@ def _recipes(arguments: list[str]) -> int:
     for heading in found[0]:
         table.add_column(heading)
     for entry in found:
-        table.add_row(*(str(v) for v in entry.values()))
+        table.add_row(*(shown(v) for v in entry.values()))
     Console().print(table)
     return 0
 
 
 def _report(arguments: list[str]) -> int:
-    from guerdon.report import build_report
+    from guerdon.report import build_report, damage
+    from guerdon.training.disk import writing_to
 
     options, rest = take_options(
         arguments, "report", "Write a run's curves.png and report.html again.", ["RUN"], ["--json"]
     )
     none_left(rest)
-    page = build_report(Path(options["run"]))
+    with writing_to(Path(options["run"]) / "report.html"):
+        page = build_report(Path(options["run"]))
+    for line in damage(Path(options["run"])):
+        print(f"guerdon report: {line}", file=sys.stderr)
     curves = page.with_name("curves.png")
     print(json.dumps({"report": str(page), "curves": str(curves)}) if options["json"] else page)
     return 0

@@ -14,6 +14,7 @@ import torch
 from rich.console import Group, RenderableType
 from rich.table import Table
 
+from guerdon.extras import install
 from guerdon.nursery import seedling_path
 from guerdon.rewards.memory import memory_can_be_limited
 from guerdon.rewards.sandbox import SandboxError, isolation_in_force
@@ -26,6 +27,7 @@ _EXTRAS = {
     "trackers": ("trackio",),
     "endpoint": ("httpx",),
     "serve": ("fastapi", "uvicorn", "openai", "httpx"),
+    "server": ("uvicorn", "h11"),
     "sql": ("sqlglot", "duckdb"),
     "metrics": ("rapidfuzz", "pint", "nltk"),
     "language": ("py3langid",),
@@ -79,7 +81,7 @@ def render(found: dict[str, Any]) -> RenderableType:
         "cores": f"{found['cores']} ({found['threads']} used by torch)",
         "memory": "unknown" if memory is None else f"{memory:.1f} GiB",
         "shared prompts": found["shared_prefix"],
-        "seedling": "present" if found["seedling"] else "[red]missing: reinstall guerdon[/red]",
+        "seedling": "present" if found["seedling"] else "[red]missing: install again[/red]",
         "packages": "  ".join(f"{k} {v or '[red]missing[/red]'}" for k, v in _pairs(found)),
     }
     rows["sandbox"] = _isolation(found["sandbox"])
@@ -107,10 +109,13 @@ def render(found: dict[str, Any]) -> RenderableType:
     return Group(machine, "", speed, "", optional)
 
 
+_HELD = ("network", "files", "processes", "memory")
+
+
 def _isolation(held: dict[str, Any] | None) -> str:
     if held is None:
         return "[red]can't be started: rewards that run programs won't work[/red]"
-    means = "; ".join(f"{name}: {held[name]}" for name in ("network", "files", "processes"))
+    means = "; ".join(f"{name}: {held[name]}" for name in _HELD)
     return means if held["kernel"] else f"[yellow]weak[/yellow] ({means}), see docs/sandbox.md"
 
 
@@ -156,7 +161,7 @@ def _extra(name: str) -> dict[str, Any]:
     return {
         "installed": not missing,
         "missing": missing,
-        "command": f"pip install 'guerdon[{name}]'" if missing else None,
+        "command": install(name) if missing else None,
     }
 
 

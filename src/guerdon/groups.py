@@ -11,35 +11,43 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class GroupStatistics:
-    """Per row, of its group's valid rows: mean float[N], std float[N], count long[N].
+    """Per row, of its group's valid rows: float64[N] mean, std and centred, and count long[N].
 
-    Where a group has no valid row mean and std are 0; std is 0 for a single row.
+    ``centred`` is the row's value less the mean: exactly 0 where all values of the group are
+    equal, and on invalid rows. Where a group has no valid row mean and std are 0; std is 0 for a
+    single row, and exactly 0 for equal values. All are float64, since the spread of float32
+    values need not be one.
     """
 
     mean: Tensor
     std: Tensor
+    centred: Tensor
     count: Tensor
 
 
 def group_statistics(
     value_N: Tensor, valid_N: Tensor, group_N: Tensor, unbiased: bool = True
 ) -> GroupStatistics:
-    """Mean and standard deviation of each row's group (two passes, in float64).
+    """Mean, standard deviation and centred values of each row's group (two passes, in float64).
 
     ``unbiased`` divides by count - 1, else by count. What invalid rows hold is not read; they
-    get their group's statistics all the same. Mean and std have the type of ``value_N``. The
-    mean of equal values may be off by its rounding: `standardised` is exact there.
+    get their group's statistics all the same. Right over the whole range of float32. The
+    gradient is finite everywhere: that of a std of 0 is 0.
     """
     groups = int(group_N.max()) + 1 if len(group_N) else 0
-    kept, group = value_N[valid_N].double(), group_N[valid_N]
     zeros = torch.zeros(groups, dtype=torch.float64)
-    count = zeros.index_add(0, group, torch.ones_like(kept))
-    mean = zeros.index_add(0, group, kept) / count.clamp_min(1)
-    spread = zeros.index_add(0, group, (kept - mean[group]) ** 2)
-    std = (spread / (count - int(unbiased)).clamp_min(1)).sqrt()
-    return GroupStatistics(
-        mean[group_N].to(value_N.dtype), std[group_N].to(value_N.dtype), count.long()[group_N]
-    )
+    count = zeros.index_add(0, group_N, valid_N.double())
+    # Measured from the group's largest value, equal values come out as exactly 0.
+    known_N = torch.where(valid_N, value_N.detach().double(), -math.inf)
+    top_B = torch.full_like(zeros, -math.inf).scatter_reduce(0, group_N, known_N, "amax")
+    top_N = torch.where(valid_N, top_B[group_N], 0.0)
+    below_N = torch.where(valid_N, value_N.double(), 0.0) - top_N
+    below_B = zeros.index_add(0, group_N, below_N) / count.clamp_min(1)
+    centred_N = torch.where(valid_N, below_N - below_B[group_N], 0.0)
+    squares = zeros.index_add(0, group_N, centred_N**2)
+    mean = below_B + torch.where(count > 0, top_B, 0.0)
+    std = root(squares / (count - int(unbiased)).clamp_min(1))
+    return GroupStatistics(mean[group_N], std[group_N], centred_N, count.long()[group_N])
 
 
 def standardised(
@@ -50,13 +58,18 @@ def standardised(
     0 on invalid rows, in groups of one and, exactly, where all values of a group are equal. NaN
     on the valid rows of a group in which one is not finite. ``unbiased`` as in `group_statistics`.
     """
-    groups = int(group_N.max()) + 1 if len(group_N) else 0
-    # Measured from the group's largest value, equal values come out as exactly 0.
-    known_N = torch.where(valid_N, value_N, -math.inf).double()
-    top_B = torch.full((groups,), -math.inf, dtype=torch.double)
-    top_B = top_B.scatter_reduce(0, group_N, known_N, "amax")
-    below_N = torch.where(valid_N, value_N.double() - top_B[group_N], 0.0)
-    statistics = group_statistics(below_N, valid_N, group_N, unbiased)
-    centred_N = torch.where(valid_N, below_N - statistics.mean, 0.0)
-    scaled_N = centred_N / (statistics.std + epsilon)
-    return torch.where(valid_N & (statistics.std != 0), scaled_N, 0.0).float()
+    found = group_statistics(value_N, valid_N, group_N, unbiased)
+    scaled_N = over(found.centred, torch.where(found.std != 0, found.std + epsilon, 0.0))
+    return torch.where(valid_N, scaled_N, 0.0).float()
+
+
+def over(above: Tensor, below: Tensor) -> Tensor:
+    """``above / below``, and 0 where ``below`` is 0; so is the gradient there."""
+    nothing = below == 0
+    return torch.where(nothing, 0.0, above / torch.where(nothing, 1.0, below))
+
+
+def root(square: Tensor) -> Tensor:
+    """The square root, whose gradient at 0 is 0 and not infinite."""
+    some = square != 0
+    return torch.where(some, torch.where(some, square, 1.0).sqrt(), 0.0)

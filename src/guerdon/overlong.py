@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from guerdon.ranges import NonNegative, PositiveInt, check_ranges
+
 
 @dataclass(frozen=True)
 class SoftOverlong:
@@ -20,19 +22,17 @@ class SoftOverlong:
     ``factor >= 0``.
     """
 
-    limit: int = 20480
-    buffer: int = 4096
-    factor: float = 1.0
+    limit: PositiveInt = 20480
+    buffer: PositiveInt = 4096
+    factor: NonNegative = 1.0
     bounded: bool = True
 
     def __post_init__(self) -> None:
-        if not 0 < self.buffer <= self.limit:
+        check_ranges(self)
+        if self.buffer > self.limit:
             raise ValueError(
-                f"{type(self).__name__} needs 0 < buffer <= limit, got {self.buffer} and "
-                f"{self.limit}"
+                f"{type(self).__name__} needs buffer <= limit, got {self.buffer} and {self.limit}"
             )
-        if not self.factor >= 0:
-            raise ValueError(f"{type(self).__name__}: factor is {self.factor}; give 0 or more")
 
     def penalty(self, length_N: Tensor) -> Tensor:
         """float[N] of lengths in tokens: ``-factor * max(0, L - (limit - buffer)) / buffer``.

@@ -257,6 +257,8 @@ class Scores:
         reasons: N entries, None where valid.
         placed: float[N, T] rewards at positions (tokens, turn ends) that sum to ``value``
             over T, or None when the whole value falls on the completion's end.
+        errors: N entries, set where a row is invalid because its judge raised, ran out of time
+            or lost its process: exception, file and line, then maybe a traceback.
     """
 
     value: Tensor
@@ -264,28 +266,31 @@ class Scores:
     valid: Tensor = None  # type: ignore[assignment]  # filled in __post_init__
     reasons: tuple[str | None, ...] = ()
     placed: Tensor | None = None
+    errors: tuple[str | None, ...] = ()
 
     def __post_init__(self) -> None:
         value = self.value.float()
         n = value.shape[0]
         valid = torch.ones(n, dtype=torch.bool) if self.valid is None else self.valid.bool()
         reasons: list[str | None] = list(self.reasons) if self.reasons else [None] * n
-        if valid.shape[0] != n or len(reasons) != n:
-            raise ValueError(
-                f"Scores: {n} values, {valid.shape[0]} valid flags and {len(reasons)} reasons"
-            )
+        errors: list[str | None] = list(self.errors) if self.errors else [None] * n
+        if valid.shape[0] != n or len(reasons) != n or len(errors) != n:
+            sizes = f"{valid.shape[0]} valid flags, {len(reasons)} reasons and {len(errors)} errors"
+            raise ValueError(f"Scores: {n} values, {sizes}")
         for row in (valid & ~torch.isfinite(value)).nonzero().flatten().tolist():
             reasons[row] = f"score is not finite ({value[row].item()})"
         valid = valid & torch.isfinite(value)
         for row in (~valid).nonzero().flatten().tolist():
             reasons[row] = reasons[row] or "invalid, no reason given"
         reasons = [None if ok else r for ok, r in zip(valid.tolist(), reasons, strict=True)]
+        errors = [None if ok else e for ok, e in zip(valid.tolist(), errors, strict=True)]
         for name, part in self.parts.items():
             if part.shape != value.shape:
                 raise ValueError(f"Scores part {name!r} has shape {tuple(part.shape)}, not ({n},)")
         object.__setattr__(self, "value", value.masked_fill(~valid, INVALID))
         object.__setattr__(self, "valid", valid)
         object.__setattr__(self, "reasons", tuple(reasons))
+        object.__setattr__(self, "errors", tuple(errors))
         object.__setattr__(self, "parts", {k: v.float() for k, v in self.parts.items()})
 
     def __len__(self) -> int:
@@ -300,16 +305,18 @@ class Scores:
             valid=self.valid[index],
             reasons=tuple(self.reasons[i] for i in index.tolist()),
             placed=None if self.placed is None else self.placed[index],
+            errors=tuple(self.errors[i] for i in index.tolist()),
         )
 
     def at_positions(self, mask: Tensor) -> Tensor:
         """float[N, T]: ``placed``, or the value on a row's last acted position of ``mask``.
 
-        0 on invalid rows, and on rows that never acted and have no placement.
+        0 on invalid rows, on rows that never acted and have no placement, and where a placed
+        reward is missing (NaN); an infinite one is the largest number.
         """
         valid_N1 = self.valid[:, None]
         if self.placed is not None:
-            return torch.where(valid_N1, self.placed, 0.0)
+            return torch.where(valid_N1, self.placed, 0.0).nan_to_num(0.0)
         acted_after_NT = mask.flip(1).cumsum(1).flip(1)
         return torch.where(valid_N1 & mask & (acted_after_NT == 1), self.value[:, None], 0.0)
 
@@ -324,14 +331,19 @@ class Scores:
 
 
 def concat_scores(batches: Sequence[Scores]) -> Scores:
-    """One ``Scores`` of all rows. Parts missing from a batch are NaN there."""
+    """One ``Scores`` of all rows. Parts missing from a batch are NaN there.
+
+    One without a valid row may lack ``placed`` where others have it.
+    """
     if not batches:
         raise ValueError("concat_scores needs at least one batch")
     names = list(dict.fromkeys(name for b in batches for name in b.parts))
-    placed = [b.placed for b in batches]
-    if any(p is None for p in placed) != all(p is None for p in placed):
+    known = [b.placed for b in batches if b.placed is not None or bool(b.valid.any())]
+    if 0 < sum(p is None for p in known) < len(known):
         raise ValueError("cannot join scores: placed is set in some batches and not in others")
-    width = max((p.shape[1] for p in placed if p is not None), default=0)
+    placed = [torch.zeros(len(b), 0) if b.placed is None else b.placed for b in batches]
+    width = max(p.shape[1] for p in placed)
+    padded = [torch.nn.functional.pad(p, (0, width - p.shape[1])) for p in placed]
     return Scores(
         value=torch.cat([b.value for b in batches]),
         parts={
@@ -340,11 +352,8 @@ def concat_scores(batches: Sequence[Scores]) -> Scores:
         },
         valid=torch.cat([b.valid for b in batches]),
         reasons=tuple(r for b in batches for r in b.reasons),
-        placed=None
-        if all(p is None for p in placed)
-        else torch.cat(
-            [torch.nn.functional.pad(p, (0, width - p.shape[1])) for p in placed if p is not None]
-        ),
+        placed=torch.cat(padded) if any(b.placed is not None for b in batches) else None,
+        errors=tuple(e for b in batches for e in b.errors),
     )
 
 

@@ -11,12 +11,18 @@ from rich.table import Table
 from rich.text import Text
 
 from guerdon.evaluation import student
+from guerdon.parsing.visible import visible
 from guerdon.report import number
-from guerdon.reproduction import Reproduction
+from guerdon.reproduction import MEANING, Reproduction
 
 _SHOWN_QUANTILES = ("least", "p25", "median", "p75", "greatest")
 _SHOWN_PARTS = 4
 _BARS = " ▁▂▃▄▅▆▇█"
+
+
+def shown(text: object) -> Text:
+    """Text from data, a model or an error for the terminal: no markup in it, nothing it obeys."""
+    return Text(visible(text))
 
 
 def show_score_report(report: Mapping[str, Any], title: str) -> None:
@@ -30,9 +36,9 @@ def show_score_report(report: Mapping[str, Any], title: str) -> None:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("distribution", no_wrap=True)
     for name, figures in (*report["parts"].items(), ("total", report["total"])):
-        shown = [figures["mean"], *(figures["quantiles"][q] for q in _SHOWN_QUANTILES)]
-        cells = map(_figure, shown)
-        table.add_row(Text(name), *cells, _bars(figures["histogram"]["counts"]))
+        told = [figures["mean"], *(figures["quantiles"][q] for q in _SHOWN_QUANTILES)]
+        cells = map(_figure, told)
+        table.add_row(shown(name), *cells, _bars(figures["histogram"]["counts"]))
     console.print(table)
     _show_doubts(console, report)
     _show_histogram(console, report["total"]["histogram"])
@@ -45,12 +51,12 @@ def _show_doubts(console: Console, report: Mapping[str, Any]) -> None:
     refused = report["rows"] - report["total"]["valid"]
     console.print(f"{refused} of {report['rows']} invalid" if refused else "all valid")
     for reason, count in report["total"]["reasons"].items():
-        console.print(f"  {count} × {reason}", markup=False, highlight=False)
+        console.print(shown(f"  {count} × {reason}"))
     for name, figures in report["parts"].items():
         quantiles = figures["quantiles"]
         if figures["valid"] > 1 and quantiles["least"] == quantiles["greatest"]:
             told = f"{name} is {_figure(figures['mean'])} for every row: it teaches nothing"
-            console.print(told, markup=False, highlight=False)
+            console.print(shown(told))
     groups = report["groups"]
     if groups["equal"]:
         told = f"{groups['equal']} of {groups['several']} groups have equal values"
@@ -73,19 +79,19 @@ def _show_rows(console: Console, heading: str, rows: Sequence[Mapping[str, Any]]
     if heading == "invalid":
         table.add_column("reason", max_width=32)
     for name in ("total", *names) if heading != "invalid" else ():
-        table.add_column(Text(name), justify="right", no_wrap=True)
+        table.add_column(shown(name), justify="right", no_wrap=True)
     # The column may shrink and its cells don't wrap: so the text gives way to all others.
     table.add_column("text")
     for row in rows:
         judged = [row["reason"]] if heading == "invalid" else [_figure(row["value"])]
         judged += [_figure(row["parts"][name]) for name in names]
-        text = Text(repr(row["text"]), no_wrap=True, overflow="ellipsis")
-        table.add_row(*(Text(cell) for cell in (row["place"], row["id"], *judged)), text)
+        text = Text(visible(repr(row["text"])), no_wrap=True, overflow="ellipsis")
+        table.add_row(*(shown(cell) for cell in (row["place"], row["id"], *judged)), text)
     console.print(table)
 
 
 def _table(title: str) -> Table:
-    return Table(title=Text(title), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    return Table(title=shown(title), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
 
 
 def _figure(value: float | None) -> str:
@@ -113,11 +119,11 @@ def _show_histogram(console: Console, histogram: Mapping[str, list[Any]]) -> Non
 def show_reproduction(result: Reproduction) -> None:
     """Arms, effects and the verdict."""
     console = Console()
-    table = Table(title=f"{result.slug}: {result.statement}", title_justify="left")
+    table = Table(title=shown(f"{result.slug}: {result.statement}"), title_justify="left")
     names = sorted({name for runs in result.runs.values() for m in runs.values() for name in m})
     table.add_column("arm")
     for name in names:
-        table.add_column(name, justify="right")
+        table.add_column(shown(name), justify="right")
     for arm, runs in result.runs.items():
         cells = []
         for name in names:
@@ -128,18 +134,22 @@ def show_reproduction(result: Reproduction) -> None:
                 if found is None
                 else f"{found.estimate:.3f} [{found.low:.3f}, {found.high:.3f}]"
             )
-        table.add_row(arm, *cells)
+        table.add_row(shown(arm), *cells)
     console.print(table)
     effects = Table(title="expectations, written before the run", title_justify="left")
-    for heading in ("expected", "effect [95 %]", "at least", "verdict"):
+    for heading in ("role", "expected", "effect [95 %]", "p", "verdict"):
         effects.add_column(heading)
     for outcome in result.outcomes:
-        e, i = outcome.expectation, outcome.interval
+        i, verdict = outcome.interval, str(outcome.verdict)
+        if outcome.would_decide is not None:
+            verdict += f" ({outcome.would_decide} seeds would tell)"
         effects.add_row(
-            f"{e.metric}: {e.better} > {e.worse}",
+            str(outcome.expectation.role),
+            shown(str(outcome.expectation)),
             f"{i.estimate:+.3f} [{i.low:+.3f}, {i.high:+.3f}]",
-            f"{e.at_least:g}",
-            str(outcome.verdict),
+            f"{outcome.p:.3f}",
+            verdict,
         )
     console.print(effects)
     console.print(f"verdict: {result.verdict} ({len(result.seeds)} seeds, {result.seconds:.0f} s)")
+    console.print(MEANING[result.verdict])

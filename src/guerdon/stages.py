@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Annotated, Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
+from guerdon.ranges import Filled, PositiveInt, Range, Share, at_least, check_ranges
 from guerdon.records import Loss, PolicyOutput, Progress, Rollouts, Scores, Task
 
 
@@ -32,7 +33,10 @@ class Shaper(Protocol):
 
 @runtime_checkable
 class Advantage(Protocol):
-    """Scores to float[N, T]: 0 where the mask is False and on invalid rows, never NaN."""
+    """Scores to float[N, T]: 0 where the mask is False and on invalid rows, never NaN.
+
+    One that teaches nothing to a group of one says so: ``scope`` is "group" then.
+    """
 
     def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor: ...
 
@@ -53,9 +57,14 @@ class Objective(Protocol):
     """Advantage and log-probabilities to a loss.
 
     ``needs`` names what to compute besides log-probs: any of "entropy", "values",
-    "reference". ``row_weight`` float[N] comes from ``aggregation`` over the global batch;
-    None means this batch is the whole.
+    "reference". ``couples`` names what the loss can't be cut between: "position" and "row" for a
+    sum over rows, "group" or "batch" where a row's loss depends on others; such an objective is
+    called once on the whole of a minibatch, whatever the micro-batches. ``row_weight`` float[N]
+    comes from ``aggregation`` over the global batch; None means this batch is the whole.
     """
+
+    @property
+    def couples(self) -> str: ...
 
     @property
     def needs(self) -> frozenset[str]: ...
@@ -127,15 +136,18 @@ class Sampling:
     key, so a row's sample does not depend on which other rows share its batch.
     """
 
-    max_tokens: int = 48
-    temperature: float = 1.0
-    top_p: float = 1.0
-    top_k: int = 0
-    min_p: float = 0.0
-    stop: tuple[str, ...] = ()
-    max_turns: int = 1
-    max_turn_tokens: int = 16
-    max_rows: int = 0
+    max_tokens: PositiveInt = 48
+    temperature: Annotated[float, at_least(0, "0 is greedy")] = 1.0
+    top_p: Annotated[float, Range(0, 1, open_low=True)] = 1.0
+    top_k: Annotated[int, at_least(0, "0 is off")] = 0
+    min_p: Share = 0.0
+    stop: tuple[Filled, ...] = ()
+    max_turns: PositiveInt = 1
+    max_turn_tokens: PositiveInt = 16
+    max_rows: Annotated[int, at_least(0, "0 is off")] = 0
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
 
 @runtime_checkable

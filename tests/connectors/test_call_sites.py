@@ -12,7 +12,7 @@ import torch
 from connected import BOTH, LENGTH, Z, about, right
 
 from guerdon.connectors import easyr1, ms_swift, openrlhf, reward_kit, slime, trl, verifiers, verl
-from guerdon.parts import build, describe
+from guerdon.parts import describe, rebuild
 from guerdon.records import Progress
 from guerdon.rewards import FunctionReward, WeightedSum
 from guerdon.shaping import Affine
@@ -353,7 +353,7 @@ def test_theirs_as_ours(reward, values):
     scores = judged(reward)
     pairs = zip(scores.value.tolist(), scores.valid.tolist(), strict=True)
     assert [value if ok else None for value, ok in pairs] == values
-    again = judged(build(describe(reward)))
+    again = judged(rebuild(describe(reward)))
     assert again.valid.tolist() == scores.valid.tolist()
 
 

@@ -7,46 +7,30 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
-for package in ("fastapi", "uvicorn", "httpx"):
+for package in ("uvicorn", "httpx"):
     pytest.importorskip(package, reason="pip install 'guerdon[server]' httpx to run this")
 import httpx  # noqa: E402
+from connectors.serving import (  # noqa: E402
+    CONNECTED,
+    closed,
+    command,
+    lines,
+    logged,
+    read_answer,
+    rows,
+    served,
+    sockets,
+    wait_until,
+)
 
-CONNECTED = str(Path(__file__).parent / "connected.py")
+from guerdon.cli import main  # noqa: E402
 
-
-@contextmanager
-def served(tmp_path, reward, *options):
-    """A client of a server that is started here, and the server's process."""
-    command = [sys.executable, "-m", "guerdon.cli", "serve", "--reward", reward, "--port", "0"]
-    log = tmp_path / "log"
-    with log.open("w") as out:
-        process = subprocess.Popen([*command, *options], stderr=out, env=dict(os.environ))
-    try:
-        port = lines(log, process)[0]["port"]
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-            yield client, process, log
-    finally:
-        process.kill()
-        process.wait()
-
-
-def lines(log, process):
-    """The logged objects, once there is one: every line is JSON."""
-    end = time.monotonic() + 120
-    while time.monotonic() < end:
-        if log.read_text().endswith("\n"):
-            return [json.loads(line) for line in log.read_text().splitlines()]
-        assert process.poll() is None, log.read_text()
-        time.sleep(0.1)
-    raise AssertionError(f"nothing logged: {log.read_text()}")
+JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +39,6 @@ def both(tmp_path_factory):
     limits = ("--max-batch", "50", "--max-body", "1", "--invalid", "-1", "--timeout", "30")
     with served(tmp_path_factory.mktemp("both"), f"{CONNECTED}:BOTH", *limits) as found:
         yield found
-
-
-def rows(*texts, answer="4"):
-    return {"rows": [{"completion": t, "prompt": "2+2", "answer": answer} for t in texts]}
 
 
 def test_scores_parts_validity_and_reasons(both):
@@ -70,7 +50,7 @@ def test_scores_parts_validity_and_reasons(both):
     assert first["parts"] == {"right": pytest.approx(2.0), "brief": pytest.approx(-0.01)}
     assert (first["valid"], first["reason"]) == (True, None)
     assert second["value"] == pytest.approx(-0.02)
-    reason = "right: RuntimeError: grader broke"
+    reason = f"the reward raised an exception (request {reply.headers['x-request-id']})"
     assert (third["value"], third["valid"], third["reason"]) == (None, False, reason)
 
 
@@ -115,7 +95,10 @@ def test_many_clients_at_once_get_their_own_answers(both):
 def test_limits(both):
     client, _, _ = both
     reply = client.post("/score", json=rows(*["4"] * 51))
-    assert (reply.status_code, reply.json()["error"]) == (413, "51 rows; at most 50 a request")
+    assert (reply.status_code, reply.json()["error"]) == (
+        413,
+        "more than 50 rows in one body; send fewer at once",
+    )
     reply = client.post("/score", json=rows("4" * 2**20))
     assert reply.status_code == 413
     assert "larger than 1048576 bytes" in reply.json()["error"]
@@ -126,7 +109,7 @@ def test_limits(both):
     ("body", "status", "error"),
     [
         ("{", 400, "not JSON"),
-        ("[" * 100_000, 400, "not JSON"),
+        ("[" * 100_000, 400, "nested deeper than 64"),
         ("[]", 422, "'rows' is a list"),
         ('{"rows": []}', 422, "'rows' is a list"),
         ('{"rows": [{"prompt": "x"}]}', 422, "rows[0]: completion is text or"),
@@ -150,14 +133,19 @@ def test_limits(both):
         ('{"rows": [{"completion": [{"role": "assistant"}]}]}', 422, "role and content"),
         ('{"rows": [{"completion": "x", "prompt": [{"content": "x"}]}]}', 422, "role and content"),
         ('{"rows": [{"completion": [{"role": "assistant", "content": "x"}]}]}', 200, ""),
-        ('{"rows": [{"completion": "x", "prompt": null, "answer": {"a": [1e400]}}]}', 200, ""),
+        ('{"rows": [{"completion": "x", "prompt": null, "answer": {"a": [1e300]}}]}', 200, ""),
+        ('{"rows": [{"completion": "x", "tokens": true}]}', 422, "tokens is a number from 0"),
+        ('{"rows": [{"completion": "x", "tokens": 3.0, "group": 1.0}]}', 200, ""),
+        ('{"rows": [{"completion": "x", "group": true}]}', 422, "group is a text or a number"),
+        ('{"rows": [{"completion": "x", "answr": "4"}]}', 422, "did you mean 'answer'?"),
+        ('{"rows": [{"completion": "x"}], "stepp": 1}', 422, "did you mean 'step'?"),
         ('{"rows": [{"completion": "x"}], "step": -1}', 422, "step must be a whole number"),
         ('{"rows": [{"completion": "\\ud800", "answer": "\\ud800"}]}', 200, ""),
-        ("", 422, "'rows' is a list"),
+        ("", 400, "not JSON"),
     ],
 )
 def test_hostile_bodies(both, body, status, error):
-    reply = both[0].post("/score", content=body)
+    reply = both[0].post("/score", content=body, headers=JSON)
     assert reply.status_code == status
     assert error in reply.json().get("error", "")
 
@@ -169,17 +157,23 @@ def test_health_info_and_other_paths(both):
     assert info["reward"] == "WeightedSum"
     assert info["limits"]["batch"] == 50
     assert client.get("/nowhere").status_code == 404
-    assert client.get("/score").status_code == 405
+    reply = client.get("/score")
+    assert (reply.status_code, reply.headers["allow"]) == (405, "POST")
 
 
-def test_one_json_line_a_request(both):
+def test_the_log_tells_a_request_and_why_rows_are_invalid(both):
     client, process, log = both
-    before = len(lines(log, process))
-    client.post("/score", json=rows("4", "crash"))
-    invalid, request = lines(log, process)[before:]
-    assert invalid["event"] == "warning"
-    assert "1 of 2 completions invalid; right: RuntimeError" in invalid["message"]
-    assert (request["path"], request["status"], request["rows"]) == ("/score", 200, 2)
+    reply = client.post("/score", json=rows("4", "crash"))
+    own = reply.headers["x-request-id"]
+    assert wait_until(lambda: log.read_text().count(own) >= 3, 10)
+    told = [one for one in lines(log, process) if one.get("request") == own]
+    failed, invalid, request = told
+    assert (failed["event"], failed["rows"]) == ("reward_failed", 1)
+    assert failed["trace"].startswith("RuntimeError: grader broke (at ")
+    assert (invalid["event"], invalid["invalid"]) == ("invalid_rows", 1)
+    assert invalid["reasons"] == "right: RuntimeError: grader broke"
+    assert (request["event"], request["path"], request["status"]) == ("request", "/score", 200)
+    assert (request["rows"], request["invalid"], request["client"]) == (2, 1, "127.0.0.1")
     assert request["seconds"] >= 0
 
 
@@ -193,10 +187,11 @@ def test_a_missing_column_is_the_clients_error(tmp_path):
 
 
 def test_groups_and_the_token(tmp_path):
-    with served(tmp_path, f"{CONNECTED}:Z", "--token", "secret") as (client, _, _):
+    with served(tmp_path, f"{CONNECTED}:Z", "--token", "secret") as (client, _, log):
         body = {"rows": [{"completion": t, "answer": "4", "group": "a"} for t in ("4", "5")]}
         assert client.post("/score", json=body).status_code == 401
         wrong = {"Authorization": "Bearer sécret".encode()}
+        assert client.get("/metrics").status_code == client.get("/info").status_code == 401
         assert client.post("/score", json=body, headers=wrong).status_code == 401
         assert client.get("/health").status_code == 200
         client.headers["Authorization"] = "Bearer secret"
@@ -207,34 +202,139 @@ def test_groups_and_the_token(tmp_path):
         del client.headers["Authorization"]
         reply = client.post("/get_reward?token=secret", json={"query": ["4"]})
         assert (reply.status_code, "use /score" in reply.json()["error"]) == (422, True)
+        assert client.post("/get_reward?token=Secret", json={"query": ["4"]}).status_code == 401
+        assert wait_until(lambda: log.read_text().count('"/get_reward"') == 2, 10)
+        assert "ecret" not in log.read_text()
 
 
-STOPPING = """
+RAISING = """
 import time
+import torch
+from guerdon.records import Scores
 from guerdon.rewards import reward
 
 @reward
 def sleepy(completion):
     time.sleep(float(completion))
     return 1.0
+
+class Broken:
+    scope = "completion"
+
+    def __call__(self, rollouts, progress):
+        raise ValueError("the key is hidden-word")
+
+broken = Broken()
+
+class Fragile:
+    scope = "completion"
+
+    def __call__(self, rollouts, progress):
+        if "bad" in rollouts.texts:
+            raise SystemExit("one bad text")
+        return Scores(torch.ones(len(rollouts)))
+
+fragile = Fragile()
+
+@reward
+def leaky(completion):
+    if completion == "text":
+        return "hidden-word"
+    raise KeyError("hidden-word")
 """
 
 
-def test_sigterm_answers_what_is_running_and_ends_well(tmp_path):
-    (tmp_path / "mine.py").write_text(STOPPING)
-    with served(tmp_path, f"{tmp_path}/mine.py:sleepy") as (client, process, log):
-        with ThreadPoolExecutor(1) as thread:
-            running = thread.submit(client.post, "/score", json=rows("1.5"))
-            time.sleep(0.5)
+@pytest.fixture
+def mine(tmp_path):
+    (tmp_path / "mine.py").write_text(RAISING)
+    return f"{tmp_path}/mine.py"
+
+
+def test_what_a_reward_raises_goes_to_the_log_and_not_to_clients(tmp_path, mine):
+    with served(tmp_path, f"{mine}:broken") as (client, process, log):
+        reply = client.post("/score", json=rows("my text"))
+        own = reply.headers["x-request-id"]
+        told = f"the reward raised an exception (request {own})"
+        result = {"value": None, "parts": {}, "valid": False, "reason": told}
+        assert (reply.status_code, reply.json()) == (200, {"results": [result]})
+        failed = logged(log, process, "reward_failed")[0]
+        assert failed["request"] == own
+        assert failed["trace"].startswith("ValueError: the key is hidden-word (at ")
+        assert "mine.py" in failed["trace"]
+        # It has failed on all completions, which are four now: the reward itself is at fault.
+        reply = client.post("/score", json=rows("my text", "x", "y"))
+        own = reply.headers["x-request-id"]
+        told = f"the reward raised an exception (request {own})"
+        assert (reply.status_code, reply.json()) == (500, {"error": told, "request": own})
+        raised = logged(log, process, "reward_raised")[0]
+        assert (raised["request"], "every completion so far (4)" in raised["error"]) == (own, True)
+        assert "hidden-word (at " in raised["error"]
+        assert "my text" not in log.read_text()
+
+
+def test_one_completion_that_a_reward_raises_on_costs_nobody_else_anything(tmp_path, mine):
+    with served(tmp_path, f"{mine}:fragile") as (client, _, _):
+        found = client.post("/score", json=rows("a", "bad", "b")).json()["results"]
+        assert [one["value"] for one in found] == [1.0, None, 1.0]
+        reply = client.post("/get_reward", json={"query": ["bad"] * 5})
+        assert (reply.status_code, reply.json()["extra_logs"]["valid"]) == (200, [0.0] * 5)
+        assert 'invalid_rows_total{kind="raised"} 6' in client.get("/metrics").text
+
+
+def test_reasons_of_invalid_rows_tell_clients_their_kind_only(tmp_path, mine):
+    with served(tmp_path, f"{mine}:leaky") as (client, process, log):
+        reply = client.post("/score", json=rows("text", "raise"))
+        assert "hidden-word" not in reply.text
+        first, second = reply.json()["results"]
+        assert first["reason"].startswith("the reward returned no finite number")
+        assert second["reason"].startswith("the reward raised an exception (request ")
+        assert "hidden-word" in logged(log, process, "invalid_rows")[0]["reasons"]
+        counted = client.get("/metrics").text
+        assert 'guerdon_invalid_rows_total{kind="raised"} 1' in counted
+        assert 'guerdon_invalid_rows_total{kind="number"} 1' in counted
+
+
+def test_sigterm_answers_what_is_running_and_refuses_what_is_new(tmp_path, mine):
+    with served(tmp_path, f"{mine}:sleepy") as (client, process, log):
+        with ThreadPoolExecutor(1) as thread, sockets(client, 1) as (begun,):
+            begun.sendall(b"POST /score HTTP/1.1\r\nHost: localhost\r\n")
+            running = thread.submit(
+                httpx.post, f"{client.base_url}/score", json=rows("3"), timeout=60
+            )
+            assert wait_until(
+                lambda: client.get("/metrics").text.count("guerdon_judging 1") == 1, 20
+            )
             process.send_signal(signal.SIGTERM)
+            assert wait_until(lambda: client.get("/health").status_code == 503, 2)
+            assert client.get("/health").json() == {"status": "stopping"}
+            new = httpx.post(f"{client.base_url}/score", json=rows("0"))
+            assert (new.status_code, new.json()["error"]) == (503, "the server is stopping")
+            begun.sendall(b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
+            assert b"503 Service Unavailable" in begun.recv(2**16)
             assert running.result().json()["results"][0]["value"] == 1.0
         assert process.wait(30) == 0
-        assert lines(log, process)[-1]["event"] == "stopped"
+        last = lines(log, process)[-1]
+        told = [last[name] for name in ("event", "unanswered", "requests", "rows")]
+        assert told == ["stopped", 0, 3, 1]
 
 
-def test_a_stuck_reward_costs_its_request_and_shows_in_health(tmp_path):
-    (tmp_path / "mine.py").write_text(STOPPING)
-    with served(tmp_path, f"{tmp_path}/mine.py:sleepy", "--timeout", "0.5") as (client, process, _):
+def test_a_second_signal_ends_it_at_once(tmp_path, mine):
+    with served(tmp_path, f"{mine}:sleepy") as (client, process, log):
+        with ThreadPoolExecutor(1) as thread:
+            running = thread.submit(client.post, "/score", json=rows("60"))
+            other = f"{client.base_url}/metrics"
+            assert wait_until(lambda: "guerdon_judging 1" in httpx.get(other).text, 20)
+            process.send_signal(signal.SIGTERM)
+            assert wait_until(lambda: httpx.get(other).status_code == 200, 5)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(15) == 1
+            with pytest.raises(httpx.HTTPError):
+                running.result().raise_for_status()
+        assert lines(log, process)[-1]["unanswered"] == 1
+
+
+def test_a_stuck_reward_costs_its_request_and_shows_in_health(tmp_path, mine):
+    with served(tmp_path, f"{mine}:sleepy", "--timeout", "0.5") as (client, process, _):
         assert client.post("/score", json=rows("0")).status_code == 200
         started = time.monotonic()
         reply = client.post("/score", json=rows("30"))
@@ -245,10 +345,134 @@ def test_a_stuck_reward_costs_its_request_and_shows_in_health(tmp_path):
         assert process.wait(15) == 1  # not held up by the 30 s
 
 
-def test_a_taken_port_is_an_error(tmp_path):
+def test_a_request_that_nobody_waits_for_is_not_judged_later(tmp_path, mine):
+    with served(tmp_path, f"{mine}:sleepy", "--max-waiting", "1000") as (client, process, log):
+        body = json.dumps(rows("0.5")).encode()
+        head = b"POST /score HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        with sockets(client, 150) as made:
+            for one in made:
+                one.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+            assert wait_until(lambda: "guerdon_judging 150" in client.get("/metrics").text, 30)
+        # 64 have threads, of which one judges; the others are given up with their clients.
+        assert wait_until(lambda: "guerdon_judging 64" in client.get("/metrics").text, 20)
+        assert wait_until(lambda: log.read_text().count('"status": 499') == 150, 20)
+        assert process.poll() is None
+
+
+@pytest.mark.parametrize(
+    ("options", "mend"),
+    [
+        (["--port", "99999"], "--port is 99999; give a whole number from 0 to 65535"),
+        (["--port", "-1"], "--port"),
+        (["--host", "0.0.0.0", "--port", "0"], "--host 0.0.0.0 lets other machines in"),
+        (["--token", "schlüssel"], "the token must be printable ASCII"),
+        (["--token", ""], "--token is empty"),
+        (["--token", "a", "--token-file", "b"], "give one"),
+        (["--invalid", "nan"], "--invalid is nan; give a number that is finite"),
+        (["--timeout", "nan"], "--timeout is nan"),
+        (["--workers", "0"], "--workers is 0; give a whole number from 1 to 256"),
+    ],
+)
+def test_a_start_that_is_refused_says_the_mend(options, mend, capsys, monkeypatch):
+    monkeypatch.delenv("GUERDON_SERVER_TOKEN", raising=False)
+    status = main(["serve", *options])
+    told = capsys.readouterr().err
+    assert (status, mend in told) == (2, True), told
+
+
+def test_a_taken_port_is_an_error(capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        command = [sys.executable, "-m", "guerdon.cli", "serve", "--port", port]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert ended.returncode == 1
-    assert "guerdon serve:" in ended.stderr
+        assert main(["serve", "--port", str(taken.getsockname()[1])]) == 1
+    assert "guerdon serve: can't listen at 127.0.0.1" in capsys.readouterr().err
+
+
+def test_the_token_from_a_file_and_from_the_environment(tmp_path):
+    (tmp_path / "token").write_text("from-a-file\n")
+    options = ("--token-file", str(tmp_path / "token"), "--host", "127.0.0.1")
+    with served(tmp_path, f"{CONNECTED}:BOTH", *options) as (client, _, _):
+        assert client.get("/info").status_code == 401
+        own = {"Authorization": "bearer from-a-file"}
+        assert client.get("/info", headers=own).status_code == 200
+    (tmp_path / "mine.py").write_text(
+        "import os\nfrom guerdon.rewards import reward\n@reward\ndef f(completion):\n"
+        "    return float('GUERDON_SERVER_TOKEN' in os.environ)\n"
+    )
+    variables = {"GUERDON_SERVER_TOKEN": "inherited"}
+    with served(tmp_path, f"{tmp_path}/mine.py:f", **variables) as (client, _, log):
+        client.headers["Authorization"] = "Bearer inherited"
+        assert client.post("/score", json=rows("x")).json()["results"][0]["value"] == 0.0
+        assert "inherited" not in log.read_text()
+
+
+def test_pages_in_a_browser_are_refused(both):
+    client, _, _ = both
+    good = json.dumps(rows("4"))
+    reply = client.post("/score", content=good, headers={"Content-Type": "text/plain"})
+    assert (reply.status_code, "application/json" in reply.json()["error"]) == (415, True)
+    assert client.post("/score", content=good).status_code == 415
+    for origin in ("https://example.org", "null", f"http://127.0.0.1:{client.base_url.port}"):
+        reply = client.post("/score", content=good, headers={**JSON, "Origin": origin})
+        assert reply.status_code == 403
+        assert client.get("/info", headers={"Origin": origin}).status_code == 403
+    asked = {"Origin": "https://example.org", "Access-Control-Request-Method": "POST"}
+    reply = client.options("/score", headers=asked)
+    assert reply.status_code == 403
+    assert not [name for name in reply.headers if name.startswith("access-control")]
+
+
+@pytest.mark.parametrize(
+    "name", ["evil.example", "evil.example:5000", "127.0.0.1.evil.example", ""]
+)
+def test_another_host_name_is_refused_on_loopback(both, name):
+    with sockets(both[0], 1) as (one,):
+        one.sendall(f"GET /info HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())
+        assert b"403 Forbidden" in read_answer(one)
+
+
+@pytest.mark.parametrize("name", ["localhost", "LOCALHOST:80", "127.0.0.1:1", "[::1]:80", "[::1]"])
+def test_its_own_names_are_not(both, name):
+    with sockets(both[0], 1) as (one,):
+        one.sendall(f"GET /info HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())
+        assert b"200 OK" in read_answer(one)
+
+
+def test_compressed_bodies_and_other_charsets_are_refused(both):
+    client, _, _ = both
+    for more in (
+        {"Content-Encoding": "gzip", **JSON},
+        {"Content-Type": "application/json; charset=utf-16"},
+    ):
+        assert client.post("/score", content=b"{}", headers=more).status_code == 415
+
+
+def test_a_log_that_nobody_reads_holds_up_no_request(tmp_path):
+    told, write = os.pipe()
+    process = subprocess.Popen(
+        command("--reward", f"{CONNECTED}:BOTH", "--port", "0"), stderr=write
+    )
+    os.close(write)
+    try:
+        first = b""
+        while not first.endswith(b"\n"):
+            first += os.read(told, 1)
+        with httpx.Client(base_url=f"http://127.0.0.1:{json.loads(first)['port']}") as client:
+            client.get("/health", timeout=200)
+            # A pipe takes 64 KiB: these are more.
+            for _ in range(600):
+                assert client.get("/health", timeout=30).status_code == 200
+    finally:
+        process.kill()
+        process.wait()
+        os.close(told)
+
+
+def test_a_connection_ends_although_the_rewards_processes_hold_it(tmp_path, mine):
+    """They are forked from the server while the connection is open."""
+    (tmp_path / "mine.py").write_text(RAISING.replace("@reward", "@reward(timeout=5)"))
+    with (
+        served(tmp_path, f"{mine}:sleepy", "--idle-timeout", "2") as (client, _, _),
+        sockets(client, 1) as (one,),
+    ):
+        one.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert client.post("/score", json=rows("0")).json()["results"][0]["value"] == 1.0
+        assert wait_until(lambda: closed(one), 15)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from toy_predictor import ToyPredictor, ToyScorer, count_vectors, letter_vectors
 
-from guerdon.parts import build, describe
+from guerdon.parts import describe, rebuild
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards import (
     NAMES,
@@ -200,4 +200,4 @@ def test_no_rows_are_no_scores(judged: tuple[Any, Scores]) -> None:
 
 @pytest.mark.parametrize("name", [name for name in REWARDS if name != "function"])
 def test_a_reward_survives_a_recipe_file(name: str) -> None:
-    assert build(describe(REWARDS[name])) == REWARDS[name]
+    assert rebuild(describe(REWARDS[name])) == REWARDS[name]

@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from making import make_rollouts, make_scores
 
 from guerdon import shaping
-from guerdon.parts import build, describe, memories
+from guerdon.parts import describe, memories, rebuild
 from guerdon.records import Progress, Scores, Task
 from guerdon.shaping import (
     Affine,
@@ -160,7 +162,7 @@ def test_placements_sum_to_the_value_or_are_refused(name):
     assert (made.placed[~rollouts().mask] == 0).all()
 
 
-@pytest.mark.parametrize("name", set(WITH_SETTINGS) - REPLACES_TOTALS)
+@pytest.mark.parametrize("name", sorted(set(WITH_SETTINGS) - REPLACES_TOTALS))
 def test_a_placed_reward_totals_what_an_unplaced_one_does(name):
     placed = scores().at_positions(rollouts().mask)
     valid = torch.tensor(VALID)
@@ -199,7 +201,7 @@ def test_nothing_to_shape_is_no_error(name):
 
 @every
 def test_written_and_read_back(name):
-    assert build(describe(WITH_SETTINGS[name])) == WITH_SETTINGS[name]
+    assert rebuild(describe(WITH_SETTINGS[name])) == WITH_SETTINGS[name]
 
 
 @every
@@ -222,3 +224,71 @@ def test_a_chain_needs_what_its_members_do():
 def test_weighted_parts_names_a_missing_part():
     with pytest.raises(ValueError, match="absent"):
         WeightedParts({"absent": 1.0})(scores(), rollouts(), NOW)
+
+
+LARGEST = torch.finfo(torch.float32).max
+ENDS = (0.0, 1.0, -1.0, LARGEST, -LARGEST, 3e38, -3e38, 1e30, 1e-30, 1e-45)
+any_float32 = st.sampled_from(ENDS) | st.floats(width=32, allow_nan=False, allow_infinity=False)
+any_part = any_float32 | st.sampled_from([float("nan"), float("inf")])
+
+
+@every
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    value=st.lists(any_float32, min_size=5, max_size=5),
+    a=st.lists(any_part, min_size=5, max_size=5),
+    b=st.lists(any_part, min_size=5, max_size=5),
+    valid=st.lists(st.booleans(), min_size=5, max_size=5),
+)
+def test_finite_or_invalid_with_a_reason_over_the_whole_range(name, value, a, b, valid):
+    given = make_scores(value, valid, parts={"a": torch.tensor(a), "b": torch.tensor(b)})
+    made = shaped(name, given, rollouts())
+    assert torch.isfinite(made.value[made.valid]).all()
+    assert not made.valid[~given.valid].any()
+    assert all(
+        reason for reason, ok in zip(made.reasons, made.valid.tolist(), strict=True) if not ok
+    )
+    placed = made.at_positions(rollouts().mask)
+    assert torch.isfinite(placed).all()
+    added = {part: made.parts[part] for part in made.parts if part not in given.parts}
+    assert all(torch.isfinite(part[made.valid]).all() for part in added.values())
+
+
+NOT_FOR_ITS_SIZE = {
+    *("chain", "clamp", "diversity", "ensemble", "gated-sum", "log-probability", "lsc", "overlong"),
+    *("annealed memory", "kl-penalty", "length-penalty", "rank-within-class", "step-rewards"),
+    *("affine", "annealed", "transform"),
+}
+"""These add, clip or bend at fixed numbers, so a reward's size is meant to matter."""
+
+
+@pytest.mark.parametrize("name", sorted(set(WITH_SETTINGS) - NOT_FOR_ITS_SIZE))
+def test_rewards_of_any_size_are_shaped_alike(name):
+    """By powers of two, which round nothing: what is relative stays, the rest grows with them."""
+
+    def at(power):
+        value = (VALUE - 0.4) * 2.0**power
+        return shaped(name, make_scores(value.tolist(), VALID, parts={"a": value, "b": -value}),
+                      rollouts()).value[torch.tensor(VALID)]  # fmt: skip
+
+    small, large = at(30), at(126)
+    assert torch.isfinite(large).all()
+    assert any(torch.allclose(large, small * factor, rtol=1e-5) for factor in (1.0, 2.0**96))
+
+
+def test_a_sum_beyond_float32_on_the_way_is_right_in_the_end():
+    ends = make_scores([1.0], parts={"a": torch.tensor([3e38]), "b": torch.tensor([3e38])})
+    rows = make_rollouts([0])
+    assert Ensemble(("a", "b"))(ends, rows, NOW).value.item() == pytest.approx(3e38)
+    assert WeightedParts({"a": 2.0, "b": -1.0})(ends, rows, NOW).value.item() == pytest.approx(3e38)
+    apart = Annealed(Affine(-1.0), LinearWeight(0.5, 0.5))
+    assert apart(make_scores([3e38]), rows, NOW).value.item() == 0
+    standard = RunningStandardise()(make_scores([3e38, -3e38]), make_rollouts([0, 0]), NOW)
+    assert standard.value.tolist() == pytest.approx([1, -1])
+
+
+def test_a_part_that_is_not_finite_costs_its_row_and_not_its_group():
+    part = torch.tensor([1.0, float("nan"), 3.0])
+    made = NormalisedSum()(make_scores([0.0] * 3, parts={"a": part}), make_rollouts([0] * 3), NOW)
+    assert made.valid.tolist() == [True, False, True]
+    assert made.value[made.valid].tolist() == pytest.approx([-(0.5**0.5), 0.5**0.5], rel=1e-4)

@@ -1,12 +1,15 @@
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guerdon.evaluation import (
     bootstrap,
+    bounded,
     paired_bootstrap,
+    paired_bounded,
     paired_difference,
     permutation_test,
     sign_flip_test,
@@ -101,3 +104,78 @@ def test_random_tests_never_say_zero():
     assert sign_flip_test([1.0] * 20, [0.0] * 20, resamples=99) == pytest.approx(0.01)
     assert permutation_test([9.0] * 20, [0.0] * 20, resamples=99) == pytest.approx(0.01)
     assert permutation_test([1.0, 1.0], [1.0, 1.0], resamples=99) == 1.0
+
+
+def test_bounded_by_hand():
+    # 1, 1, 1, 1 and the ends 0 and 1: mean 5/6, s² = (5/36 + 25/36) / 5 = 1/6, t(.975, 5) =
+    # 2.570582, half width 2.570582 * sqrt(1/6) / sqrt(6) = 0.428430.
+    found = bounded([1.0] * 4, 0.0, 1.0)
+    assert found.estimate == 1.0
+    assert found.low == pytest.approx(5 / 6 - 0.428430, abs=1e-5)
+    assert found.high == 1.0
+    # 0.5 twice and the ends: mean 0.5, s² = 0.5 / 3, t(.975, 3) = 3.182446: past both ends.
+    assert bounded([0.5, 0.5], 0.0, 1.0).low == 0.0
+    # Another range is another unit: 4 of 4 at 2 in [0, 2].
+    assert bounded([2.0] * 4, 0.0, 2.0).low == pytest.approx(2 * (5 / 6 - 0.428430), abs=1e-5)
+
+
+def test_equal_results_are_not_certainty_and_many_say_more_than_few():
+    widths = [(found := bounded([0.5] * n, 0.0, 1.0)).high - found.low for n in (1, 4, 64, 1024)]
+    assert widths == sorted(widths, reverse=True)
+    assert widths[0] == 1.0
+    assert 0 < widths[-1] < 0.005
+    nothing = paired_bounded([1.0] * 64, [1.0] * 64, 1.0)
+    # The rule of three: what was not seen in 64 may be 3 in 64.
+    assert nothing.low == pytest.approx(-nothing.high)
+    assert nothing.high == pytest.approx(3 / 64, rel=0.15)
+
+
+def test_bounded_holds_the_mean_and_stays_in_its_range():
+    for values in ([0.0], [1.0], [0.0, 1.0], [1.0] * 2000, [0.0] * 1999 + [1.0]):
+        found = bounded(values, 0.0, 1.0)
+        assert 0 <= found.low <= found.estimate <= found.high <= 1
+        assert found.low < found.high
+
+
+@pytest.mark.parametrize("ends", [(0.0, math.inf), (1.0, 0.0), (0.0, 0.0), (math.nan, 1.0)])
+def test_bounded_refuses_ends_that_are_none(ends):
+    with pytest.raises(ValueError, match="finite ends"):
+        bounded([0.5], *ends)
+
+
+def test_bounded_refuses_a_value_outside():
+    with pytest.raises(ValueError, match="outside"):
+        bounded([0.5, 1.5], 0.0, 1.0)
+
+
+DRAWN = {
+    "graded, even": (lambda draw, n: draw.random(n), 0.5),
+    "graded, mostly low": (lambda draw, n: draw.beta(0.2, 2.0, n), 0.2 / 2.2),
+    "graded, mostly high": (lambda draw, n: draw.beta(5.0, 1.0, n), 5 / 6),
+    "half marks, now and then": (lambda draw, n: (draw.random(n) < 0.1) * 0.5, 0.05),
+    "narrow": (lambda draw, n: 0.5 + 0.1 * (draw.random(n) - 0.5), 0.5),
+}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("n", [2, 4, 16, 64, 256])
+def test_bounded_covers_as_often_as_it_says(name, n):
+    draw, mean = np.random.default_rng(n), DRAWN[name][1]
+    hits = 0
+    for _ in range(1000):
+        found = bounded(DRAWN[name][0](draw, n), 0.0, 1.0)
+        hits += found.low <= mean <= found.high
+    assert hits >= 930  # 950 expected, three standard errors are 21
+
+
+@pytest.mark.parametrize(("gain", "loss"), [(0.02, 0.0), (0.1, 0.05), (0.4, 0.1), (0.9, 0.0)])
+@pytest.mark.parametrize("n", [4, 16, 64, 256])
+def test_paired_bounded_covers_as_often_as_it_says(gain, loss, n):
+    draw = np.random.default_rng(n)
+    hits = 0
+    for _ in range(1000):
+        found = paired_bounded(
+            draw.choice([-1.0, 0.0, 1.0], p=[loss, 1 - gain - loss, gain], size=n), [0.0] * n, 1.0
+        )
+        hits += found.low <= gain - loss <= found.high
+    assert hits >= 930

@@ -17,7 +17,7 @@ def shown(found):
 
 def test_findings_are_plain_and_the_rate_is_measured():
     found = json.loads(json.dumps(doctor.diagnose(matrix=64)))
-    assert found["gflops"]["cpu"]["float32"] > 0.1
+    assert found["gflops"]["cpu"]["float32"] > 0
     assert found["cores"] >= 1
     assert found["memory_gib"] is None or found["memory_gib"] > 0.1
     assert found["packages"]["torch"]
@@ -33,9 +33,9 @@ def test_a_missing_extra_is_shown_with_its_command(monkeypatch):
     assert found["extras"]["bench"] == {
         "installed": False,
         "missing": ["no_such_module_anywhere"],
-        "command": "pip install 'guerdon[bench]'",
+        "command": "pip install 'trl>=1.16'",
     }
-    assert "pip install 'guerdon[bench]'" in shown(found)
+    assert "pip install 'trl>=1.16'" in shown(found)
 
 
 def test_a_type_that_the_device_lacks_has_no_rate():

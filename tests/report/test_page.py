@@ -45,7 +45,8 @@ def hostile_step():
 
 def made_run(path, *, summary=SUMMARY, steps=2, texts=((HOSTILE, "!"), ("pl", "ain"), ("si", "x"))):
     run = RunFolder(path)
-    (path / "recipe.yaml").write_text(f"name: {HOSTILE}\n")
+    run.claim(f"name: {HOSTILE}\n")
+    run.release()
     for step in range(steps):
         figures = {"reward": 0.1 * step, "kl": float("nan"), "alarms": ["no signal"]}
         run.log_metrics({"step": step, **figures})
@@ -135,3 +136,36 @@ def test_the_picture_is_wide_enough_to_read(tmp_path):
 def test_number_shows_what_is_missing_as_a_dash():
     assert [number(v) for v in (0.5, None, float("nan"))] == ["0.500", "–", "–"]
     assert number(0.5, "{:+.1f}") == "+0.5"
+
+
+def test_completions_without_a_reward_are_counted_with_an_escaped_traceback(tmp_path):
+    made_run(tmp_path / "run")
+    reasons = {"failed: ValueError": 5, HOSTILE: 2}
+    figures = {"step": 2, "judged_rows": 64.0, "invalid": reasons, "alarms": []}
+    with (tmp_path / "run/metrics.jsonl").open("a") as file:
+        file.write(json.dumps(figures) + "\n")
+    failure = {"kind": "ValueError", "error": f"ValueError: x (at m.py, line 7)\n{HOSTILE}"}
+    failure |= {"task": HOSTILE, "completion": HOSTILE}
+    lines = [{"step": 2, "count": 4, **failure}, {"step": 5, "count": 1, **failure}]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (tmp_path / "run/failures.jsonl").write_text(text)
+    page = build_report(tmp_path / "run").read_text()
+    assert "Of 64 that were judged" in page
+    assert "<b>5</b></td><td>failed: ValueError" in page
+    assert "5 completions in 2 steps, first in step 3" in page
+    assert "m.py, line 7" in page
+    assert page.count("<script>") == 1
+    assert "\x00" not in page
+
+
+def test_why_a_run_stopped_is_on_its_page(tmp_path):
+    stopped = {"by": "an error", "of": 9, "why": "the reward failed <b>"}
+    page = made_run(tmp_path / "run", summary={**SUMMARY, "stopped": stopped})
+    assert "the reward failed &lt;b&gt;" in page
+    assert "not finished" in page
+
+
+def test_a_run_without_held_out_tasks_says_so(tmp_path):
+    bare = {k: v for k, v in SUMMARY.items() if k not in ("before", "after", "gain")}
+    assert "no held-out tasks" in made_run(tmp_path / "run", summary=bare)
+    assert "no held-out tasks" not in made_run(tmp_path / "other")

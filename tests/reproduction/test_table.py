@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,17 +42,29 @@ def test_marks_are_read_from_the_tree(tmp_path):
 
 
 def test_row_of_a_result(tmp_path):
-    before = render(tmp_path, [("toy-r1", Paper("A | B", "1234.5678"))])
-    assert "| – | – | – | – | – | – |" in before
-    write(run_claim(CLAIM, (0, 1, 2)), tmp_path / "reproductions")
-    row = render(tmp_path, [("toy-r1", Paper("A | B", "1234.5678"))]).splitlines()[-1]
-    # Seed 0 is left out: effects .31 and .32, mean .315, half width 12.7062 * .005 = .0635.
-    assert "| shown | 1 of 1 | accuracy: good > poor | 0.315 [0.251, 0.379] | 3 |" in row
-    assert "[A \\| B](https://arxiv.org/abs/1234.5678)" in row
+    papers = [("toy-r1", Paper("A | B", "1234.5678"))]
+    before = render(tmp_path, papers)
+    assert "| – | – | – | – |" in before
+    assert "Every expectation" not in before
+    write(run_claim(CLAIM, range(7)), tmp_path / "reproductions")
+    page = render(tmp_path, papers)
+    # Seed 0 is left out: effects .31 to .36, half width 2.5706 * .0187 / 6 ** .5 = .0196.
+    assert "[A \\| B](https://arxiv.org/abs/1234.5678) | no | no | shown | 1 of 1 | 7 |" in page
+    row = page.splitlines()[-1]
+    told = "| toy-r1 | claim | accuracy: good > poor + 0.1 | 0.335 [0.315, 0.355] | 0.031 | shown |"
+    assert row == told
+
+
+def test_an_undecided_row_says_how_many_seeds_would_tell(tmp_path):
+    claim = replace(CLAIM, expectations=(Expectation("good", 0.82, "accuracy", 0.004),))
+    # sd .01871, .001 from the bar: (1.9617 * .01871 / .001)² = 1346.9.
+    write(run_claim(claim, range(6)), tmp_path / "reproductions")
+    row = render(tmp_path, [("toy-r1", Paper("A title"))]).splitlines()[-1]
+    assert row.endswith("| undecided (1347 seeds would tell) |")
 
 
 def test_picture_is_drawn_with_a_seed_left_out(tmp_path):
-    path = draw(run_claim(CLAIM, (0, 1)), tmp_path)
+    path = draw(run_claim(CLAIM, range(7)), tmp_path)
     assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
 

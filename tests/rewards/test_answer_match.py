@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from guerdon.parts import build, describe
 from guerdon.rewards import AnswerMatch, Boxed, LastNumber, Tagged, WholeText
+from guerdon.rewards.memory import memory_can_be_limited
 from guerdon.rewards.workers import Failed, WorkerPool
 
 
@@ -160,9 +161,25 @@ def test_hostile_answers_end_within_their_limit(gold: str) -> None:
 def test_a_comparison_can_not_take_all_memory() -> None:
     pool = WorkerPool(_greedy, 20.0, workers=1, megabytes=256)
     refused, fine = pool.map([{"megabytes": 2048}, {"megabytes": 1}])
-    assert refused == Failed("MemoryError")
+    assert isinstance(refused, Failed)
+    assert refused.reason == "MemoryError"
     assert fine == 1 << 20
 
 
-def _greedy(megabytes: int) -> int:
-    return len(bytearray(megabytes << 20))
+_KEPT: list[bytearray] = []
+
+
+@pytest.mark.skipif(not memory_can_be_limited(), reason="memory can't be limited here")
+def test_what_one_call_keeps_costs_the_next_one_nothing() -> None:
+    """As caches do, and allocators: three calls that keep a third of the limit each, and more."""
+    pool = WorkerPool(_greedy, 20.0, workers=1, megabytes=300)
+    calls = [*[{"megabytes": 100, "kept": True}] * 3, {"megabytes": 150}]
+    for _ in range(2):
+        assert pool.map(calls) == [100 << 20] * 3 + [150 << 20]
+
+
+def _greedy(megabytes: int, kept: bool = False) -> int:
+    made = bytearray(megabytes << 20)
+    if kept:
+        _KEPT.append(made)
+    return len(made)

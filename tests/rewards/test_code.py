@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
+import errno
 import os
 import platform
-import shutil
 import socket
 import subprocess
 import sys
@@ -15,12 +14,13 @@ from typing import Any
 
 import pytest
 from rewards.completions import rollouts_of
+from rewards.launched import sandboxed_processes
 
 from guerdon.parsing.fenced import last_fenced
 from guerdon.records import Progress, Scores, Task
 from guerdon.rewards import sandbox
 from guerdon.rewards.code import CodeReward, program_of
-from guerdon.rewards.code_cases import CodeCase, passes, read_assertion, read_case, same_value
+from guerdon.rewards.code_cases import read_assertion
 from guerdon.rewards.sandbox import Limits, run_sandboxed
 
 try:
@@ -198,7 +198,7 @@ def test_the_network_is_out_of_reach() -> None:
         address += bytes([127, 0, 0, 1]) + bytes(8)
         tcp = f"native.connect(native.socket(2, 1, 0), {address!r}, 16)"
         udp = f"native.sendto(native.socket(2, 2, 0), b'x', 1, 0, {address!r}, 16)"
-        assert inside(NATIVE, "native.socket(2, 1, 0) > 0", tcp, udp) == [True, -1, -1]
+        assert inside(NATIVE, "native.socket(2, 1, 0)", tcp, udp) == [-1, -1, -1]
 
 
 @kernel
@@ -230,20 +230,7 @@ def test_a_fork_bomb_ends_with_its_sandbox() -> None:
     began = time.monotonic()
     assert value_of(bomb, limits=Limits(cpu_seconds=1, wall_seconds=3, processes=8)) == 0
     assert time.monotonic() - began < 20
-    assert sandboxed_processes() == 0
-
-
-def sandboxed_processes() -> int:
-    """Living processes whose command line is the launcher's (forks keep it)."""
-    time.sleep(0.3)
-    count = 0
-    for entry in Path("/proc").iterdir():
-        try:
-            words = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""
-        except OSError:
-            continue
-        count += str(sandbox._LAUNCHER).encode() in words
-    return count
+    assert sandboxed_processes() == []
 
 
 @kernel
@@ -271,56 +258,6 @@ def test_no_way_back_to_privileges() -> None:
     assert inside(NATIVE + "native.unshare(0x10000000)", "native.fork()") == [-1]
 
 
-CHEATS = {
-    "ends at once": "import os\nos._exit(0)",
-    "says zero": "import sys\nsys.exit(0)",
-    "equal to all": """
-class A:
-    def __eq__(self, other): return True
-    def __hash__(self): return 0
-def f(x): return A()
-""",
-    "an int equal to all": """
-class A(int):
-    def __eq__(self, other): return True
-def f(x): return A(0)
-""",
-    "patches equality": """
-import builtins
-builtins.all = builtins.bool = builtins.sum = lambda *given: True
-def f(x): return 0
-""",
-    "patches json": """
-import json
-json.dumps = lambda *a, **k: '{"case": 0, "passed": true, "value": true}'
-def f(x): return 0
-""",
-    "writes results": r"""
-import os
-for n in range(3, 9):
-    try: os.write(n, b'{"case": 0, "value": null}\n{"kernel": {}}\n[1]\nnope\n')
-    except OSError: pass
-def f(x): return 0
-""",
-    "deep json": r"""
-import os
-os.write(3, b'[' * 60000 + b'\n')
-def f(x): return 0
-""",
-    "huge number": r"""
-import os
-os.write(3, b'{"case": 0, "value": ' + b'9' * 60000 + b'}\n')
-def f(x): return 0
-""",
-}
-
-
-@kernel
-@pytest.mark.parametrize("name", CHEATS)
-def test_cheats_earn_nothing(name: str) -> None:
-    assert value_of(CHEATS[name]) == 0
-
-
 @kernel
 def test_expected_values_are_not_there_to_be_found() -> None:
     search = """
@@ -335,7 +272,7 @@ def strings():
 def f(x): return "".join(("90785", "63412")) in strings(), str(777000 + 123) in strings()
 """
     cases = [read_assertion("assert f(777123) == 9078563412")]
-    (line, *_) = run_sandboxed(search, [c.given for c in cases], QUICK).lines
+    (line, *_) = run_sandboxed(search, [g for c in cases for g in c.given], QUICK).lines
     assert line["value"] == {"tuple": [False, True]}  # the input is there, the answer is not
 
 
@@ -347,44 +284,22 @@ def test_packages_only_where_allowed() -> None:
 
 
 @kernel
-def test_a_killed_owner_takes_the_sandbox_along() -> None:
+def test_a_killed_owner_takes_the_sandbox_along(tmp_path: Path) -> None:
     script = """
 from guerdon.rewards.sandbox import Limits, run_sandboxed
 run_sandboxed("import time; time.sleep(60)", [{"expression": "1"}], Limits(wall_seconds=60))
 """
-    owner = subprocess.Popen([sys.executable, "-c", script], env=dict(os.environ))
+    here = {**os.environ, "TMPDIR": str(tmp_path)}
+    owner = subprocess.Popen([sys.executable, "-c", script], env=here)
     deadline = time.monotonic() + 60
-    while sandboxed_processes() < 2 and time.monotonic() < deadline:
+    while len(sandboxed_processes()) < 2 and time.monotonic() < deadline:
         time.sleep(0.2)
-    assert sandboxed_processes() == 2
+    assert len(sandboxed_processes()) == 2
     owner.kill()
     owner.wait()
     time.sleep(0.5)
-    assert sandboxed_processes() == 0
-
-
-@kernel
-def test_without_namespaces_the_second_line_holds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "sandbox"
-    shutil.copytree(sandbox._LAUNCHER.parent, folder)
-    with (folder / "isolation.py").open("a") as file:
-        file.write("\ndef enter_namespaces():\n    return False\n")
-    monkeypatch.setattr(sandbox, "_LAUNCHER", folder / "launcher.py")
-    with pytest.raises(sandbox.WeakIsolationError, match=r"isolate network.*trust_weak=True"):
-        run_sandboxed("", [], QUICK)
-    outcome = run_sandboxed("", [], QUICK, trust_weak=True)
-    assert outcome.isolation["root"] is outcome.isolation["namespaces"] is False
-    tries = ("socket.socket()", "os.fork()", "os.kill(os.getppid(), 9)", "os.remove('/tmp/x')")
-    refused = inside("import os, socket", *tries, trust_weak=True)
-    assert all("PermissionError" in one for one in refused)
-    (written,) = inside("", "open('mine', 'w').write('hello')", trust_weak=True)
-    assert written == 5
-    if outcome.isolation["landlock"]:
-        (tmp_path / "secret").write_text("42")
-        (read,) = inside("", f"open({str(tmp_path / 'secret')!r}).read()", trust_weak=True)
-        assert "PermissionError" in read
+    assert sandboxed_processes() == []
+    assert os.listdir(tmp_path) == []
 
 
 def test_weak_isolation_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -393,6 +308,13 @@ def test_weak_isolation_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(sandbox.WeakIsolationError, match=r"isolate network of .*trust_weak=True"):
         run_sandboxed("", [], QUICK)
     assert run_sandboxed("", [], QUICK, trust_weak=True).isolation["kernel"]["files"]
+    scores = judged("def f(x): return x + 1")
+    assert (scores.valid.tolist(), "isolate network of" in str(scores.reasons)) == ([False], True)
+    assert str(scores.errors[0]).startswith("WeakIsolationError: the kernel does not isolate")
+    task = Task("t", "q", None, {"tests": ["assert f(2) == 3"]})
+    with pytest.raises(ValueError, match=r"isolate network of .*trust_weak=True"):
+        CodeReward().check_tasks([task])
+    CodeReward(trust_weak=True).check_tasks([task])
 
 
 def test_a_sandbox_that_does_not_start_is_invalid(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -400,6 +322,21 @@ def test_a_sandbox_that_does_not_start_is_invalid(monkeypatch: pytest.MonkeyPatc
     scores = judged("def f(x): return x + 1")
     assert not scores.valid.any()
     assert "did not start" in str(scores.reasons[0])
+    assert str(scores.errors[0]).startswith("SandboxError: ")
+
+
+@pytest.mark.parametrize("place", ["subprocess.Popen", "tempfile.TemporaryDirectory"])
+def test_a_machine_without_room_makes_a_row_invalid(place: str) -> None:
+    """No process, no file: it is no fault of the program's, and ends nothing."""
+
+    def full(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(f"guerdon.rewards.sandbox.{place}", full)
+        scores = judged("def f(x): return x + 1")
+    assert (scores.valid.tolist(), "unavailable" in str(scores.reasons)) == ([False], True)
+    assert str(scores.errors[0]).startswith("SandboxError: ")
 
 
 def test_no_program_is_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -408,64 +345,19 @@ def test_no_program_is_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert judged(*texts).value.tolist() == [0.0] * 5
 
 
-def test_assertions_are_split() -> None:
-    for text, expression, expected in (
-        ("assert f(1) == 2", "f(1)", 2),
-        ("assert 2 == f(1)", "f(1)", 2),
-        ("assert f(1) is None", "f(1)", None),
-        ("assert sorted(f([2])) == [-1]", "sorted(f([2]))", [-1]),
-        ("assert set(f(1)) == set((1, 2)), 'told'", "set(f(1))", {1, 2}),
-        ("assert f()", "f()", True),
-        ("assert not f()", "f()", False),
-    ):
-        case = read_assertion(text)
-        assert (case.given["expression"], case.expected) == (expression, expected)
-    close = read_assertion("assert math.isclose(f(1), 0.5, rel_tol=0.01)")
-    assert (close.expected, close.tolerance) == (0.5, 0.01)
-    for text in (
-        "assert f(1) == g(1)",
-        "assert abs(f(1) - 2) < 1",
-        "f(1) == 2",
-        "assert (",
-        "assert f(1) == 2 == 2",
-    ):
-        with pytest.raises(ValueError, match=r"assertion|decided outside"):
-            read_assertion(text)
-
-
-def test_other_forms_of_tests() -> None:
-    call = read_case({"call": "f", "args": [1, "a"], "kwargs": {"k": None}, "expected": 3})
-    assert call.given == {"expression": "f(*[1, 'a'], **{'k': None})"}
-    assert read_case({"expression": "f()", "expected": 1, "tolerance": 0.1}).tolerance == 0.1
-    for bad in (3, {}, {"stdin": "x"}, {"expected": 1}):
-        with pytest.raises(ValueError, match="test"):
-            read_case(bad)
-    for tests in (None, [], "assert f() == 1", [3]):
+def test_tests_that_cannot_be_graded_make_rows_invalid() -> None:
+    for tests in (None, [], "assert f() == 1", [3], ["assert f(1) == 2", "assert f(1) == g(1)"]):
+        task = Task("t", "q", None, {"tests": tests})
+        scores = CodeReward()(rollouts_of(["x = 1", ""], task), Progress())
+        assert not scores.valid.any()
+        assert all("task 't': column 'tests'" in str(reason) for reason in scores.reasons)
         with pytest.raises(ValueError, match="task 't': column 'tests'"):
-            CodeReward()(rollouts_of(["x"], Task("t", "q", None, {"tests": tests})), Progress())
-
-
-def test_values_are_compared_outside() -> None:
-    assert same_value([1, (2, 3)], (1, [2, 3]))
-    assert same_value({"a": 1.0}, {"a": 1})
-    assert not same_value({"a": 1}, {"b": 1})
-    assert not same_value([1], [1, 2])
-    assert same_value(0.333, 1 / 3, 0.01)
-    assert not same_value(math.nan, math.nan)
-    case = CodeCase({"expression": "f()"}, 3)
-    assert passes(case, {"value": 3})
-    for line in (
-        None,
-        3,
-        [],
-        {},
-        {"error": "x", "value": 3},
-        {"value": {"odd": 3}},
-        {"value": {}},
-        {"value": {"set": [{"list": []}]}},
-        {"value": {"dict": [3]}},
-    ):
-        assert not passes(case, line)
+            CodeReward().check_tasks([task])
+    assert "test 2: 'assert f(1) == g(1)'" in str(scores.reasons[0])
+    many = [Task(str(k), "q", None, {"tests": []}) for k in range(8)]
+    with pytest.raises(ValueError, match=r"task '4'.* and 3 tasks more"):
+        CodeReward().check_tasks(many)
+    CodeReward().check_tasks([Task("t", "q", None, {"tests": ["assert f(1) == 2"]})])
 
 
 def test_the_last_closed_block_counts() -> None:

@@ -17,7 +17,7 @@ import pytest
 import torch
 from completions import START, rollouts_of, task
 
-from guerdon.parts import build, describe, locate
+from guerdon.parts import describe, locate, rebuild
 from guerdon.records import Progress
 from guerdon.rewards import FunctionReward, reward
 from guerdon.rewards.workers import Failed, WorkerPool
@@ -277,12 +277,12 @@ def test_settings_that_can_not_hold_are_refused() -> None:
 
 def test_a_decorated_function_survives_a_recipe_file_and_pickling() -> None:
     for part in (length, sleeps_if_told):
-        assert build(describe(part)) == part
+        assert rebuild(describe(part)) == part
         assert pickle.loads(pickle.dumps(part)) == part
         assert copy.deepcopy(part) == part
     assert describe(length)["function"] == {"function": "test_function_reward:length"}
     assert locate("test_function_reward:length") is length
-    assert build(describe(sleeps_if_told)) != length
+    assert rebuild(describe(sleeps_if_told)) != length
 
 
 def test_a_decorated_function_in_a_user_s_file(tmp_path: Path) -> None:
@@ -294,7 +294,7 @@ def test_a_decorated_function_in_a_user_s_file(tmp_path: Path) -> None:
         "    return 9 - len(completion)\n"
     )
     part = locate(f"{file}:short")
-    assert build(describe(part)) == part
+    assert rebuild(describe(part)) == part
     assert part(rollouts_of(["abc"], task()), START).value.tolist() == [6]
 
 

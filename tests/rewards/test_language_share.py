@@ -45,7 +45,7 @@ def test_sentences_are_joined_until_they_can_be_told() -> None:
 def test_an_absent_library_is_named_with_the_mend(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "py3langid.langid", None)
     other = LanguageShare(among=("en", "nl"))  # not one that the cache holds
-    with pytest.raises(ImportError, match=r"guerdon\[language\].*ScriptShare"):
+    with pytest.raises(ImportError, match=r"pip install 'py3langid.*ScriptShare"):
         share(other, ENGLISH)
 
 
@@ -54,7 +54,7 @@ def test_an_absent_library_is_named_with_the_mend(monkeypatch: pytest.MonkeyPatc
     [
         ({"language": "xx"}, "must name the language 'xx'"),
         ({"among": ("en",)}, "at least one other"),
-        ({"least": 0}, "give 1 or more"),
+        ({"least": 0}, "give a whole number of 1 or more"),
     ],
 )
 def test_senseless_settings_are_refused(settings: dict[str, object], told: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 import torch
@@ -83,5 +84,48 @@ def test_it_serialises() -> None:
 
 def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(ImportError, match=r"guerdon\[reasoning-gym\]"):
+    with pytest.raises(ImportError, match="pip install 'reasoning-gym"):
         ReasoningGymScore()(rollouts([Task("t", "?")], ["1"]), Progress())
+
+
+EVALUATE = [
+    *("binary_matrix", "countdown", "intermediate_integration", "n_queens", "number_sorting"),
+    *("polynomial_multiplication", "puzzle24", "simple_integration", "spiral_matrix"),
+    "string_insertion",
+]
+"""Data sets whose scorers call eval, or sympy's parser that does, on the answer or the entry."""
+
+
+@pytest.mark.parametrize("dataset", EVALUATE)
+def test_no_text_is_run_as_code(dataset: str, tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    code = f"__import__('pathlib').Path({str(made)!r}).touch()"
+    (task,) = entries(dataset, 1)
+    column = task.columns["reasoning_gym"]
+    assert score_entry(code, column)["accuracy"] == 0
+    assert score_entry(f"<answer>[{code}]</answer>", column)["accuracy"] == 0
+    assert score_entry(f"sqrt({code!r})", column)["accuracy"] == 0
+    column["entry"]["answer"] = code  # a data file holds it too
+    score_entry('["1"]', column)
+    assert not made.exists()
+
+
+@pytest.mark.parametrize("dataset", ["n_queens", "spiral_matrix", "string_insertion"])
+@pytest.mark.parametrize("name", ["oracle_answer", "[entry['answer']]", "valid_solutions[0]"])
+def test_an_answer_can_not_name_the_scorers_own_variables(dataset: str, name: str) -> None:
+    (task,) = entries(dataset, 1)
+    assert score_entry(name, task.columns["reasoning_gym"]) == {"score": 0, "accuracy": 0}
+
+
+def test_a_text_that_a_scorer_trips_over_earns_nothing() -> None:
+    (task,) = entries("prime_factorization", 1)
+    scores = ReasoningGymScore(workers=1)(rollouts([task], ["2 x two"]), Progress())
+    assert scores.valid.tolist() == [True]
+    assert scores.value.tolist() == [0.0]
+
+
+def test_lists_and_formulas_are_still_read() -> None:
+    (task,) = entries("string_insertion", 1)
+    assert score_entry(str(list(task.answer)), task.columns["reasoning_gym"])["score"] == 0.1
+    (task,) = entries("simple_integration", 1)
+    assert score_entry(f"{task.answer} + 0*sqrt(2)", task.columns["reasoning_gym"])["score"] == 1

@@ -131,3 +131,22 @@ def test_grid_tasks_keep_their_distance() -> None:
         assert abs(x - gx) + abs(y - gy) >= 4
     with pytest.raises(ValueError, match="apart"):
         GridTasks(size=2, apart=3).load("train")
+
+
+@pytest.mark.parametrize(
+    ("world", "given"),
+    [
+        ("grid", {"start": ["a", "b"]}),
+        ("grid", {"start": [1]}),
+        ("grid", "abc"),
+        ("toy-text", {"options": {"map_name": "99x99"}}),
+        ("toy-text", {"id": 5}),
+        ("toy-text", {"seed": -4}),
+    ],
+)
+def test_settings_from_a_data_file_that_do_not_fit_name_their_task(
+    world: str, given: object
+) -> None:
+    task = Task("one", "?", None, {"environment": world, "settings": given})
+    with pytest.raises(ValueError, match=f"task 'one': settings .* do not fit '{world}'"):
+        make_environment(task)

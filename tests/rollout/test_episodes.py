@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
 from torch import Tensor
 
-from guerdon.records import Task
+from guerdon.records import Progress, Task
+from guerdon.rewards import EnvironmentReturn
 from guerdon.rollout import LanguagePolicy
 from guerdon.rollout.decoding import Continuations
+from guerdon.rollout.environments import Grid, Step
 from guerdon.rollout.episodes import play
 from guerdon.stages import Sampling
 from guerdon.tasks import GridTasks
@@ -112,6 +115,81 @@ def test_saying_nothing_is_an_invalid_action() -> None:
     assert rows.ids.shape == (1, 0)
     assert rows.turn_rewards is not None
     assert rows.turn_rewards.tolist() == [[pytest.approx(-0.1)]]
+
+
+class Frail(Grid):
+    """A user's world: the second one made falls over at the word "boom"."""
+
+    made = 0
+
+    def __init__(self, **settings: Any) -> None:
+        Frail.made += 1
+        self.number = Frail.made
+        super().__init__(**settings)
+
+    def step(self, action: str) -> Step:
+        if action == "boom" and self.number == 2:
+            raise SystemExit(f"no {action}")
+        return super().step(action)
+
+
+def test_a_world_that_raises_costs_its_episode_and_no_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    Frail.made = 0
+    task = Task("t", "ignored", columns={"environment": Frail, "settings": {"size": 2}})
+    with caplog.at_level(logging.WARNING, logger="guerdon.rollout"):
+        rows = play(Scripted(["right", "boom", "down"]), [task], 3, Sampling(max_turns=3), seed=0)
+    assert rows.finished.tolist() == [True, False, True]
+    assert rows.turn_rewards is not None
+    assert rows.turn_rewards[0].tolist() == pytest.approx([0.0, -0.1, 10.0])
+    assert rows.turn_rewards[1].isnan().tolist() == [False, True, False]
+    assert rows.states is not None
+    assert [len(states) for states in rows.states] == [3, 2, 3]
+    assert "SystemExit: no boom" in caplog.text
+    assert __file__ in caplog.text
+    scores = EnvironmentReturn()(rows, Progress(0, 1))
+    assert scores.valid.tolist() == [True, False, True]
+    assert scores.errors[1] is not None
+    assert scores.placed is not None
+    assert scores.placed.isfinite().all()
+
+
+class Absent(Grid):
+    """A user's world: those of the numbers in `gone` can't be begun."""
+
+    made = 0
+    gone: ClassVar[tuple[int, ...]] = ()
+
+    def __init__(self, **settings: Any) -> None:
+        self.number = 0
+        super().__init__(**settings)
+        Absent.made += 1
+        self.number = Absent.made
+
+    def reset(self) -> str:
+        if self.number in self.gone:
+            raise ConnectionError("nobody answers")
+        return super().reset()
+
+
+@pytest.mark.parametrize("gone", [(1,), (1, 2), (1, 2, 3, 4)])
+def test_a_world_that_raises_at_its_reset_costs_its_episode_and_no_other(
+    gone: tuple[int, ...], seedling: LanguagePolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Absent, "gone", gone)
+    monkeypatch.setattr(Absent, "made", 0)
+    tasks = [
+        Task(name, "ignored", columns={"environment": Absent, "settings": {"size": 2}})
+        for name in ("a", "b")
+    ]
+    rows = seedling.sample(tasks, 2, Sampling(max_turns=2, max_turn_tokens=4), seed=0)
+    scores = EnvironmentReturn()(rows, Progress(0, 1))
+    fine = [number not in gone for number in (1, 2, 3, 4)]
+    assert scores.valid.tolist() == rows.mask.any(1).tolist() == fine
+    assert [error is None for error in scores.errors] == fine
+    if any(fine):
+        assert torch.allclose(seedling.forward(rows).logps, rows.logps, atol=2e-4)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from tiny_vision import square
 
 from guerdon.records import Task
 from guerdon.rollout import EndpointPolicy, LanguagePolicy
-from guerdon.rollout.prompts import Prompt, image_prompt
+from guerdon.rollout.prompts import Prompt, image_prompt, text_prompt
 from guerdon.stages import Sampling
 from guerdon.tasks import GridTasks
 
@@ -132,3 +132,23 @@ def test_who_reads_only_text_refuses_images():
     world = replace(world, columns={**world.columns, "images": square("red")})
     with pytest.raises(ValueError, match="shows images, and only text is read here"):
         LanguagePolicy.load().sample([world], 1, Sampling(), 0)
+
+
+class Templated:
+    """A tokenizer whose template is another's program."""
+
+    def __init__(self, template: str | None) -> None:
+        self.chat_template = template
+
+    def apply_chat_template(self, *_: object, **__: object) -> list[int]:
+        raise TypeError("can only concatenate str")
+
+
+def test_a_chat_that_a_model_can_not_be_given_names_its_task() -> None:
+    task = Task("one", [{"role": "user", "content": "hi"}])
+    with pytest.raises(
+        ValueError, match="task 'one' is a chat, and the model has no chat template"
+    ):
+        text_prompt(task, Templated(None))
+    with pytest.raises(ValueError, match="task 'one': the model's chat template can't write"):
+        text_prompt(task, Templated("{{ 1 }}"))

@@ -114,7 +114,7 @@ def test_in_a_group_of_equal_rewards_diversity_alone_decides(keep):
 
 
 def test_settings_are_checked():
-    with pytest.raises(ValueError, match=r"\[0, 1\]"):
+    with pytest.raises(ValueError, match=r"from 0 to 1"):
         Diversity(1.5)
     with pytest.raises(ValueError, match="the signals are lexical"):
         Diversity(weights={"rhyme": 1.0})

@@ -189,7 +189,7 @@ def test_what_fails_on_the_thread_ends_the_run() -> None:
 
 
 def test_what_is_contradictory_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"loop\.ahead is 2: a batch can be 0 or 1"):
+    with pytest.raises(ValueError, match=r"Loop\.ahead is 2; give a whole number from 0 to 1"):
         Loop(ahead=2)
     with pytest.raises(ValueError, match=r"loop\.ahead is 1 with 2 processes"):
         Batches(recipe(), LanguagePolicy.load(), [], Shard(0, 2))

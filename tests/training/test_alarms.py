@@ -162,3 +162,103 @@ def test_alarms_of_a_resumed_run_go_on_from_the_names_its_figures_hold():
     assert news(resumed, [ill, HEALTHY, HEALTHY, ill]) == [0, 0, 0, 1]
     assert alarm_counts([{"alarms": names} for names in past]) == {"no signal": 2, "KL": 1}
     assert alarm_counts([{"reward": 1.0}, {"alarms": None}]) == {}
+
+
+LEARNING = {
+    **HEALTHY,
+    "updates": 1.0,
+    "grad_norm": 0.5,
+    "advantage_size": 0.8,
+    "first_off_policy": 1e-5,
+    "kept_groups": 4.0,
+    "sampled_groups": 4.0,
+    "failed_share": 0.0,
+    "loss": 0.1,
+    "reward": 0.5,
+}
+
+
+def told(figures, n=1):
+    return {a.name: a.message for a in history_alarms([figures] * n, Thresholds())}
+
+
+def test_a_run_that_learns_is_silent():
+    assert told(LEARNING, 8) == {}
+
+
+def test_a_ratio_that_is_not_1_at_the_first_update_says_what_to_check():
+    message = told({**LEARNING, "first_off_policy": 0.4})["ratio"]
+    assert "off 1 by 0.4 at the first update" in message
+    assert "sampling.temperature" in message
+    assert told({**LEARNING, "first_off_policy": 0.01}) == {}  # bfloat16's rounding
+
+
+@pytest.mark.parametrize(
+    ("staleness", "who"), [(None, "another engine"), (1.0, "weights 1 step(s) old")]
+)
+def test_another_sampler_that_is_far_off_is_another_alarm(staleness, who):
+    figures = {**LEARNING, "sampler_gap": 0.5, "staleness": staleness}
+    alarms = told(figures)
+    assert list(alarms) == ["sampler gap"]
+    assert who in alarms["sampler gap"]
+
+
+def test_a_zero_gradient_beside_unequal_rewards_sounds():
+    assert list(told({**LEARNING, "grad_norm": 0.0})) == ["no gradient"]
+    equal = {**LEARNING, "grad_norm": 0.0, "zero_std_share": 1.0}
+    assert list(told(equal)) == ["no signal"]
+    assert list(told({**LEARNING, "grad_norm": 0.0, "updates": 0.0})) == ["nothing to learn from"]
+
+
+def test_advantages_that_are_all_0_must_be_so_the_whole_window():
+    flat = {**LEARNING, "advantage_size": 0.0}
+    assert "no advantage" not in told(flat, 4)
+    assert "no advantage" in told(flat, 5)
+    mixed = [flat, flat, LEARNING, flat, flat]
+    assert list(history_alarms(mixed, Thresholds())) == []
+
+
+@pytest.mark.parametrize("name", ["loss", "grad_norm", "reward", "held_out", "part/format"])
+def test_figures_that_are_no_numbers_sound_and_are_named(name):
+    assert name in told({**LEARNING, name: float("nan")})["not a number"]
+
+
+def test_rewards_have_no_figure_where_nothing_was_graded():
+    none = {**LEARNING, "invalid_share": 1.0, "reward": float("nan"), "updates": 0.0}
+    assert set(told(none)) == {"nothing graded", "nothing to learn from"}
+
+
+def test_failed_and_ungradable_rows_are_told_apart():
+    both = {**LEARNING, "invalid_share": 0.3, "failed_share": 0.1}
+    alarms = told(both)
+    assert alarms["invalid rewards"].startswith("20.0% of rewards could not be computed")
+    assert alarms["failed rewards"].startswith("the reward failed on 10.0% of rows")
+    one = {**LEARNING, "invalid_share": 0.01, "failed_share": 0.01}
+    assert list(told(one)) == ["failed rewards"]
+
+
+def test_the_message_of_failed_rewards_has_the_place():
+    valid_N = torch.arange(16) != 3
+    error = "ValueError: x (at mine.py, line 7)"
+    reasons = tuple("ValueError: x" for _ in range(16))
+    rollouts, scores = alternating(valid=valid_N, reasons=reasons, errors=(error,) * 16)
+    history = [{**HEALTHY, "invalid_share": 1 / 16, "failed_share": 1 / 16}]
+    (alarm,) = sounded(rollouts, scores, history, Thresholds())
+    assert alarm.name == "failed rewards"
+    assert "mine.py, line 7" in alarm.message
+
+
+def test_every_alarm_says_its_mend():
+    ill = {
+        **LEARNING,
+        "invalid_share": 0.5,
+        "failed_share": 0.2,
+        "first_off_policy": 1.0,
+        "sampler_gap": 1.0,
+        "grad_norm": 0.0,
+        "loss": float("nan"),
+        "advantage_size": 0.0,
+    }
+    alarms = list(history_alarms([ill] * 5, Thresholds()))
+    assert len(alarms) == 7
+    assert all(advice(a.name) and a.message.endswith(advice(a.name)) for a in alarms)

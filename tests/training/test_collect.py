@@ -76,12 +76,17 @@ def test_portions_keep_views_of_one_question_together():
     assert [len(p) for p in _portions([task(str(i)) for i in range(5)], 2)] == [2, 2, 1]
 
 
-def test_a_failing_reward_fails_the_step():
+def test_a_failing_reward_costs_the_rows_at_fault_in_each_portion():
     def broken(rollouts, progress):
-        raise RuntimeError("grader is broken")
+        if any("1" in text for text in rollouts.texts):
+            raise RuntimeError("grader is broken")
+        return AnswerMatch()(rollouts, progress)
 
-    with pytest.raises(RuntimeError, match="grader is broken"):
-        gathered(2, broken)
+    made = gathered(2, broken)
+    assert made.raw.valid.tolist() == ["1" not in text for text in made.rollouts.texts]
+    assert 0 < made.tally.failed < len(made.rollouts)
+    assert made.tally.failures[0].kind == "RuntimeError"
+    assert not made.advantage[~made.raw.valid].any()
 
 
 @pytest.mark.parametrize("size", [0, 2])

@@ -1,6 +1,5 @@
 """A real process is killed at random moments and resumed: the run equals one never killed."""
 
-import json
 import random
 import signal
 import subprocess
@@ -8,7 +7,7 @@ import sys
 import time
 
 import pytest
-import torch
+from kills.comparing import differences, figures
 
 ARGUMENTS = [
     "--loop.groups", "2", "--loop.group-size", "4", "--loop.evaluation-tasks", "4",
@@ -18,29 +17,6 @@ ARGUMENTS = [
 
 def guerdon(*arguments):
     return [sys.executable, "-m", "guerdon.cli", "train", *arguments]
-
-
-def state_of(folder):
-    path = folder / "checkpoints" / "step-000010" / "state.pt"
-    return {k: v for k, v in torch.load(path, weights_only=True).items() if k != "seconds"}
-
-
-def figures(folder):
-    lines = (folder / "metrics.jsonl").read_text().splitlines()
-    timed = ("seconds/", "tokens_per_second")
-    return [
-        {k: v for k, v in json.loads(line).items() if not k.startswith(timed)} for line in lines
-    ]
-
-
-def flat(state):
-    if isinstance(state, torch.Tensor):
-        return [state]
-    if isinstance(state, dict):
-        return [t for key in sorted(state, key=str) for t in flat(state[key])]
-    if isinstance(state, list | tuple):
-        return [t for item in state for t in flat(item)]
-    return [torch.tensor(float(state))] if isinstance(state, int | float) else []
 
 
 @pytest.mark.timeout(900)
@@ -67,9 +43,8 @@ def test_killed_runs_continue_bit_for_bit(tmp_path, ahead):
             process.wait()
         kills += 1
         command = guerdon("--resume", str(killed), "--quiet")
-    subprocess.run(guerdon("--resume", str(killed), "--quiet"), check=True)
+    # A run that was quick is done already, and then this is refused.
+    subprocess.run(guerdon("--resume", str(killed), "--quiet"), check=False)
     assert kills > 0
-    assert figures(killed) == figures(whole)
-    a, b = flat(state_of(whole)), flat(state_of(killed))
-    assert len(a) == len(b) > 100
-    assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+    assert differences(whole, killed) == []
+    assert any(line.get("grad_norm") for line in figures(whole))

@@ -13,6 +13,7 @@ from guerdon.objectives import KL, PPO, ClippedSurrogate
 from guerdon.recipes.grpo import build
 from guerdon.records import Scores
 from guerdon.rollout import LanguagePolicy
+from guerdon.sealed import seal
 from guerdon.stages import Sampling
 from guerdon.training import (
     AdapterOffReference,
@@ -80,6 +81,7 @@ def test_the_time_of_a_resumed_run_goes_on(tmp_path):
     state = torch.load(path, weights_only=True)
     assert 0 < state["seconds"] < 500
     torch.save({**state, "seconds": 1000.0}, path)
+    seal(path.parent)
     train(small(), tmp_path, quiet=True, resume=True)
     again = torch.load(tmp_path / "checkpoints/step-000004/state.pt", weights_only=True)["seconds"]
     assert 1000 < again <= json.loads((tmp_path / "summary.json").read_text())["seconds"] < 1500

@@ -36,7 +36,8 @@ def two_groups():
 
 def started(path):
     run = RunFolder(path)
-    (path / "recipe.yaml").write_text("part: x\n")
+    run.claim("part: x\n")
+    run.release()
     return run
 
 

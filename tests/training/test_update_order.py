@@ -44,13 +44,20 @@ def test_minibatches_are_whole_groups_in_an_order_of_the_seed():
     assert len(seen) > 30  # rows of a group are shuffled too
 
 
-def test_a_cut_parts_one_group_at_most_and_left_out_rows_are_no_trouble():
+def test_groups_stay_whole_where_rows_are_left_out():
     group = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2, 2])
-    rows = torch.tensor([0, 1, 3, 4, 5, 7])
-    made = minibatches(rows, group, 4, seed=0)
-    assert [len(piece) for piece in made] == [4, 2]
-    assert sorted(torch.cat(made).tolist()) == rows.tolist()
-    first, second = ({*group[piece].tolist()} for piece in made)
-    assert len(first & second) <= 1
+    rows = torch.tensor([0, 1, 3, 4, 5, 7])  # groups of 2, 3 and 1
+    for seed in range(20):
+        made = minibatches(rows, group, 4, seed)
+        assert sorted(torch.cat(made).tolist()) == rows.tolist()
+        assert all(len(piece) <= 4 for piece in made)
+        owners = [{*group[piece].tolist()} for piece in made]
+        assert sum(len(one) for one in owners) == 3
     (whole,) = minibatches(rows, group, 0, seed=0)
     assert sorted(whole.tolist()) == rows.tolist()
+
+
+def test_a_group_larger_than_a_minibatch_is_one():
+    group = torch.tensor([0, 0, 0, 1, 1])
+    made = minibatches(torch.arange(5), group, 2, seed=0)
+    assert sorted(len(piece) for piece in made) == [2, 3]

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
 from guerdon.advantages.spread import spread_over_tokens, whiten
-from guerdon.groups import GroupStatistics, group_statistics, standardised
+from guerdon.groups import GroupStatistics, group_statistics, over, standardised
+from guerdon.ranges import Finite, NonNegative, check_ranges
 from guerdon.records import Rollouts, Scores
 
 
 class Scale(Protocol):
-    """What a centred reward is divided by: float[N] from the group's and the batch's spread."""
+    """What a centred reward is divided by: float64[N] from the group's and the batch's spread."""
 
     def __call__(
         self, statistics: GroupStatistics, centred_N: Tensor, valid_N: Tensor
@@ -25,7 +26,10 @@ class Scale(Protocol):
 class GroupStd:
     """The group's standard deviation plus ``epsilon``: GRPO (2402.03300)."""
 
-    epsilon: float = 1e-6
+    epsilon: NonNegative = 1e-6
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, statistics: GroupStatistics, centred_N: Tensor, valid_N: Tensor) -> Tensor:
         return statistics.std + self.epsilon
@@ -43,11 +47,16 @@ class NoScale:
 class BatchStd:
     """The standard deviation of all valid rewards of the batch plus ``epsilon``."""
 
-    epsilon: float = 1e-6
+    epsilon: NonNegative = 1e-6
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, statistics: GroupStatistics, centred_N: Tensor, valid_N: Tensor) -> Tensor:
         raw = (centred_N + statistics.mean)[valid_N]
-        std = raw.std() if len(raw) > 1 else torch.tensor(0.0)
+        # As one group: its spread of nothing has a gradient, and equal values have none.
+        batch = group_statistics(raw, torch.ones_like(raw).bool(), torch.zeros_like(raw).long())
+        std = batch.std[0] if len(raw) else torch.zeros((), dtype=torch.float64)
         return (std + self.epsilon).expand_as(centred_N)
 
 
@@ -80,47 +89,55 @@ class GroupNormalised:
     Defaults are GRPO's (2402.03300, eq. 3): group standard deviation with ddof 1. An all-equal
     group gives 0; a group of one gives what ``single`` says; invalid rows give 0 and do not
     count. Invariant to a shift of all rewards; to their scale as well with `GroupStd` (up to
-    epsilon).
+    epsilon). Reckoned in float64, with a gradient that is finite everywhere.
     """
 
     scale: Scale = field(default_factory=GroupStd)
     unbiased: bool = True
     single: Single = field(default_factory=SingleZero)
 
+    @property
+    def scope(self) -> str:
+        """What is compared: "group" where a row that is alone learns nothing."""
+        return "completion" if self.single(torch.ones(1)).any() else "group"
+
     def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
         value_N = torch.where(scores.valid, scores.value, 0.0)
         statistics = group_statistics(value_N, scores.valid, rollouts.group, self.unbiased)
-        advantage_N = normalised(value_N, scores.valid, statistics, self.scale, self.single)
+        advantage_N = _normalised(value_N, scores.valid, statistics, self.scale, self.single)
         return spread_over_tokens(advantage_N, scores, rollouts)
 
 
-def normalised(
+def _normalised(
     value_N: Tensor, valid_N: Tensor, statistics: GroupStatistics, scale: Scale, single: Single
 ) -> Tensor:
-    """float[N]: ``(value - mean) / scale``; 0 in tied groups, ``single``'s where alone."""
-    centred_N = value_N - statistics.mean
-    advantage_N = centred_N / scale(statistics, centred_N, valid_N)
-    # Rounding in the mean of equal rewards must not be blown up by a spread of nearly 0.
-    tied_N = statistics.std <= 1e-7 * statistics.mean.abs().clamp_min(1e-12)
-    advantage_N = torch.where(tied_N, 0.0, advantage_N)
-    return torch.where(statistics.count == 1, single(value_N), advantage_N)
+    """float64[N]: ``(value - mean) / scale``; 0 in tied groups, ``single``'s where alone."""
+    scale_N = scale(statistics, statistics.centred, valid_N)
+    # Rewards that differ by float32's rounding alone, as sums in another order do, are equal.
+    tied_N = statistics.std <= 1e-7 * statistics.mean.abs()
+    advantage_N = over(statistics.centred, torch.where(tied_N, 0.0, scale_N))
+    return torch.where(statistics.count == 1, single(value_N).double(), advantage_N)
 
 
 @dataclass(frozen=True)
 class LeaveOneOut:
     """RLOO (2402.14740): ``R_i`` less the mean of the group's other valid rows; alone, 0."""
 
+    scope: ClassVar[str] = "group"
+
     def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
         value_N = torch.where(scores.valid, scores.value, 0.0)
         statistics = group_statistics(value_N, scores.valid, rollouts.group)
-        factor_N = statistics.count / (statistics.count - 1).clamp_min(1)
-        advantage_N = torch.where(statistics.count > 1, factor_N * (value_N - statistics.mean), 0.0)
+        factor_N = statistics.count / (statistics.count - 1).clamp_min(1).double()
+        advantage_N = torch.where(statistics.count > 1, factor_N * statistics.centred, 0.0)
         return spread_over_tokens(advantage_N, scores, rollouts)
 
 
 @dataclass(frozen=True)
 class LengthWeightedBaseline:
     """OPO (2505.23585): ``R_i - sum_j L_j R_j / sum_j L_j`` over the group's valid rows."""
+
+    scope: ClassVar[str] = "group"
 
     def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
         value_N = torch.where(scores.valid, scores.value, 0.0)
@@ -137,12 +154,18 @@ class NormalisedParts:
     """GDPO (2601.05242): each named part group-normalised, weighted, summed, then whitened.
 
     ``weights`` maps part names to weights; empty means every part with weight 1. Whitening is
-    over the batch's valid rows; ``whitened=False`` leaves it out.
+    over the batch's valid rows; ``whitened=False`` leaves it out. A part that is not finite in a
+    row, as in rows of a batch that lacks it, adds 0 there and does not count in its group.
     """
 
-    weights: dict[str, float] = field(default_factory=dict)
-    epsilon: float = 1e-6
+    weights: dict[str, Finite] = field(default_factory=dict)
+    epsilon: NonNegative = 1e-6
     whitened: bool = True
+
+    scope: ClassVar[str] = "group"
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
         weights = self.weights or dict.fromkeys(scores.parts, 1.0)
@@ -152,12 +175,11 @@ class NormalisedParts:
                 f"NormalisedParts needs the parts {sorted(weights)}, the reward has "
                 f"{sorted(scores.parts)}"
             )
-        total_N = torch.zeros(len(scores))
+        total_N = torch.zeros(len(scores), dtype=torch.float64)
         for name, weight in weights.items():
             part_N = scores.parts[name]
-            total_N = total_N + weight * standardised(
-                part_N, scores.valid, rollouts.group, self.epsilon
-            )
+            there_N = scores.valid & torch.isfinite(part_N)
+            total_N = total_N + weight * standardised(part_N, there_N, rollouts.group, self.epsilon)
         if self.whitened:
             total_N = whiten(total_N, scores.valid)
         return spread_over_tokens(total_N, scores, rollouts)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from guerdon.advantages.spread import spread_over_tokens, whiten
+from guerdon.advantages.spread import single_precision, whiten
 from guerdon.groups import group_statistics
+from guerdon.ranges import Share, check_ranges
 from guerdon.records import Rollouts, Scores
 from guerdon.stages import Advantage
 
@@ -18,20 +20,23 @@ class ReturnToGo:
     """``sum_{k >= t} discount^(k - t) r_k`` on acted tokens: REINFORCE without a baseline.
 
     Positions the policy did not act on carry the return through undiscounted, so a reward
-    that falls on an observation still reaches the action before it.
+    that falls on an observation still reaches the action before it. Summed in float64.
     """
 
-    discount: float = 1.0
+    discount: Share = 1.0
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
-        reward_NT = scores.at_positions(rollouts.mask)
-        running_N = torch.zeros(len(scores))
-        return_NT = torch.zeros(rollouts.mask.shape)
+        reward_NT = scores.at_positions(rollouts.mask).double()
+        running_N = torch.zeros(len(scores), dtype=torch.float64)
+        return_NT = torch.zeros(rollouts.mask.shape, dtype=torch.float64)
         for t in reversed(range(rollouts.mask.shape[1])):
             acted_N = rollouts.mask[:, t]
             running_N = reward_NT[:, t] + torch.where(acted_N, self.discount, 1.0) * running_N
             return_NT[:, t] = running_N
-        return torch.where(rollouts.mask & scores.valid[:, None], return_NT, 0.0)
+        return single_precision(return_NT, rollouts.mask & scores.valid[:, None])
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,10 @@ class Whiten:
 class ReinforcePlusPlus:
     """REINFORCE++ (2501.03262): return-to-go whitened over all tokens of the batch."""
 
-    discount: float = 1.0
+    discount: Share = 1.0
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
         return Whiten(ReturnToGo(self.discount))(scores, rollouts)
@@ -58,12 +66,13 @@ class ReinforcePlusPlus:
 class ReinforcePlusPlusBaseline:
     """``R`` less the group mean on every token, whitened over all tokens of the batch."""
 
+    scope: ClassVar[str] = "group"
+
     def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
         value_N = torch.where(scores.valid, scores.value, 0.0)
         statistics = group_statistics(value_N, scores.valid, rollouts.group)
-        centred_N = torch.where(statistics.count > 1, value_N - statistics.mean, 0.0)
         use_NT = rollouts.mask & scores.valid[:, None]
-        return whiten(spread_over_tokens(centred_N, scores, rollouts), use_NT)
+        return whiten(statistics.centred[:, None].expand(use_NT.shape), use_NT)
 
 
 @dataclass(frozen=True)
@@ -75,28 +84,36 @@ class GAE:
     the advantage only; `returns` are ``A + V`` before it.
     """
 
-    discount: float = 1.0
-    lam: float = 0.95
+    discount: Share = 1.0
+    lam: Share = 0.95
     whitened: bool = True
+
+    needs_values: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
         advantage_NT = self._advantage(scores, rollouts)
+        use_NT = rollouts.mask & scores.valid[:, None]
         if not self.whitened:
-            return advantage_NT
-        return whiten(advantage_NT, rollouts.mask & scores.valid[:, None])
+            return single_precision(advantage_NT, use_NT)
+        return whiten(advantage_NT, use_NT)
 
     def returns(self, scores: Scores, rollouts: Rollouts) -> Tensor:
         """float[N, T], the value head's targets."""
         advantage_NT = self._advantage(scores, rollouts)
         use_NT = rollouts.mask & scores.valid[:, None]
-        return torch.where(use_NT, advantage_NT + _values(rollouts), 0.0)
+        return single_precision(advantage_NT + _values(rollouts), use_NT)
 
     def _advantage(self, scores: Scores, rollouts: Rollouts) -> Tensor:
-        reward_NT, value_NT = scores.at_positions(rollouts.mask), _values(rollouts)
+        """float64[N, T]."""
+        reward_NT = scores.at_positions(rollouts.mask).double()
+        value_NT = _values(rollouts).double()
         n, width = rollouts.mask.shape
-        next_value_N, next_advantage_N = torch.zeros(n), torch.zeros(n)
-        pending_N = torch.zeros(n)  # rewards on observations fall to the action before them
-        advantage_NT = torch.zeros(n, width)
+        # Rewards on observations are pending: they fall to the action before them.
+        next_value_N, next_advantage_N, pending_N = torch.zeros(3, n, dtype=torch.float64)
+        advantage_NT = torch.zeros(n, width, dtype=torch.float64)
         for t in reversed(range(width)):
             acted_N = rollouts.mask[:, t]
             reward_N = reward_NT[:, t] + pending_N

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
-from guerdon.groups import group_statistics
+from guerdon.advantages.spread import single_precision
+from guerdon.groups import group_statistics, over, root
+from guerdon.ranges import NonNegative, Share, check_ranges
 from guerdon.records import Rollouts, Scores
 
 
@@ -31,10 +33,13 @@ class MeanNorm:
 class MeanStdNorm:
     """Centred and divided by the spread plus ``epsilon``."""
 
-    epsilon: float = 1e-6
+    epsilon: NonNegative = 1e-6
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, centred: Tensor, std: Tensor) -> Tensor:
-        return torch.where(std > 0, centred / (std + self.epsilon), 0.0)
+        return over(centred, torch.where(std > 0, std + self.epsilon, 0.0))
 
 
 class EpisodeStatistic(Protocol):
@@ -70,27 +75,31 @@ class TwoLevel:
     Needs rollouts with ``states`` and ``turn_rewards``; invalid rows take no part.
     """
 
-    discount: float = 0.95
-    omega: float = 1.0
+    discount: Share = 0.95
+    omega: NonNegative = 1.0
     norm: Norm = MeanNorm()
     statistic: EpisodeStatistic = AcrossSteps()
 
+    scope: ClassVar[str] = "group"
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
     def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
         row_M, turn_M, anchor_M = _turns(scores, rollouts)
-        advantage_NT = torch.zeros(rollouts.mask.shape)
         if not len(row_M):
-            return advantage_NT
+            return torch.zeros(rollouts.mask.shape)
         episode_N = self._episodes(scores, rollouts)
-        return_NK = returns_to_go(_rewards(rollouts), self.discount)
-        return_M = return_NK[row_M, turn_M].double()
+        return_NK = returns_to_go(_rewards(rollouts).double(), self.discount)
+        return_M = return_NK[row_M, turn_M]
         all_valid = torch.ones_like(anchor_M, dtype=torch.bool)
         found = group_statistics(return_M, all_valid, anchor_M)
-        step_M = torch.where(found.count > 1, self.norm(return_M - found.mean, found.std), 0.0)
+        step_M = torch.where(found.count > 1, self.norm(found.centred, found.std), 0.0)
         credit_NK = torch.zeros(return_NK.shape, dtype=torch.float64)
         credit_NK[row_M, turn_M] = episode_N[row_M] + self.omega * step_M
         turn_NT = _turn_of(rollouts)
-        credit_NT = credit_NK.gather(1, turn_NT).float()
-        return torch.where(rollouts.mask & scores.valid[:, None], credit_NT, advantage_NT)
+        use_NT = rollouts.mask & scores.valid[:, None]
+        return single_precision(credit_NK.gather(1, turn_NT), use_NT)
 
     def stats(self, scores: Scores, rollouts: Rollouts) -> dict[str, float]:
         """Mean size of the anchor groups and the share of turns that are alone in theirs.
@@ -117,7 +126,7 @@ class TwoLevel:
         mean = zeros.index_add(0, rollouts.group, weight_N * total_N) / weight.clamp_min(1)
         centred_N = total_N - mean[rollouts.group]
         spread = zeros.index_add(0, rollouts.group, weight_N * centred_N**2)
-        std = (spread / (weight - 1).clamp_min(1)).sqrt()
+        std = root(spread / (weight - 1).clamp_min(1))
         episodes = zeros.index_add(0, rollouts.group, scores.valid.double())
         normed_N = self.norm(centred_N, std[rollouts.group])
         return torch.where(episodes[rollouts.group] > 1, normed_N, 0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import pickle
@@ -17,6 +18,7 @@ from typing import Any
 import torch
 
 from guerdon.audit.cases import Probe
+from guerdon.judging import judged
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.memory import limit_memory
 from guerdon.rewards.workers import START, failure
@@ -175,6 +177,7 @@ def _serve(reward: Reward, pipe: Connection, inherited: list[Connection], megaby
     for other in inherited:
         other.close()
     torch.set_num_threads(1)
+    logging.getLogger("guerdon.judging").setLevel(logging.ERROR)  # a crash is a finding here
     limit_memory(megabytes)
     while True:
         try:
@@ -187,10 +190,8 @@ def _serve(reward: Reward, pipe: Connection, inherited: list[Connection], megaby
 def _verdicts(reward: Reward, probe: Probe, texts: Sequence[str]) -> list[Verdict]:
     begun = time.monotonic()
     try:
-        scores = reward(rollouts_of(probe, texts), Progress())
-        if not isinstance(scores, Scores) or len(scores) != len(texts):
-            raise TypeError(f"the reward returned {type(scores).__name__} of the wrong size")
-    except (Exception, SystemExit) as error:
+        scores = judged(reward, rollouts_of(probe, texts), Progress())
+    except Exception as error:
         reason = failure(error).reason
         return [Verdict(None, "crash", reason, time.monotonic() - begun)] * len(texts)
     spent = (time.monotonic() - begun) / len(texts)
@@ -201,9 +202,17 @@ def _verdicts(reward: Reward, probe: Probe, texts: Sequence[str]) -> list[Verdic
             parts={name: part[row].item() for name, part in scores.parts.items()},
         )
         if scores.valid[row]
-        else Verdict(None, _trouble(scores.reasons[row] or ""), scores.reasons[row] or "", spent)
+        else _troubled(scores, row, spent)
         for row in range(len(texts))
     ]
+
+
+def _troubled(scores: Scores, row: int, spent: float) -> Verdict:
+    reason = scores.reasons[row] or ""
+    trouble = _trouble(reason)
+    if trouble == "ungraded" and scores.errors[row] is not None:
+        trouble = "timeout" if "no result within" in reason else "crash"
+    return Verdict(None, trouble, reason, spent)
 
 
 def _trouble(reason: str) -> str:

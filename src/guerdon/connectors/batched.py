@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import Annotated, Any
 
+from guerdon.judging import judged
+from guerdon.ranges import OneOf, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards import Judged, Ungradable, gather
 from guerdon.rewards.workers import awaited
@@ -18,29 +20,41 @@ class BatchedReward:
 
     The function gets N values of every argument: what the tasks have as columns, their answers
     under the name ``answer``, and ``completion_ids`` if the rollouts have tokens. ``chat`` makes
-    each completion a list of one message, which TRL's own rewards read. None is an invalid row;
-    an exception makes every row invalid, with the reason. ``scope`` is "group" for a function
-    that compares rows. Raises ValueError where the function returns another number of rewards.
+    each completion a list of one message, which TRL's own rewards read. None is an invalid row.
+    Where the function raises it is called again on fewer rows, and those at fault are invalid (see
+    `guerdon.judging.judged`). ``scope`` is "group" for a function that compares rows. Raises
+    ValueError where the function returns another number of rewards.
     """
 
     function: Callable[..., Any]
     answer: str = "answer"
     chat: bool = False
-    scope: str = "completion"
+    scope: Annotated[str, OneOf("completion", "group", "linked", "turn")] = "completion"
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         try:
-            found = awaited(self.function(**self._arguments(rollouts, progress)))
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}"[:200]
-            return gather([Ungradable(reason)] * len(rollouts))
-        if len(found) != len(rollouts):
+            found = awaited(self.function(**self.arguments(rollouts, progress)))
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            found = None
+        if found is None:
+            return judged(_Again(self), rollouts, progress)
+        return self.scores(found, len(rollouts))
+
+    def scores(self, found: Sequence[Any], rows: int) -> Scores:
+        """What the function returned for so many rows, as scores."""
+        if len(found) != rows:
             raise ValueError(
-                f"the reward function returned {len(found)} rewards for {len(rollouts)} completions"
+                f"the reward function returned {len(found)} rewards for {rows} completions"
             )
         return gather([_judged(one) for one in found])
 
-    def _arguments(self, rollouts: Rollouts, progress: Progress) -> dict[str, Any]:
+    def arguments(self, rollouts: Rollouts, progress: Progress) -> dict[str, Any]:
+        """What the function is called with for these rows."""
         names = dict.fromkeys(name for task in rollouts.tasks for name in task.columns)
         texts: Sequence[Any] = rollouts.texts
         if self.chat:
@@ -59,6 +73,21 @@ class BatchedReward:
             "log_extra": lambda name, values: None,
             "log_metric": lambda name, value: None,
         }
+
+
+@dataclass(frozen=True)
+class _Again:
+    """A function that raised on a batch, called on parts of it."""
+
+    reward: BatchedReward
+
+    @property
+    def scope(self) -> str:
+        return self.reward.scope
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        found = awaited(self.reward.function(**self.reward.arguments(rollouts, progress)))
+        return self.reward.scores(found, len(rollouts))
 
 
 def _judged(value: Any) -> Judged | Ungradable:

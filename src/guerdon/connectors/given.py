@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from guerdon.failures import NotGiven
 from guerdon.records import Rollouts, Task
 
 
@@ -47,7 +48,7 @@ class GivenRollouts(Rollouts):
     def __getattribute__(self, name: str) -> Any:
         read = super().__getattribute__
         if name in read("__dict__").get("_guarded", ()):
-            raise ValueError(
+            raise NotGiven(
                 f"the reward or shaper reads {name!r} of the rollouts, which {read('source')} "
                 "does not give; use a part that reads texts, or train with guerdon itself"
             )
@@ -65,20 +66,18 @@ def rollouts_of(rows: Sequence[Given], source: str, grouped: bool) -> GivenRollo
 
     A group's columns are its first row's. The task id is the column ``task_id`` or ``id`` if
     there is one. Log-probs are never known; token counts and ids where every row has them.
-    ``source`` names the trainer in errors. Raises ValueError where a row has no group, or a
+    ``source`` names the trainer in errors. Raises NotGiven where a row has no group, or a
     group's rows have different prompts or answers: they are not answers to one question.
     """
     keys = [row.group if grouped else number for number, row in enumerate(rows)]
     if None in keys:
-        raise ValueError(
-            f"row {keys.index(None)} from {source} has no group, but groups are scored"
-        )
+        raise NotGiven(f"row {keys.index(None)} from {source} has no group, but groups are scored")
     order: dict[Hashable, int] = {}
     first: dict[Hashable, Given] = {}
     for key, row in zip(keys, rows, strict=True):
         order.setdefault(key, len(order))
         if _question(first.setdefault(key, row)) != _question(row):
-            raise ValueError(
+            raise NotGiven(
                 f"{source} gave rows of group {key!r} with different prompts or answers; a group "
                 "is the completions of one prompt, and all of them must come in one call"
             )
@@ -169,7 +168,7 @@ def in_blocks(rows: int, size: int, source: str) -> list[int]:
     Raises ValueError where rows are left over: the trainer splits groups over processes.
     """
     if rows % size:
-        raise ValueError(
+        raise NotGiven(
             f"{rows} rows are not whole groups of {size}: make the number of rows that one "
             f"{source} process scores a multiple of the group size, in training and evaluation"
         )

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 import torch
 
 from guerdon.connectors.given import Given, rollouts_of
+from guerdon.failures import NotGiven, RewardFailed, tally, too_many
+from guerdon.judging import judged
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.shaping import Chain
 from guerdon.stages import Reward, Shaper
@@ -23,6 +25,9 @@ T = TypeVar("T")
 
 MOST_ROWS = 4096
 """How many rows calls are joined to; a single call may have more."""
+
+MOST_PLACES = 2**26
+"""How large the mask of joined calls may grow: rows times the largest token count, in bytes."""
 
 
 @dataclass(eq=False)
@@ -42,21 +47,29 @@ class Judge:
 
     Trainers that score one completion at a time do so from many threads. Here one thread
     judges at a time, and takes with it what has come in meanwhile: the reward sees batches and
-    its own parallelism works. Calls are joined only where no score depends on other rows. If
-    the joined rows raise, each call is judged by itself, so that an error stays with its rows.
+    its own parallelism works. Calls are joined only where no score depends on other rows.
 
-    Errors of the reward itself (a missing column) are logged and raised, since several
-    trainers swallow them. Invalid rows are logged as one warning a call, with a reason.
+    Rows on which the reward raises are invalid (`guerdon.judging.judged`): no completion ends a
+    trainer. Raised, for the call at fault alone, are NotGiven, where the reward reads what the
+    trainer does not give; what a shaper raises; and RewardFailed, where the reward has failed on
+    all rows since the first, at least `guerdon.failures.FEWEST` of them: then it is at fault and
+    not the completions. Errors are logged too, since several trainers swallow them, and invalid
+    rows as one warning a call, with a reason. With ``quiet`` neither is: the caller tells, and
+    knows for whom it was judged.
     """
 
-    def __init__(self, source: str, reward: Reward, shaping: Sequence[Shaper] = ()) -> None:
+    def __init__(
+        self, source: str, reward: Reward, shaping: Sequence[Shaper] = (), quiet: bool = False
+    ) -> None:
         self.source, self.reward, self.shaping = source, reward, tuple(shaping)
+        self.quiet = quiet
         self.busy_since: float | None = None
+        self._failed, self._works = 0, False
         self._waiting: list[_Call] = []
         self._changed = threading.Condition()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Judge, (self.source, self.reward, self.shaping)
+        return Judge, (self.source, self.reward, self.shaping, self.quiet)
 
     @property
     def needs_groups(self) -> bool:
@@ -88,41 +101,66 @@ class Judge:
                     self._changed.notify_all()
         if call.scores is None:
             raise call.error or RuntimeError("not judged")
-        self._tell(call.scores)
+        if not self.quiet:
+            self._tell(call.scores)
         return call.scores
 
     def _taken(self, call: _Call) -> list[_Call]:
         """The calls to judge with this one, from now on; others stay for their own threads."""
         self.busy_since = monotonic()
         others = [one for one in self._waiting if one is not call]
-        taken, rows = [call], len(call.rows)
+        taken, rows, widest = [call], len(call.rows), _widest(call)
         for one in [] if self.needs_groups else others:
-            if one.progress == call.progress and rows + len(one.rows) <= MOST_ROWS:
+            joined, width = rows + len(one.rows), max(widest, _widest(one))
+            fits = joined <= MOST_ROWS and joined * width <= MOST_PLACES
+            if one.progress == call.progress and fits:
                 taken.append(one)
-                rows += len(one.rows)
+                rows, widest = joined, width
         self._waiting = [one for one in others if one not in taken]
         return taken
 
     def _judge(self, calls: list[_Call]) -> None:
         rows = [row for call in calls for row in call.rows]
         try:
-            scores = self._scores(rows, calls[0].progress)
+            rollouts = rollouts_of(rows, self.source, self.needs_groups)
+            scores = self._scores(rows, rollouts, calls[0].progress)
         except Exception as error:
             if len(calls) > 1:
                 for call in calls:
                     self._judge([call])
                 return
-            logger.error("%s: %s: %s", self.source, type(error).__name__, error)
-            calls[0].error = error
+            self._refuse(calls[0], error)
             return
         start = 0
         for call in calls:
-            call.scores = scores.select(torch.arange(start, start + len(call.rows)))
+            own = torch.arange(start, start + len(call.rows))
             start += len(call.rows)
+            try:
+                call.scores = self._unless_failing(rollouts, scores, own)
+            except RewardFailed as error:
+                self._refuse(call, error)
 
-    def _scores(self, rows: Sequence[Given], progress: Progress) -> Scores:
-        rollouts: Rollouts = rollouts_of(rows, self.source, self.needs_groups)
-        scores = self.reward(rollouts, progress)
+    def _refuse(self, call: _Call, error: Exception) -> None:
+        if not self.quiet:
+            logger.error("%s: %s: %s", self.source, type(error).__name__, error)
+        call.error = error
+
+    def _unless_failing(self, rollouts: Rollouts, scores: Scores, own: torch.Tensor) -> Scores:
+        """A call's own scores; raises RewardFailed where the reward has only failed so far."""
+        chosen = scores.select(own)
+        self._works = self._works or bool(chosen.valid.any())
+        if not self._works:
+            found = tally(rollouts.select(own), chosen)
+            self._failed += found.failed
+            if found.failed == found.rows and too_many(self._failed, self._failed, 1.0):
+                raise RewardFailed(
+                    f"the reward has failed on every completion so far ({self._failed}), here by "
+                    f"{found.failures[0].headline}; mend it (`guerdon score FILE` tries it)"
+                )
+        return chosen
+
+    def _scores(self, rows: Sequence[Given], rollouts: Rollouts, progress: Progress) -> Scores:
+        scores = judged(self.reward, rollouts, progress, raised=(NotGiven,))
         if any(row.refused for row in rows):
             refused_N = torch.tensor([row.refused is not None for row in rows])
             reasons = [row.refused or r for row, r in zip(rows, scores.reasons, strict=True)]
@@ -139,6 +177,10 @@ class Judge:
                 len(scores),
                 "; ".join(list(dict.fromkeys(reasons))[:3]),
             )
+
+
+def _widest(call: _Call) -> int:
+    return max((row.tokens or len(row.ids or ()) for row in call.rows), default=0)
 
 
 def _row_by_row(shaper: Any) -> bool:

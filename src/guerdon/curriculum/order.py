@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from guerdon.ranges import Seed, check_ranges
 from guerdon.records import Progress, Rollouts, Scores, Task
 
 
@@ -19,9 +20,10 @@ class ShuffledTasks:
     one number, so a resumed run draws what an unbroken one would.
     """
 
-    seed: int = 0
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
+        check_ranges(self)
         self._drawn = 0
 
     def next(self, tasks: Sequence[Task], count: int, progress: Progress) -> list[Task]:

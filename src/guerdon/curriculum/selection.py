@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from guerdon.ranges import NonNegative, check_ranges
 from guerdon.records import Rollouts, Scores, Task
 
 Ranking = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
@@ -71,7 +72,10 @@ class Informative:
     """
 
     component: str = ""
-    tolerance: float = 1e-9
+    tolerance: NonNegative = 1e-9
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
         if self.component and self.component not in scores.parts:

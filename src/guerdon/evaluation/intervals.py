@@ -72,6 +72,27 @@ def student(values: Sequence[float], level: float = 0.95) -> Interval:
     return Interval(mean, mean - spread, mean + spread, level)
 
 
+def bounded(values: Sequence[float], low: float, high: float, level: float = 0.95) -> Interval:
+    """Interval of the mean of values that can't leave [low, high], honest for few and equal ones.
+
+    Student's t interval of the values and one more at each end, cut to [low, high] and never
+    without the mean itself: the idea of Agresti and Coull (1998) for shares, for graded values.
+    What was not seen yet is thus not taken for impossible: n equal values have an interval of
+    about ``high - low`` times 3 / n, and a single one that of nearly everything. Coverage is 94 %
+    or more for n from 2 to 256 over the distributions in tests/evaluation. Raises ValueError
+    for a value outside of the ends, or ends that are not finite and in order.
+    """
+    _check_level(level)
+    data = _array(values, "bounded")
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ValueError(f"bounded needs finite ends with low < high, got {low} and {high}")
+    if data.min() < low or data.max() > high:
+        raise ValueError(f"bounded: a value lies outside of [{low:g}, {high:g}]")
+    mean = float(data.mean())
+    found = student([*data.tolist(), low, high], level)
+    return Interval(mean, max(low, min(found.low, mean)), min(high, max(found.high, mean)), level)
+
+
 def bootstrap(
     values: Sequence[float], level: float = 0.95, resamples: int = 10_000, seed: int = 0
 ) -> Interval:
@@ -94,6 +115,20 @@ def paired_difference(
     different lengths.
     """
     return student(_differences(treated, baseline, "paired_difference"), level)
+
+
+def paired_bounded(
+    treated: Sequence[float],
+    baseline: Sequence[float],
+    width: float,
+    level: float = 0.95,
+) -> Interval:
+    """`bounded` of ``mean(treated - baseline)``, where no value can change by more than ``width``.
+
+    Pairs without any difference have an interval too: that nothing changed on four tasks is
+    not proof that nothing does.
+    """
+    return bounded(_differences(treated, baseline, "paired_bounded"), -width, width, level)
 
 
 def paired_bootstrap(

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-
-def seedling_path() -> Path:
-    """The folder of the seedling's weights and tokenizer (a plain transformers folder)."""
-    return Path(__file__).parent / "seedling"
-
-
-def model_source(name: str) -> str:
-    """Where a model of this name is loaded from: ``seedling`` stands for `seedling_path`.
-
-    Any other name, a Hub id or a folder, stays as it is. Recipe files hold names and not paths
-    of one machine.
-    """
-    return str(seedling_path()) if name == "seedling" else name
+from guerdon.nursery.pretrained import (
+    ModelError,
+    from_pretrained,
+    loading,
+    model_source,
+    seedling_path,
+)
 
 
 def load_seedling() -> tuple[Any, Any]:
@@ -30,4 +23,11 @@ def load_seedling() -> tuple[Any, Any]:
     return model, AutoTokenizer.from_pretrained(path)
 
 
-__all__ = ["load_seedling", "model_source", "seedling_path"]
+__all__ = [
+    "ModelError",
+    "from_pretrained",
+    "load_seedling",
+    "loading",
+    "model_source",
+    "seedling_path",
+]

@@ -7,6 +7,13 @@ from guerdon.objectives.aggregation import (
     TokenMean,
     TokenSum,
 )
+from guerdon.objectives.discriminative import (
+    AllGroups,
+    DisCO,
+    LikelihoodRatio,
+    LogLikelihood,
+    MixedGroups,
+)
 from guerdon.objectives.kl import KL, k1, k2, k3, k3_corrected, k3_straight_through
 from guerdon.objectives.preference import DPO, IPO, Hinge
 from guerdon.objectives.ranking import BradleyTerry, PlackettLuce
@@ -28,6 +35,7 @@ NAMES = {
     "policy-gradient": PolicyGradient,
     "sapo": SAPO,
     "ppo": PPO,
+    "disco": DisCO,
 }
 
 AGGREGATIONS = {
@@ -60,10 +68,15 @@ __all__ = [
     "PREFERENCES",
     "RANKINGS",
     "SAPO",
+    "AllGroups",
     "BradleyTerry",
     "ClippedSurrogate",
     "ConstantLength",
+    "DisCO",
     "Hinge",
+    "LikelihoodRatio",
+    "LogLikelihood",
+    "MixedGroups",
     "PlackettLuce",
     "PolicyGradient",
     "SequenceMean",

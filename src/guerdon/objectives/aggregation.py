@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from guerdon.ranges import PositiveInt, check_ranges
+
 
 @dataclass(frozen=True)
 class TokenMean:
@@ -40,7 +42,10 @@ class SequenceSumMean:
 class ConstantLength:
     """Token sums divided by a constant length, averaged over sequences: Dr. GRPO (2503.20783)."""
 
-    max_tokens: int
+    max_tokens: PositiveInt
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, counts: Tensor) -> Tensor:
         return SequenceSumMean()(counts) / self.max_tokens

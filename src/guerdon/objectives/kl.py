@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from guerdon.ranges import NonNegative, check_ranges
+
 Estimator = Callable[[Tensor, Tensor], Tensor]
 """(logp_NT with gradient, reference_logp_NT) -> float[N, T]."""
 
@@ -53,5 +55,8 @@ def k3_corrected(logp: Tensor, reference: Tensor) -> Tensor:
 class KL:
     """A divergence term in the loss: ``coefficient`` times the estimate, per token."""
 
-    coefficient: float = 0.001
+    coefficient: NonNegative = 0.001
     estimator: Estimator = k3
+
+    def __post_init__(self) -> None:
+        check_ranges(self)

@@ -7,10 +7,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from torch import Tensor
 from torch.nn.functional import logsigmoid, relu
 
+from guerdon.ranges import Positive, Range, check_ranges
 from guerdon.records import Loss
 
 
@@ -21,8 +23,11 @@ class DPO:
     Smoothing e: ``-(1 - e) log sigmoid(z) - e log sigmoid(-z)``.
     """
 
-    beta: float = 0.1
-    label_smoothing: float = 0.0
+    beta: Positive = 0.1
+    label_smoothing: Annotated[float, Range(0, 0.5, open_high=True)] = 0.0
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(
         self, chosen: Tensor, rejected: Tensor, ref_chosen: Tensor, ref_rejected: Tensor
@@ -36,7 +41,10 @@ class DPO:
 class IPO:
     """``(delta - 1 / (2 beta))^2`` (2310.12036, eq. 17)."""
 
-    beta: float = 0.1
+    beta: Positive = 0.1
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(
         self, chosen: Tensor, rejected: Tensor, ref_chosen: Tensor, ref_rejected: Tensor
@@ -49,7 +57,10 @@ class IPO:
 class Hinge:
     """``max(0, 1 - beta delta)`` (2309.06657)."""
 
-    beta: float = 0.1
+    beta: Positive = 0.1
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(
         self, chosen: Tensor, rejected: Tensor, ref_chosen: Tensor, ref_rejected: Tensor

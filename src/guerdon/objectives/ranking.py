@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from guerdon.ranges import NonNegative, check_ranges
 from guerdon.records import Loss
 
 
@@ -27,8 +28,11 @@ class BradleyTerry:
     free (2312.09244): scores then lie around 0.
     """
 
-    margin: float = 1.0
-    centring: float = 0.0
+    margin: NonNegative = 1.0
+    centring: NonNegative = 0.0
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(
         self, score: Tensor, valid: Tensor | None = None, margin: Tensor | None = None

@@ -8,12 +8,14 @@ weight for the mismatch between trainer and sampling engine.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
 
 from guerdon.objectives.aggregation import SequenceMean, TokenMean
 from guerdon.objectives.kl import KL
+from guerdon.ranges import Finite, NonNegative, Positive, above, check_ranges
 from guerdon.records import Loss, PolicyOutput, Rollouts
 from guerdon.stages import Aggregation
 
@@ -34,9 +36,14 @@ class Terms:
     """
 
     kl: KL | None = None
-    entropy_bonus: float = 0.0
-    engine_cap: float | None = 2.0
+    entropy_bonus: Finite = 0.0
+    engine_cap: Annotated[float | None, above(0)] = 2.0
     aggregation: Aggregation = field(default_factory=TokenMean)
+
+    couples: ClassVar[str] = "position"
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     @property
     def needs(self) -> frozenset[str]:
@@ -101,9 +108,9 @@ class ClippedSurrogate(Terms):
     of a negative advantage by ``-c A`` (1912.09729).
     """
 
-    clip_low: float = 0.2
-    clip_high: float = 0.2
-    dual_clip: float | None = None
+    clip_low: NonNegative = 0.2
+    clip_high: NonNegative = 0.2
+    dual_clip: Annotated[float | None, above(1)] = None
 
     def surrogate(self, now: PolicyOutput, rollouts: Rollouts, advantage: Tensor) -> Surrogate:
         ratio_NT = _ratio(now.logps, rollouts.behaviour_logps)
@@ -123,9 +130,11 @@ class GSPO(Terms):
     The gradient flows through the mean of the row's log-probs. Aggregated per sequence.
     """
 
-    clip_low: float = 3e-4
-    clip_high: float = 4e-4
+    clip_low: NonNegative = 3e-4
+    clip_high: NonNegative = 4e-4
     aggregation: Aggregation = field(default_factory=SequenceMean)
+
+    couples: ClassVar[str] = "row"
 
     def surrogate(self, now: PolicyOutput, rollouts: Rollouts, advantage: Tensor) -> Surrogate:
         mask_NT = rollouts.mask
@@ -145,8 +154,8 @@ class CISPO(Terms):
     recipe); TRL's ``epsilon_high`` is ``1 + clip_high`` here.
     """
 
-    clip_low: float = 10.0
-    clip_high: float = 0.2
+    clip_low: NonNegative = 10.0
+    clip_high: NonNegative = 0.2
 
     def surrogate(self, now: PolicyOutput, rollouts: Rollouts, advantage: Tensor) -> Surrogate:
         ratio_NT = _ratio(now.logps, rollouts.behaviour_logps).detach()
@@ -168,8 +177,8 @@ class PolicyGradient(Terms):
 class SAPO(Terms):
     """``-(4 / tau) sigmoid(tau (rho - 1)) A``, tau by the sign of A: a soft clip."""
 
-    tau_positive: float = 1.0
-    tau_negative: float = 1.05
+    tau_positive: Positive = 1.0
+    tau_negative: Positive = 1.05
 
     def surrogate(self, now: PolicyOutput, rollouts: Rollouts, advantage: Tensor) -> Surrogate:
         ratio_NT = _ratio(now.logps, rollouts.behaviour_logps)
@@ -186,8 +195,10 @@ class PPO(ClippedSurrogate):
     value head, and `GAE` for the targets.
     """
 
-    value_weight: float = 1.0
-    value_clip: float = 0.5
+    value_weight: NonNegative = 1.0
+    value_clip: NonNegative = 0.5
+
+    needs_returns: ClassVar[bool] = True
 
     @property
     def needs(self) -> frozenset[str]:

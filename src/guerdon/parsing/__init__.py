@@ -12,7 +12,7 @@ from guerdon.parsing.choices import (
     separated_choice_letters,
 )
 from guerdon.parsing.expressions import LONGEST_EXPRESSION, same_expression
-from guerdon.parsing.json_objects import json_object, json_objects
+from guerdon.parsing.json_objects import json_object, json_objects, read_json
 from guerdon.parsing.lists import MAX_ITEMS, list_items
 from guerdon.parsing.numbers import MAX_DIGITS, MAX_EXPONENT, last_number, parse_number
 from guerdon.parsing.plain import LONGEST_ANSWER, Plain, plain_answer
@@ -41,6 +41,7 @@ __all__ = [
     "parse_number",
     "plain_answer",
     "prose",
+    "read_json",
     "same_expression",
     "sections",
     "separated_choice_letters",

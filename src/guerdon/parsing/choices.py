@@ -9,7 +9,7 @@ LETTERS = "ABCDEFG"
 
 _WRAPPED = re.compile(r"\\(?:text|textbf|mathrm|mathbf|rm)\s*\{\s*([^{}\\]{0,64})\}")
 _SEPARATOR = re.compile(r"[\s,;/&、，；]+")
-_LEADING = re.compile(r"\s*[(\[*]{0,3}([A-Za-z])(?:[)\].:*]{1,3}|\s*\Z)")
+_LEADING = re.compile(r"\A\s*[(\[*]{0,3}([A-Za-z])(?:[)\].:*]{1,3}|\s*\Z)")
 _TOLD = re.compile(
     r"(?:the )?(?:right |correct |best )?(?:answer|choice|option)(?: is|:) ?"
     r"[(*]{0,3}([a-z])[).*]{0,3}",

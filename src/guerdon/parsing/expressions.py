@@ -63,9 +63,14 @@ def same_expression(one: str, two: str) -> bool | None:
     return None if left is None or right is None else _same(left, right)
 
 
-@lru_cache(maxsize=4096)
 def _value(text: str) -> Value | None:
-    if len(text) > LONGEST_EXPRESSION or _THOUSANDS.search(text) or _SPELT.search(text):
+    # Only short texts are remembered: what is kept of hostile ones is bounded too.
+    return _read(text) if len(text) <= LONGEST_EXPRESSION else None
+
+
+@lru_cache(maxsize=4096)
+def _read(text: str) -> Value | None:
+    if _THOUSANDS.search(text) or _SPELT.search(text):
         return None  # "1,000" may be two numbers, "sin" three variables
     try:
         return _Reader(text).whole()

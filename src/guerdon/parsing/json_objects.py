@@ -1,4 +1,4 @@
-"""JSON objects inside a completion."""
+"""JSON from a model: no NaN, no endless nesting, nothing that overflows."""
 
 from __future__ import annotations
 
@@ -11,8 +11,15 @@ from typing import Any, NoReturn
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[{}\[\]]', re.DOTALL)
 
 
+MAX_CHARS = 100_000
+"""Longest text that is read as JSON."""
+
+MAX_DEPTH = 32
+"""Deepest nesting that is read."""
+
+
 def json_objects(
-    text: str, max_depth: int = 32, max_chars: int = 100_000, max_attempts: int = 16
+    text: str, max_depth: int = MAX_DEPTH, max_chars: int = MAX_CHARS, max_attempts: int = 16
 ) -> list[dict[str, Any]]:
     """The JSON objects of a text, outermost only, in order; prose and fences are skipped.
 
@@ -25,7 +32,7 @@ def json_objects(
     start = text.find("{")
     while start >= 0 and max_attempts > 0:
         end = _end_of_object(text, start, min(len(text), start + max_chars), max_depth)
-        parsed = _parse(text[start:end]) if end is not None else None
+        parsed = _parse(text[start:end], max_depth, max_chars) if end is not None else None
         if parsed is None:
             max_attempts -= 1
             start = text.find("{", start + 1)
@@ -35,7 +42,9 @@ def json_objects(
     return objects
 
 
-def json_object(text: str, max_depth: int = 32, max_chars: int = 100_000) -> dict[str, Any] | None:
+def json_object(
+    text: str, max_depth: int = MAX_DEPTH, max_chars: int = MAX_CHARS
+) -> dict[str, Any] | None:
     """The last JSON object of a text (see `json_objects`), or None."""
     objects = json_objects(text, max_depth, max_chars)
     return objects[-1] if objects else None
@@ -56,18 +65,31 @@ def _end_of_object(text: str, start: int, stop: int, max_depth: int) -> int | No
     return None
 
 
-def _parse(text: str) -> dict[str, Any] | None:
+def read_json(text: str, max_depth: int = MAX_DEPTH, max_chars: int = MAX_CHARS) -> Any:
+    """The value of a text that is JSON and nothing else.
+
+    Raises ValueError for anything else: NaN, infinities, numbers that overflow a float, nesting
+    deeper than ``max_depth`` and texts over ``max_chars`` included. Depth is counted before
+    anything is parsed, so no text reaches the interpreter's limit of recursion. Of repeated keys
+    the last counts.
+    """
+    if len(text) > max_chars:
+        raise ValueError(f"over {max_chars} characters")
+    depth = 0
+    for token in _TOKEN.finditer(text):
+        mark = token.group()
+        depth += (mark in ("{", "[")) - (mark in ("}", "]"))
+        if depth > max_depth:
+            raise ValueError(f"nested deeper than {max_depth}")
+    return json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_whole)
+
+
+def _parse(text: str, max_depth: int, max_chars: int) -> dict[str, Any] | None:
     try:
-        value = finite_json(text)
+        value = read_json(text, max_depth, max_chars)
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
-
-
-def finite_json(text: str) -> Any:
-    """The value of a JSON text. Raises ValueError also for NaN, infinities and overflow, and
-    RecursionError for deep nesting, which callers bound."""
-    return json.loads(text, parse_constant=_refuse, parse_float=_finite)
 
 
 def _refuse(name: str) -> NoReturn:
@@ -79,3 +101,9 @@ def _finite(digits: str) -> float:
     if not math.isfinite(value):
         raise ValueError("the number overflows")
     return value
+
+
+def _whole(digits: str) -> int:
+    """A whole number that is finite as a float too, so that none overflows further on."""
+    _finite(digits)
+    return int(digits)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 
+from guerdon.parsing.json_objects import read_json
+
 MAX_ITEMS = 256
 """Items read from one answer; what follows is left out."""
 
@@ -38,10 +40,10 @@ def list_items(text: str) -> tuple[str, ...]:
 
 
 def _json_list(text: str) -> tuple[str, ...] | None:
-    if not text.startswith("[") or len(text) > 100_000 or text.count("[") > 1:
+    if not text.startswith("[") or text.count("[") > 1:
         return None
     try:
-        loaded = json.loads(text)
+        loaded = read_json(text)
     except ValueError:
         return None
     texts = (json.dumps(item) if isinstance(item, dict) else str(item) for item in loaded)

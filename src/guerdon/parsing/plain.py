@@ -41,7 +41,6 @@ class Plain:
     name: str = ""
 
 
-@lru_cache(maxsize=8192)
 def plain_answer(text: str) -> Plain:
     r"""A short answer with its LaTeX reduced to what matters.
 
@@ -51,8 +50,12 @@ def plain_answer(text: str) -> Plain:
     unit; a word that scales (million, percent) is none. Texts longer than `LONGEST_ANSWER`
     come back as they are. Linear time, raises nothing.
     """
-    if len(text) > LONGEST_ANSWER:
-        return Plain(text.strip())
+    # Only short texts are remembered: what is kept of hostile ones is bounded too.
+    return _taken_apart(text) if len(text) <= LONGEST_ANSWER else Plain(text.strip())
+
+
+@lru_cache(maxsize=8192)
+def _taken_apart(text: str) -> Plain:
     body = _REMOVED.sub(" ", text.strip()).removesuffix(".").rstrip()
     for left, right in (("\\(", "\\)"), ("\\[", "\\]"), ("$$", "$$"), ("$", "$")):
         if len(body) > len(left) + len(right) and body.startswith(left) and body.endswith(right):

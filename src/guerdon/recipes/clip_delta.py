@@ -125,8 +125,8 @@ def claim() -> Claim:
         },
         metric="accuracy",
         expectations=(
-            Expectation("raw", "outcome", "steps", at_least=5.0, why="farmed"),
-            Expectation("outcome", "raw", "accuracy", at_least=0.2, why="never gets to the end"),
+            Expectation("raw", "outcome", "steps", matters=5.0, why="farmed"),
+            Expectation("outcome", "raw", "accuracy", matters=0.2, why="never gets to the end"),
             *(Expectation(0.5, name, "lengthening", why="bounded") for name in SHAPES),
             Expectation("clip + delta", "outcome", "accuracy within 0.01", why="does no harm"),
         ),

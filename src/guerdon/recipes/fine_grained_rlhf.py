@@ -129,5 +129,5 @@ def claim() -> Claim:
             Expectation(summed, coarse, "right", 0.2, why="most is lost in coarse judgements"),
             Expectation(own, "from it on", "right", why="what follows is noise here"),
         ),
-        seeds=5,
+        seeds=6,
     )

@@ -123,9 +123,9 @@ def claim() -> Claim:
         arms={plain: Miniature(False), root: Miniature(True)},
         metric="residual, rank 64",
         expectations=(
-            Expectation(plain, root, "residual, rank 64", at_least=0.2, refuted_below=0.2),
+            Expectation(plain, root, "residual, rank 64", matters=0.2),
             Expectation(root, 0.2, "gained by rank", why="more rank, more learned"),
             Expectation(0.1, plain, "gained by rank", why="not so without the root"),
         ),
-        seeds=5,
+        seeds=6,
     )

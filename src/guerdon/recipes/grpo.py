@@ -59,8 +59,5 @@ def claim() -> Claim:
         statement="GRPO raises held-out accuracy of the seedling within 25 steps",
         arms={"untrained": _arm(0.0), "grpo": _arm(3e-4)},
         metric="accuracy",
-        expectations=(
-            Expectation("grpo", "untrained", "accuracy", at_least=0.1, refuted_below=0.0),
-        ),
-        seeds=3,
+        expectations=(Expectation("grpo", "untrained", "accuracy", matters=0.1),),
     )

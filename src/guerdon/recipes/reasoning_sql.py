@@ -126,8 +126,8 @@ def claim() -> Claim:
         },
         metric="execution",
         expectations=(
-            Expectation(partial, alone, "execution", at_least=0.2, refuted_below=0.05),
-            Expectation(judged, alone, "execution", at_least=0.2, refuted_below=0.05),
+            Expectation(partial, alone, "execution", matters=0.2),
+            Expectation(judged, alone, "execution", matters=0.2),
             Expectation(alone, partial, "zero_std_share midway", 0.6, why="from .9 to .3"),
         ),
     )

@@ -129,7 +129,7 @@ def claim() -> Claim:
         },
         metric="extension quality",
         expectations=(
-            Expectation(gated, plain, "extension quality", at_least=0.4, refuted_below=0.1),
+            Expectation(gated, plain, "extension quality", matters=0.4),
             Expectation(gated, plain, "accuracy within 0.03", why="accuracy is kept"),
         ),
         seeds=12,

@@ -123,9 +123,9 @@ def claim() -> Claim:
         },
         metric="exact",
         expectations=(
-            Expectation(graded, coarse, "exact", at_least=0.5),
+            Expectation(graded, coarse, "exact", matters=0.5),
             Expectation(0.2, coarse, "exact", why="all or nothing stays below a fifth"),
-            Expectation(coarse, graded, "zero_std_share", at_least=0.2),
+            Expectation(coarse, graded, "zero_std_share", matters=0.2),
             Expectation(longer, 5.0, "lengthening", why="five times the words"),
             Expectation(longer, graded, "exact within 0.02", why="accuracy is kept"),
         ),

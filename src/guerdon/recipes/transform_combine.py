@@ -131,5 +131,5 @@ def claim() -> Claim:
             Expectation("lsc sum", "raw sum", "weaker, KL 2", why="neither reward is given up"),
             Expectation("raw, one reward", "lsc, one reward", "spread of KL 2", why="spent evenly"),
         ),
-        seeds=5,
+        seeds=6,
     )

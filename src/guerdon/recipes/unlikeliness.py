@@ -123,7 +123,7 @@ def claim() -> Claim:
         },
         metric=metric,
         expectations=(
-            Expectation("beta 0.5", "grpo", metric, at_least=0.03, min_seeds_agreeing=5),
+            Expectation("beta 0.5", "grpo", metric, matters=0.03),
             Expectation("beta 0.25", "grpo", metric, why="rises with beta"),
             Expectation("beta 0.5", "beta 0.25", metric, why="rises with beta"),
             Expectation("beta 0.5", "grpo", kept, why="pass@1 is kept"),

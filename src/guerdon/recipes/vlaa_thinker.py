@@ -119,8 +119,8 @@ def claim() -> Claim:
         arms={alone: Miniature(0.5), after: Miniature(0.98)},
         metric="final reward",
         expectations=(
-            Expectation(alone, after, "final reward", at_least=0.1, why="it ends lower"),
-            Expectation(after, alone, "first reward", at_least=0.05, why="it starts higher"),
+            Expectation(alone, after, "final reward", matters=0.1, why="it ends lower"),
+            Expectation(after, alone, "first reward", matters=0.05, why="it starts higher"),
         ),
         seeds=8,
     )

@@ -71,6 +71,19 @@ def draw_curves(history: Sequence[dict[str, Any]], summary: dict[str, Any], path
     A panel whose figures the run never logged is left out. Long runs are drawn pale with a
     moving mean over a twentieth of the run on top.
     """
+    from matplotlib import rc_context
+
+    # Names of parts are data: a dollar sign in one begins no formula.
+    with rc_context({"text.parse_math": False}):
+        picture = _drawn(history, summary)
+        part = path.with_suffix(".png.writing")
+        part.unlink(missing_ok=True)  # a link of this name would be followed
+        picture.savefig(part, dpi=110, format="png")
+    part.replace(path)
+    return path
+
+
+def _drawn(history: Sequence[dict[str, Any]], summary: dict[str, Any]) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -92,8 +105,7 @@ def draw_curves(history: Sequence[dict[str, Any]], summary: dict[str, Any], path
         axis.set_axis_off()
     _held_out(axes[0], history, summary)
     figure.suptitle(_title(summary) + "\n", fontsize=13, x=0.01, ha="left", color=_INK)
-    figure.savefig(path, dpi=110)
-    return path
+    return figure
 
 
 def _draw(axis: Any, panel: _Panel, history: Sequence[dict[str, Any]]) -> None:

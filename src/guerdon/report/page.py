@@ -10,14 +10,17 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from guerdon.report.alarms import advice, alarm_counts
+from guerdon.report.alarms import advice, alarm_counts, invalid_counts
 from guerdon.report.curves import draw_curves
-from guerdon.report.reading import number, read_metrics, read_summary
+from guerdon.report.reading import damage, number, read_failures, read_metrics, read_summary
 
 SHOWN_STEPS = 8
 SHOWN_GROUPS = 3
 SHOWN_ROWS = 16
 """Steps, evenly spread, groups of each and completions of those; the rest is in Parquet."""
+
+SHOWN_CHARACTERS = 1_000_000
+"""Of the recipe."""
 
 _VISIBLE = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"}
 """Control characters to their pictures: a browser would drop or obey them."""
@@ -27,13 +30,23 @@ def build_report(run: Path) -> Path:
     """Write ``curves.png`` and ``report.html`` into a run's folder, finished or not.
 
     The page holds everything it shows and loads nothing. Raises FileNotFoundError where there
-    is no run.
+    is no run, and ValueError naming the folder where its files are none that training wrote.
     """
     run = Path(run)
     if not (run / "recipe.yaml").exists():
         raise FileNotFoundError(
             f"{run} holds no run (there is no recipe.yaml); give the folder that training named"
         )
+    try:
+        return _built(run)
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # the folder may be anybody's, and hold anything
+        told = f"{type(error).__name__}: {' '.join(str(error).split()):.200}"
+        raise ValueError(f"{run} can't be read as a run ({told}); was it changed?") from error
+
+
+def _built(run: Path) -> Path:
     from jinja2 import Environment
 
     history = read_metrics(run)
@@ -42,28 +55,52 @@ def build_report(run: Path) -> Path:
     source = resources.files("guerdon.report").joinpath("page.html").read_text()
     environment = Environment(autoescape=True)
     environment.filters["number"] = number
+    environment.filters["shown"] = _shown
     text = environment.from_string(source).render(
         name=run.resolve().name,
         summary=summary,
         whiskers=_whiskers(summary),
         axis=_axis(_held_out(summary)),
         alarms=_alarms(history),
+        invalid=invalid_counts(history),
+        judged=sum(int(figures.get("judged_rows") or 0) for figures in history),
+        failures=_failures(run),
+        stopped=_shown(summary.get("stopped", {}).get("why") or ""),
         picture=base64.b64encode(picture.read_bytes()).decode(),
-        recipe=_shown((run / "recipe.yaml").read_text()),
+        recipe=_shown(_beginning(run / "recipe.yaml")),
         steps=_steps(run),
-        finished=bool(summary),
+        finished=bool(summary) and "stopped" not in summary,
+        damage=[_shown(line) for line in damage(run)],
         done=len(history),
     )
     part = run / "report.html.writing"
-    part.write_text(text, encoding="utf-8", errors="replace")
+    part.unlink(missing_ok=True)  # a link of this name would be followed
+    part.write_text(_shown(text), encoding="utf-8", errors="replace")
     part.replace(run / "report.html")
     return run / "report.html"
+
+
+def _beginning(file: Path) -> str:
+    """A file's text, as far as a page can hold it."""
+    with file.open(encoding="utf-8", errors="replace") as text:
+        return text.read(SHOWN_CHARACTERS)
 
 
 def _alarms(history: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Alarms by name: in how many steps, and the mend."""
     counts = sorted(alarm_counts(history).items())
     return [{"name": n, "steps": c, "advice": advice(n)} for n, c in counts]
+
+
+def _failures(run: Path) -> list[dict[str, Any]]:
+    """What the reward failed on, by kind: rows, steps, the first traceback and its completion."""
+    kinds: dict[str, dict[str, Any]] = {}
+    for one in read_failures(run):
+        first = {"kind": _shown(one["kind"]), "rows": 0, "steps": 0, "step": one["step"] + 1}
+        told = {name: _shown(one[name]) for name in ("error", "task", "completion")}
+        entry = kinds.setdefault(one["kind"], {**first, **told})
+        entry["rows"], entry["steps"] = entry["rows"] + one["count"], entry["steps"] + 1
+    return sorted(kinds.values(), key=lambda entry: -entry["rows"])
 
 
 def _held_out(summary: dict[str, Any]) -> dict[str, dict[str, float]]:
@@ -103,7 +140,11 @@ def _steps(run: Path) -> list[dict[str, Any]]:
     chosen = [files[round(i * (len(files) - 1) / max(count - 1, 1))] for i in range(count)]
     steps = []
     for file in chosen:
-        rows = pyarrow.parquet.read_table(file).to_pylist()
+        try:
+            table = pyarrow.parquet.read_table(file, page_checksum_verification=True)
+            rows = table.to_pylist()
+        except (pyarrow.ArrowException, OSError):
+            continue  # the page names it among what is damaged
         if not rows:
             continue
         groups: dict[int, list[dict[str, Any]]] = {}
@@ -135,8 +176,9 @@ def _row(row: dict[str, Any], largest: float) -> dict[str, Any]:
     parts = [
         (name.removeprefix("part:"), number(value, "{:.3g}"))
         for name, value in row.items()
-        if name.startswith("part:")
+        if name.startswith("part:") and value is not None
     ]
+    parts += [(p["name"], number(p["value"], "{:.3g}")) for p in row.get("more_parts") or ()]
     advantage = row["token_advantage"]
     if len(row["token"]) == len(advantage) and advantage:
         tokens = list(zip(row["token"], advantage, strict=True))

@@ -1,14 +1,25 @@
 """A paper's claim as data, and the verdict on it as a computation.
 
-Expectations are written before a run. The verdict of one expectation, with the per-seed
-effects ``better - worse``, their mean and Student's 95 % interval over seeds:
+Expectations are written before a run. Each names its role:
 
-- ``refuted``   the mean is at or below ``refuted_below``, or the interval lies wholly below 0;
-- ``shown``     the mean is at or above ``at_least``, the interval lies wholly above 0, and (if
-                asked) enough single seeds have a positive effect;
-- ``not shown`` everything else, and always with fewer than two usable seeds.
+- a *claim* is what the paper says, in miniature;
+- a *check* says that the miniature can tell: the baseline stands where the specification's pilot
+  had it, groups have signal, the start is not at a ceiling;
+- an *identity* holds exactly, on every seed.
 
-A claim's verdict is the worst of its expectations'.
+The effects ``better - worse`` are paired by seed. With I their mean's Student interval at 95 %,
+and J the one at ``1 - 0.05 / k`` for a claim with k expectations of that role, the verdict is
+
+- ``shown``      I lies above the smallest effect worth claiming: ``matters``, or ``-within`` for
+                 "no worse than by ``within``";
+- ``opposite``   J lies below 0 (and below that smallest effect);
+- ``too small``  J lies below the smallest effect worth claiming;
+- ``undecided``  everything else, and always with fewer than `LEAST_SEEDS` usable seeds. How many
+                 seeds would decide it, if they went on as these did, is computed beside.
+
+A check is judged by the same rule at k = 1, an identity by its largest effect; where one is not
+shown the whole claim is ``void``: the miniature could not tell. Else it has the worst verdict of
+its claims. What a table of many such verdicts may hold by chance is in ``docs/systems.md``.
 """
 
 from __future__ import annotations
@@ -18,7 +29,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from guerdon.evaluation import Interval, student
+from scipy import stats
+
+from guerdon.evaluation import Interval, sign_flip_test, student
+from guerdon.names import check_name
 
 Report = Callable[[float], None]
 """Told the fraction of one run that is done, in [0, 1]."""
@@ -29,20 +43,44 @@ Arm = Callable[[int, Report], Mapping[str, float]]
 Runs = Mapping[str, Mapping[int, Mapping[str, float]]]
 """Metrics by arm, then by seed."""
 
+LEAST_SEEDS = 6
+"""With fewer usable seeds nothing is shown and nothing refuted."""
+EXACT = 1e-9
+"""How far an identity may be off where it says nothing else."""
+_MOST_SEEDS = 10_000
+
 
 class ClaimError(ValueError):
     """A claim does not fit its arms or their metrics; the message names which."""
 
 
+class Role(StrEnum):
+    """What an expectation is for."""
+
+    CLAIM = "claim"
+    CHECK = "check"
+    IDENTITY = "identity"
+
+
 class Verdict(StrEnum):
-    """What a run says of a claim."""
+    """What a run says of a claim, or of one expectation (which is never void)."""
 
     SHOWN = "shown"
-    NOT_SHOWN = "not shown"
-    REFUTED = "refuted"
+    TOO_SMALL = "too small"
+    UNDECIDED = "undecided"
+    OPPOSITE = "opposite"
+    VOID = "void"
 
 
-_WORST_FIRST = (Verdict.REFUTED, Verdict.NOT_SHOWN, Verdict.SHOWN)
+MEANING = {
+    Verdict.SHOWN: "The effect is larger than the smallest one worth claiming.",
+    Verdict.TOO_SMALL: "If there is an effect, it is smaller than the smallest one worth claiming.",
+    Verdict.UNDECIDED: "These seeds can't tell.",
+    Verdict.OPPOSITE: "The effect goes the other way.",
+    Verdict.VOID: "A check of the set-up failed: this miniature can't tell.",
+}
+"""A sentence for people, by verdict."""
+_WORST_FIRST = (Verdict.OPPOSITE, Verdict.UNDECIDED, Verdict.TOO_SMALL, Verdict.SHOWN)
 
 
 @dataclass(frozen=True)
@@ -50,28 +88,38 @@ class Expectation:
     """``metric`` of one arm is above that of another, or above or below a constant.
 
     The effect of a seed is ``better - worse``; each is an arm's name or a number, at least
-    one is an arm. ``at_least`` is the smallest mean effect that shows it (>= 0) and
-    ``refuted_below`` the mean effect at or below which it is refuted (< ``at_least``, or both
-    0). ``min_seeds_agreeing`` asks for so many seeds with a positive effect. ``why`` is one
-    line for the table.
+    one is an arm.
+
+    Attributes:
+        matters: the smallest effect worth claiming, >= 0.
+        within: instead of it, "no worse than by this much", > 0; for an identity, how far it may
+            be off in either direction.
+        role: see the module.
+        why: one line for the table.
     """
 
     better: str | float
     worse: str | float
     metric: str
-    at_least: float = 0.0
-    refuted_below: float = 0.0
-    min_seeds_agreeing: int | None = None
+    matters: float = 0.0
+    within: float | None = None
+    role: Role = Role.CLAIM
     why: str = ""
 
     def __post_init__(self) -> None:
         if not isinstance(self.better, str) and not isinstance(self.worse, str):
             raise ClaimError("an expectation compares at least one arm; both sides are numbers")
-        if self.at_least < 0 or self.refuted_below > self.at_least:
+        if not 0 <= self.matters < math.inf:
+            raise ClaimError(f"expectation on {self.metric!r}: matters is {self.matters}, not >= 0")
+        if self.within is not None and (self.matters or not 0 < self.within < math.inf):
             raise ClaimError(
-                f"expectation on {self.metric!r}: needs at_least >= 0 and refuted_below <= "
-                f"at_least, got {self.at_least} and {self.refuted_below}"
+                f"expectation on {self.metric!r}: within is above 0 and stands instead of matters"
             )
+
+    @property
+    def bar(self) -> float:
+        """What an effect has to lie above."""
+        return self.matters if self.within is None else -self.within
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -79,7 +127,12 @@ class Expectation:
         return tuple(side for side in (self.better, self.worse) if isinstance(side, str))
 
     def __str__(self) -> str:
-        return f"{self.metric}: {self.better} > {self.worse}"
+        if self.role is Role.IDENTITY:
+            return f"{self.metric}: {self.better} = {self.worse}"
+        if self.within is not None:
+            return f"{self.metric}: {self.better} > {self.worse} - {self.within:g}"
+        least = f" + {self.matters:g}" if self.matters else ""
+        return f"{self.metric}: {self.better} > {self.worse}{least}"
 
 
 @dataclass(frozen=True)
@@ -87,14 +140,20 @@ class Outcome:
     """What the runs say of one expectation.
 
     ``seeds`` have finite metrics on both sides; ``left_out`` have not and count nowhere.
+    ``interval`` is I and ``corrected`` J of the module. ``p`` is the exact sign-flip test's of no
+    effect (NaN without seeds). ``would_decide`` is the number of seeds at which I would clear the
+    bar if they went on as these did; None where it is decided, or no number would do.
     """
 
     expectation: Expectation
     effects: tuple[float, ...]
     interval: Interval
+    corrected: Interval
+    p: float
     seeds: tuple[int, ...]
     left_out: tuple[int, ...]
     verdict: Verdict
+    would_decide: int | None
 
 
 @dataclass(frozen=True)
@@ -110,13 +169,17 @@ class Claim:
     arms: Mapping[str, Arm]
     metric: str
     expectations: tuple[Expectation, ...]
-    seeds: int = 3
+    seeds: int = LEAST_SEEDS
     minutes: float = 3.0
 
     def __post_init__(self) -> None:
-        if not self.arms or not self.expectations or self.seeds < 2:
+        check_name(self.slug, "the claim's slug")
+        if not self.arms or not any(e.role is Role.CLAIM for e in self.expectations):
+            raise ClaimError(f"claim {self.slug!r} needs an arm and an expectation that it claims")
+        if self.seeds < LEAST_SEEDS:
             raise ClaimError(
-                f"claim {self.slug!r} needs an arm, an expectation and at least two seeds"
+                f"claim {self.slug!r} has {self.seeds} seeds; with fewer than {LEAST_SEEDS} "
+                "nothing is shown"
             )
         for expectation in self.expectations:
             for arm in expectation.arms:
@@ -127,9 +190,17 @@ class Claim:
                     )
 
 
-def judge(expectation: Expectation, runs: Runs, level: float = 0.95) -> Outcome:
-    """The outcome of one expectation; see the module for the rule. No usable seed: the
-    interval is NaN with infinite ends and the verdict ``not shown``."""
+def judge_all(expectations: Sequence[Expectation], runs: Runs) -> tuple[Outcome, ...]:
+    """The outcomes of a claim's expectations, each claim judged as one of their number."""
+    claims = sum(expectation.role is Role.CLAIM for expectation in expectations)
+    return tuple(judge(one, runs, claims if one.role is Role.CLAIM else 1) for one in expectations)
+
+
+def judge(expectation: Expectation, runs: Runs, among: int = 1) -> Outcome:
+    """The outcome of one expectation; see the module for the rule. ``among`` is k.
+
+    No usable seed: intervals are NaN with infinite ends and the verdict is ``undecided``.
+    """
     seeds = sorted(set.intersection(*(set(runs[arm]) for arm in expectation.arms)))
     gaps = {
         seed: _side(expectation.better, expectation.metric, runs, seed)
@@ -138,34 +209,74 @@ def judge(expectation: Expectation, runs: Runs, level: float = 0.95) -> Outcome:
     }
     used = tuple(seed for seed in seeds if math.isfinite(gaps[seed]))
     effects = tuple(gaps[seed] for seed in used)
-    interval = (
-        student(effects, level) if effects else Interval(math.nan, -math.inf, math.inf, level)
-    )
+    interval, corrected = _interval(effects, 0.05), _interval(effects, 0.05 / max(among, 1))
+    verdict = _verdict(expectation, effects, interval, corrected)
     return Outcome(
         expectation=expectation,
         effects=effects,
         interval=interval,
+        corrected=corrected,
+        p=sign_flip_test(effects, [0.0] * len(effects)) if effects else math.nan,
         seeds=used,
         left_out=tuple(seed for seed in seeds if seed not in used),
-        verdict=_verdict(expectation, effects, interval),
+        verdict=verdict,
+        would_decide=(
+            seeds_to_decide(effects, expectation.bar) if verdict is Verdict.UNDECIDED else None
+        ),
     )
 
 
-def worst(verdicts: Sequence[Verdict]) -> Verdict:
-    """The verdict of a claim from those of its expectations. Nothing judged: not shown."""
-    return min(verdicts, key=_WORST_FIRST.index, default=Verdict.NOT_SHOWN)
+def overall(outcomes: Sequence[Outcome]) -> Verdict:
+    """The verdict of a claim from its outcomes. Nothing claimed: undecided."""
+    claims = [one.verdict for one in outcomes if one.expectation.role is Role.CLAIM]
+    others = [one.verdict for one in outcomes if one.expectation.role is not Role.CLAIM]
+    if any(verdict is not Verdict.SHOWN for verdict in others):
+        return Verdict.VOID
+    return min(claims, key=_WORST_FIRST.index, default=Verdict.UNDECIDED)
 
 
-def _verdict(expectation: Expectation, effects: Sequence[float], found: Interval) -> Verdict:
+def seeds_to_decide(effects: Sequence[float], bar: float) -> int | None:
+    """The fewest seeds at which a 95 % interval with these effects' mean and spread excludes
+    ``bar``; None with fewer than two effects, or where over 10,000 would be needed.
+    """
     if len(effects) < 2:
-        return Verdict.NOT_SHOWN
-    if found.estimate <= expectation.refuted_below or found.high < 0:
-        return Verdict.REFUTED
-    agreeing = sum(effect > 0 for effect in effects)
-    enough = agreeing >= (expectation.min_seeds_agreeing or 0)
-    if found.estimate >= expectation.at_least and found.low > 0 and enough:
+        return None
+    found = student(effects)
+    distance = abs(found.estimate - bar)
+    # student's half width is t(n - 1) s / sqrt(n)
+    spread = (found.high - found.estimate) / _t(len(effects)) * math.sqrt(len(effects))
+    for n in range(LEAST_SEEDS, _MOST_SEEDS + 1):
+        if _t(n) * spread / math.sqrt(n) < distance:
+            return n
+    return None
+
+
+def _t(n: int) -> float:
+    return float(stats.t.ppf(0.975, n - 1))
+
+
+def _interval(effects: Sequence[float], doubt: float) -> Interval:
+    if not effects:
+        return Interval(math.nan, -math.inf, math.inf, 1 - doubt)
+    return student(effects, 1 - doubt)
+
+
+def _verdict(
+    expectation: Expectation, effects: Sequence[float], found: Interval, corrected: Interval
+) -> Verdict:
+    if len(effects) < LEAST_SEEDS:
+        return Verdict.UNDECIDED
+    if expectation.role is Role.IDENTITY:
+        slack = EXACT if expectation.within is None else expectation.within
+        exact = max(abs(effect) for effect in effects) <= slack
+        return Verdict.SHOWN if exact else Verdict.OPPOSITE
+    if found.low > expectation.bar:
         return Verdict.SHOWN
-    return Verdict.NOT_SHOWN
+    if corrected.high < min(0.0, expectation.bar):
+        return Verdict.OPPOSITE
+    if corrected.high < expectation.bar:
+        return Verdict.TOO_SMALL
+    return Verdict.UNDECIDED
 
 
 def _side(side: str | float, metric: str, runs: Runs, seed: int) -> float:

@@ -8,10 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from guerdon.evaluation import student
+from guerdon.reproduction.claim import MEANING, Expectation, Role, Verdict
 from guerdon.reproduction.run import Reproduction
 
 _INK, _TREATED = "#222222", "#1b6ca8"
-_VERDICT = {"shown": "#2a7f3f", "not shown": "#8a6d00", "refuted": "#b3261e"}
+_VERDICT = {
+    Verdict.SHOWN: "#2a7f3f",
+    Verdict.TOO_SMALL: "#6b6b6b",
+    Verdict.UNDECIDED: "#8a6d00",
+    Verdict.OPPOSITE: "#b3261e",
+    Verdict.VOID: "#7a3ea1",
+}
 
 
 def draw(result: Reproduction, folder: Path) -> Path:
@@ -32,10 +39,11 @@ def draw(result: Reproduction, folder: Path) -> Path:
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x", color="#e6e6e6", linewidth=0.8)
         axes.set_axisbelow(True)
-    statement = "\n".join(textwrap.wrap(result.statement, 110))
+    told = f"{result.statement} {MEANING[result.verdict]}"
+    statement = "\n".join(textwrap.wrap(told, 110))
     figure.suptitle(
         f"{result.slug}: {result.verdict}\n{statement}",
-        color=_VERDICT[str(result.verdict)],
+        color=_VERDICT[result.verdict],
         fontsize=11,
     )
     path = folder / f"{result.slug}.png"
@@ -62,18 +70,24 @@ def _draw_arms(axes: Any, result: Reproduction) -> None:
 
 def _draw_effects(axes: Any, result: Reproduction) -> None:
     for row, outcome in enumerate(result.outcomes):
-        colour = _VERDICT[str(outcome.verdict)]
+        colour = _VERDICT[outcome.verdict]
         interval = outcome.interval
         if math.isfinite(interval.low):
             axes.plot([interval.low, interval.high], [row, row], color=colour, lw=6, alpha=0.35)
         if math.isfinite(interval.estimate):
             axes.scatter([interval.estimate], [row], color=colour, s=50, zorder=3)
-        axes.scatter([outcome.expectation.at_least], [row], color=_INK, marker="|", s=200)
+        axes.scatter([outcome.expectation.bar], [row], color=_INK, marker="|", s=200)
     axes.axvline(0.0, color=_INK, linewidth=0.8)
     labels = [
-        textwrap.fill(f"{o.expectation} ({o.verdict})", 34, break_long_words=False)
+        textwrap.fill(f"{_named(o.expectation)} ({o.verdict})", 34, break_long_words=False)
         for o in result.outcomes
     ]
     axes.set_yticks(range(len(labels)), labels, fontsize=9)
     axes.set_ylim(len(labels) - 0.4, -0.6)
-    axes.set_xlabel("effect (bar: 95 % interval; tick: smallest effect expected)", fontsize=9)
+    axes.set_xlabel("effect (bar: 95 % interval; tick: smallest worth claiming)", fontsize=9)
+
+
+def _named(expectation: Expectation) -> str:
+    """An expectation, with its role where it is no claim."""
+    role = "" if expectation.role is Role.CLAIM else f"{expectation.role}: "
+    return f"{role}{expectation}"

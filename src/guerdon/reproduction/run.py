@@ -20,8 +20,8 @@ from guerdon.reproduction.claim import (
     Outcome,
     Runs,
     Verdict,
-    judge,
-    worst,
+    judge_all,
+    overall,
 )
 
 _VERSIONED = ("guerdon", "torch", "transformers", "numpy", "scipy")
@@ -74,12 +74,12 @@ def run_claim(
             runs[name][seed] = {k: float(v) for k, v in arm(seed, report).items()}
             report(1.0)
             done += 1
-    outcomes = tuple(judge(expectation, runs) for expectation in claim.expectations)
+    outcomes = judge_all(claim.expectations, runs)
     return Reproduction(
         slug=claim.slug,
         statement=claim.statement,
         metric=claim.metric,
-        verdict=worst([outcome.verdict for outcome in outcomes]),
+        verdict=overall(outcomes),
         outcomes=outcomes,
         runs=runs,
         seeds=chosen,

@@ -6,15 +6,15 @@ for its family, and any such folder loads here.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from guerdon.nursery import model_source
+from guerdon.nursery import from_pretrained, loading, model_source
 from guerdon.rollout.loading import adapter_base, without_bars
+from guerdon.sealed import refuse_damaged
 
 
 def load_scalar_model(name: str, dtype: torch.dtype, new_head: bool) -> tuple[Any, Any]:
@@ -27,14 +27,15 @@ def load_scalar_model(name: str, dtype: torch.dtype, new_head: bool) -> tuple[An
     """
     from transformers import AutoConfig, AutoTokenizer
 
-    source = os.path.expanduser(model_source(name))
-    # A Hub id is a name, or a name and an owner's.
-    if (source.startswith((".", "/")) or source.count("/") > 1) and not Path(source).is_dir():
-        raise ValueError(f"there is no folder {source}")
+    source = model_source(name)
+    refuse_damaged(Path(source))
     base = adapter_base(source)
+    base = model_source(base) if base else None
+    if base is not None:
+        refuse_damaged(Path(base))
     with without_bars():
-        tokenizer = AutoTokenizer.from_pretrained(source)
-        config = AutoConfig.from_pretrained(base or source)
+        tokenizer = from_pretrained(AutoTokenizer, source)
+        config = from_pretrained(AutoConfig, base or source)
         _refuse_other_heads(config, source)
         config.num_labels = 1
         model, has_head = _from_pretrained(classifier_of(config), base or source, config, dtype)
@@ -69,11 +70,13 @@ def _merged(model: Any, folder: str) -> tuple[Any, bool]:
     """The model with the folder's adapter merged in, and whether that brings a head."""
     from peft import PeftConfig, PeftModel
 
-    settings = PeftConfig.from_pretrained(folder)
+    with loading(folder):
+        settings = PeftConfig.from_pretrained(folder)
     brings_head = str(settings.task_type) == "SEQ_CLS"
     if not brings_head:  # trained on a language model: only its decoder is here
         settings.task_type = None
-    model = PeftModel.from_pretrained(model, folder, config=settings).merge_and_unload()
+    with loading(folder):
+        model = PeftModel.from_pretrained(model, folder, config=settings).merge_and_unload()
     model.requires_grad_(True)  # peft freezes the base
     return model, brings_head
 
@@ -85,8 +88,8 @@ def _from_pretrained(kind: Any, source: str, config: Any, dtype: torch.dtype) ->
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # the head that a language model lacks is no news
     try:
-        model, found = kind.from_pretrained(
-            source, config=config, dtype=dtype, output_loading_info=True
+        model, found = from_pretrained(
+            kind, source, config=config, dtype=dtype, output_loading_info=True
         )
     finally:
         logging.set_verbosity(verbosity)

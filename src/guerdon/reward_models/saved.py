@@ -9,6 +9,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from guerdon.ranges import FloatType, PositiveInt, check_ranges
 from guerdon.records import Task
 from guerdon.reward_models.scalar_head import RewardModel
 
@@ -22,9 +23,12 @@ class SavedRewardModel:
     """
 
     folder: str
-    dtype: str = "float32"
+    dtype: FloatType = "float32"
     device: str = "auto"
-    max_tokens: int = 1024
+    max_tokens: PositiveInt = 1024
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     @torch.no_grad()
     def score(self, tasks: Sequence[Task], responses: Sequence[Sequence[str]]) -> Tensor:

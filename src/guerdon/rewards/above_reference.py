@@ -7,8 +7,9 @@ from typing import ClassVar
 
 import torch
 
+from guerdon.ranges import Positive, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
-from guerdon.rewards.compose import scope_of
+from guerdon.rewards.compose import first_errors, scope_of
 from guerdon.stages import Reward
 
 
@@ -24,12 +25,13 @@ class AboveReference:
     """
 
     scorer: Reward
-    steepness: float = 1.0
+    steepness: Positive = 1.0
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
+        check_ranges(self)
         if scope_of([self.scorer]) in ("group", "linked"):
             raise ValueError("AboveReference: its scorer compares rows; a reference is alone")
 
@@ -42,11 +44,10 @@ class AboveReference:
         reference = self.scorer(asked, progress)
         gap_N = scores.value - reference.value[group_N]
         above_N = torch.where(gap_N > 0, -torch.expm1(-self.steepness * gap_N), 0.0)
+        theirs = reference.select(group_N)
         reasons = tuple(
-            own or (theirs and f"reference: {theirs}")
-            for own, theirs in zip(
-                scores.reasons, (reference.reasons[g] for g in group_N.tolist()), strict=True
-            )
+            own or (other and f"reference: {other}")
+            for own, other in zip(scores.reasons, theirs.reasons, strict=True)
         )
-        valid_N = scores.valid & reference.valid[group_N]
-        return Scores(above_N, {"above": above_N}, valid_N, reasons)
+        valid_N, errors = scores.valid & theirs.valid, first_errors(scores, theirs)
+        return Scores(above_N, {"above": above_N}, valid_N, reasons, errors=errors)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from guerdon.parsing import answer_text, last_boxed, last_number, sections
+from guerdon.ranges import between, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.equality import any_same, same_answer
 from guerdon.rewards.rows import Judged, Ungradable, accepted_answers, gather
@@ -75,10 +76,13 @@ class AnswerMatch:
     """
 
     extract: tuple[Extractor, ...] = (Tagged(), Boxed(), LastNumber())
-    symbolic_seconds: float = 2.0
+    symbolic_seconds: Annotated[float, between(0, 1_000_000, "0 is off")] = 2.0
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         answers = [self.read(text) for text in rollouts.texts]
@@ -124,4 +128,4 @@ def _any_of(outcomes: Sequence[bool | str]) -> Judged | Ungradable:
     if any(outcome is True for outcome in outcomes):
         return _judged(True)
     failed = [outcome for outcome in outcomes if isinstance(outcome, str)]
-    return Ungradable(failed[0]) if failed else _judged(False)
+    return Ungradable(failed[0], failed[0]) if failed else _judged(False)

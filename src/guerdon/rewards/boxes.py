@@ -6,6 +6,7 @@ A box is x1, y1, x2, y2 with x1 < x2 and y1 < y2, in one frame for prediction an
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -57,6 +58,19 @@ def interval_iou(one: Numbers, two: Numbers) -> float:
 def inside(point: tuple[float, float], box: Numbers) -> bool:
     """Whether a point lies in a box, its border included."""
     return box[0] <= point[0] <= box[2] and box[1] <= point[1] <= box[3]
+
+
+def numbers_of(value: Any) -> tuple[float, ...] | None:
+    """A list of coordinates as floats; None where it is no list, or one is no number or huge.
+
+    True is no number, and neither is one of 1e9 or beyond.
+    """
+    if not isinstance(value, list | tuple):
+        return None
+    good = all(
+        isinstance(n, int | float) and not isinstance(n, bool) and abs(n) < 1e9 for n in value
+    )
+    return tuple(map(float, value)) if good else None
 
 
 def matched_overlap(predicted: Sequence[Numbers], gold: Sequence[Numbers], of: Overlap) -> float:

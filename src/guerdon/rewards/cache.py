@@ -6,10 +6,8 @@ import dataclasses
 import hashlib
 import inspect
 import json
-import sqlite3
 import types
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +16,9 @@ import torch
 
 from guerdon.parts import describe
 from guerdon.records import Progress, Rollouts, Scores
+from guerdon.rewards.cache_file import keep, look_up
 from guerdon.rewards.rows import Judged, Ungradable, gather
 from guerdon.stages import Reward
-
-_SCHEMA = "CREATE TABLE IF NOT EXISTS scores (key BLOB PRIMARY KEY, judged TEXT) WITHOUT ROWID"
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,9 @@ class Cached:
     grader's model or a function that the reward calls.
 
     For rewards that judge single rows and do not look at progress: raises ValueError for group
-    scope and for placed scores. Several processes may share a folder.
+    scope and for placed scores. Several processes may share a folder. A file in it that is
+    damaged is set aside and built anew, and one that can't be read or written is done without;
+    a warning says so.
     """
 
     reward: Reward
@@ -58,20 +57,17 @@ class Cached:
         return getattr(self.reward, "range", None)
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
-        keys = self._keys(rollouts)
-        Path(self.folder).mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(Path(self.folder) / "scores.sqlite", timeout=60)) as file:
-            file.execute(_SCHEMA)
-            known: dict[bytes, Judged | Ungradable] = dict(_look_up(file, set(keys)))
-            first = {key: row for row, key in reversed(list(enumerate(keys))) if key not in known}
-            if first:
-                rows = torch.tensor(sorted(first.values()))
-                fresh = self.reward(rollouts.select(rows), progress)
-                if fresh.placed is not None:
-                    raise ValueError("Cached keeps totals, but these scores are placed")
-                judged = dict(zip([keys[row] for row in rows.tolist()], _rows(fresh), strict=True))
-                _keep(file, judged)
-                known |= judged
+        keys, folder = self._keys(rollouts), Path(self.folder)
+        known: dict[bytes, Judged | Ungradable] = dict(look_up(folder, set(keys)))
+        first = {key: row for row, key in reversed(list(enumerate(keys))) if key not in known}
+        if first:
+            rows = torch.tensor(sorted(first.values()))
+            fresh = self.reward(rollouts.select(rows), progress)
+            if fresh.placed is not None:
+                raise ValueError("Cached keeps totals, but these scores are placed")
+            judged = dict(zip([keys[row] for row in rows.tolist()], _rows(fresh), strict=True))
+            keep(folder, judged)
+            known |= judged
         return gather([known[key] for key in keys])
 
     def _keys(self, rollouts: Rollouts) -> list[bytes]:
@@ -93,32 +89,14 @@ class Cached:
         ]
 
 
-def _look_up(file: sqlite3.Connection, keys: set[bytes]) -> Iterator[tuple[bytes, Judged]]:
-    for key in keys:
-        found = file.execute("SELECT judged FROM scores WHERE key = ?", (key,)).fetchone()
-        if found:
-            value, parts = json.loads(found[0])
-            yield key, Judged(value, parts)
-
-
-def _keep(file: sqlite3.Connection, judged: Mapping[bytes, Judged | Ungradable]) -> None:
-    rows = [
-        (key, json.dumps([one.value, dict(one.parts)]))
-        for key, one in judged.items()
-        if isinstance(one, Judged)
-    ]
-    with file:
-        file.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?)", rows)
-
-
 def _rows(scores: Scores) -> list[Judged | Ungradable]:
     parts = {name: part.tolist() for name, part in scores.parts.items()}
     return [
         Judged(value, {name: part[row] for name, part in parts.items()})
         if reason is None
-        else Ungradable(reason)
-        for row, (value, reason) in enumerate(
-            zip(scores.value.tolist(), scores.reasons, strict=True)
+        else Ungradable(reason, error)
+        for row, (value, reason, error) in enumerate(
+            zip(scores.value.tolist(), scores.reasons, scores.errors, strict=True)
         )
     ]
 

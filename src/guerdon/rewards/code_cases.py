@@ -3,153 +3,166 @@
 from __future__ import annotations
 
 import ast
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_BUILDERS: Mapping[str, Any] = {
-    "set": set,
-    "frozenset": frozenset,
-    "tuple": tuple,
-    "list": list,
-    "dict": dict,
-    "sorted": sorted,
-}
+from guerdon.rewards.code_forms import written
+from guerdon.rewards.code_pure import FAILURES, OPAQUE, evaluate
+from guerdon.rewards.code_split import Split, place, split
+from guerdon.rewards.code_values import check_plain, decoded, same_value
+
+_MAX_TEXT = 100_000
+_MAX_DEPTH = 60
+_FORMS = (
+    {"stdin", "stdout"},
+    {"expression", "expected", "tolerance"},
+    {"call", "args", "kwargs", "expected", "tolerance"},
+)
 
 
 @dataclass(frozen=True)
 class CodeCase:
-    """One test: ``given`` goes to the sandbox, ``expected`` never does.
+    """One test: ``given`` goes to the sandbox, ``rest`` and ``expected`` never do.
 
-    ``given`` has "expression" (Python, evaluated after the program) or "stdin" (the program
-    runs on it, and what it prints is expected). ``tolerance`` is relative, for numbers.
+    Each of ``given`` has "expression" (Python, evaluated after the program) or "stdin" (the
+    program runs on it, and what it prints is expected; ``rest`` is None). ``rest`` is computed
+    here from the values of ``given`` and must be ``expected``. ``tolerance`` is relative, for
+    numbers. ``exact`` tells lists from tuples.
     """
 
-    given: Mapping[str, str]
+    given: tuple[Mapping[str, str], ...]
     expected: Any
+    rest: ast.expr | None = None
     tolerance: float = 0.0
-    truth: bool = False
+    exact: bool = False
 
 
 def read_case(test: Any) -> CodeCase:
     """One entry of a task's column ``tests``.
 
     Forms: ``{"stdin", "stdout"}``; ``{"expression", "expected"}``; ``{"call", "args",
-    "kwargs"?, "expected"}``, each with ``"tolerance"``?; or the text of an assertion (see
-    `read_assertion`). Raises ValueError for anything else.
+    "kwargs"?, "expected"}``, each of the last two with ``"tolerance"``?; or the text of an
+    assertion (see `read_assertion`). Raises ValueError for anything else, and for what a
+    program could pass without the answer.
     """
     if isinstance(test, str):
         return read_assertion(test)
     if not isinstance(test, Mapping):
         raise ValueError(f"{test!r:.80} is no test")
-    tolerance = float(test.get("tolerance", 0.0))
-    if "stdin" in test and "stdout" in test:
-        return CodeCase({"stdin": str(test["stdin"])}, str(test["stdout"]))
-    if "expected" in test and "expression" in test:
-        return CodeCase({"expression": str(test["expression"])}, test["expected"], tolerance)
-    if "expected" in test and "call" in test:
-        arguments = f"*{list(test.get('args', ()))!r}, **{dict(test.get('kwargs', {}))!r}"
-        return CodeCase({"expression": f"{test['call']}({arguments})"}, test["expected"], tolerance)
-    raise ValueError(
-        f"a test needs stdin and stdout, or expected with expression or call: {test!r:.80}"
+    form = next((form for form in _FORMS if test.keys() <= form and _complete(test)), None)
+    if form is None:
+        raise ValueError(
+            "a test needs stdin and stdout, or expected with expression or call, args, kwargs "
+            f"(and tolerance), and nothing else: {test!r:.80}"
+        )
+    if "stdin" in form:
+        if not isinstance(test["stdin"], str) or not isinstance(test["stdout"], str):
+            raise ValueError(f"stdin and stdout must be text: {test!r:.80}")
+        return CodeCase(({"stdin": test["stdin"]},), test["stdout"])
+    tolerance = test.get("tolerance", 0.0)
+    if type(tolerance) not in (int, float) or not 0 <= tolerance < 1:
+        raise ValueError(f"tolerance is {tolerance!r:.40}; it is relative, from 0 to below 1")
+    check_plain(test["expected"])
+    parts = _asked(test) if "call" in test else _taken_apart(test["expression"], test["expected"])
+    return CodeCase(_given(parts), test["expected"], parts.rest, float(tolerance))
+
+
+def _complete(test: Mapping[str, Any]) -> bool:
+    return {"stdin", "stdout"} <= test.keys() or (
+        "expected" in test and ("expression" in test) is not ("call" in test)
     )
+
+
+def _asked(test: Mapping[str, Any]) -> Split:
+    args, kwargs = test.get("args", []), test.get("kwargs", {})
+    if not isinstance(args, list | tuple) or not isinstance(kwargs, Mapping):
+        raise ValueError(f"args must be a list and kwargs a mapping: {test!r:.80}")
+    given = f"*{written(list(args))}, **{written(dict(kwargs))}"
+    parts = _taken_apart(f"{test['call']}({given})", test["expected"])
+    if not isinstance(parts.rest, ast.Name):
+        raise ValueError(
+            f"call is {test['call']!r:.60}; it must name one of the program's functions"
+        )
+    return parts
+
+
+def _given(parts: Split) -> tuple[Mapping[str, str], ...]:
+    return tuple({"expression": call} for call in parts.calls)
 
 
 def read_assertion(text: str) -> CodeCase:
-    """``assert EXPRESSION == LITERAL`` (or the other way round), ``is`` alike.
+    """An assertion, taken apart: the program is asked for values, and the rest is computed here.
 
-    Also ``assert f(..)`` and ``assert not f(..)``, whose truth is expected, and ``assert
-    math.isclose(EXPRESSION, LITERAL, rel_tol=..)``. A literal may stand in set(), frozenset(),
-    tuple(), list(), dict() or sorted(). Raises ValueError for other assertions: they would be
-    decided inside the sandbox, where the program decides them as it likes.
+    ``assert f(2) == 17``, ``assert abs(f(2) - 1) < 0.1``, ``assert all(f(k) == 2 * k for k in
+    range(9))``, ``assert f("x")`` (a bool) and the like; ``docs/sandbox.md`` has the whole list
+    and what each form gives away. Raises ValueError for what can't be decided outside the
+    sandbox, where the program decides as it likes.
     """
+    statements = _parsed(text, "exec").body  # type: ignore[attr-defined]
+    if len(statements) != 1 or not isinstance(statements[0], ast.Assert):
+        raise ValueError(f"{text!r:.80} is no assertion")
     try:
-        (statement,) = ast.parse(text.strip()).body
-        assert isinstance(statement, ast.Assert)
-    except (SyntaxError, ValueError, AssertionError):
-        raise ValueError(f"{text!r:.80} is no assertion") from None
-    test = statement.test
-    if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.Eq | ast.Is):
-        sides = [test.left, *test.comparators]
-        for asked, given in (sides, reversed(sides)) if len(sides) == 2 else ():
-            try:
-                return CodeCase({"expression": ast.unparse(asked)}, _literal(given))
-            except ValueError:
-                continue
-    if isinstance(test, ast.Call) and ast.unparse(test.func) in ("math.isclose", "isclose"):
-        return _close(test)
-    if isinstance(test, ast.Call):
-        return CodeCase({"expression": ast.unparse(test)}, True, truth=True)
-    match test:
-        case ast.UnaryOp(op=ast.Not(), operand=ast.Call() as operand):
-            return CodeCase({"expression": ast.unparse(operand)}, False, truth=True)
-    raise ValueError(
-        f"{text!r:.80} can't be decided outside the sandbox; write it as "
-        "assert expression == literal"
-    )
+        parts = split(statements[0].test, decides=True)
+    except ValueError as error:
+        raise ValueError(
+            f"{text!r:.80} can't be decided outside the sandbox: {error}; write it as "
+            "assert expression == literal"
+        ) from None
+    return CodeCase(_given(parts), True, parts.rest, exact=True)
 
 
-def _close(call: ast.Call) -> CodeCase:
-    settings = {k.arg: _literal(k.value) for k in call.keywords}
-    if len(call.args) != 2 or not settings.keys() <= {"rel_tol"}:
-        raise ValueError(f"{ast.unparse(call)!r:.80}: only rel_tol is read")
-    asked, given = call.args
-    return CodeCase(
-        {"expression": ast.unparse(asked)}, _literal(given), float(settings.get("rel_tol", 1e-9))
-    )
+def _taken_apart(text: Any, wanted: Any) -> Split:
+    return split(_parsed(text, "eval").body, wanted)  # type: ignore[attr-defined]
 
 
-def _literal(node: ast.expr) -> Any:
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
-        build = _BUILDERS.get(node.func.id)
-        if build is not None and len(node.args) <= 1:
-            return build(*(ast.literal_eval(one) for one in node.args))
-    return ast.literal_eval(node)
-
-
-def passes(case: CodeCase, line: Any) -> bool:
-    """Whether what the sandbox wrote for a case is what was expected. ``line`` may be anything."""
-    if not isinstance(line, Mapping) or "error" in line:
-        return False
+def _parsed(text: Any, mode: str) -> ast.AST:
+    if not isinstance(text, str) or len(text) > _MAX_TEXT:
+        raise ValueError(f"a test is text of at most {_MAX_TEXT} characters: {text!r:.60}")
     try:
-        if "stdin" in case.given:
-            return _printed(str(line.get("output"))) == _printed(case.expected)
-        value = _decoded(line["value"])
-        if case.truth:
-            return bool(value) is bool(case.expected)
-        return same_value(value, case.expected, case.tolerance)
-    except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
+        tree = ast.parse(text.strip(), mode=mode)
+        _check_depth(tree)
+        return tree
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        what = "assertion" if mode == "exec" else "expression"
+        raise ValueError(f"{text!r:.80} is no {what}") from None
+
+
+def _check_depth(tree: ast.AST) -> None:
+    """Taking apart looks at each node once for every level above it."""
+    level, depth = [tree], 0
+    while level:
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+        depth += 1
+    if depth > _MAX_DEPTH:
+        raise ValueError("nested too deep")
+
+
+def passes(case: CodeCase, lines: Sequence[Any]) -> bool:
+    """Whether what the sandbox wrote, a line for each of ``given``, is what was expected.
+
+    Any line may be anything.
+    """
+    if case.rest is None:
+        printed = lines[0].get("output") if _came_out(lines[0]) else None
+        return isinstance(printed, str) and _printed(printed) == _printed(case.expected)
+    names = {place(number): _value(line) for number, line in enumerate(lines)}
+    try:
+        value = evaluate(case.rest, names)
+        return same_value(value, case.expected, case.tolerance, tuples_apart=case.exact)
+    except FAILURES:
         return False
 
 
-def same_value(got: Any, expected: Any, tolerance: float = 0.0) -> bool:
-    """Equal as Python values; lists equal tuples, since data files have no tuples.
-
-    Numbers within the relative ``tolerance`` are equal too (NaN equals nothing).
-    """
-    if isinstance(got, list | tuple) and isinstance(expected, list | tuple):
-        pairs = zip(got, expected, strict=False)
-        return len(got) == len(expected) and all(same_value(a, b, tolerance) for a, b in pairs)
-    if isinstance(got, dict) and isinstance(expected, dict):
-        return got.keys() == expected.keys() and all(
-            same_value(got[key], expected[key], tolerance) for key in got
-        )
-    numbers = isinstance(got, int | float) and isinstance(expected, int | float)
-    if tolerance and numbers:
-        return math.isclose(got, expected, rel_tol=tolerance)
-    return bool(got == expected)
+def _came_out(line: Any) -> bool:
+    return isinstance(line, Mapping) and "error" not in line
 
 
-def _decoded(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    ((kind, inside),) = value.items()
-    if kind == "float":
-        return float(inside)
-    if kind == "dict":
-        return {_decoded(key): _decoded(one) for key, one in inside}
-    return {"list": list, "tuple": tuple, "set": set}[kind](_decoded(one) for one in inside)
+def _value(line: Any) -> Any:
+    try:
+        return decoded(line["value"]) if _came_out(line) else OPAQUE
+    except FAILURES:
+        return OPAQUE
 
 
 def _printed(text: str) -> list[str]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from guerdon.groups import standardised
+from guerdon.ranges import Finite, NonNegative, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.schedules import Schedule
 from guerdon.stages import Reward
@@ -29,9 +30,10 @@ class WeightedSum:
     """
 
     rewards: Mapping[str, Reward]
-    weights: Mapping[str, float | Schedule] = field(default_factory=dict)
+    weights: Mapping[str, Finite | Schedule] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_ranges(self)
         check_names(self, self.rewards)
         check_weights(self, self.rewards, self.weights)
 
@@ -53,7 +55,7 @@ class WeightedSum:
         weights = {name: self._weight(name, progress) for name in self.rewards}
         weighted = {n: r for n, r in self.rewards.items() if weights[n]}
         scores = {name: reward(rollouts, progress) for name, reward in weighted.items()}
-        valid_N, reasons = joint_validity(scores, len(rollouts))
+        valid_N, reasons, errors = joint_validity(scores, len(rollouts))
         parts = {name: weights[name] * s.value for name, s in scores.items()}
         placed = None
         if any(s.placed is not None for s in scores.values()):
@@ -67,7 +69,8 @@ class WeightedSum:
             ]
             total_NT = torch.stack(placed_each).sum(0)
             placed = torch.where(valid_N[:, None], total_NT, torch.zeros_like(total_NT))
-        return Scores(total(parts, len(rollouts)), parts, valid_N, tuple(reasons), placed)
+        total_N = total(parts, len(rollouts))
+        return Scores(total_N, parts, valid_N, tuple(reasons), placed, errors)
 
     def _weight(self, name: str, progress: Progress) -> float:
         weight = self.weights.get(name, 1.0)
@@ -99,14 +102,15 @@ class Product:
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         scores = {name: reward(rollouts, progress) for name, reward in self.rewards.items()}
         refuse_placed(self, scores)
-        valid_N, reasons = joint_validity(scores, len(rollouts))
+        valid_N, reasons, errors = joint_validity(scores, len(rollouts))
         parts: dict[str, Tensor] = {}
         running_N = None
         for name, score in scores.items():
             product_N = score.value if running_N is None else running_N * score.value
             parts[name] = product_N if running_N is None else product_N - running_N
             running_N = product_N
-        return Scores(total(parts, len(rollouts)), parts, valid_N, tuple(reasons))
+        total_N = total(parts, len(rollouts))
+        return Scores(total_N, parts, valid_N, tuple(reasons), errors=errors)
 
 
 @dataclass(frozen=True)
@@ -120,8 +124,11 @@ class Gate:
 
     on: Reward
     then: Reward
-    threshold: float = 0.5
-    otherwise: float = 0.0
+    threshold: Finite = 0.5
+    otherwise: Finite = 0.0
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     @property
     def scope(self) -> str:
@@ -152,6 +159,7 @@ class Gate:
                 first or second for first, second in zip(on.reasons, then.reasons, strict=True)
             ),
             placed=placed,
+            errors=first_errors(on, then),
         )
 
 
@@ -166,10 +174,11 @@ class GroupZAverage:
     """
 
     rewards: Mapping[str, Reward]
-    epsilon: float = 1e-6
+    epsilon: NonNegative = 1e-6
     unbiased: bool = False
 
     def __post_init__(self) -> None:
+        check_ranges(self)
         check_names(self, self.rewards)
 
     @property
@@ -183,13 +192,14 @@ class GroupZAverage:
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         scores = {name: reward(rollouts, progress) for name, reward in self.rewards.items()}
         refuse_placed(self, scores)
-        valid_N, reasons = joint_validity(scores, len(rollouts))
+        valid_N, reasons, errors = joint_validity(scores, len(rollouts))
         parts = {
             name: standardised(score.value, valid_N, rollouts.group, self.epsilon, self.unbiased)
             / len(scores)
             for name, score in scores.items()
         }
-        return Scores(total(parts, len(rollouts)), parts, valid_N, tuple(reasons))
+        total_N = total(parts, len(rollouts))
+        return Scores(total_N, parts, valid_N, tuple(reasons), errors=errors)
 
 
 def check_names(owner: Any, rewards: Mapping[str, Reward]) -> None:
@@ -224,8 +234,10 @@ def refuse_placed(owner: Any, scores: Mapping[str, Scores]) -> None:
             )
 
 
-def joint_validity(scores: Mapping[str, Scores], rows: int) -> tuple[Tensor, list[str | None]]:
-    """bool[N], valid in every score, and per row the first reason why it is not."""
+def joint_validity(
+    scores: Mapping[str, Scores], rows: int
+) -> tuple[Tensor, list[str | None], tuple[str | None, ...]]:
+    """bool[N], valid in every score, and per row the first reason why it is not, with its error."""
     valid_N = torch.ones(rows, dtype=torch.bool)
     reasons: list[str | None] = [None] * rows
     for name, score in scores.items():
@@ -233,7 +245,18 @@ def joint_validity(scores: Mapping[str, Scores], rows: int) -> tuple[Tensor, lis
         for row, reason in enumerate(score.reasons):
             if reason is not None and reasons[row] is None:
                 reasons[row] = f"{name}: {reason}"
-    return valid_N, reasons
+    return valid_N, reasons, first_errors(*scores.values(), rows=rows)
+
+
+def first_errors(*scores: Scores, rows: int = 0) -> tuple[str | None, ...]:
+    """Per row, the error of the first of the scores in which it is invalid; ``rows`` if none."""
+    errors: list[str | None] = [None] * (len(scores[0]) if scores else rows)
+    told = [False] * len(errors)
+    for score in scores:
+        for row, reason in enumerate(score.reasons):
+            if reason is not None and not told[row]:
+                told[row], errors[row] = True, score.errors[row]
+    return tuple(errors)
 
 
 def _at_end(score: Scores, rollouts: Rollouts) -> Tensor:

@@ -8,7 +8,9 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, ClassVar
 
+from guerdon.extras import install
 from guerdon.parsing import parse_number, plain_answer
+from guerdon.ranges import NonNegative, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.answer import Boxed, Extractor, Tagged, WholeText, first_found
 from guerdon.rewards.rows import Judged, Ungradable, accepted_answers, gather
@@ -20,24 +22,28 @@ _DEFAULTS = (datetime(2001, 1, 1, 1, 1, 1), datetime(2002, 2, 2, 2, 2, 2))
 _READERS: tuple[Extractor, ...] = (Tagged(), Boxed(), WholeText())
 
 
-@lru_cache(maxsize=4096)
 def date_fields(text: str, day_first: bool = False) -> dict[str, int] | None:
     """The fields that a date says: "May 2024" gives year and month. None where it is no date.
 
     ``day_first`` reads 05/01/2024 as 5 January. Time zones are not looked at. A text without a
     digit or longer than 48 characters is no date.
     """
-    from dateutil import parser
-
     plain = text.strip().rstrip(".")
     if len(plain) > _LONGEST_DATE or not any(c.isdigit() for c in plain):
         return None
+    return _date_fields(plain, day_first)
+
+
+@lru_cache(maxsize=4096)
+def _date_fields(plain: str, day_first: bool) -> dict[str, int] | None:
+    from dateutil import parser
+
     if parse_number(plain) is not None:
         # A lone number is a year or nothing: dateutil would make it a day of this month.
         return {"year": int(plain)} if re.fullmatch(r"\d{4}", plain, re.ASCII) else None
     try:
         one, two = (parser.parse(plain, dayfirst=day_first, default=d) for d in _DEFAULTS)
-    except (ValueError, OverflowError, TypeError, AttributeError):
+    except Exception:  # dateutil raises errors of several families for a text that is no date
         return None
     return {f: getattr(one, f) for f in _FIELDS if getattr(one, f) == getattr(two, f)}
 
@@ -76,6 +82,7 @@ class DateMatch:
 # Factors with small exponents only: "m^9^9^9" never reaches the library's arithmetic.
 _FACTOR = r"[a-zA-Zµμ°Ω%]{1,24}(?:\^?-?\d)?"
 _UNIT = re.compile(rf"{_FACTOR}(?:\s?[*·/ ]\s?{_FACTOR}){{0,5}}")
+_LONGEST_AMOUNT = 100
 _AMOUNT = re.compile(r"([-+−]?[\d.,]+(?:[eE][-+]?\d{1,3})?|[-+−]?\d+/\d+)\s*(\S.*)?")
 
 
@@ -85,17 +92,20 @@ class QuantityMatch:
 
     "5 km" equals "5000 m" and "5\\\\text{ km}"; a relative difference up to ``tolerance`` is
     accepted. An answer without a unit is wrong where the reference has one. Needs the package
-    pint (``pip install 'guerdon[metrics]'``; ImportError names it).
+    pint (extra ``metrics``; ImportError names the command that installs it).
 
     Value and part "quantity": float[N] of 0 and 1. An unreadable answer is 0; a reference that
     is no amount makes its rows invalid.
     """
 
-    tolerance: float = 1e-6
+    tolerance: NonNegative = 1e-6
     extract: tuple[Extractor, ...] = _READERS
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         rows: list[Judged | Ungradable] = []
@@ -115,15 +125,21 @@ def _registry() -> Any:
     try:
         import pint
     except ImportError as error:
-        raise ImportError("QuantityMatch needs pint: pip install 'guerdon[metrics]'") from error
+        raise ImportError(f"QuantityMatch needs pint: {install('metrics')}") from error
     return pint.UnitRegistry()
 
 
-@lru_cache(maxsize=4096)
 def _quantity(text: str) -> Any:
-    registry = _registry()
     plain = plain_answer(text)
-    found = _AMOUNT.fullmatch(f"{plain.body} {plain.unit}".strip()[:100])
+    amount = f"{plain.body} {plain.unit}".strip()
+    return _read_quantity(amount) if len(amount) <= _LONGEST_AMOUNT else None
+
+
+@lru_cache(maxsize=4096)
+def _read_quantity(amount: str) -> Any:
+    """An amount that pint can compare with others; None for anything else."""
+    registry = _registry()
+    found = _AMOUNT.fullmatch(amount)
     number = parse_number(found[1]) if found else None
     if found is None or number is None:
         return None
@@ -131,7 +147,9 @@ def _quantity(text: str) -> Any:
     if unit and not _UNIT.fullmatch(unit):
         return None
     try:
-        return registry.Quantity(float(number), registry.parse_units(_spelt(unit)))
+        made = registry.Quantity(float(number), registry.parse_units(_spelt(unit)))
+        # Some units can be read and not be compared: a logarithmic one divided by another.
+        return made if made.dimensionality is not None else None
     except Exception:  # pint raises errors of several families for a text that is no unit
         return None
 
@@ -143,5 +161,8 @@ def _spelt(unit: str) -> str:
 def _near(given: Any, wanted: Any, tolerance: float) -> bool:
     if given is None or given.dimensionality != wanted.dimensionality:
         return False
-    value, target = float(given.to(wanted.units).magnitude), float(wanted.magnitude)
+    try:
+        value, target = float(given.to(wanted.units).magnitude), float(wanted.magnitude)
+    except Exception:  # of one kind, and yet without a way from one to the other
+        return False
     return abs(value - target) <= tolerance * abs(target)

@@ -10,6 +10,9 @@ from torch import Tensor
 
 from guerdon.records import Progress, Rollouts, Scores
 
+_NOWHERE = "the row has no acted position to place a reward on"
+_FAILED = "the world failed: a turn has no finite reward (a traceback would be in the log)"
+
 
 @dataclass(frozen=True)
 class EnvironmentReturn:
@@ -17,8 +20,8 @@ class EnvironmentReturn:
 
     Value and part "return": float[N]; ``placed`` float[N, T] sums to it. The reward of a turn
     in which the policy did not act falls on the last position it acted at before (on the
-    first, if there is none before). A row without any acted position, or with a reward that
-    is not finite, is invalid.
+    first, if there is none before). A row without any acted position is invalid, and one with a
+    reward that is not finite: its world raised, or gave such a number, which is its failure.
 
     Raises ValueError for rollouts without turn rewards, or with several turns and no turn
     index.
@@ -38,13 +41,16 @@ class EnvironmentReturn:
         placed_NT = torch.where(
             (acted_N & torch.isfinite(value_N))[:, None], _placed(rollouts, reward_NK.float()), 0.0
         )
-        reason = "the row has no acted position to place a reward on"
+        finite_N = torch.isfinite(value_N)
+        errors = tuple(None if finite else _FAILED for finite in finite_N.tolist())
+        nowhere = tuple(None if acted else _NOWHERE for acted in acted_N.tolist())
         return Scores(
             value=value_N,
             parts={"return": value_N},
-            valid=acted_N,
-            reasons=tuple(None if acted else reason for acted in acted_N.tolist()),
+            valid=acted_N & finite_N,
+            reasons=tuple(a or b for a, b in zip(errors, nowhere, strict=True)),
             placed=placed_NT,
+            errors=errors,
         )
 
 

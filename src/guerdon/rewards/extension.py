@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from guerdon.failures import told
 from guerdon.parsing import last_boxed, sections
+from guerdon.ranges import NonNegative, check_ranges
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards.rows import Judged, Ungradable, gather
 
@@ -42,12 +44,15 @@ class LabelAndExtension:
     labels: tuple[str, ...] = ()
     label: str = "class"
     extension: str = "extension"
-    weights: tuple[float, float, float] = (0.1, 0.9, 0.5)
+    weights: tuple[NonNegative, NonNegative, NonNegative] = (0.1, 0.9, 0.5)
     stock: tuple[str, ...] = STOCK
-    cap: float = 0.4
+    cap: NonNegative = 0.4
     gated: bool = True
 
     scope: ClassVar[str] = "completion"
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     @property
     def range(self) -> tuple[float, float]:
@@ -78,7 +83,8 @@ class LabelAndExtension:
             try:
                 rated = min(max(float(self.judge(task, label, added)), 0.0), 1.0)
             except Exception as error:
-                return Ungradable(f"judge: {type(error).__name__}: {error}"[:200])
+                reason, trace = told(error)
+                return Ungradable(f"judge: {reason}", trace)
             if any(phrase in added.lower() for phrase in self.stock):
                 rated = min(rated, self.cap)
         pays = zip(self.weights, (form, right, rated), strict=True)

@@ -11,9 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, overload
+from typing import Annotated, Any, ClassVar, overload
 
-from guerdon.parts import build, describe
+from guerdon.failures import NotGiven
+from guerdon.parsing.visible import visible
+from guerdon.parts import describe, rebuild
+from guerdon.ranges import Seconds, Unbounded, at_least, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.rows import Judged, Ungradable, gather
 from guerdon.rewards.waiting import call_all
@@ -38,7 +41,8 @@ class FunctionReward:
     remaining columns. A number is the row's value. A dict gives named parts that sum to it,
     or, with a key "score", the value and further parts. None, an exception, a result that is
     not a finite number, one outside the declared ``range`` and a call over its ``timeout``
-    make the row invalid, with the reason.
+    make the row invalid, with the reason. Of these all but None and NaN are failures of the
+    function, and ``Scores.errors`` holds the traceback: a run in which too many rows fail stops.
 
     ``parallel`` says how rows run; the scores are the same whichever it is. "process" (by itself
     where there is a ``timeout`` in seconds per row) can stop any call, native code included.
@@ -51,21 +55,24 @@ class FunctionReward:
     """
 
     function: Callable[..., Any]
-    range: tuple[float, float] | None = None
-    timeout: float | None = None
+    range: tuple[Unbounded, Unbounded] | None = None
+    timeout: Seconds | None = None
     parallel: str = ""
-    workers: int = 0
+    workers: Annotated[int, at_least(0, "0 is what suits")] = 0
     _pool: list[WorkerPool] = field(default_factory=list, init=False, repr=False, compare=False)
 
     scope: ClassVar[str] = "completion"
 
     def __post_init__(self) -> None:
+        check_ranges(self)
         if isinstance(self.function, FunctionReward):
             # A decorated function is found again by its name, which names the reward.
             object.__setattr__(self, "function", self.function.function)
         if not self.parallel:
             object.__setattr__(self, "parallel", self._suitable())
         name = self._name
+        if self.range is not None and self.range[0] > self.range[1]:
+            raise ValueError(f"{name}: range is {self.range}; its first end must be the lower")
         if self.parallel not in _PARALLEL:
             raise ValueError(
                 f"{name}: parallel is {self.parallel!r}; it can be {', '.join(_PARALLEL)}"
@@ -77,8 +84,6 @@ class FunctionReward:
                 f"{name}: a timeout can't stop a call with parallel={self.parallel!r}; "
                 "use parallel='process' or leave the timeout out"
             )
-        if self.timeout is not None and not self.timeout > 0:
-            raise ValueError(f"{name}: timeout is {self.timeout}; it must be above 0 seconds")
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         calls = self._arguments(rollouts, progress)
@@ -92,7 +97,7 @@ class FunctionReward:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return build, (describe(self),)
+        return rebuild, (describe(self),)
 
     @property
     def _name(self) -> str:
@@ -132,7 +137,7 @@ class FunctionReward:
             known = {**task.columns, **given, "completion": ""}
             for p in named:
                 if p.name not in known and p.default is p.empty:
-                    raise ValueError(
+                    raise NotGiven(
                         f"reward {self._name!r} asks for {p.name!r}, but task "
                         f"{task.id!r} has no such column; it can name "
                         f"{', '.join((*_GIVEN, *task.columns))} or give {p.name!r} a default. "
@@ -152,7 +157,7 @@ class FunctionReward:
 
     def _judge(self, result: Any) -> Judged | Ungradable:
         if isinstance(result, Failed):
-            return Ungradable(result.reason)
+            return Ungradable(result.reason, result.error or result.reason)
         if result is None:
             return Ungradable("the reward returned None")
         try:
@@ -161,12 +166,24 @@ class FunctionReward:
                 value = float(result["score"]) if "score" in result else sum(parts.values())
             else:
                 parts, value = {}, float(result)
-        except (TypeError, ValueError, OverflowError):
-            return Ungradable(f"the reward returned {result!r:.80}, not a number or parts")
+        except Exception:  # a result's own methods may raise anything
+            return _misfit(f"the reward returned {_shown(result)}, not a number or parts")
         if self.range is not None and not self.range[0] <= value <= self.range[1]:
             low, high = self.range
-            return Ungradable(f"the reward returned {value:g}, outside its range {low:g}..{high:g}")
+            return _misfit(f"the reward returned {value:g}, outside its range {low:g}..{high:g}")
         return Judged(value, parts)
+
+
+def _misfit(reason: str) -> Ungradable:
+    """A result that is none: the function's fault and not the completion's."""
+    return Ungradable(reason, reason)
+
+
+def _shown(result: Any) -> str:
+    try:
+        return visible(f"{result!r:.80}")
+    except Exception:
+        return f"a {type(result).__name__} that can't be shown"
 
 
 @contextmanager

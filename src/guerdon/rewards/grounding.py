@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ _LIST = re.compile(
 )
 _SECONDS = r'"[\d.]{1,20}"'
 _TIMES = re.compile(
-    r"<think>.*?</think>\s*<answer>\s*"
+    r"\A<think>.*?</think>\s*<answer>\s*"
     rf'\{{\s*"start_time"\s*:\s*{_SECONDS}\s*,\s*"end_time"\s*:\s*{_SECONDS}\s*\}}'
     r"\s*</answer>\s*",
     re.DOTALL,
@@ -137,7 +138,8 @@ def read_interval(text: str) -> tuple[float, float] | None:
             start, end = (float(value[name]) for name in ("start_time", "end_time"))
         except (ValueError, TypeError, KeyError, OverflowError):
             return None
-        return (start, end) if max(abs(start), abs(end)) < 1e12 else None
+        # One at a time: the maximum of 1 and "nan" is 1.
+        return (start, end) if abs(start) < 1e12 and abs(end) < 1e12 else None
     found = number_lists(text, 2)
     return (found[-1][0], found[-1][1]) if found else None
 
@@ -210,9 +212,10 @@ def _reference(
     try:
         several = given if isinstance(given[0], list | tuple) else [given]  # type: ignore[index]
         read = [tuple(map(float, one)) for one in several]  # type: ignore[arg-type,union-attr]
-    except (TypeError, ValueError, IndexError, KeyError):
+    except (TypeError, ValueError, IndexError, KeyError, OverflowError):
         read = []
-    if not read or any(len(one) != count or not good(one) for one in read):
+    fine = (len(one) == count and all(map(math.isfinite, one)) and good(one) for one in read)
+    if not read or not all(fine):
         wanted = "[x1, y1, x2, y2] with x1 < x2 and y1 < y2" if count == 4 else "[start, end]"
         raise ValueError(
             f"task {task.id!r}: column {column!r} is {given!r:.80}; give {wanted}, one or several"

@@ -10,7 +10,9 @@ from typing import Any, ClassVar
 
 import torch
 
+from guerdon.extras import install
 from guerdon.parsing import prose
+from guerdon.ranges import PositiveInt, Share, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.rows import Judged, Ungradable, gather, single
 
@@ -49,12 +51,13 @@ class ScriptShare:
     """
 
     scripts: tuple[str, ...] = ("latin",)
-    longest: int = 200_000
+    longest: PositiveInt = 200_000
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
+        check_ranges(self)
         unknown = [name for name in self.scripts if name not in SCRIPTS]
         if unknown or not self.scripts:
             raise ValueError(
@@ -108,21 +111,20 @@ class LanguageShare:
     language: str = "en"
     column: str = ""
     among: tuple[str, ...] = LANGUAGES
-    least: int = 20
-    doubt: float = 0.2
-    longest: int = 200_000
+    least: PositiveInt = 20
+    doubt: Share = 0.2
+    longest: PositiveInt = 200_000
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
+        check_ranges(self)
         if self.language not in self.among or len(set(self.among)) < 2:
             raise ValueError(
                 f"LanguageShare: among must name the language {self.language!r} and at least one "
                 f"other, not only {', '.join(self.among) or 'none'}"
             )
-        if self.least < 1:
-            raise ValueError(f"LanguageShare: least is {self.least}; give 1 or more")
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         rows: list[Judged | Ungradable] = []
@@ -173,7 +175,7 @@ def _identifier(among: tuple[str, ...]) -> Any:
         from py3langid.langid import MODEL_FILE, LanguageIdentifier
     except ImportError as error:
         raise ImportError(
-            "telling languages apart needs py3langid: pip install 'guerdon[language]'; "
+            f"telling languages apart needs py3langid: {install('language')}; "
             "ScriptShare tells writing systems apart without it"
         ) from error
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

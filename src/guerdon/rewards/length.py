@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from guerdon.overlong import SoftOverlong
+from guerdon.ranges import Count, Finite, PositiveInt, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.answer import AnswerMatch
 from guerdon.rewards.compose import scope_of
@@ -25,18 +26,18 @@ class LengthReward:
     "length": float[N] in [0, 1]; never invalid (no acted token is length 0).
     """
 
-    shortest: int = 0
-    longest: int = 256
-    margin: int = 64
+    shortest: Count = 0
+    longest: Count = 256
+    margin: PositiveInt = 64
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.shortest <= self.longest or self.margin < 1:
+        check_ranges(self)
+        if self.shortest > self.longest:
             raise ValueError(
-                "LengthReward needs 0 <= shortest <= longest and margin >= 1, not "
-                f"{self.shortest}, {self.longest}, {self.margin}"
+                f"LengthReward needs shortest <= longest, not {self.shortest} and {self.longest}"
             )
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
@@ -90,14 +91,13 @@ class CosineLength:
     """
 
     correct: Reward = field(default_factory=AnswerMatch)
-    limit: int = 256
-    right: tuple[float, float] = (1.0, 0.5)
-    wrong: tuple[float, float] = (-0.5, 0.0)
-    exceeded: float | None = None
+    limit: PositiveInt = 256
+    right: tuple[Finite, Finite] = (1.0, 0.5)
+    wrong: tuple[Finite, Finite] = (-0.5, 0.0)
+    exceeded: Finite | None = None
 
     def __post_init__(self) -> None:
-        if self.limit < 1:
-            raise ValueError(f"CosineLength: limit is {self.limit}; it must be at least 1 token")
+        check_ranges(self)
 
     @property
     def scope(self) -> str:
@@ -119,7 +119,13 @@ class CosineLength:
         if self.exceeded is not None:
             value_N = torch.where(length_N >= self.limit, self.exceeded, value_N)
         value_N = value_N.float()
-        return Scores(value_N, {"cosine_length": value_N}, correct.valid, correct.reasons)
+        return Scores(
+            value_N,
+            {"cosine_length": value_N},
+            correct.valid,
+            correct.reasons,
+            errors=correct.errors,
+        )
 
 
 @dataclass(frozen=True)
@@ -152,4 +158,10 @@ class GroupRelativeLength:
         share_N = (length_N - shortest_B[rollouts.group]) / span_N.clamp(min=1)
         lambda_N = torch.where(span_N > 0, 0.5 - share_N, 0.0)
         value_N = torch.where(correct.value > 0.5, lambda_N, lambda_N.clamp(max=0)).float()
-        return Scores(value_N, {"relative_length": value_N}, correct.valid, correct.reasons)
+        return Scores(
+            value_N,
+            {"relative_length": value_N},
+            correct.valid,
+            correct.reasons,
+            errors=correct.errors,
+        )

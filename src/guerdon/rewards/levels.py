@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from guerdon.ranges import Finite, PositiveInt, WholeNumber, check_ranges
 from guerdon.records import Progress
 
-Level = float | Callable[[int], float]
+Level = Finite | Callable[[int], float]
 """A number, or what gives one for the step (counted from 0)."""
 
 
@@ -15,13 +16,12 @@ Level = float | Callable[[int], float]
 class Ramp:
     """From ``start`` at step 0 in a straight line to ``end`` at ``steps``, and there it stays."""
 
-    start: float
-    end: float
-    steps: int
+    start: Finite
+    end: Finite
+    steps: PositiveInt
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ValueError(f"Ramp.steps is {self.steps}; give 1 or more")
+        check_ranges(self)
 
     def __call__(self, step: int) -> float:
         return self.start + (self.end - self.start) * min(max(step, 0) / self.steps, 1.0)
@@ -36,9 +36,12 @@ class Ramp:
 class Switch:
     """``before`` in steps below ``at``, ``after`` from there on."""
 
-    before: float
-    after: float
-    at: int
+    before: Finite
+    after: Finite
+    at: WholeNumber
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, step: int) -> float:
         return self.before if step < self.at else self.after
@@ -55,6 +58,9 @@ class Scale:
 
     low: Level = 0.0
     high: Level = 1.0
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, credit: float, progress: Progress) -> float:
         low, high = (level_at(level, progress) for level in (self.low, self.high))

@@ -7,13 +7,14 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
-from guerdon.nursery import model_source
+from guerdon.nursery import from_pretrained, model_source
 from guerdon.parsing import sections
+from guerdon.ranges import FloatType, PositiveInt, Range, Share, check_ranges
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards.rows import Judged, Ungradable, accepted_answers, encodable, gather
 from guerdon.stages import Policy
@@ -51,8 +52,11 @@ class FrozenModel:
     """
 
     model: str
-    longest: int = 1024
-    dtype: str = "float32"
+    longest: PositiveInt = 1024
+    dtype: FloatType = "float32"
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def prompt(self, task: Task) -> list[int]:
         tokenizer = _loaded(self.model, self.dtype).tokenizer
@@ -136,13 +140,13 @@ def _loaded(model: str, dtype: str) -> _Reader:
 
     source = model_source(model)
     loaded = (
-        AutoModelForCausalLM.from_pretrained(source, dtype=getattr(torch, dtype))
+        from_pretrained(AutoModelForCausalLM, source, dtype=getattr(torch, dtype))
         .eval()
         .requires_grad_(False)
     )
     if torch.cuda.is_available():
         loaded = loaded.to("cuda")
-    return _Reader(AutoTokenizer.from_pretrained(source), loaded)
+    return _Reader(from_pretrained(AutoTokenizer, source), loaded)
 
 
 def token_log_probs(
@@ -198,9 +202,12 @@ class AnswerLikelihood:
     mean: Callable[[Tensor], float] = geometric_mean
     context: Callable[[str], str] = up_to_answer
     template: str = "{answer}"
-    cap: float = 1.0
+    cap: Share = 1.0
 
     scope: ClassVar[str] = "completion"
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     @property
     def range(self) -> tuple[float, float]:
@@ -290,9 +297,12 @@ class Certainty:
     model: Predictor
     statistic: Callable[[Tensor], Tensor] = self_certainty
     section: str = ""
-    cap: float = math.inf
+    cap: Annotated[float, Range(0, infinite=True)] = math.inf
 
     scope: ClassVar[str] = "completion"
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     @property
     def range(self) -> tuple[float, float]:
@@ -329,10 +339,13 @@ class PolicyEntropy:
     """
 
     policy: Policy
-    batch: int = 16
+    batch: PositiveInt = 16
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, math.inf)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         value_N = _mean_over_actions(self.policy, rollouts, self.batch, "entropy")
@@ -351,10 +364,13 @@ class PolicyConfidence:
     """
 
     policy: Policy
-    batch: int = 16
+    batch: PositiveInt = 16
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, math.inf)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         value_N = _mean_over_actions(self.policy, rollouts, self.batch, "largest")

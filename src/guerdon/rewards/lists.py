@@ -14,6 +14,9 @@ from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards.answer import Boxed, Extractor, Tagged, WholeText, first_found
 from guerdon.rewards.rows import Judged, Ungradable, gather
 
+_LONGEST_ITEM = 1000
+"""Longer items are compared as they stand: normalising marks out of order takes quadratic time."""
+
 Item = str | Fraction
 Credit = Callable[[Sequence[Item], Sequence[Item]], float]
 """Given items and right items (at least one) to a score in [0, 1]."""
@@ -49,8 +52,9 @@ class ListMatch:
 
     The list is what the first of ``extract`` finds, read by `guerdon.parsing.list_items`. Items
     are equal as exact numbers (``0.5`` = ``1/2``), else as text without case and with one space
-    between words. ``credit`` is `set_f1`, `same_set`, `same_list`, `right_places` or a function
-    of the same kind. The task's answer is a list, or a text that is read as one.
+    between words; items over 1,000 characters must be equal as they stand. ``credit`` is
+    `set_f1`, `same_set`, `same_list`, `right_places` or a function of the same kind. The task's
+    answer is a list, or a text that is read as one.
 
     Value and part "items": float[N] in [0, 1]. An empty answer is 0; a task without items makes
     its rows invalid.
@@ -86,4 +90,6 @@ def _key(item: str) -> Item:
     number = parse_number(item)
     if number is not None:
         return number
+    if len(item) > _LONGEST_ITEM:
+        return item
     return " ".join(unicodedata.normalize("NFKC", item).casefold().split())

@@ -12,6 +12,14 @@ def memory_can_be_limited() -> bool:
     return _STATUS.exists()
 
 
+def held_memory() -> int:
+    """Bytes of data that this process holds, as `limit_memory` counts; 0 where it can't."""
+    if not memory_can_be_limited():
+        return 0
+    lines = _STATUS.read_text().splitlines()
+    return next((int(line.split()[1]) << 10 for line in lines if line.startswith("VmData:")), 0)
+
+
 def limit_memory(megabytes: int) -> None:
     """Let this process, and each that it starts, hold so much more data than it does now.
 
@@ -23,8 +31,5 @@ def limit_memory(megabytes: int) -> None:
         return
     import resource
 
-    for line in _STATUS.read_text().splitlines():
-        if line.startswith("VmData:"):
-            used = int(line.split()[1]) << 10
-            _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-            resource.setrlimit(resource.RLIMIT_DATA, (used + (megabytes << 20), hard))
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (held_memory() + (megabytes << 20), hard))

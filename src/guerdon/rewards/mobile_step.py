@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from guerdon.parsing import sections
 from guerdon.records import Progress, Rollouts, Scores, Task
-from guerdon.rewards.boxes import inside
+from guerdon.rewards.boxes import inside, numbers_of
 from guerdon.rewards.rows import Judged, gather
 from guerdon.rewards.strict_json import read_json, same_json
 
@@ -47,9 +47,11 @@ class MobileStepReward:
             if not isinstance(label, Mapping):
                 raise ValueError("it is no object")
             name, arguments = label["name"], label.get("arguments", {})
-            if name in _POINTS and len(label["box"]) != 4:
+            if not isinstance(arguments, Mapping):
+                raise ValueError("its arguments are no object")
+            if name in _POINTS and len(numbers_of(label["box"]) or ()) != 4:
                 raise ValueError("its box has not four numbers")
-            if name == "swipe" and numbers_of(arguments, _POINTS[name]) is None:
+            if name == "swipe" and _named(arguments, _POINTS[name]) is None:
                 raise ValueError("its arguments lack x1, y1, x2, y2")
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(
@@ -87,22 +89,16 @@ def right_step(name: str, arguments: Mapping[str, Any], label: Mapping[str, Any]
     if name not in _POINTS:
         wanted = label.get("arguments", {})
         return same_json(_stripped(arguments), _stripped(wanted))
-    numbers = numbers_of(arguments, _POINTS[name])
+    numbers = _named(arguments, _POINTS[name])
     if numbers is None or not inside((numbers[0], numbers[1]), label["box"]):
         return False
-    wanted = numbers_of(label.get("arguments", {}), _POINTS[name])
+    wanted = _named(label.get("arguments", {}), _POINTS[name])
     return name == "click" or (wanted is not None and _direction(numbers) == _direction(wanted))
 
 
-def numbers_of(arguments: Mapping[str, Any], names: Sequence[str]) -> list[float] | None:
+def _named(arguments: Mapping[str, Any], names: Sequence[str]) -> tuple[float, ...] | None:
     """The named arguments as numbers; None where one is missing or no number."""
-    values = [arguments.get(name) for name in names]
-    good = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
-    return [float(v) for v in good] if len(good) == len(names) and _small(good) else None
-
-
-def _small(numbers: Sequence[float]) -> bool:
-    return all(abs(n) < 1e9 for n in numbers)
+    return numbers_of([arguments.get(name) for name in names])
 
 
 def _direction(numbers: Sequence[float]) -> tuple[str, bool]:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from guerdon.parsing import answer_text
 from guerdon.rewards.references import AgainstReferences, Metric
@@ -54,6 +55,7 @@ def sacrebleu_bleu(prediction: str, references: tuple[str, ...]) -> float:
     """
     from sacrebleu import sentence_bleu
 
+    _forget_texts()
     score = float(sentence_bleu(prediction[:LONGEST], list(references)).score)
     return min(1.0, score / 100)
 
@@ -129,7 +131,22 @@ def _tokenizer() -> Callable[[str], str]:
 
 
 def _tokens(text: str) -> list[str]:
+    _forget_texts()
     return _tokenizer()(text[:LONGEST]).split()
+
+
+_REMEMBERED = 256
+
+
+def _forget_texts() -> None:
+    """Empty what sacrebleu's tokenizers remember: up to 65,536 texts of any length."""
+    from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
+    from sacrebleu.tokenizers.tokenizer_re import TokenizerRegexp
+
+    for kind in (Tokenizer13a, TokenizerRegexp):
+        remembered: Any = kind.__call__
+        if hasattr(remembered, "cache_info") and remembered.cache_info().currsize > _REMEMBERED:
+            remembered.cache_clear()
 
 
 def _ngrams(tokens: Sequence[str], n: int) -> zip[tuple[str, ...]]:

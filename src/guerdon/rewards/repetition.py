@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 
+from guerdon.ranges import PositiveInt, Range, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.rows import single
 
@@ -41,19 +42,15 @@ class RepetitionPenalty:
     "repetition": float[N] from ``penalty`` (below 0) to 0.
     """
 
-    n: int = 3
-    penalty: float = -1.0
+    n: PositiveInt = 3
+    penalty: Annotated[float, Range(high=0, open_high=True)] = -1.0
     split: Callable[[str], Sequence[str]] = words
-    longest: int = 200_000
+    longest: PositiveInt = 200_000
 
     scope: ClassVar[str] = "completion"
 
     def __post_init__(self) -> None:
-        if self.n < 1 or self.penalty >= 0:
-            raise ValueError(
-                "RepetitionPenalty needs n >= 1 and a penalty below 0, not "
-                f"{self.n} and {self.penalty}"
-            )
+        check_ranges(self)
 
     @property
     def range(self) -> tuple[float, float]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from guerdon.ranges import PositiveInt, check_ranges
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards.rows import Judged, gather
 
@@ -96,10 +97,13 @@ class DistinctRoles:
     Value and part "roles": float[N] in [0, 1].
     """
 
-    of: int = 3
+    of: PositiveInt = 3
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         counts = [len({role for role, _ in role_answers(text)}) for text in rollouts.texts]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from guerdon.ranges import Finite, check_ranges
 from guerdon.records import INVALID, Progress, Rollouts, Scores
 from guerdon.rewards.compose import check_names, joint_validity, range_of, refuse_placed, scope_of
 from guerdon.stages import Reward
@@ -75,9 +76,10 @@ class OnlyIfWrong:
 
     first: Reward
     then: Reward
-    threshold: float = 0.5
+    threshold: Finite = 0.5
 
     def __post_init__(self) -> None:
+        check_ranges(self)
         if scope_of([self.then]) in ("group", "linked"):
             raise ValueError("OnlyIfWrong: then sees single rows, but its scope is a whole group")
 
@@ -127,11 +129,11 @@ class Maximum:
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         scores = {name: reward(rollouts, progress) for name, reward in self.rewards.items()}
         refuse_placed(self, scores)
-        valid_N, reasons = joint_validity(scores, len(rollouts))
+        valid_N, reasons, errors = joint_validity(scores, len(rollouts))
         value_KN = torch.stack([score.value.nan_to_num() for score in scores.values()])
         best_N = value_KN.argmax(0) if len(rollouts) else torch.zeros(0, dtype=torch.long)
         parts = {name: torch.where(best_N == k, value_KN[k], 0.0) for k, name in enumerate(scores)}
-        return Scores(value_KN.amax(0), parts, valid_N, tuple(reasons))
+        return Scores(value_KN.amax(0), parts, valid_N, tuple(reasons), errors=errors)
 
 
 class _Rows:
@@ -141,15 +143,18 @@ class _Rows:
         self.value = torch.full((rows,), INVALID)
         self.valid = torch.zeros(rows, dtype=torch.bool)
         self.reasons: list[str | None] = [None] * rows
+        self.errors: list[str | None] = [None] * rows
         self.parts: dict[str, Tensor] = {}
 
     def put(self, rows: Tensor, scores: Scores, name: str, owner: object) -> None:
         refuse_placed(owner, {name: scores})
         self.value[rows], self.valid[rows] = scores.value, scores.valid
-        for row, reason in zip(rows.tolist(), scores.reasons, strict=True):
-            self.reasons[row] = reason
+        told = zip(rows.tolist(), scores.reasons, scores.errors, strict=True)
+        for row, reason, error in told:
+            self.reasons[row], self.errors[row] = reason, error
         for part, values in (scores.parts or {name: scores.value}).items():
             self.parts.setdefault(part, torch.zeros(len(self.value)))[rows] = values
 
     def scores(self) -> Scores:
-        return Scores(self.value, self.parts, self.valid, tuple(self.reasons))
+        reasons, errors = tuple(self.reasons), tuple(self.errors)
+        return Scores(self.value, self.parts, self.valid, reasons, errors=errors)

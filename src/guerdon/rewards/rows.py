@@ -22,9 +22,13 @@ class Judged:
 
 @dataclass(frozen=True)
 class Ungradable:
-    """One row that could not be judged, and why."""
+    """One row that could not be judged, and why.
+
+    ``error`` says more where the judge itself failed, as in ``Scores.errors``.
+    """
 
     reason: str
+    error: str | None = None
 
 
 def gather(rows: Sequence[Judged | Ungradable]) -> Scores:
@@ -37,7 +41,15 @@ def gather(rows: Sequence[Judged | Ungradable]) -> Scores:
         parts={name: torch.tensor([_part(row, name) for row in rows]) for name in names},
         valid=torch.tensor([isinstance(row, Judged) for row in rows], dtype=torch.bool),
         reasons=tuple(row.reason if isinstance(row, Ungradable) else None for row in rows),
+        errors=tuple(row.error if isinstance(row, Ungradable) else None for row in rows),
     )
+
+
+def refuse_ungradable(reasons: Sequence[str]) -> None:
+    """Raise ValueError with the first reasons why tasks can't be graded, if there are any."""
+    if reasons:
+        more = f"; and {len(reasons) - 5} tasks more" if len(reasons) > 5 else ""
+        raise ValueError("; ".join(reasons[:5]) + more)
 
 
 def _value(row: Judged | Ungradable) -> float:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
+from guerdon.ranges import Finite, Share, check_ranges
 from guerdon.records import Progress
 
 
@@ -24,15 +25,16 @@ class Schedule(Protocol):
 class LinearSchedule:
     """From ``first`` to ``last`` along a line, between shares ``begin`` and ``end`` of the run."""
 
-    first: float
-    last: float
-    begin: float = 0.0
-    end: float = 1.0
+    first: Finite
+    last: Finite
+    begin: Share = 0.0
+    end: Share = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.begin < self.end <= 1:
+        check_ranges(self)
+        if self.begin >= self.end:
             raise ValueError(
-                f"a schedule needs 0 <= begin < end <= 1, not begin {self.begin}, end {self.end}"
+                f"a schedule needs begin < end, not begin {self.begin}, end {self.end}"
             )
 
     @property

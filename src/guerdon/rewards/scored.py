@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import torch
 
+from guerdon.ranges import PositiveInt, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.rows import encodable, single
 from guerdon.stages import Scorer
@@ -24,14 +25,13 @@ class ScorerReward:
     """
 
     scorer: Scorer
-    batch: int = 64
+    batch: PositiveInt = 64
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
 
     def __post_init__(self) -> None:
-        if self.batch < 1:
-            raise ValueError(f"ScorerReward.batch is {self.batch}; it must be 1 or more")
+        check_ranges(self)
 
     @torch.no_grad()
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from guerdon.nursery import model_source
+from guerdon.extras import install
+from guerdon.nursery import from_pretrained, model_source
 from guerdon.parsing import answer_text
+from guerdon.ranges import PositiveInt, Range, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.references import AgainstReferences, references_of
 from guerdon.rewards.rows import Judged, Ungradable, encodable, gather
@@ -35,9 +37,7 @@ def edit_similarity(prediction: str, references: tuple[str, ...]) -> float:
     try:
         from rapidfuzz.distance import Levenshtein
     except ImportError as error:
-        raise ImportError(
-            "edit similarity needs rapidfuzz: pip install 'guerdon[metrics]'"
-        ) from error
+        raise ImportError(f"edit similarity needs rapidfuzz: {install('metrics')}") from error
     shown = prediction[:LONGEST]
     return max(float(Levenshtein.normalized_similarity(shown, one[:LONGEST])) for one in references)
 
@@ -58,7 +58,7 @@ def meteor(prediction: str, references: tuple[str, ...]) -> float:
     try:
         from nltk.translate.meteor_score import meteor_score
     except ImportError as error:
-        raise ImportError("METEOR needs nltk: pip install 'guerdon[metrics]'") from error
+        raise ImportError(f"METEOR needs nltk: {install('metrics')}") from error
     words = [one[:LONGEST].split()[:_METEOR_WORDS] for one in (prediction, *references)]
     return float(meteor_score(words[1:], words[0], wordnet=_NoSynonyms()))
 
@@ -123,7 +123,10 @@ class StaticEmbeddings:
     """
 
     model: str
-    longest: int = 1024
+    longest: PositiveInt = 1024
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, text: str) -> Tensor:
         tokenizer, table_VD = _table(self.model)
@@ -140,8 +143,8 @@ def _table(model: str) -> tuple[Any, Tensor]:
     from transformers import AutoModel, AutoTokenizer
 
     source = model_source(model)
-    table = AutoModel.from_pretrained(source, dtype=torch.float32).get_input_embeddings().weight
-    return AutoTokenizer.from_pretrained(source), table.detach().clone()
+    table = from_pretrained(AutoModel, source, dtype=torch.float32).get_input_embeddings().weight
+    return from_pretrained(AutoTokenizer, source), table.detach().clone()
 
 
 @dataclass(frozen=True)
@@ -160,11 +163,14 @@ class TokenSimilarity:
     """
 
     embed: Callable[[str], Tensor]
-    baseline: float = 0.0
+    baseline: Annotated[float, Range(-1, 1, open_high=True)] = 0.0
     read: Callable[[str], str] = answer_text
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         golds = [[self.embed(one) for one in references_of(task)] for task in rollouts.tasks]
@@ -199,8 +205,11 @@ class MeanPooled:
     """
 
     model: str
-    longest: int = 256
-    batch: int = 32
+    longest: PositiveInt = 256
+    batch: PositiveInt = 32
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
         tokenizer, encoder = _encoder(self.model)
@@ -224,8 +233,8 @@ def _encoder(model: str) -> tuple[Any, Any]:
     from transformers import AutoModel, AutoTokenizer
 
     source = model_source(model)
-    encoder = AutoModel.from_pretrained(source, dtype=torch.float32).eval()
-    return AutoTokenizer.from_pretrained(source), encoder
+    encoder = from_pretrained(AutoModel, source, dtype=torch.float32).eval()
+    return from_pretrained(AutoTokenizer, source), encoder
 
 
 @dataclass(frozen=True)

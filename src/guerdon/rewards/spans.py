@@ -12,8 +12,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from guerdon.nursery import model_source
+from guerdon.failures import told
+from guerdon.nursery import from_pretrained, model_source
+from guerdon.ranges import Finite, check_ranges
 from guerdon.records import INVALID, Progress, Rollouts, Scores, Task
+from guerdon.rewards.rows import Ungradable
 
 Splitter = Callable[[str], Sequence[int]]
 """Completion text to the character after each of its spans, ascending."""
@@ -40,8 +43,12 @@ def place(row_rewards: Sequence[Sequence[tuple[int, float]]], mask: Tensor) -> T
         acted = mask[row].nonzero().flatten().tolist()
         if pairs and not acted:
             raise ValueError(f"row {row} has no acted position to place a reward on")
-        for position, reward in pairs:
-            placed_NT[row, acted[max(bisect_right(acted, position) - 1, 0)]] += reward
+        if pairs:
+            # All at once: a completion may be cut into half a million spans.
+            at = [acted[max(bisect_right(acted, position) - 1, 0)] for position, _ in pairs]
+            placed_NT[row].index_add_(
+                0, torch.tensor(at), torch.tensor([float(r) for _, r in pairs])
+            )
     return placed_NT
 
 
@@ -76,14 +83,18 @@ class Clipped:
     With ``then`` = `deltas` the clipped scores are telescoped: the recommended form.
     """
 
-    threshold: float
+    threshold: Finite
     then: Form = as_scored
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, scores: Sequence[float]) -> Sequence[float]:
         return self.then([min(score - self.threshold, 0.0) for score in scores])
 
 
-_SENTENCE = re.compile(r"[.!?]+(?=\s|$)|\n+")
+# A run of marks is tried once, from its first: otherwise "....a" costs the square of its length.
+_SENTENCE = re.compile(r"(?<![.!?])[.!?]++(?=\s|$)|\n+")
 
 
 def sentence_ends(text: str) -> list[int]:
@@ -104,9 +115,13 @@ def word_ends(text: str) -> list[int]:
 def _with_rest(text: str, ends: Sequence[int]) -> list[int]:
     """Ends of spans with something in them; what follows the last end is a span too."""
     kept: list[int] = []
-    for end in (*ends, len(text)):
-        if text[kept[-1] if kept else 0 : end].strip():
+    begun, something = 0, False
+    for end in (*ends, len(text)):  # each character is looked at once, however many are blank
+        something = something or bool(text[begun:end].strip())
+        begun = end
+        if something:
             kept.append(end)
+            something = False
     return kept
 
 
@@ -141,7 +156,7 @@ class Decoded:
 def _tokenizer(name: str) -> Any:
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(model_source(name))
+    return from_pretrained(AutoTokenizer, model_source(name))
 
 
 @dataclass(frozen=True)
@@ -169,27 +184,31 @@ class SpanReward:
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         rewards: list[Sequence[tuple[int, float]]] = []
         reasons: list[str | None] = []
+        errors: list[str | None] = []
         acts = rollouts.mask.any(1).tolist()
         for row, text in enumerate(rollouts.texts):
             found = self._row(rollouts, row, text)
-            if found and not acts[row] and not isinstance(found, str):
-                found = "the row has no acted position to place a reward on"
-            reasons.append(found if isinstance(found, str) else None)
-            rewards.append([] if isinstance(found, str) else found)
+            if found and not acts[row] and not isinstance(found, Ungradable):
+                found = Ungradable("the row has no acted position to place a reward on")
+            reasons.append(found.reason if isinstance(found, Ungradable) else None)
+            errors.append(found.error if isinstance(found, Ungradable) else None)
+            rewards.append([] if isinstance(found, Ungradable) else found)
         placed_NT = place(rewards, rollouts.mask)
         valid_N = torch.tensor([reason is None for reason in reasons], dtype=torch.bool)
         total_N = torch.where(valid_N, placed_NT.sum(1), INVALID)
-        return Scores(total_N, {"spans": total_N}, valid_N, tuple(reasons), placed_NT)
+        parts = {"spans": total_N}
+        return Scores(total_N, parts, valid_N, tuple(reasons), placed_NT, tuple(errors))
 
-    def _row(self, rollouts: Rollouts, row: int, text: str) -> str | list[tuple[int, float]]:
+    def _row(self, rollouts: Rollouts, row: int, text: str) -> Ungradable | list[tuple[int, float]]:
         ends = list(self.split(text))
         spans = [text[a:b] for a, b in zip((0, *ends), ends, strict=False)]
         try:
             scores = [float(s) for s in self.score(rollouts.task_of(row), text, spans)]
         except Exception as error:
-            return f"{type(error).__name__}: {error}"[:200]
+            return Ungradable(*told(error))
         if len(scores) != len(spans):
-            return f"{len(scores)} scores for {len(spans)} spans"
+            reason = f"{len(scores)} scores for {len(spans)} spans"
+            return Ungradable(reason, reason)
         if not torch.isfinite(torch.tensor(scores)).all():
-            return "a span's score is not finite"
+            return Ungradable("a span's score is not finite")
         return list(zip(self.locate(rollouts, row, ends), self.form(scores), strict=True))

@@ -1,43 +1,45 @@
-"""Queries run on real databases, in processes that can be stopped."""
+"""Queries run on real databases, in processes that can be stopped and reach nothing else."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import multiprocessing
-import sqlite3
-import threading
-import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+import os
+import pickle
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from guerdon.records import Task
-from guerdon.rewards.memory import limit_memory
-from guerdon.rewards.workers import Failed, WorkerPool
+from guerdon.rewards.sandbox.isolation import LIBRARIES, restrict
+from guerdon.rewards.sql_databases import (
+    BuildError,
+    Database,
+    QueryLimits,
+    database_of,
+    in_worker,
+)
+from guerdon.rewards.sql_duckdb import DuckDb
+from guerdon.rewards.sql_sqlite import Sqlite
+from guerdon.rewards.workers import Failed, WorkerPool, failure
+
+__all__ = [
+    "Answer",
+    "Database",
+    "DuckDb",
+    "Engine",
+    "QueryLimits",
+    "Sqlite",
+    "Unanswered",
+    "Unbuilt",
+    "answer_query",
+    "database_of",
+    "run_queries",
+]
 
 MAX_SQL = 10_000
 """Longest query that is run, in characters."""
-
-
-@dataclass(frozen=True)
-class QueryLimits:
-    """What one query may use: processor seconds, rows of result, memory of its engine."""
-
-    seconds: float = 30.0
-    rows: int = 10_000
-    memory_mb: int = 512
-
-
-@dataclass(frozen=True)
-class Database:
-    """A file, or a script of CREATE and INSERT statements with further rows for its tables."""
-
-    file: str = ""
-    script: str = ""
-    rows: Mapping[str, Sequence[Sequence[Any]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,16 @@ class Answer:
     sql: str
 
 
+@dataclass(frozen=True)
+class Unbuilt(Failed):
+    """The query was not run: its database could not be opened or built."""
+
+
+@dataclass(frozen=True)
+class Unanswered(Failed):
+    """The database stands; the query failed or ran over a limit."""
+
+
 class Engine(Protocol):
     """A database engine. ``dialect`` is sqlglot's name of its SQL."""
 
@@ -69,127 +81,106 @@ class Engine(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Sqlite:
-    """SQLite: files are opened read-only, and only SELECT passes its authorizer."""
-
-    dialect = "sqlite"
-
-    def check(self) -> None:
-        """It comes with Python."""
-
-    def rows(self, database: Database, sql: str, limits: QueryLimits) -> list[tuple[Any, ...]]:
-        """The rows of one query; see `Engine`."""
-        with contextlib.closing(_sqlite(database)) as connection:
-            if _in_worker():  # the limit is the process's, and can't be raised again
-                connection.execute(f"PRAGMA hard_heap_limit = {limits.memory_mb << 20}")
-            deadline = time.process_time() + limits.seconds
-            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 1_000_000)
-            connection.setlimit(sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1000)
-            connection.set_authorizer(_only_reading)
-            connection.set_progress_handler(lambda: time.process_time() > deadline, 10_000)
-            return _fetched(connection.execute(sql), limits)
-
-
-def _sqlite(database: Database) -> sqlite3.Connection:
-    if database.file:
-        return sqlite3.connect(f"{Path(database.file).resolve().as_uri()}?mode=ro", uri=True)
-    connection = sqlite3.connect(":memory:")
-    connection.executescript(database.script)
-    for table, rows in database.rows.items():
-        for row in rows:
-            marks = ", ".join("?" * len(row))
-            connection.execute(f'INSERT INTO "{table}" VALUES ({marks})', tuple(row))
-    return connection
-
-
-_READING = frozenset(
-    {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
-)
-
-
-def _only_reading(action: int, one: str | None, two: str | None, *_: str | None) -> int:
-    loads = action == sqlite3.SQLITE_FUNCTION and two in ("load_extension", "fts3_tokenizer")
-    return sqlite3.SQLITE_OK if action in _READING and not loads else sqlite3.SQLITE_DENY
-
-
-@dataclass(frozen=True)
-class DuckDb:
-    """DuckDB (extra ``sql``): read-only, no file, extension or setting within reach."""
-
-    dialect = "duckdb"
-
-    def check(self) -> None:
-        """Load duckdb, before workers are forked; ImportError where it is missing."""
-        try:
-            import duckdb  # noqa: F401
-        except ImportError:
-            mend = "DuckDb needs the package duckdb: pip install 'guerdon[sql]'"
-            raise ImportError(mend) from None
-
-    def rows(self, database: Database, sql: str, limits: QueryLimits) -> list[tuple[Any, ...]]:
-        """The rows of one query; see `Engine`."""
-        import duckdb
-
-        settings = {
-            "threads": 1,
-            "memory_limit": f"{limits.memory_mb}MB",
-            "enable_external_access": False,
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "temp_directory": "",
-        }
-        place = database.file or ":memory:"
-        connection = duckdb.connect(place, read_only=bool(database.file), config=settings)
-        with contextlib.closing(connection):
-            if database.script:
-                connection.execute(database.script)
-            for table, rows in database.rows.items():
-                marks = ", ".join("?" * (len(rows[0]) if rows else 0))
-                connection.executemany(f'INSERT INTO "{table}" VALUES ({marks})', list(rows))
-            connection.execute("SET lock_configuration = true")
-            statements = connection.extract_statements(sql)
-            if [one.type for one in statements] != [duckdb.StatementType.SELECT]:
-                raise ValueError("only one SELECT is run")
-            clock = threading.Timer(limits.seconds, connection.interrupt)
-            clock.start()
-            try:
-                return _fetched(connection.execute(statements[0]), limits)
-            finally:
-                clock.cancel()
-
-
-def _fetched(cursor: Any, limits: QueryLimits) -> list[tuple[Any, ...]]:
-    rows: list[tuple[Any, ...]] = cursor.fetchmany(limits.rows + 1)
-    if len(rows) > limits.rows:
-        raise ValueError(f"over {limits.rows} rows")
-    return rows
-
-
 def run_queries(
-    asked: Sequence[tuple[Database, str]], engine: Engine, limits: QueryLimits
+    asked: Sequence[tuple[Database, str]],
+    engine: Engine,
+    limits: QueryLimits,
+    folders: Sequence[str] = (),
 ) -> list[Answer | Failed]:
     """One answer, or why there is none, per (database, query), in order.
 
-    Every query runs in a worker process with a bound on its memory. Its engine stops it
-    after ``limits.seconds``; should a native call not come back, the process is killed after
-    twice that and 5 s. A query that brings its process down fails alone.
+    Every query runs in a worker process that is confined (`_confine`) to ``folders``. Its engine
+    stops building the database, and then the query, after ``limits.seconds`` each; should a
+    native call not come back, the process is killed after three times that and 5 s. A query
+    that brings its process down fails alone. Queries on one `Database` that follow each other
+    find it built already, once for each worker.
+
+    Gives `Unbuilt` or `Unanswered` for what the engine said, plain `Failed` where the process
+    was killed or ended.
     """
+    packed: dict[int, bytes | Failed] = {}
+    for database, _ in asked:
+        if id(database) not in packed:
+            packed[id(database)] = _packed(database)
+    results: list[Any] = [packed[id(database)] for database, _ in asked]
+    ready = [place for place, one in enumerate(results) if isinstance(one, bytes)]
     calls = [
-        {"engine": engine, "database": database, "sql": sql, "limits": limits}
-        for database, sql in asked
+        {"engine": engine, "packed": results[k], "sql": asked[k][1], "limits": limits}
+        for k in ready
     ]
-    return _pool(limits).map(calls)
+    pool = _pool(type(engine), limits, tuple(folders))
+    for place, result in zip(ready, pool.map(calls), strict=True):
+        results[place] = result
+    return results
 
 
-@lru_cache(maxsize=4)
-def _pool(limits: QueryLimits) -> WorkerPool:
-    return WorkerPool(answer_query, 2 * limits.seconds + 5)
+def _packed(database: Database) -> bytes | Failed:
+    try:
+        return pickle.dumps(database)
+    except Exception as error:
+        return Unbuilt(f"it can't be sent to a worker: {failure(error).reason}")
+
+
+@lru_cache(maxsize=8)
+def _pool(kind: type, limits: QueryLimits, folders: tuple[str, ...]) -> WorkerPool:
+    """Workers of one kind of engine: forked once its module is there."""
+    return WorkerPool(
+        _Confined(folders),
+        3 * limits.seconds + 5,
+        megabytes=limits.memory_mb + HEADROOM_MB,
+        kept_mb=HEADROOM_MB // 2,
+    )
+
+
+class _Confined:
+    """What a worker calls: it gives up what it does not need, and remembers the last database."""
+
+    def __init__(self, folders: tuple[str, ...]) -> None:
+        self.folders, self.confined = folders, False
+        self.packed, self.database = b"", Database()
+
+    def __call__(
+        self, engine: Engine, packed: bytes, sql: str, limits: QueryLimits
+    ) -> Answer | Failed:
+        if not self.confined:
+            self.confined = True
+            _confine(self.folders)
+        if packed != self.packed:
+            self.packed, self.database = packed, pickle.loads(packed)
+        try:
+            return answer_query(engine, self.database, sql, limits)
+        except BuildError as error:
+            return Unbuilt(str(error)[:200])
+        except (Exception, SystemExit) as error:
+            return Unanswered(failure(error).reason)
+
+
+def _confine(folders: Sequence[str]) -> None:
+    """Let this process write no file, and read little.
+
+    Whatever an engine can be talked into, the kernel lets it write not one byte to a file
+    (RLIMIT_FSIZE) and, where it has Landlock, open nothing but ``folders`` and what Python needs,
+    make no file at all, and from Landlock 4 on open no TCP connection.
+    """
+    if not in_worker():
+        return
+    import resource
+
+    for kind in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
+        resource.setrlimit(kind, (0, 0))
+    python = [os.path.dirname(os.__file__), os.path.join(sys.base_prefix, "lib")]
+    python += [path for path in sys.path if path.endswith("site-packages")]
+    # DuckDB asks its control group for the memory that it has, and ends where it may not ask.
+    asked = ["/proc/self", "/sys/fs/cgroup"]
+    readable = [*LIBRARIES, *python, *asked, str(Path(__file__).parents[1]), *folders]
+    # Landlock's caller names one folder with all rights: in this one there is nothing to change.
+    restrict(
+        [path for path in readable if os.path.isdir(path)], "/proc/self/fdinfo", own_root=False
+    )
 
 
 def answer_query(engine: Engine, database: Database, sql: str, limits: QueryLimits) -> Answer:
-    """The answer to one query; raises what the engine raises."""
-    _bound_memory(limits.memory_mb + HEADROOM_MB)
+    """The answer to one query; raises BuildError, or what the engine raises."""
     if len(sql) > MAX_SQL or "\0" in sql:
         raise ValueError(f"a query is text of at most {MAX_SQL} characters")
     lines = [_joined(map(_cell, row)) for row in engine.rows(database, sql, limits)]
@@ -228,40 +219,3 @@ HEADROOM_MB = 1024
 
 The engine's limit must strike first: a process that is short of memory fails innocent queries.
 """
-
-_bounded = False
-
-
-def _in_worker() -> bool:
-    return multiprocessing.parent_process() is not None
-
-
-def _bound_memory(megabytes: int) -> None:
-    """Once in a worker's life: at most so much data beyond what it has already."""
-    global _bounded
-    if _in_worker() and not _bounded:
-        _bounded = True
-        limit_memory(megabytes)
-
-
-def database_of(task: Task) -> Database:
-    """The task's database: column ``database`` (a file), else ``schema`` with ``rows``.
-
-    ``rows`` is a mapping from table names to rows, or the rows of the one table that column
-    ``table`` names. Raises ValueError naming the task.
-    """
-    columns = task.columns
-    if columns.get("database"):
-        file = str(columns["database"])
-        if not Path(file).is_file():
-            raise ValueError(f"task {task.id!r}: there is no database file {file}")
-        return Database(file=file)
-    if not isinstance(columns.get("schema"), str):
-        raise ValueError(
-            f"task {task.id!r} has no database: give the column 'database' (a file), or "
-            "'schema' (CREATE statements) with 'rows' and 'table'"
-        )
-    rows = columns.get("rows") or {}
-    if not isinstance(rows, Mapping):
-        rows = {str(columns.get("table", "")): rows}
-    return Database(script=columns["schema"], rows=rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from guerdon.extras import install
 from guerdon.parsing import sections
 from guerdon.parsing.fenced import last_fenced
 from guerdon.rewards.tool_calls import jaccard
@@ -87,4 +88,4 @@ def need_sqlglot(what: str) -> None:
     try:
         import sqlglot  # noqa: F401
     except ImportError:
-        raise ImportError(f"{what} needs the package sqlglot: pip install 'guerdon[sql]'") from None
+        raise ImportError(f"{what} needs the package sqlglot: {install('sql')}") from None

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from math_verify import parse, verify
 
+from guerdon.rewards.text_as_code import no_code
 from guerdon.rewards.workers import Failed, WorkerPool
 
 MEGABYTES = 1024
@@ -19,9 +20,10 @@ def equal(answer: str, gold: str) -> bool:
     # The process is stopped from outside, so math-verify's own alarms (and its warnings that
     # they are off) are not wanted.
     logging.getLogger("math_verify").setLevel(logging.ERROR)
-    left = parse(f"${gold}$", parsing_timeout=None)
-    right = parse(f"${answer}$", parsing_timeout=None)
-    return bool(verify(left, right, timeout_seconds=None))
+    with no_code():
+        left = parse(f"${gold}$", parsing_timeout=None)
+        right = parse(f"${answer}$", parsing_timeout=None)
+        return bool(verify(left, right, timeout_seconds=None))
 
 
 @lru_cache(maxsize=4)

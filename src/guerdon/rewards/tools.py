@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from guerdon.parsing import sections
+from guerdon.ranges import Positive, check_ranges
 from guerdon.records import Progress, Rollouts, Scores, Task
-from guerdon.rewards.levels import Level, Ramp, Scale, Switch, level_at
+from guerdon.rewards.levels import Ramp, Scale, Switch, level_at
 from guerdon.rewards.rows import Judged, gather
 from guerdon.rewards.tool_calls import Credit, ToolCall, as_call, partial_credit, read_calls
 
@@ -22,7 +23,10 @@ class ThinkLength:
     to 640 over 105 steps for their dynamic form.
     """
 
-    most: Level = field(default=512.0)
+    most: Positive | Callable[[int], float] = field(default=512.0)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, text: str, progress: Progress) -> float:
         inside = sections(text, ("think",)).first("think")

@@ -41,7 +41,10 @@ async def _all(
             try:
                 async with asyncio.timeout(seconds) as limit:
                     return await function(**arguments)
-            except (Exception, SystemExit) as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                # Also CancelledError, which a call may raise itself: it must not end the others.
                 expired = isinstance(error, TimeoutError) and limit.expired()
                 return Failed(f"no result within {seconds:g} s") if expired else failure(error)
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from guerdon.parsing import json_object, sections
+from guerdon.ranges import NonNegative, Share, check_ranges
 from guerdon.records import Progress, Rollouts, Scores, Task
-from guerdon.rewards.boxes import inside
+from guerdon.rewards.boxes import inside, numbers_of
 from guerdon.rewards.overlap import harmonic_mean, lcs_length
 from guerdon.rewards.rows import Judged, gather
 from guerdon.rewards.strict_json import read_json
@@ -52,16 +53,15 @@ class WebActionReward:
     ValueError naming the task where it is missing or of no known type.
     """
 
-    difficulty: float = 1000.0
-    threshold: float = 0.75
+    difficulty: NonNegative = 1000.0
+    threshold: Share = 0.75
     strict: bool = False
     column: str = "action"
 
     scope: ClassVar[str] = "completion"
 
     def __post_init__(self) -> None:
-        if not self.difficulty >= 0:
-            raise ValueError(f"WebActionReward.difficulty is {self.difficulty}; give 0 or more")
+        check_ranges(self)
 
     @property
     def range(self) -> tuple[float, float]:
@@ -80,9 +80,17 @@ class WebActionReward:
                 f"task {task.id!r}: column {self.column!r} is {given!r:.80}; give the right "
                 f'action as {{"type": one of {", ".join(TYPES)}, "name": ..., "text": ...}}'
             )
-        box = given.get("box")
         gold = WebAction(given["type"], str(given.get("name", "")), str(given.get("text", "")))
-        return gold, None if box is None else tuple(map(float, box))
+        box = given.get("box")
+        if box is None:
+            return gold, None
+        numbers = numbers_of(box)
+        if numbers is None or len(numbers) != 4:
+            raise ValueError(
+                f"task {task.id!r}: column {self.column!r} has the box {box!r:.40}; give "
+                "[x1, y1, x2, y2]"
+            )
+        return gold, numbers
 
     def _judge(self, text: str, gold: tuple[WebAction, tuple[float, ...] | None]) -> Judged:
         action = read_web_action(text, self.strict)
@@ -192,8 +200,5 @@ def rouge_l_f1(one: str, two: str) -> float:
 
 
 def _point(value: Any) -> tuple[float, float] | None:
-    if not isinstance(value, list) or len(value) != 2:
-        return None
-    x, y = value
-    good = all(isinstance(n, int | float) and abs(n) < 1e9 for n in (x, y))
-    return (float(x), float(y)) if good else None
+    numbers = numbers_of(value)
+    return (numbers[0], numbers[1]) if numbers is not None and len(numbers) == 2 else None

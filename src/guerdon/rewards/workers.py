@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from guerdon.rewards.memory import limit_memory
+from guerdon.failures import told
+from guerdon.rewards.memory import held_memory, limit_memory
 
 START = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
 """How workers start. Forked workers need no import; spawned ones find functions by name."""
@@ -26,9 +27,10 @@ START = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
 
 @dataclass(frozen=True)
 class Failed:
-    """A call that returned nothing, and why."""
+    """A call that returned nothing, and why; ``error`` says more, as in ``Scores.errors``."""
 
     reason: str
+    error: str = ""
 
 
 @dataclass
@@ -46,8 +48,11 @@ class WorkerPool:
     process killed and replaced; it costs its own limit and no other call. So does a call that
     brings its process down. ``seconds`` None sets no limit. With ``megabytes``, a call that
     asks for more memory than this, beyond what its process began with, fails with MemoryError
-    (on Linux). Processes start at the first call, are kept between calls, and end with the
-    pool or the program. `map` may be called from several threads; one waits for the other.
+    (on Linux). A process that still holds more than ``kept_mb`` (None = half of it) after a call,
+    in a cache or because its allocator keeps what was freed, is replaced: the next call would
+    fail for want of what is left. Processes start at the first call, are kept between calls, and
+    end with the pool or the program. `map` may be called from several threads; one waits for the
+    other.
     """
 
     def __init__(
@@ -56,9 +61,10 @@ class WorkerPool:
         seconds: float | None = None,
         workers: int = 0,
         megabytes: int | None = None,
+        kept_mb: int | None = None,
     ) -> None:
         self.function = function
-        self.megabytes = megabytes
+        self.megabytes, self.kept_mb = megabytes, kept_mb
         self.seconds = seconds
         self.size = workers or max(4, os.cpu_count() or 1)
         self._context = multiprocessing.get_context(START)
@@ -89,7 +95,8 @@ class WorkerPool:
 
     def disown(self) -> None:
         """In a process forked from the pool's owner: the workers, and a held lock, are not its."""
-        self.__init__(self.function, self.seconds, self.size, self.megabytes)  # type: ignore[misc]
+        given = self.function, self.seconds, self.size, self.megabytes, self.kept_mb
+        self.__init__(*given)  # type: ignore[misc]
 
     def _hand_out(self, waiting: deque[tuple[int, Mapping[str, Any]]], results: list[Any]) -> None:
         while len(self._workers) < min(self.size, len(waiting)):
@@ -121,8 +128,10 @@ class WorkerPool:
         for pipe in wait(list(busy), patience):
             worker = busy[pipe]  # type: ignore[index]
             try:
-                results[worker.call] = pickle.loads(worker.pipe.recv_bytes())
+                results[worker.call], full = pickle.loads(worker.pipe.recv_bytes())
                 worker.call, worker.deadline = -1, float("inf")
+                if full:
+                    self._replace(worker)
             except (EOFError, OSError):
                 worker.process.join(5)
                 code = worker.process.exitcode
@@ -149,6 +158,7 @@ class WorkerPool:
                 [ours, *others] if START == "fork" else [],
                 self.seconds,
                 self.megabytes,
+                self.kept_mb,
             ),
             daemon=True,
         )
@@ -188,16 +198,22 @@ def _serve(
     inherited: list[Connection],
     seconds: float | None,
     megabytes: int | None,
+    kept_mb: int | None,
 ) -> None:
-    """A worker's life: receive arguments, call, send the result, until the pipe closes."""
+    """A worker's life: receive arguments, call, send the result, until the pipe closes.
+
+    With each result goes whether so much memory is held that another process should go on.
+    """
     with contextlib.suppress(OSError):
         os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # With the other pipes open here, a sibling would outlive a killed owner.
     for other in inherited:
         other.close()
+    most = float("inf")
     if megabytes is not None:
         limit_memory(megabytes)
+        most = held_memory() + ((megabytes // 2 if kept_mb is None else kept_mb) << 20)
     while True:
         try:
             arguments = pickle.loads(pipe.recv_bytes())
@@ -210,9 +226,9 @@ def _serve(
         result = call(function, arguments)
         signal.setitimer(signal.ITIMER_REAL, 0)
         try:
-            message = pickle.dumps(result)
+            message = pickle.dumps((result, held_memory() > most))
         except Exception as error:
-            message = pickle.dumps(Failed(f"its result can't be sent back: {error}"))
+            message = pickle.dumps((Failed(f"its result can't be sent back: {error}"), True))
         pipe.send_bytes(message)
 
 
@@ -220,7 +236,10 @@ def call(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
     """``function(**arguments)``, or `Failed` with the exception in one short line."""
     try:
         return awaited(function(**arguments))
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        # Also SystemExit, and what native code raises beside Exception.
         return failure(error)
 
 
@@ -230,6 +249,5 @@ def awaited(result: Any) -> Any:
 
 
 def failure(error: BaseException) -> Failed:
-    """An exception as one short line."""
-    line = " ".join(str(error).split())[:200]
-    return Failed(f"{type(error).__name__}: {line}" if line else type(error).__name__)
+    """An exception as one short line, and with its traceback."""
+    return Failed(*told(error))

@@ -8,11 +8,13 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 
+from guerdon.extras import install
+from guerdon.ranges import PositiveInt, Seconds, between, check_ranges
 from guerdon.records import PolicyOutput, Rollouts, Task
 from guerdon.rollout.keyed import row_key
 from guerdon.rollout.language import LanguagePolicy
@@ -69,12 +71,15 @@ class EndpointPolicy:
     model: str = ""
     chat: bool = True
     key_variable: str = "OPENAI_API_KEY"
-    concurrency: int = 8
-    attempts: int = 4
-    wait: float = 0.5
-    timeout: float = 60.0
-    total: float = 300.0
+    concurrency: PositiveInt = 8
+    attempts: PositiveInt = 4
+    wait: Annotated[float, between(0, 1_000_000)] = 0.5
+    timeout: Seconds = 60.0
+    total: Seconds = 300.0
     native: bool = False
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def start(self, name: str, load: Callable[[], LanguagePolicy]) -> Policy:
         """The model called ``name`` by the server; nothing is loaded here."""
@@ -175,7 +180,7 @@ class EndpointPolicy:
         try:
             import httpx
         except ImportError as error:
-            raise ImportError("endpoints need httpx: pip install 'guerdon[endpoint]'") from error
+            raise ImportError(f"endpoints need httpx: {install('endpoint')}") from error
         key = os.environ.get(self.key_variable)
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         gate = asyncio.Semaphore(self.concurrency)

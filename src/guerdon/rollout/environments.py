@@ -207,8 +207,11 @@ def make_environment(task: Task) -> Environment:
         )
     try:
         made: Environment = make(**settings)
-    except TypeError as error:
+    except ImportError:
+        raise
+    except Exception as error:  # settings may be a data file's, and go to other packages
         raise ValueError(
-            f"task {task.id!r}: settings {dict(settings)} do not fit {kind!r} ({error})"
+            f"task {task.id!r}: settings {settings!r:.200} do not fit {kind!r:.60} "
+            f"({type(error).__name__}: {error!s:.300})"
         ) from error
     return made

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+import logging
+import math
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
+from guerdon.failures import told
 from guerdon.records import Rollouts, Task
 from guerdon.rollout.decoding import Continuations
 from guerdon.rollout.environments import Environment, make_environment
 from guerdon.rollout.keyed import row_key
 from guerdon.stages import Sampling
+
+T = TypeVar("T")
+
+logger = logging.getLogger("guerdon.rollout")
 
 INVALID_ACTION = 0.1
 """Taken from a turn's reward when its text names no action (GiGPO, 2505.10978)."""
@@ -44,6 +51,20 @@ def is_played(task: Task) -> bool:
     return "environment" in task.columns
 
 
+def answer_of(ask: Callable[[], T], said: str) -> T | None:
+    """What a world answers; None where it raises, which goes to the log with ``said``.
+
+    Whatever a model says may not end the run.
+    """
+    try:
+        return ask()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        logger.warning("the world failed at %.120r\n%s", said, told(error)[1])
+        return None
+
+
 @dataclass
 class _Episode:
     """One row while it is played."""
@@ -58,6 +79,13 @@ class _Episode:
     states: list[Hashable] = field(default_factory=list)
     rewards: list[float] = field(default_factory=list)
     done: bool = False
+    failed: bool = False
+
+    def fail(self) -> None:
+        """The world raised in this turn: there is no further one."""
+        self.states.append(None)
+        self.rewards.append(math.nan)
+        self.failed = True
 
     def add(self, ids: list[int], logps: list[float], turn: int, acted: bool) -> None:
         self.ids += ids
@@ -82,7 +110,9 @@ def play(
     episode ends when the world says so (``finished``) or after ``sampling.max_turns`` turns;
     a turn has at most ``sampling.max_turn_tokens`` tokens. A text that names no action costs
     ``penalty`` in its turn's reward, hence in the episode's total, and leaves the world as it
-    was. The whole history is the context of every turn and is read anew each time.
+    was. The whole history is the context of every turn and is read anew each time. A world that
+    raises at its reset or at what was said ends that episode with a turn reward of NaN, which is
+    invalid to `EnvironmentReturn`; the traceback goes to the log "guerdon.rollout".
     """
     spoken = replace(sampling, max_tokens=sampling.max_turn_tokens)
     episodes = [
@@ -90,14 +120,20 @@ def play(
         for group, task in enumerate(tasks)
         for member in range(group_size)
     ]
-    firsts = [episode.world.reset() for episode in episodes]
+    firsts: dict[int, str] = {}
+    for episode in episodes:
+        seen = answer_of(episode.world.reset, "its reset")
+        if seen is None:
+            episode.fail()
+        else:
+            firsts.setdefault(episode.group, seen)
     prompts = [
-        policy.encode(replace(task, prompt=firsts[group * group_size]))
+        policy.encode(replace(task, prompt=firsts.get(group, task.prompt or task.id)))
         for group, task in enumerate(tasks)
         if group_size
     ]
     for turn in range(sampling.max_turns):
-        live = [episode for episode in episodes if not episode.done]
+        live = [episode for episode in episodes if not (episode.done or episode.failed)]
         if not live:
             break
         groups = sorted({e.group for e in live})
@@ -125,9 +161,13 @@ def _act(
     """One turn: the tokens said, what the world made of them, and its answer."""
     length = int(made.lengths[row])
     said = policy.decode(made.ids[row], length)
-    episode.states.append(episode.world.state_key)
     episode.add(made.ids[row, :length].tolist(), made.logps[row, :length].tolist(), turn, True)
-    step = episode.world.step(said)
+    answer = answer_of(lambda: (episode.world.state_key, episode.world.step(said)), said)
+    if answer is None:
+        episode.fail()
+        return
+    state, step = answer
+    episode.states.append(state)
     episode.rewards.append(step.reward - (0.0 if step.valid else penalty))
     episode.done = step.done
     if not step.done and not last:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -11,7 +10,10 @@ from typing import Any
 
 import torch
 
-from guerdon.nursery import model_source
+from guerdon.extras import install
+from guerdon.nursery import ModelError, from_pretrained, loading, model_source
+from guerdon.parsing.strict_json import strict_json
+from guerdon.sealed import refuse_damaged
 
 ADAPTERS: dict[str, dict[str, bool]] = {
     "lora": {},
@@ -31,16 +33,20 @@ def load_model(
 ) -> tuple[Any, Any]:
     """The model and its tokenizer, or its processor where it reads images too.
 
-    See `LanguagePolicy.load`. Raises ValueError for an unknown adapter, type or device, ImportError
-    where the processor needs a package that is missing, and what transformers raises where there
-    is no such model.
+    See `LanguagePolicy.load`. Raises ValueError for an unknown adapter, type or device, ModelError
+    (a ValueError too) where there is no such model or none that can be read, and ImportError
+    where the processor needs a package that is missing.
     """
     kind = getattr(torch, dtype, None)
     if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
         raise ValueError(f"model.dtype is {dtype!r}; use float32, bfloat16 or float16")
     place = device_named(device)
     source = model_source(name)
+    refuse_damaged(Path(source))
     base = adapter_base(source)
+    if base is not None:
+        base = model_source(base)
+        refuse_damaged(Path(base))
     source = base or source
     if gguf_file is None and Path(source).is_file() and source.endswith(".gguf"):
         source, gguf_file = str(Path(source).parent), Path(source).name
@@ -49,7 +55,8 @@ def load_model(
     if base is not None:
         from peft import PeftModel
 
-        model = PeftModel.from_pretrained(model, name).merge_and_unload()
+        with loading(name):
+            model = PeftModel.from_pretrained(model, name).merge_and_unload()
         model.requires_grad_(True)  # peft freezes the base
     model = model.to(place)
     return model if adapter is None else with_adapter(model, adapter, rank), reader
@@ -66,11 +73,11 @@ def _pretrained(source: str, gguf_file: str | None, kind: torch.dtype) -> tuple[
 
     more = {} if gguf_file is None else {"gguf_file": gguf_file}
     # transformers adapts GGUF configurations while it loads the weights; those read text alone.
-    config = None if gguf_file is not None else AutoConfig.from_pretrained(source)
+    config = None if gguf_file is not None else from_pretrained(AutoConfig, source)
     sees = type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
-    reader = _processor(source) if sees else AutoTokenizer.from_pretrained(source, **more)
+    reader = _processor(source) if sees else from_pretrained(AutoTokenizer, source, **more)
     auto = AutoModelForImageTextToText if sees else AutoModelForCausalLM
-    model = auto.from_pretrained(source, dtype=kind, **_dense(gguf_file))
+    model = from_pretrained(auto, source, dtype=kind, **_dense(gguf_file))
     if gguf_file is not None:  # what a saved adapter will name as its base
         model.name_or_path = str(Path(source, gguf_file).resolve())
     return model, reader
@@ -81,13 +88,15 @@ def _processor(source: str) -> Any:
     from transformers import AutoProcessor, AutoTokenizer
 
     try:
-        return AutoProcessor.from_pretrained(source)
-    except OSError:
-        return AutoTokenizer.from_pretrained(source)
+        return from_pretrained(AutoProcessor, source)
+    except ModelError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise
+        return from_pretrained(AutoTokenizer, source)
     except ImportError as error:
         raise ImportError(
             f"the processor of {source} needs a package that is not installed: "
-            "pip install 'guerdon[vision]' (torchvision has to fit the installed torch)\n"
+            f"{install('vision')} (torchvision has to fit the installed torch)\n"
             f"{error}"
         ) from error
 
@@ -145,10 +154,12 @@ def adapter_base(source: str) -> str | None:
     file = Path(source, "adapter_config.json")
     if not file.is_file():
         return None
-    base = json.loads(file.read_text()).get("base_model_name_or_path")
-    if not base:
+    with loading(source):
+        settings = strict_json(file.read_text(encoding="utf-8"))
+    base = settings.get("base_model_name_or_path") if isinstance(settings, dict) else None
+    if not base or not isinstance(base, str):
         raise ValueError(f"{file} names no base model (base_model_name_or_path); write it there")
-    return str(base)
+    return base
 
 
 def with_adapter(model: Any, adapter: str, rank: int, task: str = "CAUSAL_LM") -> Any:

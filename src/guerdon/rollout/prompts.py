@@ -52,11 +52,25 @@ def text_prompt(task: Task, tokenizer: Any) -> Tensor:
     if isinstance(task.prompt, str):
         ids = tokenizer.encode(task.prompt)
     else:
-        ids = tokenizer.apply_chat_template(
-            list(task.prompt), add_generation_prompt=True, tokenize=True, return_dict=False
-        )
+        ids = _templated(task, tokenizer, list(task.prompt), tokenize=True, return_dict=False)
     # A model needs something to continue: an empty prompt is the end of another text.
     return torch.tensor(ids or [tokenizer.eos_token_id], dtype=torch.long)
+
+
+def _templated(task: Task, reader: Any, messages: list[Any], **settings: Any) -> Any:
+    """Messages as the model's chat template writes them. Raises ValueError naming the task."""
+    if getattr(reader, "chat_template", None) is None:
+        raise ValueError(
+            f"task {task.id!r} is a chat, and the model has no chat template; give the prompt as "
+            "text, or use a model that was trained on chats"
+        )
+    try:
+        return reader.apply_chat_template(messages, add_generation_prompt=True, **settings)
+    except Exception as error:  # a template is a program of the model's
+        raise ValueError(
+            f"task {task.id!r}: the model's chat template can't write its messages "
+            f"({type(error).__name__}: {error!s:.200}); give the prompt as text"
+        ) from error
 
 
 def image_prompt(task: Task, processor: Any) -> Prompt:
@@ -73,7 +87,7 @@ def image_prompt(task: Task, processor: Any) -> Prompt:
     if getattr(processor, "chat_template", None) is None and isinstance(task.prompt, str):
         text = _plain(messages, processor)
     else:
-        text = processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        text = _templated(task, processor, messages, tokenize=False)
     # A template that begins with this token has written it already.
     begin = processor.tokenizer.bos_token
     try:
@@ -93,7 +107,7 @@ def _placed(task: Task, count: int) -> list[dict[str, Any]]:
     """The prompt as messages whose content is a list of text and image parts."""
     plain = isinstance(task.prompt, str)
     chat: Sequence[Any] = [{"role": "user", "content": task.prompt}] if plain else task.prompt
-    messages = [{**m, "content": _parts(m["content"])} for m in chat]
+    messages = [{**m, "content": _parts(m.get("content"))} for m in chat]
     places = sum(p.get("type") == "image" for m in messages for p in m["content"])
     if not places and count:
         first = next((m for m in messages if m["role"] == "user"), messages[0])
@@ -134,7 +148,7 @@ def _opened(image: Any, task: str) -> Any:
         elif not isinstance(image, Image.Image):
             image = Image.fromarray(image)
         return image.convert("RGB")
-    except (OSError, AttributeError, TypeError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # Pillow's readers pass on whatever they stumble over
         raise ValueError(
             f"task {task!r}: an image can't be read ({error}); give a file that PIL opens, its "
             "bytes, or a uint8 array [height, width, 3]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from guerdon.records import PolicyOutput, Rollouts, Task
 from guerdon.rollout.choosing import choose
 from guerdon.rollout.environments import Environment, make_environment
-from guerdon.rollout.episodes import INVALID_ACTION, is_played
+from guerdon.rollout.episodes import INVALID_ACTION, answer_of, is_played
 from guerdon.rollout.keyed import row_key, uniforms
 from guerdon.stages import Sampling
 
@@ -27,6 +28,11 @@ class _Play:
     states: list[Hashable] = field(default_factory=list)
     rewards: list[float] = field(default_factory=list)
     done: bool = False
+
+    def fail(self) -> None:
+        """The world raised: there is no further turn."""
+        self.rewards.append(math.nan)
+        self.done = True
 
     @property
     def state(self) -> Hashable:
@@ -74,8 +80,8 @@ class TabularPolicy(nn.Module):
             for _ in range(group_size)
         ]
         for played in plays:
-            if played.world is not None:
-                played.world.reset()
+            if played.world is not None and answer_of(played.world.reset, "its reset") is None:
+                played.fail()
         keys = [row_key(task.id, member) for task in tasks for member in range(group_size)]
         single = not any(map(is_played, tasks))
         turns = 1 if single else sampling.max_turns
@@ -118,7 +124,11 @@ class TabularPolicy(nn.Module):
         if played.world is None:
             played.done = True
             return
-        step = played.world.step(self.actions[action])
+        name, world = self.actions[action], played.world
+        step = answer_of(lambda: world.step(name), name)
+        if step is None:
+            played.fail()
+            return
         played.rewards.append(step.reward - (0.0 if step.valid else INVALID_ACTION))
         played.done = step.done
 
@@ -134,8 +144,9 @@ class TabularPolicy(nn.Module):
         n, width = len(plays), max((len(p.ids) for p in plays), default=0)
 
         def table(rows: list[list[float]]) -> Tensor:
-            padded = [row + [0.0] * (width - len(row)) for row in rows]
-            return torch.tensor(padded).reshape(n, width)
+            wide = max(map(len, rows), default=0)
+            padded = [row + [0.0] * (wide - len(row)) for row in rows]
+            return torch.tensor(padded).reshape(n, wide)
 
         mask = torch.arange(width) < lengths[:, None]
         return Rollouts(

@@ -8,11 +8,12 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 
+from guerdon.ranges import PositiveInt, Range, check_ranges
 from guerdon.records import PolicyOutput, Rollouts, Task
 from guerdon.rollout.episodes import is_played
 from guerdon.rollout.keyed import row_key
@@ -29,10 +30,13 @@ class VLLM:
     ``cpu_cache_gib`` its cache where there is none.
     """
 
-    max_length: int = 2048
-    max_rows: int = 256
-    memory: float = 0.3
-    cpu_cache_gib: int = 1
+    max_length: PositiveInt = 2048
+    max_rows: PositiveInt = 256
+    memory: Annotated[float, Range(0, 1, open_low=True)] = 0.3
+    cpu_cache_gib: PositiveInt = 1
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def start(self, name: str, load: Callable[[], LanguagePolicy]) -> Policy:
         """The loaded model, sampled by vLLM. Raises ImportError when vLLM is not installed."""

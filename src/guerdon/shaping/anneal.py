@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
+from torch import Tensor
 
+from guerdon.ranges import Finite, Share, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.shaping.linear import Affine
 from guerdon.stages import Shaper
@@ -25,15 +27,16 @@ class LinearWeight:
     ``begin`` equal to ``finish`` is a step at that share.
     """
 
-    start: float = 0.0
-    end: float = 1.0
-    begin: float = 0.0
-    finish: float = 1.0
+    start: Finite = 0.0
+    end: Finite = 1.0
+    begin: Share = 0.0
+    finish: Share = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.begin <= self.finish <= 1:
+        check_ranges(self)
+        if self.begin > self.finish:
             raise ValueError(
-                f"LinearWeight needs 0 <= begin <= finish <= 1, got {self.begin} and {self.finish}"
+                f"LinearWeight needs begin <= finish, got {self.begin} and {self.finish}"
             )
 
     def __call__(self, progress: Progress) -> float:
@@ -70,5 +73,10 @@ class Annealed:
         placed = None
         if scores.placed is not None or shaped.placed is not None:
             plain_NT, bent_NT = (s.at_positions(rollouts.mask) for s in (scores, shaped))
-            placed = torch.lerp(plain_NT, bent_NT, weight)
-        return replace(shaped, value=torch.lerp(scores.value, shaped.value, weight), placed=placed)
+            placed = _between(plain_NT, bent_NT, weight)
+        return replace(shaped, value=_between(scores.value, shaped.value, weight), placed=placed)
+
+
+def _between(plain: Tensor, bent: Tensor, weight: float) -> Tensor:
+    """In float64, since the difference of two float32 numbers need not be one."""
+    return torch.lerp(plain.double(), bent.double(), weight).float()

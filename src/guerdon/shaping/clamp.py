@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from guerdon.ranges import Unbounded, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 
 
@@ -16,10 +17,11 @@ class Clamp:
     2310.02743.
     """
 
-    low: float = -math.inf
-    high: float = math.inf
+    low: Unbounded = -math.inf
+    high: Unbounded = math.inf
 
     def __post_init__(self) -> None:
+        check_ranges(self)
         if not self.low <= self.high:
             raise ValueError(f"Clamp needs low <= high, got {self.low} and {self.high}")
 

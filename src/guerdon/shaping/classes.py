@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from guerdon.ranges import Positive, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.shaping.named import part_of
 
@@ -27,7 +28,10 @@ class RankWithinClass:
 
     verdict: str
     score: str
-    steepness: float = 0.5
+    steepness: Positive = 0.5
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         verdict_N = part_of(self, scores, self.verdict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -9,6 +10,7 @@ from typing import ClassVar
 import torch
 
 from guerdon.groups import standardised
+from guerdon.ranges import Finite, NonNegative, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.shaping.named import part_of, parts_of
 
@@ -21,25 +23,30 @@ class NormalisedSum:
     its spread alone: in a plain sum a part's influence is ``w_k std_k``. A part without spread
     in the group, and a group of one, give 0. ``weights`` empty = every part, equally. Of rewards
     in a `WeightedSum` these are the parts; the advantage `NormalisedParts` (GDPO, 2601.05242)
-    whitens the sum over the batch besides. Raises ValueError for a part the reward lacks, and
-    for placed scores.
+    whitens the sum over the batch besides. A row with a part that is not finite becomes invalid,
+    and does not count in its group. Raises ValueError for a part the reward lacks, and for placed
+    scores.
     """
 
-    weights: Mapping[str, float] = field(default_factory=dict)
-    epsilon: float = 1e-6
+    weights: Mapping[str, Finite] = field(default_factory=dict)
+    epsilon: NonNegative = 1e-6
     unbiased: bool = True
 
     scope: ClassVar[str] = "group"
 
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
-        total_N = torch.zeros(len(scores))
+        total_N = torch.zeros(len(scores), dtype=torch.float64)
         parts = parts_of(self, scores, tuple(self.weights))
+        there_N = torch.stack([scores.valid, *map(torch.isfinite, parts.values())]).all(0)
         for name, part_N in parts.items():
             weight = self.weights.get(name, 1 / len(parts))
             total_N = total_N + weight * standardised(
-                part_N, scores.valid, rollouts.group, self.epsilon, self.unbiased
+                part_N, there_N, rollouts.group, self.epsilon, self.unbiased
             )
-        return scores.map(lambda _: total_N)
+        return scores.map(lambda _: torch.where(there_N, total_N, math.nan))
 
 
 @dataclass(frozen=True)
@@ -51,9 +58,12 @@ class GatedSum:
     """
 
     component: str
-    threshold: float = 0.5
-    otherwise: float = -1.0
-    weights: Mapping[str, float] = field(default_factory=dict)
+    threshold: Finite = 0.5
+    otherwise: Finite = -1.0
+    weights: Mapping[str, Finite] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         gate_N = part_of(self, scores, self.component)
@@ -61,9 +71,9 @@ class GatedSum:
         weights = self.weights or {
             name: 1 / (len(parts) - 1) for name in parts if name != self.component
         }
-        total_N = torch.zeros(len(scores))
+        total_N = torch.zeros(len(scores), dtype=torch.float64)
         for name, weight in weights.items():
-            total_N = total_N + weight * parts[name]
+            total_N = total_N + weight * parts[name].double()
         gated_N = torch.where(gate_N < self.threshold, self.otherwise, total_N)
         return scores.map(lambda _: torch.where(torch.isfinite(gate_N), gated_N, gate_N))
 

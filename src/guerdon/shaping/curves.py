@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from guerdon.ranges import Finite, Positive, PositiveInt, check_ranges
+
 
 class Curve(Protocol):
     """A function of the reward less its reference, elementwise and of any shape."""
@@ -21,7 +23,10 @@ class Curve(Protocol):
 class Linear:
     """``slope x``: no bound. Affine in the reward, so group-normalised advantages ignore it."""
 
-    slope: float = 1.0
+    slope: Finite = 1.0
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, centred: Tensor) -> Tensor:
         return self.slope * centred
@@ -36,8 +41,11 @@ class Sigmoid:
     have it, 3 as its figure draws it.
     """
 
-    steepness: float = 1.0
-    shift: float = 0.0
+    steepness: Positive = 1.0
+    shift: Finite = 0.0
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, centred: Tensor) -> Tensor:
         return torch.sigmoid(self.steepness * (centred - self.shift))
@@ -47,7 +55,10 @@ class Sigmoid:
 class Tanh:
     """``tanh(steepness x)``, in [-1, 1]."""
 
-    steepness: float = 1.0
+    steepness: Positive = 1.0
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, centred: Tensor) -> Tensor:
         return torch.tanh(self.steepness * centred)
@@ -72,15 +83,15 @@ class FittedPolynomial:
     defaults, PAR's (2502.18770), it is 1.0017 at 4.9.
     """
 
-    degree: int = 5
-    bound: float = 5.0
-    points: int = 100
+    degree: PositiveInt = 5
+    bound: Positive = 5.0
+    points: PositiveInt = 100
 
     def __post_init__(self) -> None:
-        if not (0 < self.degree < self.points and self.bound > 0):
+        check_ranges(self)
+        if self.degree >= self.points:
             raise ValueError(
-                f"FittedPolynomial needs 0 < degree < points and bound > 0, got degree "
-                f"{self.degree}, points {self.points}, bound {self.bound}"
+                f"FittedPolynomial needs degree < points, got {self.degree} and {self.points}"
             )
 
     def __call__(self, centred: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
+from guerdon.ranges import Finite, Share, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.shaping.linear import Affine, add_to_rows
 from guerdon.shaping.words import (
@@ -52,13 +53,12 @@ class Diversity:
     below 1. Adds the parts "diversity" (what was paid) and "diversity/<signal>" (raw).
     """
 
-    keep: float = 0.9
-    weights: Mapping[str, float] = field(default_factory=dict)
-    only_where_above: float | None = None
+    keep: Share = 0.9
+    weights: Mapping[str, Finite] = field(default_factory=dict)
+    only_where_above: Finite | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.keep <= 1:
-            raise ValueError(f"Diversity.keep is {self.keep}; it must lie in [0, 1]")
+        check_ranges(self)
         unknown = set(self.weights) - set(SIGNALS)
         if unknown:
             raise ValueError(

@@ -10,6 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from guerdon.ranges import Finite, NonNegative, Positive, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.shaping.named import parts_of
 
@@ -47,8 +48,11 @@ class MeanLessVariance:
     scales the mean by a and the penalty by a squared: standardise them first.
     """
 
-    weight: float = 0.5
+    weight: NonNegative = 0.5
     unbiased: bool = False
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, member_KN: Tensor) -> Tensor:
         mean_N = member_KN.nanmean(0)
@@ -70,17 +74,16 @@ class Ensemble:
 
     members: tuple[str, ...] = ()
     aggregate: Aggregate = MeanMember()
-    moments: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    moments: Mapping[str, tuple[Finite, Positive]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, (_, std) in self.moments.items():
-            if not std > 0:
-                raise ValueError(f"Ensemble.moments: the std of {name!r} is {std}, not above 0")
+        check_ranges(self)
 
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         standardised = []
         for name, part_N in parts_of(self, scores, self.members).items():
             mean, std = self.moments.get(name, (0.0, 1.0))
-            part_N = torch.where(torch.isfinite(part_N), part_N, math.nan)
+            # In float64: squares and sums of float32 scores need not be float32.
+            part_N = torch.where(torch.isfinite(part_N), part_N, math.nan).double()
             standardised.append((part_N - mean) / std)
         return scores.map(lambda _: self.aggregate(torch.stack(standardised)))

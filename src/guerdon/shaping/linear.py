@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from guerdon.ranges import Finite, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.shaping.named import parts_of
 from guerdon.stages import Shaper
@@ -28,8 +29,11 @@ def add_to_rows(scores: Scores, rollouts: Rollouts, amount_N: Tensor) -> Scores:
 class Affine:
     """``scale * value + shift``; placed rewards are scaled, and shifted on the last acted one."""
 
-    scale: float = 1.0
-    shift: float = 0.0
+    scale: Finite = 1.0
+    shift: Finite = 0.0
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         placed = None if scores.placed is None else self.scale * scores.placed
@@ -45,14 +49,17 @@ class WeightedParts:
     and for placed scores, whose parts have no positions.
     """
 
-    weights: Mapping[str, float] = field(default_factory=dict)
+    weights: Mapping[str, Finite] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         if not self.weights:
             return scores
-        total_N = torch.zeros_like(scores.value)
+        total_N = torch.zeros(len(scores), dtype=torch.float64)
         for name, part_N in parts_of(self, scores, tuple(self.weights)).items():
-            total_N = total_N + self.weights[name] * part_N
+            total_N = total_N + self.weights[name] * part_N.double()
         return scores.map(lambda _: total_N)
 
 

@@ -14,6 +14,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from guerdon.ranges import Positive, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.shaping.named import part_of
 from guerdon.shaping.references import ColumnReferences, References
@@ -40,8 +41,8 @@ class Good:
     references: References = ColumnReferences()
 
     def __call__(self, scores: Scores, rollouts: Rollouts) -> Odds:
-        value_N = part_of(self, scores, self.component)
-        reference_NM = self.references(rollouts)[rollouts.group]
+        value_N = part_of(self, scores, self.component).double()
+        reference_NM = self.references(rollouts)[rollouts.group].double()
         # One more column: a reference of 0 for tasks that have none, nothing for the others.
         none_N1 = ~torch.isfinite(reference_NM).any(1, keepdim=True)
         reference_NM = torch.cat([reference_NM, torch.where(none_N1, 0.0, math.nan)], dim=1)
@@ -72,11 +73,10 @@ class Weighted:
     """The statement with probability ``p ** weight``: below 1 it counts for less in an `And`."""
 
     statement: Statement
-    weight: float = 1.0
+    weight: Positive = 1.0
 
     def __post_init__(self) -> None:
-        if not self.weight > 0:
-            raise ValueError(f"Weighted.weight is {self.weight}; it must be above 0")
+        check_ranges(self)
 
     def __call__(self, scores: Scores, rollouts: Rollouts) -> Odds:
         holds_N, fails_N = self.statement(scores, rollouts)

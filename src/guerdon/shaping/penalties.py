@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from guerdon.overlong import SoftOverlong
+from guerdon.ranges import Count, NonNegative, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.shaping.linear import add_to_rows
 
@@ -28,9 +29,12 @@ class KLPenalty:
     a reference policy. Adds the part "kl_penalty".
     """
 
-    coefficient: float = 0.001
+    coefficient: NonNegative = 0.001
     estimator: Callable[[Tensor, Tensor], Tensor] = log_ratio
     needs_reference: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         if rollouts.reference_logps is None:
@@ -68,8 +72,11 @@ class LengthPenalty:
     Laid over the reward before any transform there. Adds the part "length_penalty".
     """
 
-    rate: float = 0.01
-    free: int = 300
+    rate: NonNegative = 0.01
+    free: Count = 300
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         penalty_N = -self.rate * (rollouts.mask.sum(1) - self.free).clamp_min(0)

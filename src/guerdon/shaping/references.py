@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import NormalDist
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import torch
 from torch import Tensor
 
+from guerdon.judging import judged
+from guerdon.ranges import Finite, NonNegative, PositiveInt, Range, Seed, check_ranges
 from guerdon.records import Progress, Rollouts, Task
 from guerdon.stages import Policy, Reward, Sampling, TaskSource
 
@@ -24,7 +26,10 @@ class References(Protocol):
 class FixedReferences:
     """The same rewards for every task, such as that of a canned refusal; none by default."""
 
-    rewards: tuple[float, ...] = ()
+    rewards: tuple[Finite, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, rollouts: Rollouts) -> Tensor:
         return torch.tensor(self.rewards).expand(len(rollouts.tasks), len(self.rewards))
@@ -71,16 +76,16 @@ class Quantile:
     """
 
     references: References = ColumnReferences()
-    q: float = 0.85
+    q: Annotated[float, Range(0, 1, open_low=True, open_high=True)] = 0.85
 
     def __post_init__(self) -> None:
-        _check_quantile(self, self.q)
+        check_ranges(self)
 
     def __call__(self, rollouts: Rollouts) -> Tensor:
         reference_BM = self.references(rollouts)
         if reference_BM.shape[1] == 0:
             return reference_BM
-        return reference_BM.nanquantile(self.q, dim=1, keepdim=True)
+        return reference_BM.double().nanquantile(self.q, dim=1, keepdim=True)
 
 
 @dataclass(frozen=True)
@@ -92,14 +97,14 @@ class GaussianQuantile:
     """
 
     references: References = ColumnReferences()
-    q: float = 0.85
-    floor: float = 1e-5
+    q: Annotated[float, Range(0, 1, open_low=True, open_high=True)] = 0.85
+    floor: NonNegative = 1e-5
 
     def __post_init__(self) -> None:
-        _check_quantile(self, self.q)
+        check_ranges(self)
 
     def __call__(self, rollouts: Rollouts) -> Tensor:
-        reference_BM = self.references(rollouts)
+        reference_BM = self.references(rollouts).double()
         count_B1 = torch.isfinite(reference_BM).sum(1, keepdim=True)
         mean_B1 = reference_BM.nanmean(1, keepdim=True)
         square_B1 = (reference_BM - mean_B1).square().nansum(1, keepdim=True)
@@ -123,7 +128,7 @@ def with_references(
     frozen. Invalid completions leave NaN, which `References` drop. Use the reward that training
     will use, before any shaping.
     """
-    scores = reward(policy.sample(tasks, count, sampling, seed), Progress())
+    scores = judged(reward, policy.sample(tasks, count, sampling, seed), Progress())
     named = {column: scores.value} | {f"{column}/{k}": part for k, part in scores.parts.items()}
     rows = {name: value.reshape(len(tasks), count).tolist() for name, value in named.items()}
     return [
@@ -142,9 +147,12 @@ class ReferencedTasks:
     source: TaskSource
     policy: Callable[[], Policy]
     reward: Reward
-    count: int = 10
+    count: PositiveInt = 10
     sampling: Sampling = field(default_factory=Sampling)
-    seed: int = 0
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def load(self, split: str) -> Sequence[Task]:
         """The tasks of "train", with the column "reference_rewards", or of "test"."""
@@ -154,8 +162,3 @@ class ReferencedTasks:
         return with_references(
             tasks, self.policy(), self.reward, self.count, self.sampling, self.seed
         )
-
-
-def _check_quantile(part: object, q: float) -> None:
-    if not 0 < q < 1:
-        raise ValueError(f"{type(part).__name__}.q is {q}; it must lie between 0 and 1")

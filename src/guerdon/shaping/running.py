@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from guerdon.ranges import NonNegative, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 
 
@@ -65,7 +66,7 @@ class RunningStandardise(_Running):
 
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         self.seen.observe(scores)
-        return scores.map(lambda value_N: (value_N - self.seen.mean) / self.seen.std)
+        return scores.map(lambda value_N: (value_N.double() - self.seen.mean) / self.seen.std)
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,16 @@ class RunningClip(_Running):
     While all rewards are equal it changes nothing. Raises ValueError for placed scores.
     """
 
-    width: float = 1.0
+    width: NonNegative = 1.0
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         self.seen.observe(scores)
         reach = self.width * self.seen.std
-        return scores.map(lambda v: v.clamp(self.seen.mean - reach, self.seen.mean + reach))
+        low, high = self.seen.mean - reach, self.seen.mean + reach
+        return scores.map(lambda value_N: value_N.double().clamp(low, high))
 
 
 @dataclass(frozen=True)
@@ -95,5 +100,5 @@ class RunningMinMax(_Running):
         self.seen.observe(scores)
         span = self.seen.high - self.seen.low
         if span > 0:
-            return scores.map(lambda value_N: (value_N - self.seen.low) / span)
+            return scores.map(lambda value_N: (value_N.double() - self.seen.low) / span)
         return scores.map(lambda value_N: torch.full_like(value_N, 0.5))

@@ -9,6 +9,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from guerdon.judging import judged
+from guerdon.ranges import Count, Finite, check_ranges
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.stages import Reward
 
@@ -26,7 +28,10 @@ class SeparatorEnds:
     The ids must be those that the process reward splits at.
     """
 
-    tokens: tuple[int, ...]
+    tokens: tuple[Count, ...]
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, rollouts: Rollouts) -> Tensor:
         apart_NT = torch.isin(rollouts.ids, torch.tensor(self.tokens)) & rollouts.mask
@@ -84,7 +89,10 @@ class Clip:
     Choose the threshold so that most steps give 0.
     """
 
-    threshold: float = 0.7
+    threshold: Finite = 0.7
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, score_K: Tensor) -> Tensor:
         return (score_K - self.threshold).clamp_max(0)
@@ -125,26 +133,32 @@ class StepRewards:
 
     process: Reward
     ends: StepEnds
-    weight: float = 0.5
+    weight: Finite = 0.5
     shapes: Sequence[StepShape] = (Clip(), Delta())
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         if self.weight == 0:
             return scores
-        judged = self.process(rollouts, progress)
-        if judged.placed is None:
+        steps = judged(self.process, rollouts, progress)
+        if steps.placed is None and bool(steps.valid.any()):
             raise ValueError("StepRewards.process gives no scores at positions (Scores.placed)")
         step_NT = torch.zeros(rollouts.mask.shape)
+        placed_NT = step_NT if steps.placed is None else steps.placed
         end_NT = self.ends(rollouts)
-        valid_N = scores.valid & judged.valid
+        valid_N = scores.valid & steps.valid
         for row in valid_N.nonzero().flatten().tolist():
-            at_K, score_K = _available(end_NT[row].nonzero().flatten(), judged.placed[row])
+            at_K, score_K = _available(end_NT[row].nonzero().flatten(), placed_NT[row])
             for shape in self.shapes:
                 score_K = shape(score_K)
             step_NT[row, at_K] = self.weight * score_K
         total_N = step_NT.sum(1)
-        reasons = tuple(
-            first or second for first, second in zip(scores.reasons, judged.reasons, strict=True)
+        reasons = tuple(a or b for a, b in zip(scores.reasons, steps.reasons, strict=True))
+        errors = tuple(
+            own if reason else other
+            for reason, own, other in zip(scores.reasons, scores.errors, steps.errors, strict=True)
         )
         return replace(
             scores,
@@ -153,6 +167,7 @@ class StepRewards:
             parts={**scores.parts, "steps": total_N},
             valid=valid_N,
             reasons=reasons,
+            errors=errors,
         )
 
 

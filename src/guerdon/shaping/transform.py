@@ -28,7 +28,8 @@ class Transform:
 
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         reference_NM = self.references(rollouts)[rollouts.group]
-        return scores.map(lambda value_N: self._curved(value_N, reference_NM))
+        # In float64: the difference of two float32 numbers need not be one.
+        return scores.map(lambda value_N: self._curved(value_N.double(), reference_NM.double()))
 
     def _curved(self, value_N: Tensor, reference_NM: Tensor) -> Tensor:
         known_NM = torch.isfinite(reference_NM)

@@ -9,6 +9,7 @@ import torch
 from scipy.stats import rankdata
 from torch import Tensor
 
+from guerdon.ranges import Share, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 
 
@@ -66,11 +67,14 @@ class Unlikeliness:
     part "unlikeliness", what was taken off. Placed rewards take their row's factor.
     """
 
-    beta: float = 0.25
+    beta: Share = 0.25
     likelihood: Likelihood = MeanLogProb()
     form: Form = ReleasedForm()
 
     scope: ClassVar[str] = "group"
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         likelihood_N = self.likelihood(rollouts)

@@ -12,16 +12,10 @@ from guerdon.tasks.facts import (
     paraphrase,
     stated_facts,
 )
-from guerdon.tasks.files import (
-    DataError,
-    FileTasks,
-    PreferenceFile,
-    RankingFile,
-    check_prompt,
-    read_rows,
-)
+from guerdon.tasks.files import FileTasks, PreferenceFile, RankingFile
 from guerdon.tasks.gym import ReasoningGym
 from guerdon.tasks.mixture import MixedTasks
+from guerdon.tasks.reading import DataError, check_prompt, read_rows
 from guerdon.tasks.regions import TextBoxes, TextIntervals
 from guerdon.tasks.sql import SqlQueries
 from guerdon.tasks.tool_calls import TOOLS, ToolCalls

@@ -6,8 +6,9 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+from guerdon.ranges import Count, Seed, between, check_ranges
 from guerdon.tasks.procedural import Drawn, Problem
 
 
@@ -58,20 +59,19 @@ class Arithmetic(Drawn):
     kind: ClassVar[str] = "arithmetic"
 
     operations: tuple[str, ...] = ("addition", "subtraction", "multiplication", "two_steps")
-    digits: int = 2
-    train: int = 4096
-    test: int = 512
-    seed: int = 0
+    digits: Annotated[int, between(2, 6)] = 2
+    train: Count = 4096
+    test: Count = 512
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
+        check_ranges(self)
         unknown = [name for name in self.operations if name not in OPERATIONS]
         if unknown or not self.operations:
             raise ValueError(
                 f"Arithmetic.operations is {self.operations}; choose one or more of "
                 f"{', '.join(OPERATIONS)}"
             )
-        if not 2 <= self.digits <= 6:
-            raise ValueError(f"Arithmetic.digits is {self.digits}; give 2 to 6")
 
     def draw(self, source: random.Random) -> Problem:
         """One problem."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+from guerdon.ranges import Count, Seed, between, check_ranges
 from guerdon.tasks.procedural import Drawn, Problem
 
 LETTERS = "ABCDEFGH"
@@ -22,13 +23,13 @@ class MultipleChoice(Drawn):
 
     kind: ClassVar[str] = "multiple-choice"
 
-    options: int = 4
-    train: int = 4096
-    test: int = 512
-    seed: int = 0
+    options: Annotated[int, between(2, 8)] = 4
+    train: Count = 4096
+    test: Count = 512
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
-        _check_options("MultipleChoice", self.options)
+        check_ranges(self)
 
     def draw(self, source: random.Random) -> Problem:
         """One problem."""
@@ -55,16 +56,16 @@ class MultiChoice(Drawn):
 
     kind: ClassVar[str] = "multi-choice"
 
-    options: int = 5
-    divisors: tuple[int, ...] = (2, 3, 5)
-    train: int = 4096
-    test: int = 512
-    seed: int = 0
+    options: Annotated[int, between(2, 8)] = 5
+    divisors: tuple[Annotated[int, between(2, 9)], ...] = (2, 3, 5)
+    train: Count = 4096
+    test: Count = 512
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
-        _check_options("MultiChoice", self.options)
-        if not self.divisors or not all(2 <= d <= 9 for d in self.divisors):
-            raise ValueError(f"MultiChoice.divisors is {self.divisors}; give numbers from 2 to 9")
+        check_ranges(self)
+        if not self.divisors:
+            raise ValueError("MultiChoice.divisors is empty; give numbers from 2 to 9")
 
     def draw(self, source: random.Random) -> Problem:
         """One problem."""
@@ -82,11 +83,6 @@ class MultiChoice(Drawn):
                 "divisor": divisor,
             },
         )
-
-
-def _check_options(part: str, options: int) -> None:
-    if not 2 <= options <= len(LETTERS):
-        raise ValueError(f"{part}.options is {options}; give 2 to {len(LETTERS)}")
 
 
 def _listed(numbers: Sequence[int]) -> str:

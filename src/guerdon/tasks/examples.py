@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from guerdon.ranges import Count, check_ranges
 from guerdon.records import Task
 from guerdon.stages import TaskSource
 from guerdon.tasks.arithmetic import Arithmetic
@@ -19,7 +20,10 @@ class WithExamples:
     """
 
     source: TaskSource = field(default_factory=Arithmetic)
-    examples: int = 20
+    examples: Count = 20
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def load(self, split: str) -> Sequence[Task]:
         """The tasks of "train" or "test"."""

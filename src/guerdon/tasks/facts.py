@@ -6,8 +6,9 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+from guerdon.ranges import Count, Seed, between, check_ranges
 from guerdon.tasks.procedural import Drawn, Problem
 
 PEOPLE = ("Anna", "Ben", "Carla", "David", "Eva", "Felix", "Greta", "Hugo", "Ida", "Jonas")
@@ -125,17 +126,14 @@ class FactQuestions(Drawn):
 
     kind: ClassVar[str] = "facts"
 
-    people: int = 3
-    references: int = 5
-    train: int = 4096
-    test: int = 512
-    seed: int = 0
+    people: Annotated[int, between(1, len(PEOPLE))] = 3
+    references: Annotated[int, between(1, 8)] = 5
+    train: Count = 4096
+    test: Count = 512
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.people <= len(PEOPLE):
-            raise ValueError(f"FactQuestions.people is {self.people}; give 1 to {len(PEOPLE)}")
-        if not 1 <= self.references <= 8:
-            raise ValueError(f"FactQuestions.references is {self.references}; give 1 to 8")
+        check_ranges(self)
 
     def draw(self, source: random.Random) -> Problem:
         """One problem."""

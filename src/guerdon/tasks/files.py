@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from guerdon.ranges import Share, check_ranges
 from guerdon.rankings import PreferencePair, Ranking
 from guerdon.records import Task
 from guerdon.tasks.images import image_name, images_in, with_images
 from guerdon.tasks.procedural import SPLITS
-
-
-class DataError(ValueError):
-    """A file's row can't be used; the message names file, line, field and the mend."""
+from guerdon.tasks.reading import (
+    DataError,
+    check_plain,
+    check_prompt,
+    is_chat,
+    name_in,
+    read_rows,
+    refuse_empty,
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,8 @@ class FileTasks:
 
     ``image`` names the column of what a prompt shows: a file's path, taken from the data's own
     folder, or the image itself as Parquet and ``datasets`` hold it; or a list of these. It
-    becomes the task's column ``images``, as does a column of that name. "" is for none.
+    becomes the task's column ``images``, as does a column of that name. "" is for none. Paths are
+    taken from the data's own folder, or from ``image_folder``, and never lead out of it.
     """
 
     path: str
@@ -39,10 +46,11 @@ class FileTasks:
     answer: str = "answer"
     id: str = "id"
     image: str = "image"
-    held_out: float = 0.1
+    held_out: Share = 0.1
+    image_folder: str = ""
 
     def __post_init__(self) -> None:
-        _check_share("FileTasks", self.held_out)
+        check_ranges(self)
 
     def load(self, split: str) -> Sequence[Task]:
         """The tasks of "train" or "test" in file order. Raises DataError."""
@@ -53,7 +61,8 @@ class FileTasks:
         for where, row in read_rows(Path(self.path)):
             task = self._task(row, f"{self.path}, {where}")
             _refuse_copy(seen, task.id, self.path, where, self.id)
-            home = row.get("split", _share(task.id, self.held_out))
+            home = row.get("split")
+            home = _share(task.id, self.held_out) if home is None else home
             if home not in SPLITS:
                 raise DataError(
                     f"{self.path}, {where}, field 'split': {home!r} is neither "
@@ -75,6 +84,8 @@ class FileTasks:
                 )
         prompt = row[self.prompt]
         check_prompt(prompt, f"{where}, field {self.prompt!r}")
+        refuse_empty(prompt, f"{where}, field {self.prompt!r}")
+        check_plain(row[self.answer], f"{where}, field {self.answer!r}")
         known = (self.prompt, self.answer, self.id, "split")
         columns = {k: v for k, v in row.items() if k not in known}
         name = row.get(self.id)
@@ -82,8 +93,8 @@ class FileTasks:
             shown = [image_name(image) for image in images_in(columns, self.image)]
             key = json.dumps([prompt, row[self.answer], *shown], sort_keys=True, default=str)
             name = hashlib.sha256(key.encode()).hexdigest()[:16]
-        columns = _see(columns, self.image, self.path, where)
-        return Task(str(name), prompt, row[self.answer], columns)
+        columns = _see(columns, self.image, self.path, self.image_folder, where)
+        return Task(name_in(name, f"{where}, field {self.id!r}"), prompt, row[self.answer], columns)
 
 
 @dataclass(frozen=True)
@@ -99,17 +110,18 @@ class PreferenceFile:
     """
 
     path: str
-    held_out: float = 0.1
+    held_out: Share = 0.1
+    image_folder: str = ""
 
     def __post_init__(self) -> None:
-        _check_share("PreferenceFile", self.held_out)
+        check_ranges(self)
 
     def load(self, split: str | None = None) -> list[PreferencePair]:
         """The pairs of "train" or "test" (None = all) in file order.
 
         Raises DataError; equal sides are an error.
         """
-        return _preferences(self.path, split, self.held_out, "pair", _pair)
+        return _preferences(self, split, "pair", _pair)
 
 
 @dataclass(frozen=True)
@@ -121,55 +133,54 @@ class RankingFile:
     """
 
     path: str
-    held_out: float = 0.1
+    held_out: Share = 0.1
+    image_folder: str = ""
 
     def __post_init__(self) -> None:
-        _check_share("RankingFile", self.held_out)
+        check_ranges(self)
 
     def load(self, split: str | None = None) -> list[Ranking]:
         """The rankings of "train" or "test" (None = all) in file order.
 
         Raises DataError; one text twice in a ranking is an error.
         """
-        return _preferences(self.path, split, self.held_out, "ranking", _ranking)
+        return _preferences(self, split, "ranking", _ranking)
 
 
 Preferred = TypeVar("Preferred", PreferencePair, Ranking)
 
 
 def _preferences(
-    path: str,
+    source: PreferenceFile | RankingFile,
     split: str | None,
-    held_out: float,
     kind: str,
-    read: Callable[[Mapping[str, Any], str, str, str], Preferred],
+    read: Callable[[Mapping[str, Any], str, str], Preferred],
 ) -> list[Preferred]:
     """What ``read`` makes of a file's rows; a share of the prompts is the test split."""
+    path, held_out = source.path, source.held_out
     if split not in (None, *SPLITS):
         raise ValueError(f"{path} has no split {split!r}; it has {' and '.join(SPLITS)}")
     seen: dict[str, str] = {}
     found = []
     for number, (where, row) in enumerate(read_rows(Path(path)), 1):
-        one = read(row, path, f"{path}, {where}", f"{kind}-{number}")
+        one = read(row, f"{path}, {where}", f"{kind}-{number}")
         _refuse_copy(seen, one.task.id, path, where, "id")
-        found.append(one)
+        columns = _see(one.task.columns, "image", path, source.image_folder, f"{path}, {where}")
+        found.append(replace(one, task=replace(one.task, columns=columns)))
     if not found:
         raise DataError(f"{path} holds no rows")
     return [one for one in found if split in (None, _share(one.task.text, held_out))]
 
 
-def _see(columns: Mapping[str, Any], image: str, path: str, where: str) -> dict[str, Any]:
-    """The columns with images found beside the data file (or in its folder)."""
-    folder = Path(path) if Path(path).is_dir() else Path(path).parent
+def _see(
+    columns: Mapping[str, Any], image: str, path: str, folder: str, where: str
+) -> dict[str, Any]:
+    """The columns with images found below ``folder`` (the data's own, unless it is named)."""
+    own = Path(path) if Path(path).is_dir() else Path(path).parent
     try:
-        return with_images(columns, image, folder, where)
+        return with_images(columns, image, Path(folder).expanduser() if folder else own, where)
     except ValueError as error:
         raise DataError(str(error)) from error
-
-
-def _check_share(part: str, share: float) -> None:
-    if not 0 <= share <= 1:
-        raise ValueError(f"{part}.held_out is {share}; give a share from 0 to 1")
 
 
 def _share(name: str, held_out: float) -> str:
@@ -178,14 +189,17 @@ def _share(name: str, held_out: float) -> str:
     return "test" if digest < held_out * 2**32 else "train"
 
 
-def _pair(row: Mapping[str, Any], path: str, where: str, name: str) -> PreferencePair:
+def _pair(row: Mapping[str, Any], where: str, name: str) -> PreferencePair:
     for side in ("chosen", "rejected"):
         if row.get(side) is None:
             raise DataError(
                 f"{where}: field {side!r} is missing; a pair needs prompt, chosen and rejected"
             )
     chosen, rejected, prompt = row["chosen"], row["rejected"], row.get("prompt")
-    if _is_chat(chosen) and _is_chat(rejected) and chosen and rejected:
+    for side in ("chosen", "rejected"):
+        if isinstance(row[side], list | tuple):
+            check_prompt(row[side], f"{where}, field {side!r}")
+    if is_chat(chosen) and is_chat(rejected):
         if chosen[:-1] != rejected[:-1]:
             raise DataError(
                 f"{where}: chosen and rejected answer different prompts; the two chats may "
@@ -197,6 +211,7 @@ def _pair(row: Mapping[str, Any], path: str, where: str, name: str) -> Preferenc
     if prompt is None:
         raise DataError(f"{where}: field 'prompt' is missing; give text or chat messages")
     check_prompt(prompt, f"{where}, field 'prompt'")
+    refuse_empty(prompt, f"{where}, field 'prompt'")
     for side, text in (("chosen", chosen), ("rejected", rejected)):
         if not isinstance(text, str):
             raise DataError(
@@ -210,26 +225,31 @@ def _pair(row: Mapping[str, Any], path: str, where: str, name: str) -> Preferenc
         raise DataError(f"{where}, field 'margin': {margin!r} is not a number; give one or none")
     known = ("id", "prompt", "chosen", "rejected", "margin")
     columns = {k: v for k, v in row.items() if k not in known}
-    task = Task(str(row.get("id", name)), prompt, columns=_see(columns, "image", path, where))
-    return PreferencePair(task, chosen, rejected, None if margin is None else float(margin))
+    return PreferencePair(
+        _task_of(row, where, name, prompt, columns),
+        chosen,
+        rejected,
+        None if margin is None else float(margin),
+    )
 
 
-def _ranked_pair(row: Mapping[str, Any], path: str, where: str, name: str) -> Ranking:
+def _ranked_pair(row: Mapping[str, Any], where: str, name: str) -> Ranking:
     if row.get("chosen") is None and row.get("rejected") is None:
         raise DataError(
             f"{where}: field 'ranked' is missing; give a list of texts, best first, or chosen "
             "and rejected"
         )
-    return Ranking.of_pair(_pair(row, path, where, name))
+    return Ranking.of_pair(_pair(row, where, name))
 
 
-def _ranking(row: Mapping[str, Any], path: str, where: str, name: str) -> Ranking:
+def _ranking(row: Mapping[str, Any], where: str, name: str) -> Ranking:
     if row.get("ranked") is None:
-        return _ranked_pair(row, path, where, name)
+        return _ranked_pair(row, where, name)
     prompt, ranked = row.get("prompt"), row["ranked"]
     if prompt is None:
         raise DataError(f"{where}: field 'prompt' is missing; give text or chat messages")
     check_prompt(prompt, f"{where}, field 'prompt'")
+    refuse_empty(prompt, f"{where}, field 'prompt'")
     if not isinstance(ranked, list | tuple) or not all(isinstance(t, str) for t in ranked):
         raise DataError(f"{where}, field 'ranked': expected a list of texts, best first")
     if len(ranked) < 2 or len(set(ranked)) < len(ranked):
@@ -238,66 +258,17 @@ def _ranking(row: Mapping[str, Any], path: str, where: str, name: str) -> Rankin
             "remove the row"
         )
     columns = {k: v for k, v in row.items() if k not in ("id", "prompt", "ranked")}
-    columns = _see(columns, "image", path, where)
-    return Ranking(Task(str(row.get("id", name)), prompt, columns=columns), tuple(ranked))
+    return Ranking(_task_of(row, where, name, prompt, columns), tuple(ranked))
 
 
-def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The rows of a JSONL or Parquet file or a saved ``datasets`` folder.
-
-    Each comes with its place for messages: "line 3" (counted past blank lines) or "row 3".
-    """
-    if not path.exists():
-        raise DataError(f"there is no file or folder {path}")
-    if path.is_dir():
-        yield from _numbered(_folder_rows(path))
-    elif path.suffix == ".parquet":
-        import pyarrow.parquet
-
-        try:
-            table = pyarrow.parquet.read_table(path)
-        except Exception as error:
-            raise DataError(f"{path} can't be read as Parquet: {error}") from error
-        yield from _numbered(table.to_pylist())
-    elif path.suffix in (".jsonl", ".json", ".ndjson"):
-        yield from _json_rows(path)
-    else:
-        raise DataError(f"{path}: expected .jsonl, .parquet or a datasets folder")
-
-
-def _json_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    with path.open("rb") as file:
-        for line, raw in enumerate(file, 1):
-            if not raw.strip():
-                continue
-            try:
-                row = json.loads(raw)
-            except (ValueError, RecursionError) as error:
-                raise DataError(
-                    f"{path}, line {line}: not a JSON object ({error}); every line must be one "
-                    "object"
-                ) from error
-            if not isinstance(row, dict):
-                raise DataError(f"{path}, line {line}: a {type(row).__name__}, not an object")
-            yield f"line {line}", row
-
-
-def _folder_rows(path: Path) -> Iterator[dict[str, Any]]:
-    import datasets
-
-    try:
-        loaded = datasets.load_from_disk(str(path))
-    except FileNotFoundError as error:
-        raise DataError(f"{path} is no folder written by datasets' save_to_disk") from error
-    if isinstance(loaded, datasets.DatasetDict):
-        for split, part in loaded.items():
-            yield from ({"split": split, **row} for row in part)
-    else:
-        yield from (dict(row) for row in loaded)
-
-
-def _numbered(rows: Iterable[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    return ((f"row {n}", row) for n, row in enumerate(rows, 1))
+def _task_of(
+    row: Mapping[str, Any], where: str, name: str, prompt: Any, columns: Mapping[str, Any]
+) -> Task:
+    """The task under the row's id, or ``name`` where it has none."""
+    held = row.get("id")
+    return Task(
+        name_in(name if held is None else held, f"{where}, field 'id'"), prompt, columns=columns
+    )
 
 
 def _refuse_copy(seen: dict[str, str], name: str, path: str, where: str, field: str) -> None:
@@ -307,18 +278,3 @@ def _refuse_copy(seen: dict[str, str], name: str, path: str, where: str, field: 
             "its own id or remove the copy"
         )
     seen[name] = where
-
-
-def check_prompt(prompt: Any, where: str) -> None:
-    """Raises DataError unless it is text or chat messages; ``where`` is file, line and field."""
-    if not isinstance(prompt, str) and not _is_chat(prompt):
-        raise DataError(
-            f"{where}: give text or a list of "
-            f'{{"role": ..., "content": ...}} messages, not {type(prompt).__name__}'
-        )
-
-
-def _is_chat(prompt: Any) -> bool:
-    return isinstance(prompt, list) and all(
-        isinstance(m, dict) and {"role", "content"} <= m.keys() for m in prompt
-    )

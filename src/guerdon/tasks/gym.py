@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from guerdon.extras import install
+from guerdon.ranges import Count, Seed, check_ranges
 from guerdon.records import Task
 from guerdon.tasks.procedural import SPLITS
 
@@ -21,10 +23,13 @@ class ReasoningGym:
     """
 
     dataset: str
-    train: int = 1000
-    test: int = 256
-    seed: int = 0
+    train: Count = 1000
+    test: Count = 256
+    seed: Seed = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def load(self, split: str) -> Sequence[Task]:
         """The tasks of "train" or "test".
@@ -50,7 +55,7 @@ class ReasoningGym:
             from reasoning_gym.factory import DATASETS
         except ImportError as error:
             raise ImportError(
-                "ReasoningGym needs the package reasoning-gym: pip install 'guerdon[reasoning-gym]'"
+                f"ReasoningGym needs the package reasoning-gym: {install('reasoning-gym')}"
             ) from error
         if self.dataset not in DATASETS:
             raise ValueError(

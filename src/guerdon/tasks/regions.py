@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+from guerdon.ranges import Count, Seed, between, check_ranges
 from guerdon.tasks.procedural import Drawn, Problem
 
 
@@ -18,14 +19,13 @@ class TextBoxes(Drawn):
 
     kind: ClassVar[str] = "boxes"
 
-    canvas: int = 15
-    train: int = 4096
-    test: int = 512
-    seed: int = 0
+    canvas: Annotated[int, between(4, 999)] = 15
+    train: Count = 4096
+    test: Count = 512
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
-        if not 4 <= self.canvas <= 999:
-            raise ValueError(f"TextBoxes.canvas is {self.canvas}; give 4 to 999")
+        check_ranges(self)
 
     def draw(self, source: random.Random) -> Problem:
         """One problem."""
@@ -48,14 +48,13 @@ class TextIntervals(Drawn):
 
     kind: ClassVar[str] = "intervals"
 
-    horizon: int = 99
-    train: int = 2048
-    test: int = 256
-    seed: int = 0
+    horizon: Annotated[int, between(10, 9999)] = 99
+    train: Count = 2048
+    test: Count = 256
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
-        if not 10 <= self.horizon <= 9999:
-            raise ValueError(f"TextIntervals.horizon is {self.horizon}; give 10 to 9999")
+        check_ranges(self)
 
     def draw(self, source: random.Random) -> Problem:
         """One problem."""

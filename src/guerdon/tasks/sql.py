@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import ClassVar
 
+from guerdon.ranges import Count, Seed, check_ranges
 from guerdon.tasks.procedural import Drawn, Problem
 
 _TABLES = {
@@ -26,9 +27,12 @@ class SqlQueries(Drawn):
 
     kind: ClassVar[str] = "sql"
 
-    train: int = 2048
-    test: int = 256
-    seed: int = 0
+    train: Count = 2048
+    test: Count = 256
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def draw(self, source: random.Random) -> Problem:
         """One problem."""

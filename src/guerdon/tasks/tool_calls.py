@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from guerdon.ranges import Count, Seed, check_ranges
 from guerdon.tasks.procedural import Drawn, Problem
 
 CITIES = ("Rome", "Oslo", "Lima", "Cairo", "Paris", "Delhi", "Tokyo", "Quito")
@@ -60,9 +61,12 @@ class ToolCalls(Drawn):
 
     kind: ClassVar[str] = "tool-calls"
 
-    train: int = 4096
-    test: int = 512
-    seed: int = 0
+    train: Count = 4096
+    test: Count = 512
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def draw(self, source: random.Random) -> Problem:
         """One problem."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+from guerdon.ranges import Count, Finite, PositiveInt, Seed, between, check_ranges
 from guerdon.records import Task
 from guerdon.tasks.procedural import SPLITS, Drawn, Problem
 
@@ -25,13 +26,21 @@ class GridTasks(Drawn):
 
     kind: ClassVar[str] = "grid"
 
-    size: int = 6
-    apart: int = 2
+    size: Annotated[int, between(2, 100)] = 6
+    apart: PositiveInt = 2
     locked: bool = False
-    reward: float = 10.0
-    train: int = 256
-    test: int = 64
-    seed: int = 0
+    reward: Finite = 10.0
+    train: Count = 256
+    test: Count = 64
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        if self.apart > 2 * (self.size - 1):
+            raise ValueError(
+                f"GridTasks.apart is {self.apart}; a board of size {self.size} allows 1 to "
+                f"{2 * (self.size - 1)}"
+            )
 
     def draw(self, source: random.Random) -> Problem:
         """One board."""
@@ -49,15 +58,6 @@ class GridTasks(Drawn):
             columns={"environment": "grid", "settings": settings},
         )
 
-    def load(self, split: str) -> Sequence[Task]:
-        """The tasks of "train" or "test". Raises ValueError where the board has too few."""
-        if not 0 < self.apart <= 2 * (self.size - 1):
-            raise ValueError(
-                f"GridTasks.apart is {self.apart}; a board of size {self.size} allows 1 to "
-                f"{2 * (self.size - 1)}"
-            )
-        return super().load(split)
-
 
 @dataclass(frozen=True)
 class CornerTasks:
@@ -66,10 +66,13 @@ class CornerTasks:
     Every id is a group of its own, as when a benchmark deals the same game to several seats.
     """
 
-    size: int = 6
-    reward: float = 10.0
-    train: int = 2
-    test: int = 0
+    size: PositiveInt = 6
+    reward: Finite = 10.0
+    train: Count = 2
+    test: Count = 0
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def load(self, split: str) -> Sequence[Task]:
         """The tasks of "train" or "test"."""
@@ -97,8 +100,11 @@ class ToyTextTasks:
 
     world: str = "FrozenLake-v1"
     options: dict[str, bool] | None = None
-    train: int = 64
-    test: int = 32
+    train: Count = 64
+    test: Count = 32
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def load(self, split: str) -> Sequence[Task]:
         """The tasks of "train" or "test"; their seeds never overlap."""

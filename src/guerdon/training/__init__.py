@@ -1,6 +1,8 @@
 """The loops, and what they need: recipe, updates, checkpoints, evaluation, telemetry."""
 
+from guerdon.training.agreement import check_start
 from guerdon.training.held_out import HeldOut, evaluate
+from guerdon.training.held_out_summary import describe_held_out, held_out_summary
 from guerdon.training.loop import Result, train
 from guerdon.training.pairs import PreferenceRecipe, PreferenceResult, train_on_pairs
 from guerdon.training.preference import fit_preferences
@@ -21,13 +23,13 @@ from guerdon.training.reward_model import (
 )
 from guerdon.training.schedule import Constant, Cosine, Linear, Schedule
 from guerdon.training.selected import SelectedTasks
+from guerdon.training.soundness import TooManyFailed
+from guerdon.training.stopping import PartFailed, TrainingStopped
 from guerdon.training.supervised import Demonstration, demonstrations_to_rollouts, fit_texts
-from guerdon.training.telemetry import describe_held_out, held_out_summary
 from guerdon.training.update import (
     ALONE,
     Guard,
     Shard,
-    TrainingStopped,
     adamw,
     apply_gradients,
     set_rate,
@@ -60,6 +62,7 @@ __all__ = [
     "MovingReference",
     "NoReference",
     "Optimiser",
+    "PartFailed",
     "PreferenceRecipe",
     "PreferenceResult",
     "Recipe",
@@ -71,9 +74,11 @@ __all__ = [
     "Schedule",
     "SelectedTasks",
     "Shard",
+    "TooManyFailed",
     "TrainingStopped",
     "adamw",
     "apply_gradients",
+    "check_start",
     "demonstrations_to_rollouts",
     "describe_held_out",
     "evaluate",

@@ -50,6 +50,8 @@ class Batches:
         self._thread = ThreadPoolExecutor(1, "sampling-ahead")
         self._flying: Future[Batch] | None = None
         self._before: dict[str, Any] = {}
+        self._taken: dict[str, Any] = {}
+        self._restored = False  # the sampler has the weights of a batch that was in flight
 
     def __enter__(self) -> Batches:
         return self
@@ -66,10 +68,16 @@ class Batches:
     def take(self, progress: Progress) -> Batch:
         """The batch of this step; what went wrong on the thread is raised here."""
         if not self.ahead:
+            self._taken = self._marks()
             return self._collect(progress)
         began = time.perf_counter()
+        if self._flying is None:
+            if not self._restored:
+                self._renew(progress.step)
+            self._before = self._marks()
+        self._taken = self._before
         batch = self._collect(progress) if self._flying is None else self._flying.result()
-        self._flying = None
+        self._flying, self._restored = None, False
         batch.seconds["waiting"] = time.perf_counter() - began
         return replace(batch, staleness=progress.step - self._sampler_step)
 
@@ -77,21 +85,27 @@ class Batches:
         """Start on the batch of the coming step, with the weights of this moment."""
         if not self.ahead or progress.step >= progress.total:
             return
-        self.sampler.module.load_state_dict(trained_state(self.policy), strict=False)
-        self._sampler_step = progress.step - 1
-        self._before = {
-            "sampler_step": self._sampler_step,
-            "parts": {
-                at: copy.deepcopy(part.state_dict()) for at, part in self._memories().items()
-            },
-            "generators": generator_states(),
-        }
+        self._renew(progress.step - 1)
+        self._before = self._marks()
         self._flying = self._thread.submit(self._collect, progress)
 
     def wait(self) -> None:
         """Until nothing is being sampled; what went wrong on the thread is raised here."""
         if self._flying is not None:
             self._flying.result()
+
+    def take_back(self) -> None:
+        """As if the batch last taken, and the one being sampled, had never been drawn.
+
+        Curriculum, reward, filter and generators are as before it, so that a checkpoint written
+        now is that of the step before. With ``loop.ahead`` a run resumed from it samples that
+        batch with the newest weights, not those of a step ago.
+        """
+        if self._flying is not None:
+            wait_for([self._flying])
+            self._flying = None
+        if self._taken:
+            self._remember(self._taken)
 
     def state_dict(self) -> dict[str, Any]:
         """What the batch ahead is made of; empty where there is none.
@@ -110,9 +124,27 @@ class Batches:
             return
         self._sampler_step = int(state["sampler_step"])
         self.sampler.module.load_state_dict(state["sampler"], strict=False)
+        self._restored = True
+        self._remember(state)
+
+    def _renew(self, step: int) -> None:
+        """Give the sampler the weights of this moment, which have seen ``step`` steps."""
+        self.sampler.module.load_state_dict(trained_state(self.policy), strict=False)
+        self._sampler_step = step
+
+    def _marks(self) -> dict[str, Any]:
+        """What a batch is made of besides weights."""
+        parts = {at: copy.deepcopy(part.state_dict()) for at, part in self._memories().items()}
+        return {
+            "sampler_step": self._sampler_step,
+            "parts": parts,
+            "generators": generator_states(),
+        }
+
+    def _remember(self, marks: Mapping[str, Any]) -> None:
         for place, part in self._memories().items():
-            part.load_state_dict(state["parts"][place])
-        restore_generators(state["generators"])
+            part.load_state_dict(copy.deepcopy(marks["parts"][place]))
+        restore_generators(marks["generators"])
 
     def _collect(self, progress: Progress) -> Batch:
         return collect(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,6 +12,9 @@ from itertools import islice
 import torch
 from torch import Tensor
 
+from guerdon.failures import Tally, tally
+from guerdon.judging import judged
+from guerdon.parts import memories
 from guerdon.records import (
     Progress,
     Rollouts,
@@ -22,6 +26,7 @@ from guerdon.records import (
 from guerdon.stages import Policy
 from guerdon.training.recipe import Recipe
 from guerdon.training.reference import RunningReference
+from guerdon.training.stopping import PartFailed, naming
 from guerdon.training.update import Shard
 
 
@@ -29,9 +34,9 @@ from guerdon.training.update import Shard
 class Batch:
     """What a step learns from, sampled and scored, the same on every process.
 
-    ``raw`` are the reward's own scores; ``sampled`` counts groups before the filter,
-    ``seconds`` the time spent sampling and scoring. ``staleness`` is how many steps the weights
-    that sampled are behind those that will learn; None where they are always the same.
+    ``raw`` are the reward's own scores; ``sampled`` counts groups before the filter, ``judged``
+    their rows, ``seconds`` the time spent sampling and scoring. ``staleness`` is how many steps
+    the weights that sampled are behind those that will learn; None where they are always the same.
     """
 
     rollouts: Rollouts
@@ -39,6 +44,12 @@ class Batch:
     sampled: int
     seconds: dict[str, float]
     staleness: int | None = None
+    judged: Tally = Tally()
+
+    @property
+    def tally(self) -> Tally:
+        """Every row that was judged, those that the filter dropped too."""
+        return self.judged if self.judged.rows else tally(self.rollouts, self.raw)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,23 +77,36 @@ def collect(
     kept: list[tuple[Rollouts, Scores]] = []
     seconds = {"sampling": 0.0, "scoring": 0.0}
     sampled = have = 0
+    judgements = Tally()
     for attempt in range(max(recipe.loop.resample, 1)):
         missing = wanted - have if recipe.filter is not None else wanted
-        drawn = recipe.curriculum.next(tasks, missing, progress)
+        with naming("the curriculum", recipe.curriculum):
+            drawn = recipe.curriculum.next(tasks, missing, progress)
         seed = _mix(recipe.loop.seed, progress.step, attempt)
         mine = list(zip(drawn, _repeats(drawn), strict=True))[shard.rank :: shard.world]
-        local, judged = _sample_and_score(recipe, policy, mine, seed, progress, clock, seconds)
-        rollouts, scores = _gather(local, judged, shard)
+        local, own = _sample_and_score(recipe, policy, mine, seed, progress, clock, seconds)
+        rollouts, scores = _gather(local, own, shard)
         sampled += len(rollouts.tasks)
+        judgements += tally(rollouts, scores)
         if recipe.filter is not None:
-            rows = recipe.filter(scores, rollouts)[rollouts.group]
+            rows = _kept(recipe, rollouts, scores)
             rollouts, scores = rollouts.select(rows), scores.select(rows)
         have += len(rollouts.tasks)
         kept.append((rollouts, scores))
         if have >= wanted:
             break
     rollouts = concat_rollouts([r for r, _ in kept])
-    return Batch(rollouts, concat_scores([s for _, s in kept]), sampled, seconds)
+    scores = concat_scores([s for _, s in kept])
+    return Batch(rollouts, scores, sampled, seconds, judged=judgements)
+
+
+def _kept(recipe: Recipe, rollouts: Rollouts, scores: Scores) -> Tensor:
+    """bool[N]: rows of the groups that pass the filter; none where nothing could be judged."""
+    assert recipe.filter is not None
+    if not bool(scores.valid.any()):
+        return torch.zeros(len(rollouts), dtype=torch.bool)
+    with naming("the filter", recipe.filter):
+        return recipe.filter(scores, rollouts)[rollouts.group]
 
 
 def credit(
@@ -103,19 +127,43 @@ def credit(
         with torch.no_grad():
             rollouts = replace(rollouts, old_logps=policy.forward(rollouts).logps)
     rollouts = _with_reference(rollouts, recipe, reference)
-    scores = batch.raw
-    for shaper in recipe.shaping:
-        scores = shaper(scores, rollouts, progress)
+    scores = _shaped(recipe, batch.raw, rollouts, progress)
     if "values" in recipe.objective.needs and rollouts.values is None and len(rollouts):
         with torch.no_grad():
             rollouts = replace(
                 rollouts, values=policy.forward(rollouts, frozenset({"values"})).values
             )
-    advantage = recipe.advantage(scores, rollouts)
+    with naming("the advantage", recipe.advantage):
+        advantage = (
+            recipe.advantage(scores, rollouts)
+            if bool(scores.valid.any())
+            else torch.zeros(rollouts.mask.shape)
+        )
     returns = getattr(recipe.advantage, "returns", None)
     if returns is not None and "values" in recipe.objective.needs:
         rollouts = replace(rollouts, returns=returns(scores, rollouts))
     return Collected(**{**vars(batch), "rollouts": rollouts}, scores=scores, advantage=advantage)
+
+
+def _shaped(recipe: Recipe, raw: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
+    """The scores after all shapers; as they came where no row could be judged.
+
+    What shapers remember is as before where one raises, so that the step can be done again.
+    """
+    if not bool(raw.valid.any()):
+        return raw
+    parts = memories(recipe.shaping)
+    remembered = {place: copy.deepcopy(part.state_dict()) for place, part in parts.items()}
+    scores = raw
+    try:
+        for shaper in recipe.shaping:
+            with naming("the shaper", shaper):
+                scores = shaper(scores, rollouts, progress)
+    except PartFailed:
+        for place, part in parts.items():
+            part.load_state_dict(remembered[place])
+        raise
+    return scores
 
 
 def _sample_and_score(
@@ -142,11 +190,11 @@ def _sample_and_score(
     with ThreadPoolExecutor(max_workers=1) as judge:
         for some in _portions([task for task, _ in drawn], recipe.loop.sampling_groups):
             sampled.append(_sample(recipe, policy, some, list(islice(repeats, len(some))), seed))
-            judging.append(judge.submit(recipe.reward, sampled[-1], progress))
-        done = clock()
-        scores = [judged.result() for judged in judging]
-    seconds["sampling"] += done - started
-    seconds["scoring"] += clock() - done
+            judging.append(judge.submit(judged, recipe.reward, sampled[-1], progress))
+        ended = clock()
+        scores = [done.result() for done in judging]
+    seconds["sampling"] += ended - started
+    seconds["scoring"] += clock() - ended
     return concat_rollouts(sampled), concat_scores(scores)
 
 

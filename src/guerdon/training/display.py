@@ -13,10 +13,13 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
+from guerdon.parsing.visible import visible
 from guerdon.report import number
 
 _BARS = "▁▂▃▄▅▆▇█"
+_BRIEF = ("invalid_share", "failed_share", "zero_std_share")
 _SHOWN = (
     ("reward", "reward", "{:.3f}"),
     ("accuracy", "accuracy", "{:.3f}"),
@@ -27,6 +30,7 @@ _SHOWN = (
     ("length", "tokens per answer", "{:.1f}"),
     ("zero_std_share", "groups without signal", "{:.0%}"),
     ("invalid_share", "invalid", "{:.1%}"),
+    ("failed_share", "of these failed", "{:.1%}"),
     ("tokens_per_second", "tokens/s", "{:,.0f}"),
 )
 
@@ -71,16 +75,18 @@ class Display:
         shown = "  ".join(
             f"{label} {form.format(metrics[name])}"
             for name, label, form in _SHOWN
-            if name not in ("invalid_share", "zero_std_share") and _finite(metrics.get(name))
+            if name not in _BRIEF and _finite(metrics.get(name))
         )
         self.console.print(
-            f"step {step + 1}/{self.total}  {shown}  {self._left()}", markup=False, soft_wrap=True
+            f"step {step + 1}/{self.total}  {shown}{_counted(metrics)}  {self._left()}",
+            markup=False,
+            soft_wrap=True,
         )
 
     def note(self, text: str) -> None:
         """A line that stays above the progress."""
         if not self.quiet:
-            self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self.console.print(Text(visible(text)), soft_wrap=True)
 
     def summary(self, summary: dict[str, Any]) -> None:
         """The end of a run: what changed, how sure that is, where to look next."""
@@ -94,12 +100,23 @@ class Display:
         if "gain" in summary:
             table.add_row("gain, paired by task", _figure(summary["gain"], signed=True))
         table.add_row("time", f"{summary['seconds']:.0f} s for {summary['steps']} steps")
+        if "before" not in summary and "after" not in summary:
+            table.add_row("held-out", "no tasks: nothing tells whether training helped")
+        for reason, count in list(summary.get("invalid", {}).items())[:5]:
+            table.add_row("invalid", escape(f"{count} × {reason}"))
         for name, count in summary.get("alarms", {}).items():
             table.add_row("alarm", escape(f"{name} in {count} steps"))
+        stopped = summary.get("stopped", {})
+        for skipped in stopped.get("skipped", ()):
+            table.add_row("left out", escape(skipped))
         if "report" in summary:
-            table.add_row("look at", escape(summary["report"]))
-            table.add_row("", escape(summary["folder"]) + "/curves.png")
-        self.console.print(Panel(table, title=escape(f"{summary['recipe']} done"), expand=False))
+            table.add_row("look at", escape(visible(summary["report"])))
+            table.add_row("", escape(visible(summary["folder"])) + "/curves.png")
+        end = f"stopped after {summary['steps']} of {stopped['of']} steps" if stopped else "done"
+        title = escape(f"{summary['recipe']} {end}")
+        self.console.print(Panel(table, title=title, expand=False))
+        if "next" in stopped:  # outside the frame, which would cut a long line
+            self.note(f"go on with: {stopped['next']}")
 
     def _stop(self) -> None:
         if self._live is not None:
@@ -111,7 +128,7 @@ class Display:
         bar = ProgressBar(total=self.total, completed=self._done, width=40)
         grid.add_row(f"step {self._done}/{self.total}", bar, self._left())
         for name, label, form in _SHOWN:
-            if _finite(metrics.get(name)):
+            if _finite(metrics.get(name)) and (name != "failed_share" or metrics[name]):
                 values = [m[name] for m in self.history if name in m]
                 grid.add_row(label, sparkline(values, 40), form.format(metrics[name]))
         return Panel(grid, title="guerdon", expand=False)
@@ -139,9 +156,20 @@ def _finite(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 
 
-def _figure(entry: dict[str, float], signed: bool = False) -> str:
+def _counted(metrics: dict[str, float]) -> str:
+    """Invalid rows of a step in words, where there are any."""
+    invalid, failed = metrics.get("invalid_rows"), metrics.get("failed_rows")
+    if not invalid:
+        return ""
+    told = f"  invalid {invalid:.0f} of {metrics.get('judged_rows', 0):.0f}"
+    return f"{told} (the reward failed on {failed:.0f})" if failed else told
+
+
+def _figure(entry: dict[str, Any], signed: bool = False) -> str:
     mean, low, high = (
         number(entry[name], "{:+.3f}" if signed else "{:.3f}") for name in ("mean", "low", "high")
     )
     tasks = f", {entry['tasks']} tasks" if "tasks" in entry else ""
+    if entry.get("invalid"):
+        tasks += f" of which {entry['invalid']} invalid"
     return f"{mean}  (95 % interval {low} to {high}{tasks})"

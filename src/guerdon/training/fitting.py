@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import yaml
-
-from guerdon.parts import describe
-from guerdon.report import build_report
 from guerdon.training.display import Display
 from guerdon.training.held_out import HeldOut
+from guerdon.training.held_out_summary import describe_before, held_out_summary
+from guerdon.training.interrupt import Interrupt
+from guerdon.training.output import lasting_output
 from guerdon.training.passes import Figures, count_updates
 from guerdon.training.run_folder import RunFolder
-from guerdon.training.telemetry import describe_held_out, held_out_summary
+from guerdon.training.telemetry import (
+    PAGE,
+    Stopped,
+    save_on_disk,
+    sum_up_on_disk,
+)
 
 
 class Saved(Protocol):
@@ -27,11 +32,15 @@ class Saved(Protocol):
 
 @dataclass(frozen=True)
 class Fitted:
-    """What such a run ends with. The results are None where nothing was held out."""
+    """What such a run ends with. The results are None where nothing was held out.
+
+    ``signal`` is the number of the one that ended it before it was done, else 0.
+    """
 
     before: HeldOut | None
     after: HeldOut | None
     history: tuple[dict[str, Any], ...]
+    signal: int = 0
 
 
 def run_fitting(
@@ -51,45 +60,98 @@ def run_fitting(
     ``recipe`` is a part with name, epochs, batch, optimiser and seed; ``fit`` is called with the
     last four and a `Report`. There are ``given`` of ``what`` to fit to, which the summary says.
     ``names`` are what figures are called in the run: a policy's run has a loss and an accuracy
-    that mean other things.
+    that mean other things. There are no checkpoints: a signal ends the run after the update under
+    way with the model so far, and what else ends it leaves the figures alone.
     """
     run = None if folder is None else RunFolder(folder)
-    if run is not None:
-        text = yaml.safe_dump(describe(recipe), sort_keys=False, allow_unicode=True)
-        (run.path / "recipe.yaml").write_text(text)
-    started = time.perf_counter()
+    total = count_updates(given, recipe.epochs, recipe.batch)
     history: list[dict[str, Any]] = []
-    with Display(count_updates(given, recipe.epochs, recipe.batch), quiet=quiet) as display:
+    started = time.perf_counter()
+    shown = Display(total, quiet=quiet)
+    with Interrupt() as interrupt, lasting_output(), _kept(run), shown as display:
         before = measure()
-        if before is not None:
-            display.note(f"held-out {describe_held_out(before)} before training")
+        if run is not None:
+            run.claim(recipe)
+        display.note(describe_before(before))
+        interrupt.patient(lambda: _lost(history, folder), what="the model so far is saved")
 
         def record(done: int, _: int, figures: Figures) -> None:
             told = {names.get(name, name): value for name, value in figures.items()}
             history.append({"step": done - 1, **told})
             display.update(done - 1, told)
             if run is not None:
-                run.log_metrics(history[-1])
+                with interrupt.whole():
+                    run.log_metrics(history[-1])
+            if interrupt.requested and done < total:
+                raise _Enough
 
-        fit(
-            epochs=recipe.epochs,
-            batch=recipe.batch,
-            optimiser=recipe.optimiser,
-            seed=recipe.seed,
-            report=record,
+        with suppress(_Enough):
+            fit(
+                epochs=recipe.epochs,
+                batch=recipe.batch,
+                optimiser=recipe.optimiser,
+                seed=recipe.seed,
+                report=record,
+            )
+        with interrupt.whole():
+            if run is not None:  # first: it is what a signal's sender may not wait for
+                save_on_disk(run, model)
+        after = interrupt.measure(measure)
+        stopped = _stopped(interrupt, before is not None and after is None, len(history), total)
+        seconds = time.perf_counter() - started
+        summary = {"recipe": recipe.name, "steps": len(history), "seconds": seconds, what: given}
+        _tell(display, run, summary, before, after, stopped)
+    number = interrupt.number if stopped is not None else 0
+    return Fitted(before, after, tuple(history), number)
+
+
+def _tell(
+    display: Display,
+    run: RunFolder | None,
+    summary: dict[str, Any],
+    before: HeldOut | None,
+    after: HeldOut | None,
+    stopped: Stopped | None,
+) -> None:
+    """The end of a run, on disk and on the terminal."""
+    if stopped is not None:
+        summary["stopped"] = stopped.summary()
+    summary |= held_out_summary(before, after)
+    if run is not None:
+        sum_up_on_disk(run, summary, stopped)
+    display.summary(summary)
+    if stopped is not None and run is not None:
+        display.note(
+            f"{run.path / 'model'} is the model after {summary['steps']} of {stopped.of} updates; "
+            "this kind of run can't be resumed"
         )
-        after = measure()
-        summary: dict[str, Any] = {
-            "recipe": recipe.name,
-            "steps": len(history),
-            "seconds": time.perf_counter() - started,
-            what: given,
-            **held_out_summary(before, after),
-        }
+
+
+class _Enough(Exception):
+    """A signal asked for the end: no further update."""
+
+
+@contextmanager
+def _kept(run: RunFolder | None) -> Iterator[None]:
+    """Let the folder go at the end; one that failed before its first update is removed."""
+    try:
+        yield
+    except BaseException:
         if run is not None:
-            summary["folder"] = str(run.path)
-            run.write_summary(summary)
-            model.save(run.path / "model")
-            summary["report"] = str(build_report(run.path))
-        display.summary(summary)
-    return Fitted(before, after, tuple(history))
+            run.undo()
+        raise
+    if run is not None:
+        run.release()
+
+
+def _stopped(interrupt: Interrupt, unmeasured: bool, done: int, total: int) -> Stopped | None:
+    skipped = ["held-out evaluation"] if unmeasured else []
+    skipped += [PAGE] if interrupt.urgent else []
+    if done >= total and not skipped:
+        return None
+    return Stopped(interrupt.name, total, tuple(skipped))
+
+
+def _lost(history: Sequence[object], folder: Path | None) -> str:
+    kept = "" if folder is None else f", {folder} holds their figures"
+    return f"{len(history)} updates are lost{kept}: this kind of run has no checkpoints"

@@ -10,7 +10,9 @@ from typing import Any
 
 import torch
 
+from guerdon.names import check_name
 from guerdon.objectives import DPO
+from guerdon.ranges import PositiveInt, Seed, check_composition
 from guerdon.rankings import PreferencePair
 from guerdon.rollout import LanguagePolicy
 from guerdon.tasks import PreferenceFile
@@ -40,19 +42,27 @@ class PreferenceRecipe:
     model: Model = field(default_factory=Model)
     objective: PreferenceObjective = field(default_factory=DPO)
     optimiser: Optimiser = field(default_factory=lambda: Optimiser(lr=5e-5))
-    epochs: int = 1
-    batch: int = 16
-    seed: int = 0
+    epochs: PositiveInt = 1
+    batch: PositiveInt = 16
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "recipe.name")
+        check_composition(self)
 
 
 @dataclass(frozen=True)
 class PreferenceResult:
-    """What a run ends with. ``before`` and ``after`` are None where nothing was held out."""
+    """What a run ends with. ``before`` and ``after`` are None where nothing was held out.
+
+    ``signal`` is the number of the one that ended it before it was done, else 0.
+    """
 
     policy: LanguagePolicy
     before: HeldOut | None
     after: HeldOut | None
     history: tuple[dict[str, Any], ...]
+    signal: int = 0
 
 
 def train_on_pairs(
@@ -64,9 +74,9 @@ def train_on_pairs(
 ) -> PreferenceResult:
     """Train by ``recipe``; write the run to ``folder`` (None = keep nothing on disk).
 
-    ``policy`` replaces the recipe's model. There are no checkpoints: a run that is stopped is
-    run again. Raises DataError for a file that can't be used, ValueError where no pair is
-    left to train on.
+    ``policy`` replaces the recipe's model. There are no checkpoints: a run that is stopped keeps
+    the model so far, and is run again. Raises DataError for a file that can't be used, ValueError
+    where no pair is left to train on.
     """
     seed_generators(recipe.seed)
     policy = _language_policy(recipe.model) if policy is None else policy
@@ -82,7 +92,7 @@ def train_on_pairs(
         fit=partial(fit_preferences, policy, train, recipe.objective),
         quiet=quiet,
     )
-    return PreferenceResult(policy, fitted.before, fitted.after, fitted.history)
+    return PreferenceResult(policy, fitted.before, fitted.after, fitted.history, fitted.signal)
 
 
 def chosen_likelier(

@@ -86,6 +86,7 @@ def ranked_right(
         metric="pair accuracy",
         truncated=1.0 - float(data.rows.finished.float().mean()),
         mean_length=float((data.rows.lengths - 1).float().mean()),
+        ends=(0.0, 1.0),
     )
 
 

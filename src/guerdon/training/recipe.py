@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import yaml
+from typing import Annotated
 
 from guerdon.advantages import GroupNormalised
 from guerdon.curriculum import ShuffledTasks
+from guerdon.names import check_name
 from guerdon.objectives import ClippedSurrogate
-from guerdon.parts import PartError, build, describe
+from guerdon.parts import PartError
+from guerdon.ranges import (
+    Count,
+    Decay,
+    Filled,
+    FloatType,
+    NonNegative,
+    OneOf,
+    PositiveInt,
+    Seed,
+    Share,
+    at_least,
+    between,
+    check_composition,
+    check_ranges,
+)
 from guerdon.rewards import AnswerMatch
 from guerdon.rollout import Engine, Transformers
 from guerdon.stages import (
@@ -24,6 +40,9 @@ from guerdon.stages import (
     TaskSource,
 )
 from guerdon.tasks import Arithmetic
+from guerdon.training.agreement import check_agreement
+from guerdon.training.disk import write_whole
+from guerdon.training.recipe_file import read_recipe, recipe_text
 from guerdon.training.reference import NoReference, Reference
 from guerdon.training.schedule import Constant, Schedule
 
@@ -46,16 +65,19 @@ class Model:
     group: same numbers, more work.
     """
 
-    name: str = "seedling"
+    name: Filled = "seedling"
     gguf_file: str | None = None
-    adapter: str | None = None
-    rank: int = 16
-    dtype: str = "float32"
-    mixed_precision: str = "auto"
+    adapter: Annotated[str | None, OneOf("lora", "dora", "rslora")] = None
+    rank: PositiveInt = 16
+    dtype: FloatType = "float32"
+    mixed_precision: Annotated[str, OneOf("auto", "no", "bf16")] = "auto"
     device: str = "auto"
     value_head: bool = False
     shared_prefix: bool = True
     engine: Engine = field(default_factory=Transformers)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
 
 @dataclass(frozen=True)
@@ -67,13 +89,16 @@ class Optimiser:
     ``max_bad_updates`` of these in a row.
     """
 
-    lr: float = 3e-4
-    betas: tuple[float, float] = (0.9, 0.99)
-    weight_decay: float = 0.0
+    lr: NonNegative = 3e-4
+    betas: tuple[Decay, Decay] = (0.9, 0.99)
+    weight_decay: NonNegative = 0.0
     schedule: Schedule = field(default_factory=Constant)
-    clip: float = 1.0
-    skip_above: float = 0.0
-    max_bad_updates: int = 5
+    clip: Annotated[float, at_least(0, "0 is off")] = 1.0
+    skip_above: Annotated[float, at_least(0, "0 is never")] = 0.0
+    max_bad_updates: PositiveInt = 5
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
 
 @dataclass(frozen=True)
@@ -90,26 +115,32 @@ class Loop:
     one step off-policy); 0 samples with the newest. Held-out tasks are answered
     before the first and after the last step, and every ``evaluate_every`` steps (0 = never
     between). ``seed`` decides everything that is drawn.
+
+    A run ends whole, with an error, where the reward *fails* (raises, runs out of time, loses its
+    process) on more than the share ``max_failed`` of a step's or an evaluation's completions, or
+    on all of them; and after ``max_empty`` steps in a row (0 = never) that had nothing to learn
+    from.
     """
 
-    steps: int = 60
-    groups: int = 16
-    group_size: int = 8
-    epochs: int = 1
-    minibatch: int = 0
-    microbatch: int = 0
-    sampling_groups: int = 0
-    resample: int = 1
-    ahead: int = 0
-    evaluate_every: int = 0
-    checkpoint_every: int = 20
-    keep_checkpoints: int = 2
-    evaluation_tasks: int = 256
-    seed: int = 0
+    steps: Count = 60
+    groups: PositiveInt = 16
+    group_size: PositiveInt = 8
+    epochs: PositiveInt = 1
+    minibatch: Annotated[int, at_least(0, "0 is all at once")] = 0
+    microbatch: Annotated[int, at_least(0, "0 is whole")] = 0
+    sampling_groups: Annotated[int, at_least(0, "0 is all")] = 0
+    resample: Count = 1
+    ahead: Annotated[int, between(0, 1)] = 0
+    evaluate_every: Annotated[int, at_least(0, "0 is never between")] = 0
+    checkpoint_every: Annotated[int, at_least(0, "0 is never between")] = 20
+    keep_checkpoints: PositiveInt = 2
+    evaluation_tasks: Count = 256
+    max_failed: Share = 0.5
+    max_empty: Annotated[int, at_least(0, "0 is never")] = 10
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
-        if self.ahead not in (0, 1):
-            raise ValueError(f"loop.ahead is {self.ahead}: a batch can be 0 or 1 steps ahead")
+        check_ranges(self)
 
 
 @dataclass(frozen=True)
@@ -131,14 +162,23 @@ class Recipe:
     optimiser: Optimiser = field(default_factory=Optimiser)
     loop: Loop = field(default_factory=Loop)
 
+    def __post_init__(self) -> None:
+        check_name(self.name, "recipe.name")
+        check_composition(self)
+        check_agreement(self)
+
     def save(self, path: Path) -> None:
-        """Write the complete recipe as YAML."""
-        path.write_text(yaml.safe_dump(describe(self), sort_keys=False, allow_unicode=True))
+        """Write the complete recipe as YAML: the file is the old one or the whole new one."""
+        write_whole(path, recipe_text(self))
 
     @staticmethod
-    def load(path: Path) -> Recipe:
-        """Read a recipe written by `save`. Raises PartError naming file, field and mend."""
-        recipe = build(yaml.safe_load(path.read_text()), where=str(path))
+    def load(path: Path, trust: Sequence[str] = ()) -> Recipe:
+        """Read a recipe written by `save`; the file may be anybody's.
+
+        It may name guerdon's own parts, and what ``trust`` lists: files (``mine.py``) and modules,
+        whose code then runs. Raises PartError naming file, field and mend.
+        """
+        recipe = read_recipe(Path(path), trust)
         if not isinstance(recipe, Recipe):
             raise PartError(f"{path} does not hold a recipe (its top level says no such part)")
         return recipe

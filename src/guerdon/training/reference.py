@@ -9,11 +9,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
+from guerdon.ranges import PositiveInt, Share, check_ranges
 from guerdon.records import Rollouts
 from guerdon.stages import Policy
 
@@ -61,11 +62,10 @@ class FixedReference:
 class MovingReference:
     """An exponential moving average: after each step ``ref = decay ref + (1 - decay) policy``."""
 
-    decay: float = 0.99
+    decay: Share = 0.99
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.decay <= 1.0:
-            raise ValueError(f"MovingReference.decay must lie in [0, 1], not {self.decay}")
+        check_ranges(self)
 
     def start(self, policy: Policy) -> RunningReference:
         return _Copy(policy, every=1, pull=1.0 - self.decay)
@@ -75,12 +75,11 @@ class MovingReference:
 class RefreshedReference:
     """A copy replaced by (or pulled by ``mix`` towards) the policy every ``every`` steps."""
 
-    every: int = 64
-    mix: float = 1.0
+    every: PositiveInt = 64
+    mix: Share = 1.0
 
     def __post_init__(self) -> None:
-        if self.every < 1:
-            raise ValueError(f"RefreshedReference.every must be at least 1, not {self.every}")
+        check_ranges(self)
 
     def start(self, policy: Policy) -> RunningReference:
         return _Copy(policy, every=self.every, pull=self.mix)
@@ -89,6 +88,8 @@ class RefreshedReference:
 @dataclass(frozen=True)
 class AdapterOffReference:
     """The base model under the trained adapter: no second set of weights."""
+
+    needs_adapter: ClassVar[bool] = True
 
     def start(self, policy: Policy) -> RunningReference:
         disable = getattr(getattr(policy, "model", None), "disable_adapter", None)

@@ -7,7 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from guerdon.names import check_name
 from guerdon.objectives import BradleyTerry
+from guerdon.ranges import PositiveInt, Seed, check_composition
 from guerdon.reward_models import RewardModel
 from guerdon.tasks import RankingFile
 from guerdon.training.checkpoint import seed_generators
@@ -31,19 +33,27 @@ class RewardModelRecipe:
     model: Model = field(default_factory=Model)
     objective: RankingObjective = field(default_factory=BradleyTerry)
     optimiser: Optimiser = field(default_factory=lambda: Optimiser(lr=3e-4))
-    epochs: int = 1
-    batch: int = 16
-    seed: int = 0
+    epochs: PositiveInt = 1
+    batch: PositiveInt = 16
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "recipe.name")
+        check_composition(self)
 
 
 @dataclass(frozen=True)
 class RewardModelResult:
-    """What a run ends with. ``before`` and ``after`` are None where nothing was held out."""
+    """What a run ends with. ``before`` and ``after`` are None where nothing was held out.
+
+    ``signal`` is the number of the one that ended it before it was done, else 0.
+    """
 
     model: RewardModel
     before: HeldOut | None
     after: HeldOut | None
     history: tuple[dict[str, Any], ...]
+    signal: int = 0
 
 
 def train_reward_model(
@@ -56,7 +66,8 @@ def train_reward_model(
     """Train by ``recipe``; write the run to ``folder`` (None = keep nothing on disk).
 
     ``folder/model`` is then a reward: ``--reward reward-model:FOLDER/model``. ``model`` replaces
-    the recipe's. There are no checkpoints: a run that is stopped is run again. Raises DataError
+    the recipe's. There are no checkpoints: a run that is stopped keeps the model so
+    far, and is run again. Raises DataError
     for a file that can't be used, ValueError where no ranking is left to train on.
     """
     seed_generators(recipe.seed)
@@ -73,7 +84,7 @@ def train_reward_model(
         fit=partial(fit_rankings, model, train, recipe.objective),
         quiet=quiet,
     )
-    return RewardModelResult(model, fitted.before, fitted.after, fitted.history)
+    return RewardModelResult(model, fitted.before, fitted.after, fitted.history, fitted.signal)
 
 
 def load_reward_model(model: Model) -> RewardModel:

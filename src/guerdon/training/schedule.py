@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from guerdon.ranges import Count, Share, check_ranges
 from guerdon.records import Progress
 
 
@@ -20,7 +21,10 @@ class Schedule(Protocol):
 class Constant:
     """1 after ``warmup`` steps of linear rise from ``1/warmup``."""
 
-    warmup: int = 0
+    warmup: Count = 0
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, progress: Progress) -> float:
         return _warm(progress, self.warmup)
@@ -30,8 +34,11 @@ class Constant:
 class Linear:
     """Linear rise over ``warmup`` steps, then linear fall to ``floor`` at the last step."""
 
-    warmup: int = 0
-    floor: float = 0.0
+    warmup: Count = 0
+    floor: Share = 0.0
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, progress: Progress) -> float:
         fall = 1.0 - _after(progress, self.warmup)
@@ -42,8 +49,11 @@ class Linear:
 class Cosine:
     """Linear rise over ``warmup`` steps, then half a cosine down to ``floor``."""
 
-    warmup: int = 0
-    floor: float = 0.0
+    warmup: Count = 0
+    floor: Share = 0.0
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def __call__(self, progress: Progress) -> float:
         fall = 0.5 * (1.0 + math.cos(math.pi * _after(progress, self.warmup)))

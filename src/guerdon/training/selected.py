@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from guerdon.curriculum import Ranking, hard, select_by_score
+from guerdon.judging import judged
+from guerdon.ranges import PositiveInt, check_ranges
 from guerdon.records import Progress, Task
 from guerdon.stages import Policy, Reward, Sampling, TaskSource
 from guerdon.training.policies import load_policy
@@ -23,10 +25,13 @@ class SelectedTasks:
 
     source: TaskSource
     reward: Reward
-    count: int = 400
+    count: PositiveInt = 400
     which: Ranking = hard
     model: Model = field(default_factory=Model)
     sampling: Sampling = field(default_factory=lambda: Sampling(temperature=0.7, top_p=0.9))
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def load(self, split: str) -> Sequence[Task]:
         """The tasks of "train" or "test"."""
@@ -35,5 +40,5 @@ class SelectedTasks:
 
     def choose(self, policy: Policy, tasks: Sequence[Task]) -> list[Task]:
         """``count`` of ``tasks``, by the rewards of ``policy``."""
-        scores = self.reward(policy.sample(tasks, 1, self.sampling, 0), Progress())
+        scores = judged(self.reward, policy.sample(tasks, 1, self.sampling, 0), Progress())
         return select_by_score(tasks, scores.value.tolist(), self.count, self.which)

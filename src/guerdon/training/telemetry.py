@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -11,20 +12,27 @@ import torch
 from torch import Tensor
 
 from guerdon.curriculum import Informative
-from guerdon.evaluation import bootstrap, paired_difference, wilson
 from guerdon.records import Rollouts, Scores
-from guerdon.report import Alarms, alarm_counts, build_report
+from guerdon.report import Alarms, alarm_counts, build_report, invalid_counts
 from guerdon.stages import Policy
 from guerdon.training.collect import Collected
+from guerdon.training.disk import writing_to
 from guerdon.training.display import Display
 from guerdon.training.held_out import HeldOut
+from guerdon.training.held_out_summary import describe_before, held_out_summary
 from guerdon.training.recipe import Recipe
+from guerdon.training.recipe_file import recipe_text
 from guerdon.training.run_folder import RunFolder
-from guerdon.training.trackers import Trackers
+from guerdon.training.trackers import Trackers, check_trackers, samples_of
 
 
 def step_metrics(collected: Collected, figures: dict[str, float]) -> dict[str, float]:
-    """One step's figures, flat. Means are over valid rows; shares over all rows."""
+    """One step's figures, flat. Means are over valid rows; shares over all rows.
+
+    Rows that were judged, invalid or failed are counted before the filter: those that it
+    dropped were judged too.
+    """
+    counted = collected.tally
     rollouts, raw = collected.rollouts, collected.raw
     tokens = int(rollouts.mask.sum())
     lengths = rollouts.mask.sum(1).float()
@@ -35,7 +43,13 @@ def step_metrics(collected: Collected, figures: dict[str, float]) -> dict[str, f
         "reward": _mean(raw.value, raw.valid),
         **{f"part/{name}": _mean(part, raw.valid) for name, part in raw.parts.items()},
         "shaped_reward": _mean(collected.scores.value, collected.scores.valid),
-        "invalid_share": 1.0 - float(raw.valid.float().mean()) if len(raw) else 0.0,
+        "judged_rows": float(counted.rows),
+        "invalid_rows": float(counted.invalid),
+        "failed_rows": float(counted.failed),
+        "invalid_share": counted.invalid / max(counted.rows, 1),
+        "failed_share": counted.failed / max(counted.rows, 1),
+        "advantage_size": _size(collected.advantage, rollouts, collected.scores),
+        **_sampler_gap(rollouts),
         "zero_std_share": _zero_std_share(rollouts, collected.scores),
         "kept_groups": float(len(rollouts.tasks)),
         "sampled_groups": float(collected.sampled),
@@ -54,29 +68,34 @@ def step_metrics(collected: Collected, figures: dict[str, float]) -> dict[str, f
 
 
 class Telemetry:
-    """Everything a run tells the outside. With ``folder`` None nothing is written."""
+    """Everything a run tells the outside. With ``run`` None nothing is written."""
 
     def __init__(
         self,
-        folder: Path | None,
+        run: RunFolder | None,
         recipe: Recipe,
-        policy: Policy,
         *,
-        resume: bool = False,
         quiet: bool = False,
         trackers: Sequence[str] = (),
     ) -> None:
-        self.recipe, self.policy = recipe, policy
-        self.run = None if folder is None else RunFolder(folder, resume=resume)
-        if self.run is not None and not resume:
-            recipe.save(self.run.path / "recipe.yaml")
+        """Looks, and writes nothing: that begins with `begin`, when the start is sound.
+
+        A run that is resumed is locked from here on. Raises ImportError for a missing tracker.
+        """
+        check_trackers(trackers)
+        # Now, since a part that can't be written down should not be found out after loading.
+        self._recipe_text = "" if run is None or run.resume else recipe_text(recipe)
+        self.recipe, self.run = recipe, run
+        self.policy: Policy | None = None
         self.display = Display(recipe.loop.steps, quiet=quiet)
-        self.trackers = Trackers(tuple(trackers), self.run.path if self.run else None)
+        self.trackers = Trackers((), None)
+        self._names = tuple(trackers)
         self.alarms = Alarms()
         self.history: list[dict[str, Any]] = []
 
     def __enter__(self) -> Telemetry:
-        self.display.__enter__()
+        if self.run is not None and self.run.resume:
+            self.run.claim()
         return self
 
     def __exit__(
@@ -86,32 +105,50 @@ class Telemetry:
         trace: TracebackType | None,
     ) -> None:
         self.display.__exit__(kind, error, trace)
-        self.trackers.close()
+        try:
+            self.trackers.close()
+        finally:
+            if self.run is not None and error is not None:
+                self.run.undo()
+            elif self.run is not None:
+                self.run.release()
 
-    def begin(self, step: int, before: HeldOut | None) -> None:
-        """Called once, before the first step of this process (``step`` > 0 on resume)."""
+    def begin(self, step: int, policy: Policy, before: HeldOut | None) -> None:
+        """Called once, before the first step of this process (``step`` > 0 on resume).
+
+        From here on the run is on disk.
+        """
+        self.policy = policy
         if self.run is not None:
-            self.run.truncate_after(step - 1)
+            if not self.run.resume:
+                self.run.claim(self._recipe_text)
+            self.run.rewind(step, self.warn)
             self.history = list(self.run.metrics())
             self.alarms = Alarms(past=[figures.get("alarms") or () for figures in self.history])
+        self.trackers = Trackers(self._names, self.run.path if self.run else None, self.recipe)
+        self.display.__enter__()
         if step:
             self.note(f"resumed after {step} steps")
-        if before is not None:
-            self.note(f"held-out {describe_held_out(before)} before training")
+        self.note(describe_before(before))
 
     def step(self, step: int, collected: Collected, metrics: dict[str, float]) -> None:
         """Record one finished step."""
+        counted = collected.tally
         figures: dict[str, Any] = {"step": step, **metrics}
+        if counted.invalid:
+            figures["invalid"] = counted.reasons
         self.history.append(figures)
-        sounding = self.alarms.look(collected.rollouts, collected.raw, self.history)
+        sounding = self.alarms.look(collected.rollouts, collected.raw, self.history, counted)
         figures["alarms"] = [alarm.name for alarm in sounding]
         for alarm in sounding:
             if alarm.news:
                 self.note(f"{alarm.name}: {alarm.message}")
         self.display.update(step, metrics)
         self.trackers.log(metrics, step)
+        self.trackers.show(samples_of(collected), counted.reasons, step)
         if self.run is not None:
             self.run.log_metrics(figures)
+            self.run.log_failures(step, counted)
             self.run.log_rollouts(
                 step,
                 collected.rollouts,
@@ -120,6 +157,13 @@ class Telemetry:
                 shaped=collected.scores,
                 token_texts=self._token_texts(collected.rollouts),
             )
+
+    def amend(self, figures: dict[str, float]) -> None:
+        """Add to the figures of the newest step, which came too late for it."""
+        if self.run is not None:
+            self.history[-1] |= figures
+            self.trackers.log(figures, self.history[-1]["step"])
+            self.run.amend_metrics(figures)
 
     def _token_texts(self, rollouts: Rollouts) -> list[list[str]]:
         """Each row's tokens as text; whole bytes may be missing inside a token."""
@@ -139,73 +183,95 @@ class Telemetry:
         """A line above the progress display."""
         self.display.note(text)
 
+    def warn(self, text: str) -> None:
+        """A line that a quiet run says as well."""
+        print(text, file=sys.stderr)
+
     def finish(
-        self, steps: int, seconds: float, before: HeldOut | None, after: HeldOut | None
+        self,
+        steps: int,
+        seconds: float,
+        before: HeldOut | None,
+        after: HeldOut | None,
+        stopped: Stopped | None = None,
     ) -> None:
-        """Summary, picture, report and the trained weights."""
+        """The trained weights, summary, picture and report.
+
+        They are whole in this order, so a run that has a summary has all that trains on. What
+        ``stopped`` says is skipped is left out.
+        """
         summary: dict[str, Any] = {
             "recipe": self.recipe.name,
             "steps": steps,
             "seconds": seconds,
+            **({} if stopped is None else {"stopped": stopped.summary()}),
             "alarms": alarm_counts(self.history),
+            "invalid": invalid_counts(self.history),
             **held_out_summary(before, after),
         }
         if self.run is not None:
-            summary["folder"] = str(self.run.path)
-            self.run.write_summary(summary)
-            save = getattr(self.policy, "save", None)
-            if save is not None:
-                save(self.run.path / "model")
-            summary["report"] = str(build_report(self.run.path))
+            save_on_disk(self.run, self.policy)
+            sum_up_on_disk(self.run, summary, stopped)
         self.display.summary(summary)
 
 
-def held_out_summary(before: HeldOut | None, after: HeldOut | None) -> dict[str, Any]:
-    """Before, after and their paired difference, each with a 95 % interval."""
-    summary: dict[str, Any] = {}
-    for name, result in (("before", before), ("after", after)):
-        if result is not None:
-            low, high = interval(result)
-            summary[name] = {
-                "metric": result.metric,
-                "mean": result.mean,
-                "low": low,
-                "high": high,
-                "tasks": len(result.results),
-                "invalid": len(result.results) - len(result.valid),
-                "truncated_share": result.truncated,
-                "mean_length": result.mean_length,
-            }
-    if before is not None and after is not None:
-        both = [
-            (a, b) for a, b in zip(after.results, before.results, strict=True) if a == a and b == b
-        ]
-        if both:
-            gain = paired_difference([a for a, _ in both], [b for _, b in both])
-            summary["gain"] = {"mean": gain.estimate, "low": gain.low, "high": gain.high}
-    return summary
+@dataclass(frozen=True)
+class Stopped:
+    """That a run ended before its last step: ``by`` what and ``why``, what was ``skipped``, and
+    what to do ``next``.
+    """
+
+    by: str
+    of: int
+    skipped: tuple[str, ...] = ()
+    next: str = ""
+    why: str = ""
+
+    def summary(self) -> dict[str, Any]:
+        """For a summary; no ``next`` where there is nothing to go on with."""
+        told = {**vars(self), "skipped": list(self.skipped)}
+        return {name: value for name, value in told.items() if value}
 
 
-def interval(result: HeldOut) -> tuple[float, float]:
-    """95 % interval: Wilson's where every result is 0 or 1, else a bootstrap of the mean."""
-    if not result.valid:
-        return float("nan"), float("nan")
-    if all(r in (0.0, 1.0) for r in result.valid):
-        found = wilson(int(sum(result.valid)), len(result.valid))
-    else:
-        found = bootstrap(result.valid)
-    return found.low, found.high
+PAGE = "page"
 
 
-def describe_held_out(result: HeldOut) -> str:
-    """One line: metric, mean, interval, number of tasks."""
-    low, high = interval(result)
-    return f"{result.metric} {result.mean:.3f} [{low:.3f}, {high:.3f}] ({len(result.valid)} tasks)"
+def save_on_disk(run: RunFolder, model: Any) -> None:
+    """The trained model, whole. One without ``save`` (behind a server) is nobody's here to keep."""
+    save = getattr(model, "save", None)
+    if save is not None:
+        weights = getattr(model, "module", None)
+        learned = [] if weights is None else [p for p in weights.parameters() if p.requires_grad]
+        run.save_model(save, sum(p.nbytes for p in learned))
+
+
+def sum_up_on_disk(run: RunFolder, summary: dict[str, Any], stopped: Stopped | None) -> None:
+    """Summary and page; where they are goes into ``summary``."""
+    summary["folder"] = str(run.path)
+    run.write_summary(summary)
+    if stopped is None or PAGE not in stopped.skipped:
+        with writing_to(run.path / "report.html"):
+            summary["report"] = str(build_report(run.path))
 
 
 def _mean(value_N: Tensor, valid_N: Tensor) -> float:
     kept = value_N[valid_N & torch.isfinite(value_N)]
     return float(kept.mean()) if len(kept) else float("nan")
+
+
+def _size(advantage_NT: Tensor, rollouts: Rollouts, scores: Scores) -> float:
+    """Mean of |advantage| where the policy acted in valid rows; 0 where it never did."""
+    use_NT = rollouts.mask & scores.valid[:, None]
+    kept = advantage_NT[use_NT]
+    return float(kept.abs().mean()) if len(kept) else 0.0
+
+
+def _sampler_gap(rollouts: Rollouts) -> dict[str, float]:
+    """Mean of ``|ratio - 1|`` between the trainer's log-probs and another sampler's."""
+    if rollouts.old_logps is None or not bool(rollouts.mask.any()):
+        return {}
+    gap_M = (rollouts.old_logps - rollouts.logps)[rollouts.mask].clamp(-20, 20)
+    return {"sampler_gap": float((gap_M.exp() - 1).abs().mean())}
 
 
 def _zero_std_share(rollouts: Rollouts, scores: Scores) -> float:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from guerdon.records import Progress, Rollouts
+from guerdon.records import PolicyOutput, Progress, Rollouts
 from guerdon.stages import Objective, Policy
 from guerdon.training.recipe import Optimiser
+from guerdon.training.stopping import TrainingStopped, naming
 
 
 class Trainable(Protocol):
@@ -21,10 +22,6 @@ class Trainable(Protocol):
     def module(self) -> torch.nn.Module:
         """All that is trained."""
         ...
-
-
-class TrainingStopped(RuntimeError):
-    """The run can't go on: too many updates in a row were not finite."""
 
 
 @dataclass
@@ -127,17 +124,23 @@ def apply_gradients(
 
 
 def minibatches(rows: Tensor, group_N: Tensor, size: int, seed: int) -> tuple[Tensor, ...]:
-    """Rows long[M] in an order drawn from ``seed``, cut into pieces of ``size`` (0 = one piece).
+    """Rows long[M] in an order drawn from ``seed``, dealt in pieces of ``size`` (0 = one piece).
 
-    Groups are shuffled, and rows inside them, so that a group's rows are together and their
-    prompt is computed once. A group that lies across a cut is in both pieces: with no row left
-    out and ``size`` a multiple of the group size there is none. The last piece may be smaller.
+    Groups are shuffled, and rows inside them, and dealt whole: their prompt is computed once, and
+    objectives that compare the rows of a group see all of it. A piece holds at most ``size`` rows,
+    fewer where the next group would not fit; a group of more rows is a piece of its own.
     """
     generator = torch.Generator().manual_seed(seed)
     shuffled = rows[torch.randperm(len(rows), generator=generator)]
     place_B = torch.randperm(int(group_N.max()) + 1, generator=generator)
     together = shuffled[torch.argsort(place_B[group_N[shuffled]], stable=True)]
-    pieces: tuple[Tensor, ...] = together.split(size or len(rows))
+    groups = torch.unique_consecutive(group_N[together], return_counts=True)[1].tolist()
+    sizes = [0]
+    for count in groups:
+        if size and sizes[-1] and sizes[-1] + count > size:
+            sizes.append(0)
+        sizes[-1] += count
+    pieces: tuple[Tensor, ...] = together.split(sizes)
     return pieces
 
 
@@ -155,30 +158,129 @@ def update(
 ) -> dict[str, float]:
     """One optimiser step on all rows given; returns summed metrics and `apply_gradients`' own.
 
-    The objective's row weights are computed over the whole batch before it is cut, so the
-    gradient does not depend on ``microbatch`` (0 = one piece) or on the number of processes.
-    Rows whose mask is empty weigh nothing. See `apply_gradients` for ``guard`` and ``clip``.
+    ``off_policy`` among them is the mean over acted tokens of ``|ratio - 1|``, the ratio of what
+    the policy says before this step to what it said when it sampled.
+
+    The objective's row weights are computed over the whole batch before it is cut, and one that
+    couples rows is computed over it whole (`_coupled`), so the gradient does not depend on
+    ``microbatch`` (0 = one piece) or on the number of processes. Rows whose mask is empty weigh
+    nothing. See `apply_gradients` for ``guard`` and ``clip``.
     """
     optimiser.zero_grad(set_to_none=True)
-    row_weight_N = objective.aggregation(rollouts.mask.sum(1))
     order = _whole_groups(rollouts, shard)
-    size = microbatch or max(len(order), 1)
+    pieces = order.split(microbatch or len(order)) if len(order) else ()
+    whole = len(pieces) == 1 and shard.world == 1
+    coupled = getattr(objective, "couples", "position") not in ("position", "row")
+    learn = _coupled if coupled and not whole else _apart
+    metrics = learn(policy, objective, rollouts, advantage_NT, pieces, shard)
+    off, acted = metrics.pop(_OFF, 0.0), metrics.pop(_ACTED, 0.0)
+    off_policy = {"off_policy": off / acted} if acted else {}
+    _share_gradients(trainable(policy), shard)
+    return {**metrics, **off_policy, **apply_gradients(policy, optimiser, guard, clip)}
+
+
+def _apart(
+    policy: Policy,
+    objective: Objective,
+    rollouts: Rollouts,
+    advantage_NT: Tensor,
+    pieces: Sequence[Tensor],
+    shard: Shard,
+) -> dict[str, float]:
+    """Gradients piece by piece, of a loss that is a sum over rows; its summed metrics."""
+    with naming("the objective", objective):
+        row_weight_N = objective.aggregation(rollouts.mask.sum(1))
     metrics: dict[str, float] = {}
-    for rows in order.split(size) if len(order) else ():
+    for rows in pieces:
         piece = rollouts.select(rows)
         width = piece.ids.shape[1]
         now = policy.forward(piece, objective.needs - {"reference"})
-        loss = objective(now, piece, advantage_NT[rows, :width], row_weight_N[rows])
+        with naming("the objective", objective):
+            loss = objective(now, piece, advantage_NT[rows, :width], row_weight_N[rows])
+        off, acted = _off_policy(now.logps, piece)
         if loss.value.requires_grad:
             loss.value.backward()
-        for name, value in {"loss": float(loss.value.detach()), **loss.metrics}.items():
+        told = {"loss": float(loss.value.detach()), _OFF: off, _ACTED: acted, **loss.metrics}
+        for name, value in told.items():
             metrics[name] = metrics.get(name, 0.0) + value
-    _share_gradients(trainable(policy), shard)
     totals: dict[str, float] = {}
     for part in shard.gather(metrics):
         for name, value in part.items():
             totals[name] = totals.get(name, 0.0) + value
-    return {**totals, **apply_gradients(policy, optimiser, guard, clip)}
+    return totals
+
+
+def _coupled(
+    policy: Policy,
+    objective: Objective,
+    rollouts: Rollouts,
+    advantage_NT: Tensor,
+    pieces: Sequence[Tensor],
+    shard: Shard,
+) -> dict[str, float]:
+    """Gradients of a loss that couples rows, in two passes; its metrics.
+
+    The first pass collects what the policy says of all rows, without gradient. There the loss is
+    computed once, whole, and with it the gradient at each position's output, float[N, T]. The
+    second pass carries these through the policy, piece by piece: by the chain rule their sum is the
+    gradient of the uncut loss. It costs one forward pass more than a loss that is a sum over rows.
+    """
+    needs = objective.needs - {"reference"}
+    said: list[tuple[Tensor, PolicyOutput]] = []
+    with torch.no_grad():
+        for rows in pieces:
+            said.append((rows, policy.forward(rollouts.select(rows), needs)))
+    everywhere = [one for share in shard.gather(said) for one in share]
+    if not everywhere:
+        return {}
+    names = [f.name for f in fields(PolicyOutput) if getattr(everywhere[0][1], f.name) is not None]
+    leaves: dict[str, Tensor] = {}
+    for name in names:
+        one = getattr(everywhere[0][1], name)
+        leaves[name] = one.new_zeros((*rollouts.ids.shape, *one.shape[2:]))
+        for rows, now in everywhere:
+            leaves[name][rows, : now.logps.shape[1]] = getattr(now, name)
+        leaves[name].requires_grad_(name != "largest")
+    with naming("the objective", objective):
+        loss = objective(PolicyOutput(**leaves), rollouts, advantage_NT)
+    if loss.value.requires_grad:
+        loss.value.backward()
+        _carry(policy, rollouts, needs, leaves, pieces)
+    off, acted = _off_policy(leaves["logps"], rollouts)
+    return {"loss": float(loss.value.detach()), _OFF: off, _ACTED: acted, **loss.metrics}
+
+
+def _carry(
+    policy: Policy,
+    rollouts: Rollouts,
+    needs: frozenset[str],
+    leaves: Mapping[str, Tensor],
+    pieces: Sequence[Tensor],
+) -> None:
+    """Carry the gradients that stand at the policy's outputs to its weights."""
+    for rows in pieces:
+        now = policy.forward(rollouts.select(rows), needs)
+        width = now.logps.shape[1]
+        carried = [
+            (getattr(now, name), leaf.grad[rows, :width])
+            for name, leaf in leaves.items()
+            if leaf.grad is not None and getattr(now, name).requires_grad
+        ]
+        if carried:
+            outputs, gradients = zip(*carried, strict=True)
+            torch.autograd.backward(outputs, gradients)
+
+
+_OFF, _ACTED = "off-policy sum", "acted tokens"
+
+
+def _off_policy(logp_NT: Tensor, rollouts: Rollouts) -> tuple[float, float]:
+    """Sum of ``|ratio - 1|`` over the tokens that were acted, and their number.
+
+    Before the first update of a batch the ratio is 1 but for rounding.
+    """
+    gap_M = (logp_NT.detach() - rollouts.behaviour_logps)[rollouts.mask].clamp(-20, 20)
+    return float((gap_M.exp() - 1).abs().sum()), float(rollouts.mask.sum())
 
 
 def _whole_groups(rollouts: Rollouts, shard: Shard) -> Tensor:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import torch
 
 from guerdon.curriculum import Ranking, easy, select_by_score
+from guerdon.judging import judged
+from guerdon.ranges import Finite, NonNegative, PositiveInt, check_ranges
 from guerdon.records import Progress, Task
 from guerdon.stages import Policy, Reward, Sampling, TaskSource
 from guerdon.training.policies import load_policy
@@ -25,12 +27,15 @@ class VaryingTasks:
 
     source: TaskSource
     reward: Reward
-    count: int = 400
-    draws: int = 8
-    varied: float = 0.01
-    good: float = 0.3
+    count: PositiveInt = 400
+    draws: PositiveInt = 8
+    varied: NonNegative = 0.01
+    good: Finite = 0.3
     which: Ranking = easy
     model: Model = field(default_factory=Model)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def load(self, split: str) -> Sequence[Task]:
         """The tasks of "train" or "test"."""
@@ -40,7 +45,7 @@ class VaryingTasks:
     def choose(self, policy: Policy, tasks: Sequence[Task], seed: int = 0) -> list[Task]:
         """The tasks on which ``policy`` wavers."""
         rows = policy.sample(tasks, self.draws, Sampling(), seed)
-        value_BK = self.reward(rows, Progress()).value.reshape(len(tasks), -1)
+        value_BK = judged(self.reward, rows, Progress()).value.reshape(len(tasks), -1)
         variance_B = value_BK.var(1, correction=0)
         kept_B = (variance_B >= self.varied) & (value_BK.amax(1) >= self.good)
         if not kept_B.any():

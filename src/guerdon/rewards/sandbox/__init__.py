@@ -33,8 +33,9 @@ class Limits:
     """What one sandboxed program may use.
 
     ``cpu_seconds`` of processor time (whole seconds) and ``wall_seconds`` by the clock;
-    ``memory_mb`` of address space per process; ``processes`` at one time, threads included;
-    ``output_kb`` of results; ``scratch_mb`` of files in its scratch folder.
+    ``memory_mb`` of address space per process, and of memory of all its processes together;
+    ``processes`` at one time, threads included; ``output_kb`` of results; ``scratch_mb`` of
+    files in its scratch folder.
     """
 
     cpu_seconds: int = 4
@@ -77,29 +78,20 @@ def run_sandboxed(
     ``trust_weak``, WeakIsolationError where the kernel isolates too little: nothing ran then.
     """
     job = _job(source, cases, limits, packages, trust_weak)
-    with tempfile.TemporaryDirectory(prefix="guerdon-sandbox-") as scratch:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-s", "-S", str(_LAUNCHER), scratch],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd=scratch,
-            env={"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", **_ONE_THREAD},
-            start_new_session=True,
-        )
-        try:
-            written, cut = _exchange(process, job, limits)
-        finally:
-            _end(process)
+    try:
+        with tempfile.TemporaryDirectory(prefix="guerdon-sandbox-") as scratch:
+            written, cut, code = _launched(scratch, job, limits)
+    except OSError as error:
+        raise SandboxError(f"the sandbox did not start: {error}") from error
     lines = [_parsed(line) for line in written.split(b"\n")]
     if not isinstance(lines[0], dict) or "kernel" not in lines[0]:
-        raise SandboxError(f"the sandbox did not start (exit code {process.returncode})")
+        raise SandboxError(f"the sandbox did not start (exit code {code})")
     weak = [name for name, held in lines[0]["kernel"].items() if not held]
     if weak and not trust_weak:
         raise WeakIsolationError(
             f"the kernel does not isolate {', '.join(weak)} of sandboxed programs here; run "
-            "where user namespaces are allowed (see docs/sandbox.md), or accept the risk with "
-            "trust_weak=True"
+            "where user namespaces or seccomp and Landlock are allowed (see docs/sandbox.md), or "
+            "accept the risk with trust_weak=True"
         )
     return Outcome(lines[0], lines[1:], cut)
 
@@ -132,6 +124,24 @@ def _job(
         },
     }
     return json.dumps(job).encode()
+
+
+def _launched(scratch: str, job: bytes, limits: Limits) -> tuple[bytes, str, int]:
+    """What the launcher wrote, which limit cut it off, and its exit code."""
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-s", "-S", str(_LAUNCHER), scratch],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=scratch,
+        env={"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", **_ONE_THREAD},
+        start_new_session=True,
+    )
+    try:
+        written, cut = _exchange(process, job, limits)
+    finally:
+        _end(process)
+    return written, cut, process.returncode
 
 
 def _exchange(process: subprocess.Popen[bytes], job: bytes, limits: Limits) -> tuple[bytes, str]:
@@ -182,17 +192,35 @@ def _parsed(line: bytes) -> Any:
 def isolation_in_force() -> Mapping[str, Any]:
     """What this machine gives a sandbox: tried out with a program that does nothing.
 
-    Keys: "network", "files", "processes" to the means in force, and "kernel": does the kernel
-    enforce all three? Raises SandboxError where no sandbox can be started.
+    Keys: "network", "files", "processes", "memory" to the means in force, and "kernel": does
+    the kernel enforce all four? Raises SandboxError where no sandbox can be started.
     """
-    found = run_sandboxed("", [], Limits(), trust_weak=True).isolation
+    # Of several processes, so that a control group is made where one can be.
+    found = run_sandboxed("", [], Limits(processes=2), trust_weak=True).isolation
+    held, filtered = found["kernel"], found["seccomp"]
     landlock = f"Landlock {found['landlock']}" if found["landlock"] else ""
-    hook = "audit hook only"
-    tcp = f"{landlock} (TCP only), audit hook" if found["landlock"] >= 4 else hook
-    files = [*(["own root folder"] if found["root"] else []), *([landlock] if landlock else [])]
+    tcp = found["landlock"] >= 4 and not held["network"]
+    calls = "filter of system calls" if found["namespaces"] else "filter of system calls, only one"
     return {
-        "network": "own network namespace" if found["kernel"]["network"] else tcp,
-        "files": ", ".join(files) or hook,
-        "processes": "process limit" if found["kernel"]["processes"] else hook,
-        "kernel": all(found["kernel"].values()),
+        "network": _means(
+            "own network namespace" if found["namespaces"] else "",
+            "no sockets" if filtered else "",
+            f"{landlock} (TCP only)" if tcp else "",
+        ),
+        "files": _means("own root folder" if found["root"] else "", landlock),
+        "processes": _means(
+            "own process namespace" if found["namespaces"] else "",
+            "process limit" if held["processes"] else "",
+            calls if filtered else "",
+        ),
+        "memory": _means(
+            "limit per process",
+            "no shared memory" if filtered else "",
+            "control group" if found["cgroup"] else "",
+        ),
+        "kernel": all(held.values()),
     }
+
+
+def _means(*means: str) -> str:
+    return ", ".join(one for one in means if one) or "audit hook only"

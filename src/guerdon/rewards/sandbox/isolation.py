@@ -22,21 +22,25 @@ _NEWPID, _NEWNET = 0x20000000, 0x40000000
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_REMOUNT = 1, 2, 4, 32
 _MS_BIND, _MS_REC, _MS_PRIVATE = 4096, 16384, 1 << 18
 _MOUNT_SETATTR, _PIVOT_ROOT = 442, {"x86_64": 155, "aarch64": 41}
-_PDEATHSIG, _NO_NEW_PRIVS = 1, 38
+_PDEATHSIG, _NO_NEW_PRIVS, _SUBREAPER = 1, 38, 36
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
 _READ = 0b1101
 """Landlock rights: execute (needed to map libraries), read files, list folders."""
+
+_NO_PLAIN_FILE = 1 << 4 | 1 << 6 | 1 << 7 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12
+"""Landlock rights: remove or make folders, make devices, sockets, pipes and links."""
 
 LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo")
 """System folders of shared libraries, readable beside the interpreter's own."""
 
 
 def enter_namespaces() -> bool:
-    """New mount, PID, network, IPC and UTS namespaces; through a user namespace if not root.
+    """New PID, network, IPC and UTS namespaces; through a user namespace if not root.
 
-    The PID namespace begins with the next child. Must be called with one thread.
+    The PID namespace begins with the next child, and `enter_root` has that child's own mounts,
+    so that this process goes on seeing /proc. Must be called with one thread.
     """
-    kinds = _NEWNS | _NEWPID | _NEWNET | _NEWIPC | _NEWUTS
+    kinds = _NEWPID | _NEWNET | _NEWIPC | _NEWUTS
     if _libc is None:
         return False
     if os.geteuid() == 0 and _libc.unshare(kinds) == 0:
@@ -60,10 +64,12 @@ def enter_namespaces() -> bool:
 def enter_root(root: str, readable: Sequence[str], scratch_bytes: int) -> bool:
     """A root folder that holds the ``readable`` folders, read-only, and an empty ``/scratch``.
 
-    It is built in memory over the folder ``root`` of this mount namespace. The rest of the
+    It is built in memory over the folder ``root`` of a new mount namespace. The rest of the
     file system is then out of reach by any path.
     """
     try:
+        assert _libc is not None
+        _check(_libc.unshare(_NEWNS))
         _mount("none", "/", None, _MS_REC | _MS_PRIVATE)
         _mount("tmpfs", root, "tmpfs", _MS_NOSUID | _MS_NODEV, "size=1m,mode=755")
         for path in readable:
@@ -78,7 +84,6 @@ def enter_root(root: str, readable: Sequence[str], scratch_bytes: int) -> bool:
         os.chdir(root)
         # The old root is stacked on the new one and taken off: no folder for it is needed.
         _check(_syscall(_PIVOT_ROOT[platform.machine()], b".", b"."))
-        assert _libc is not None
         _check(_libc.umount2(b".", 2))
         os.chdir("/scratch")
     except (OSError, KeyError, AttributeError):
@@ -106,11 +111,12 @@ def _make_read_only(place: str) -> None:
         _mount("none", place, None, flags)
 
 
-def restrict(readable: Sequence[str], scratch: str) -> int:
-    """Landlock: read below ``readable``, all below ``scratch``, nothing else; 0 if refused.
+def restrict(readable: Sequence[str], scratch: str, own_root: bool) -> int:
+    """Landlock: read below ``readable``, write below ``scratch``, nothing else; 0 if refused.
 
-    Returns the kernel's Landlock version: from 4 TCP is closed as well, from 6 signals to
-    processes outside and abstract sockets.
+    Without an own root ``scratch`` is a real folder, which takes plain files alone: folders in
+    folders without end could not be removed again. Returns the kernel's Landlock version: from 4
+    TCP is closed as well, from 6 signals to processes outside and abstract sockets.
     """
     version = _syscall(_LANDLOCK_CREATE, None, 0, 1)
     if version < 1:
@@ -125,7 +131,7 @@ def restrict(readable: Sequence[str], scratch: str) -> int:
     try:
         for path in readable:
             _allow(rules, path, _READ)
-        _allow(rules, scratch, all_files)
+        _allow(rules, scratch, all_files if own_root else all_files & ~_NO_PLAIN_FILE)
         forbid_privileges()
         return int(version) if _syscall(_LANDLOCK_RESTRICT, rules, 0) == 0 else 0
     except OSError:
@@ -188,6 +194,12 @@ def die_with_parent(signal: int) -> None:
     """Have the kernel send ``signal`` to this process when its parent ends (Linux)."""
     if _libc is not None:
         _libc.prctl(_PDEATHSIG, signal, 0, 0, 0)
+
+
+def adopt_orphans() -> None:
+    """Have processes whose parent ended come to this one, so that it can end them (Linux)."""
+    if _libc is not None:
+        _libc.prctl(_SUBREAPER, 1, 0, 0, 0)
 
 
 def set_limits(limits: Mapping[str, int]) -> None:

@@ -6,15 +6,23 @@ may change all of it. What it can't do is know the expected values, which never 
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import io
 import json
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 _MAX_NODES = 100_000
+_STREAMS: tuple[type, ...] = (
+    *map(type, (iter(()), iter([]), iter(frozenset()), iter({}), iter(""), iter(range(0)))),
+    *(map, filter, zip, enumerate, reversed, type(reversed([])), type(_ for _ in ())),
+    *(type({}.keys()), type({}.values()), type({}.items())),
+)
+_DICTIONARIES = (dict, collections.Counter, collections.OrderedDict, collections.defaultdict)
 
 
 class OutputLimitError(Exception):
@@ -89,28 +97,46 @@ class _Captured:
 
 
 class _Encoder:
-    """Plain values to JSON that keeps tuples, sets and dictionaries apart."""
+    """Plain values to JSON that keeps their types apart."""
 
     def __init__(self, limit: int) -> None:
         self.nodes, self.chars = _MAX_NODES, limit
 
     def encode(self, value: Any, depth: int = 0) -> Any:
-        self.nodes -= 1
         kind = type(value)
-        if kind is str:
-            self.chars -= len(value)
-        if self.nodes < 0 or self.chars < 0 or depth > 50:
-            raise OutputLimitError("the value is too large")
-        if kind is float and not math.isfinite(value):
-            return {"float": repr(value)}
-        if value is None or kind in (bool, int, float, str):
+        self.spend(1, len(value) if kind in (str, bytes) else 0, depth)
+        if value is None or kind in (bool, str):
             return value
+        if kind in (int, float, complex, bytes, range):
+            return self.scalar(value)
         if kind in (list, tuple, set, frozenset):
             name = "set" if kind is frozenset else kind.__name__
             return {name: [self.encode(one, depth + 1) for one in value]}
-        if kind is dict:
+        if kind in _DICTIONARIES:
             pairs = value.items()
             return {
                 "dict": [[self.encode(k, depth + 1), self.encode(v, depth + 1)] for k, v in pairs]
             }
+        if kind in _STREAMS:
+            items = islice(value, _MAX_NODES)
+            return {"iterator": [self.encode(one, depth + 1) for one in items]}
         raise TypeError(f"a {kind.__name__} is no plain value")
+
+    def scalar(self, value: Any) -> Any:
+        if isinstance(value, float):
+            return value if math.isfinite(value) else {"float": repr(value)}
+        if isinstance(value, int):
+            self.spend(0, value.bit_length() // 4)
+            # Long numbers have a limit of digits in base 10.
+            return value if abs(value) < 1 << 63 else {"int": hex(value)}
+        if isinstance(value, complex):
+            return {"complex": [repr(value.real), repr(value.imag)]}
+        if isinstance(value, bytes):
+            return {"bytes": value.hex()}
+        return {"range": [hex(value.start), hex(value.stop), hex(value.step)]}
+
+    def spend(self, nodes: int, chars: int, depth: int = 0) -> None:
+        self.nodes -= nodes
+        self.chars -= chars
+        if self.nodes < 0 or self.chars < 0 or depth > 50:
+            raise OutputLimitError("the value is too large")

@@ -1,0 +1,29 @@
+"""Names that become folders and files: of recipes, claims and runs."""
+
+from __future__ import annotations
+
+import re
+
+MAX_BYTES = 120
+"""Longest name: file systems take 255 bytes, and endings are added."""
+
+_NAME = re.compile(r"[^\W_](?:[\w .+=,-]*[\w+])?")
+_WINDOWS = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
+
+
+def check_name(name: object, what: str) -> None:
+    """Raises ValueError, beginning with ``what``, unless ``name`` can be one folder's name.
+
+    It begins with a letter or digit, goes on with these and any of ``_ . + = , -`` and spaces,
+    ends with none of the last but ``_`` and ``+``, and is no name that Windows keeps for devices.
+    So it never leaves the folder that it is put in, and is never read as an option.
+    """
+    if not isinstance(name, str):
+        raise ValueError(f"{what} is {name!r:.60}; a name is text")
+    if not _NAME.fullmatch(name) or _WINDOWS.fullmatch(name):
+        raise ValueError(
+            f"{what} is {name!r:.60}, which can't name a folder; use letters, digits and _ . - "
+            "between them, such as 'grpo-small'"
+        )
+    if len(name.encode()) > MAX_BYTES:
+        raise ValueError(f"{what} is longer than {MAX_BYTES} bytes ({name[:30]!r}...); shorten it")

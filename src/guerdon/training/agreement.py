@@ -1,0 +1,94 @@
+"""Settings that contradict each other, said before anything is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from guerdon.composition import parts_in
+from guerdon.ranges import are_checked_now
+from guerdon.training.reference import NoReference
+
+if TYPE_CHECKING:
+    from guerdon.training.recipe import Recipe
+
+
+def check_agreement(recipe: Recipe) -> None:
+    """Raises ValueError for the first contradiction in a recipe, with the mend."""
+    for told in _contradictions(recipe) if are_checked_now() else ():
+        raise ValueError(told)
+
+
+def check_start(recipe: Recipe, *, loads_model: bool = True) -> None:
+    """Raises ValueError for what can't be trained, though it can be sampled or scored.
+
+    With ``loads_model`` False the policy is given, and its heads and adapters are its own.
+    """
+    for told in _obstacles(recipe, loads_model):
+        raise ValueError(told)
+
+
+def _contradictions(recipe: Recipe) -> Iterator[str]:
+    loop, rows = recipe.loop, recipe.loop.groups * recipe.loop.group_size
+    credit = [part for _, part in parts_in((recipe.advantage, recipe.shaping))]
+    compare = [part for part in credit if getattr(part, "scope", "") == "group"]
+    needs = frozenset(getattr(recipe.objective, "needs", ()))
+    learns, credits = type(recipe.objective).__name__, type(recipe.advantage).__name__
+    if loop.group_size == 1 and compare:
+        yield (
+            f"loop.group_size is 1, but {type(compare[0]).__name__} compares the completions of "
+            "a group; give 2 or more, or an advantage that compares nothing, such as "
+            "ReinforcePlusPlus (--advantage reinforce++)"
+        )
+    if loop.minibatch > rows:
+        yield (
+            f"loop.minibatch is {loop.minibatch}, but a step has {rows} rows (groups x "
+            "group_size); give at most that, or 0 for all at once"
+        )
+    if loop.sampling_groups > loop.groups:
+        yield (
+            f"loop.sampling_groups is {loop.sampling_groups}, but a step has {loop.groups} "
+            "groups; give at most that, or 0 for all"
+        )
+    if loop.resample > 1 and recipe.filter is None:
+        yield (
+            f"loop.resample is {loop.resample}, but there is no filter whose groups would be "
+            "replaced; give one (--filter informative), or 1"
+        )
+    kl = "reference" in needs or any(getattr(p, "needs_reference", False) for p in recipe.shaping)
+    if kl and isinstance(recipe.reference, NoReference):
+        yield (
+            "the recipe has a KL term but no reference policy; set recipe.reference to "
+            "FixedReference() or another of guerdon.training.reference (--reference fixed)"
+        )
+    if getattr(recipe.objective, "needs_returns", False) and not hasattr(
+        recipe.advantage, "returns"
+    ):
+        yield (
+            f"{learns} learns values, but {credits} gives it no returns to learn them from; use "
+            "GAE (--advantage gae)"
+        )
+    if "values" not in needs and any(getattr(part, "needs_values", False) for part in credit):
+        yield (
+            f"{credits} needs value estimates, but {learns} learns none; use an objective with a "
+            "value loss, such as PPO (--objective ppo)"
+        )
+
+
+def _obstacles(recipe: Recipe, loads_model: bool) -> Iterator[str]:
+    if recipe.sampling.temperature == 0:
+        yield (
+            "sampling.temperature is 0: a group's completions would all be the same, and nothing "
+            "could be learned from them; give a number above 0 (evaluation_sampling may be greedy)"
+        )
+    model, values = recipe.model, "values" in getattr(recipe.objective, "needs", ())
+    if loads_model and values and not model.value_head:
+        yield (
+            f"{type(recipe.objective).__name__} learns values, but the model has no value head; "
+            "set model.value_head to True (--model.value-head)"
+        )
+    if loads_model and getattr(recipe.reference, "needs_adapter", False) and not model.adapter:
+        yield (
+            f"{type(recipe.reference).__name__} needs a policy with an adapter; set "
+            'model.adapter to "lora" (--model.adapter lora), or use FixedReference'
+        )

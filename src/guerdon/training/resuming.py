@@ -1,0 +1,120 @@
+"""Whether a folder holds a run that can be resumed; if not, what it holds and what to do."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from guerdon.parsing.strict_yaml import read_yaml
+from guerdon.report import read_summary
+from guerdon.sealed import SUMS, fault, faults
+from guerdon.training.recipe import Recipe
+from guerdon.training.run_folder import RECIPE, resume_command
+
+
+class NotResumable(ValueError):
+    """The folder holds nothing to go on with; one sentence says what it holds and the mend."""
+
+
+def recipe_to_resume(folder: Path, trust: Sequence[str] = ()) -> Recipe:
+    """The recipe of the run in ``folder``, which can be resumed with it.
+
+    Raises `NotResumable` where there is no such folder, no run in it, a run of a kind without
+    checkpoints, one that is done, or a recipe that is not as the run wrote it.
+    """
+    if not folder.is_dir():
+        raise NotResumable(f"there is no folder {folder} to resume; {_others(folder.parent)}")
+    if not (folder / RECIPE).is_file():
+        raise NotResumable(_no_recipe(folder))
+    if (folder / SUMS).is_file() and RECIPE in faults(folder):
+        raise NotResumable(_damaged_recipe(folder))
+    try:
+        said = read_yaml(folder / RECIPE)
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise NotResumable(f"{_damaged_recipe(folder)} ({reason})") from error
+    kind = str(said.get("part", "")).rpartition(":")[2] if isinstance(said, dict) else ""
+    if kind in ("PreferenceRecipe", "RewardModelRecipe"):
+        raise NotResumable(_pairs(folder, said, kind == "RewardModelRecipe"))
+    recipe = Recipe.load(folder / RECIPE, trust)
+    _refuse_finished(folder, recipe)
+    return recipe
+
+
+def _refuse_finished(folder: Path, recipe: Recipe) -> None:
+    summary = read_summary(folder)
+    if "stopped" in summary or summary.get("steps", 0) < recipe.loop.steps:
+        return
+    if (folder / "model").is_dir() and (folder / "report.html").is_file():
+        raise NotResumable(
+            f"{folder} has done all its {recipe.loop.steps} steps; to train on, begin a new run "
+            f"from its model: guerdon train --model.name {shlex.quote(str(folder / 'model'))}"
+        )
+
+
+def _others(folder: Path) -> str:
+    """Runs that lie beside one that is not there."""
+    runs = sorted(folder.glob(f"*/{RECIPE}")) if folder.is_dir() else []
+    if not runs:
+        return "guerdon train --out FOLDER begins a run"
+    names = ", ".join(str(run.parent) for run in runs[:5])
+    return f"there are {names}" + (f" and {len(runs) - 5} more" if len(runs) > 5 else "")
+
+
+def _no_recipe(folder: Path) -> str:
+    here = shlex.quote(str(folder))
+    if (folder / "config.json").is_file() or (folder / "adapter_config.json").is_file():
+        if (folder.parent / RECIPE).is_file():
+            return f"{folder} is the model of a run; the run is resumed by " + resume_command(
+                folder.parent
+            )
+        if _is_reward_model(folder):
+            return (
+                f"{folder} holds a reward model, not a run; use it with guerdon train --reward "
+                f"reward-model:{here}"
+            )
+        return f"{folder} holds a model, not a run; guerdon train --model.name {here} trains it on"
+    saved = _saved_recipe(folder)
+    if saved is not None:
+        return f"{folder / RECIPE} is missing; put it back: cp {saved} {here}/{RECIPE}"
+    return f"{folder} holds no run (it has no {RECIPE}); {_others(folder.parent)}"
+
+
+def _is_reward_model(folder: Path) -> bool:
+    try:
+        names = json.loads((folder / "config.json").read_bytes()).get("architectures") or [""]
+    except (OSError, ValueError, AttributeError):
+        return False
+    return str(names[0]).endswith("ForSequenceClassification")
+
+
+def _damaged_recipe(folder: Path) -> str:
+    """A recipe other than the run's would go on silently as another run."""
+    told = f"{folder / RECIPE} is not as the run wrote it (edited or damaged); "
+    saved, sums = _saved_recipe(folder), shlex.quote(str(folder / SUMS))
+    here = shlex.quote(str(folder / RECIPE))
+    back = f"put it back: cp {saved} {here}, or " if saved is not None else ""
+    return told + back + f"go on with it as it is: rm {sums}"
+
+
+def _saved_recipe(folder: Path) -> str | None:
+    """The copy in the newest whole checkpoint, for a shell."""
+    for file in sorted((folder / "checkpoints").glob(f"step-*/{RECIPE}"), reverse=True):
+        if fault(file.parent) is None:
+            return shlex.quote(str(file))
+    return None
+
+
+def _pairs(folder: Path, said: dict[str, Any], reward_model: bool) -> str:
+    pairs = said.get("pairs")
+    path = pairs.get("path") if isinstance(pairs, dict) else None
+    kind = "trains a reward model" if reward_model else "is on preference pairs"
+    more = " --reward-model" if reward_model else ""
+    file = shlex.quote(str(path)) if path else "FILE"
+    return (
+        f"the run in {folder} {kind} and has no checkpoints to resume from; run it again: guerdon "
+        f"train --pairs {file}{more} --out {shlex.quote(str(folder) + '-again')}"
+    )

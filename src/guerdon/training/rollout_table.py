@@ -1,0 +1,133 @@
+"""Every completion of a step as a table: the same columns, of the same types, in every step.
+
+A run's ``rollouts`` folder is so one data set for whatever reads Parquet. The parts of a reward
+are columns ``part:NAME``, and which there are is settled by the run's first step. A part that a
+later step lacks is null there; one that comes up later has no column, and is in the list
+``more_parts`` of (name, value) pairs, which every file has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow
+import pyarrow.parquet
+from torch import Tensor
+
+from guerdon.records import Rollouts, Scores
+
+PART = "part:"
+MORE = "more_parts"
+
+
+def rollout_schema(parts: Sequence[str]) -> pyarrow.Schema:
+    """The columns of every file of a run whose first step had these parts."""
+    whole, real, text = pyarrow.int64(), pyarrow.float64(), pyarrow.string()
+    pair = pyarrow.struct([("name", text), ("value", real)])
+    columns = {
+        "step": whole,
+        "group": whole,
+        "member": whole,
+        "task": text,
+        "prompt": text,
+        "completion": text,
+        "answer": text,
+        "value": real,
+        "shaped_value": real,
+        **{PART + name: real for name in dict.fromkeys(map(storable, parts))},
+        MORE: pyarrow.list_(pair),
+        "valid": pyarrow.bool_(),
+        "reason": text,
+        "advantage": real,
+        "logp": real,
+        "length": whole,
+        "finished": pyarrow.bool_(),
+        "token": pyarrow.list_(text),
+        "token_advantage": pyarrow.list_(real),
+        "token_logp": pyarrow.list_(real),
+    }
+    return pyarrow.schema(list(columns.items()))
+
+
+def schema_of_run(folder: Path) -> pyarrow.Schema | None:
+    """That of the run's first readable file; None where there is none, or it is older than this."""
+    for file in sorted(folder.glob("step-*.parquet")):
+        try:
+            found = pyarrow.parquet.read_schema(file)
+        except (pyarrow.ArrowException, OSError):
+            continue
+        names = [n.removeprefix(PART) for n in found.names if n.startswith(PART)]
+        expected = rollout_schema(names)
+        return expected if found.remove_metadata().equals(expected) else None
+    return None
+
+
+def rollout_table(
+    schema: pyarrow.Schema,
+    step: int,
+    rollouts: Rollouts,
+    scores: Scores,
+    advantage_NT: Tensor,
+    shaped: Scores,
+    token_texts: Sequence[Sequence[str]],
+) -> pyarrow.Table:
+    """A step's completions, a row each; see `RunFolder.log_rollouts`."""
+    lengths = rollouts.lengths.tolist()
+    group = rollouts.group.tolist()
+    acted_N = rollouts.mask.sum(1).clamp(min=1)
+    parts = {storable(name): part.tolist() for name, part in scores.parts.items()}
+    kept = [n.removeprefix(PART) for n in schema.names if n.startswith(PART)]
+    none = [None] * len(rollouts)
+    later = [(name, values) for name, values in parts.items() if name not in kept]
+    columns: dict[str, list[Any]] = {
+        "step": [step] * len(rollouts),
+        "group": group,
+        "member": _members(group),
+        "task": [storable(rollouts.tasks[g].id) for g in group],
+        "prompt": [storable(rollouts.tasks[g].text) for g in group],
+        "completion": [storable(text) for text in rollouts.texts],
+        "answer": [storable(str(rollouts.tasks[g].answer)) for g in group],
+        "value": scores.value.tolist(),
+        "shaped_value": shaped.value.tolist(),
+        **{PART + name: parts.get(name, none) for name in kept},
+        MORE: [[{"name": n, "value": v[row]} for n, v in later] for row in range(len(rollouts))],
+        "valid": scores.valid.tolist(),
+        "reason": [None if r is None else storable(r) for r in scores.reasons],
+        "advantage": ((advantage_NT * rollouts.mask).sum(1) / acted_N).tolist(),
+        "logp": ((rollouts.logps * rollouts.mask).sum(1) / acted_N).tolist(),
+        "length": rollouts.mask.sum(1).tolist(),
+        "finished": rollouts.finished.tolist(),
+        "token": [[storable(t) for t in row] for row in token_texts],
+        "token_advantage": [r[:n] for r, n in zip(advantage_NT.tolist(), lengths, strict=True)],
+        "token_logp": [r[:n] for r, n in zip(rollouts.logps.tolist(), lengths, strict=True)],
+    }
+    return pyarrow.Table.from_pydict(columns, schema=schema)
+
+
+def write_table(table: pyarrow.Table, file: IO[bytes]) -> None:
+    """A step's table as Parquet, with checksums of its pages.
+
+    One without rows gets no row group, since `datasets` takes the first one's size for a step.
+    """
+    with pyarrow.parquet.ParquetWriter(
+        file, table.schema, compression="zstd", write_page_checksum=True, store_schema=False
+    ) as writer:
+        if len(table):
+            writer.write_table(table)
+
+
+def storable(text: str) -> str:
+    """``text`` with what UTF-8 can't hold (lone surrogates) replaced."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _members(group: Sequence[int]) -> list[int]:
+    """Each row's place among the rows of its group."""
+    seen: dict[int, int] = {}
+    members = []
+    for g in group:
+        members.append(seen.get(g, 0))
+        seen[g] = members[-1] + 1
+    return members

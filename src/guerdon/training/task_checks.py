@@ -1,0 +1,24 @@
+"""Tasks that a reward can't grade are found before a run begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from guerdon.composition import places
+from guerdon.records import Task
+
+
+def check_tasks(reward: Any, tasks: Sequence[Task]) -> None:
+    """Ask every part of a reward that has a ``check_tasks`` whether it can grade the tasks.
+
+    Raises ValueError with the part's place and its words, which name tasks and mend.
+    """
+    for place, part in places(reward, "recipe.reward"):
+        check = getattr(part, "check_tasks", None)
+        if check is None:
+            continue
+        try:
+            check(tasks)
+        except ValueError as error:
+            raise ValueError(f"{place} can't grade these tasks: {error}") from error

@@ -1,0 +1,1 @@
+"""What strangers may send: completions, data, recipes and requests made to break their readers."""

@@ -1,0 +1,136 @@
+"""The kinds of runs that are killed, each in small."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from guerdon.advantages import GAE
+from guerdon.curriculum import Informative, SequentialTasks
+from guerdon.objectives import KL, PPO, ClippedSurrogate
+from guerdon.recipes import gigpo, grpo
+from guerdon.records import Progress, Rollouts, Scores
+from guerdon.shaping import RunningStandardise
+from guerdon.stages import Sampling
+from guerdon.training import (
+    FixedReference,
+    Loop,
+    Model,
+    MovingReference,
+    Optimiser,
+    Recipe,
+    train,
+)
+
+BRIEF = Sampling(max_tokens=12)
+LOOP = Loop(
+    steps=4, groups=2, group_size=4, evaluation_tasks=2, checkpoint_every=2, keep_checkpoints=2
+)
+
+
+@dataclass(frozen=True)
+class Lottery:
+    """Pays by a checksum of the text, in steps of 1 / ``levels``.
+
+    A group's rows nearly always differ, so every step has something to learn.
+    """
+
+    levels: int = 1000
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        sums = [zlib.crc32(text.encode()) % (self.levels + 1) for text in rollouts.texts]
+        return Scores(torch.tensor(sums) / self.levels)
+
+
+@dataclass(frozen=True)
+class Fragile(Lottery):
+    """Raises where it meets one text of eight."""
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        if any(zlib.crc32(text.encode()) % 8 == 0 for text in rollouts.texts):
+            raise LookupError("eighth")
+        return super().__call__(rollouts, progress)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One kind of run. ``start`` and ``go_on`` train in a folder and return the exit status."""
+
+    name: str
+    start: Callable[[Path], int]
+    go_on: Callable[[Path], int]
+
+
+def policy_run(name: str, **changes: Any) -> Entry:
+    """A run of the loop."""
+
+    def recipe() -> Recipe:
+        made = replace(
+            grpo.build(),
+            reward=Lottery(),
+            optimiser=Optimiser(lr=3e-3),
+            sampling=BRIEF,
+            evaluation_sampling=replace(BRIEF, temperature=0.0),
+            loop=LOOP,
+        )
+        return replace(made, **changes)
+
+    return run_of(name, recipe)
+
+
+def run_of(name: str, recipe: Callable[[], Recipe]) -> Entry:
+    """``recipe`` is made anew for each process, as its parts may have memory."""
+
+    def start(folder: Path) -> int:
+        return _status(train(recipe(), folder, quiet=True).signal)
+
+    def go_on(folder: Path) -> int:
+        return _status(train(recipe(), folder, quiet=True, resume=True).signal)
+
+    return Entry(name, start, go_on)
+
+
+def _status(signal: int) -> int:
+    return 128 + signal if signal else 0
+
+
+def _world() -> Recipe:
+    made = gigpo.build(loop=LOOP, optimiser=Optimiser(lr=1e-3))
+    brief = replace(made.sampling, max_turns=3)
+    return replace(made, sampling=brief, evaluation_sampling=replace(brief, temperature=0.4))
+
+
+ENTRIES = {
+    entry.name: entry
+    for entry in (
+        policy_run("default"),
+        policy_run("lora", model=Model(adapter="lora", rank=4)),
+        policy_run("value head", objective=PPO(), advantage=GAE(), model=Model(value_head=True)),
+        policy_run(
+            "memory in shaping",
+            shaping=(RunningStandardise(),),
+            curriculum=SequentialTasks(),
+        ),
+        run_of("multi-turn", _world),
+        policy_run("one step ahead", loop=replace(LOOP, ahead=1), reference=MovingReference(0.5)),
+        policy_run("failing", reward=Fragile(), loop=replace(LOOP, max_failed=1.0)),
+        policy_run("evaluated between", loop=replace(LOOP, evaluate_every=1)),
+        policy_run(
+            "filtered",
+            reward=Lottery(levels=1),
+            filter=Informative(),
+            loop=replace(LOOP, resample=2),
+        ),
+        policy_run(
+            "reference",
+            objective=ClippedSurrogate(kl=KL(0.01)),
+            reference=FixedReference(),
+            loop=replace(LOOP, epochs=2, minibatch=4, checkpoint_every=1),
+        ),
+    )
+}
