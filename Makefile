@@ -26,6 +26,7 @@ OUT ?= runs/fuzz-$$(date +%Y%m%d-%H%M%S)
 fuzz: $(STAMP)
 	PYTHONPATH=tests OMP_NUM_THREADS=1 nice -n 19 $(BIN)/python -m hostile.fuzz \
 		--minutes $(MINUTES) --out $(OUT)
+
 # Runs that are killed, interrupted or out of disk at named moments (five minutes for each kind).
 kills: $(STAMP)
 	cd tests && ../$(BIN)/python -m kills
