@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 for package in ("uvicorn", "h11", "httpx"):
-    pytest.importorskip(package, reason="pip install 'guerdon[server]' httpx to run this")
+    pytest.importorskip(package, reason="pip install -e '.[server]' httpx to run this")
 from connectors.test_server import served  # noqa: E402
 from rewards.test_sql_hostile import GOLD, HONEST, ROWS, contents, furnished  # noqa: E402
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 for package in ("uvicorn", "httpx"):
-    pytest.importorskip(package, reason="pip install 'guerdon[server]' httpx to run this")
+    pytest.importorskip(package, reason="pip install -e '.[server]' httpx to run this")
 import httpx  # noqa: E402
 from connectors.serving import CONNECTED, logged, rows, served, wait_until  # noqa: E402
 

@@ -14,7 +14,7 @@ from guerdon.records import Task
 from guerdon.rollout.endpoint import EndpointError, EndpointPolicy
 from guerdon.stages import Policy, Sampling
 
-pytest.importorskip("httpx", reason="pip install 'guerdon[endpoint]' to run this")
+pytest.importorskip("httpx", reason="pip install -e '.[endpoint]' to run this")
 
 
 class Server(ThreadingHTTPServer):

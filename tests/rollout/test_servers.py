@@ -21,7 +21,7 @@ from guerdon.records import Task
 from guerdon.rollout import EndpointPolicy, LanguagePolicy
 from guerdon.stages import Sampling
 
-pytest.importorskip("httpx", reason="pip install 'guerdon[endpoint]' to run this")
+pytest.importorskip("httpx", reason="pip install -e '.[endpoint]' to run this")
 
 STARTUP = 540
 """Seconds a server gets to answer for the first time (vLLM compiles nothing here, but is large)."""
@@ -45,7 +45,7 @@ def command(kind: str, model: Path, port: int) -> list[str]:
         settings += ["--max-model-len", "256", "--enforce-eager"]
         return [vllm_python(), "-m", "vllm.entrypoints.openai.api_server", *settings]
     for package in ("fastapi", "uvicorn", "openai"):
-        pytest.importorskip(package, reason="pip install 'guerdon[serve]' to run this")
+        pytest.importorskip(package, reason="pip install -e '.[serve]' to run this")
     run = "from transformers.cli.transformers import main; main()"
     settings = ["--port", str(port), "--device", "cpu", "--dtype", "float32"]
     return [sys.executable, "-c", run, "serve", str(model), *settings]

@@ -130,7 +130,7 @@ def test_without_vllm_the_mend_is_named(monkeypatch, capsys) -> None:
 
 
 def test_an_endpoint_is_not_trained_and_a_silent_one_is_an_error(tmp_path, capsys) -> None:
-    pytest.importorskip("httpx", reason="pip install 'guerdon[endpoint]' to run this")
+    pytest.importorskip("httpx", reason="pip install -e '.[endpoint]' to run this")
     nobody = ["--endpoint", "http://127.0.0.1:9/v1", "--model", "m", "--model.engine.wait", "0.01"]
     assert main(["train", "--out", str(tmp_path / "run"), *nobody]) == 1
     assert "an endpoint can't be trained" in capsys.readouterr().err
