@@ -53,12 +53,16 @@ def lines(log, process):
     raise AssertionError(f"nothing logged: {log.read_text()}")
 
 
-def logged(log, process, event, seconds=20.0):
-    """The logged objects of a kind, once there is one."""
+def logged(log, process, event, *, count=1, seconds=60.0, **fields):
+    """The logged objects of a kind that have these fields, once there are ``count`` of them.
+
+    A line may come after the answer that it is about.
+    """
+    wanted = {"event": event, **fields}.items()
     end = time.monotonic() + seconds
     while True:
-        found = [one for one in lines(log, process) if one["event"] == event]
-        if found or time.monotonic() > end:
+        found = [one for one in lines(log, process) if wanted <= one.items()]
+        if len(found) >= count or time.monotonic() > end:
             return found
         time.sleep(0.1)
 

@@ -107,7 +107,7 @@ def test_tls_large_bodies_and_the_clients_address(proxied):
         [1.99, -0.01 * len(big)]
     )
     own = reply.headers["x-request-id"]
-    found = next(one for one in logged(log, process, "request") if one["request"] == own)
+    found = logged(log, process, "request", request=own)[0]
     # What nginx saw; not what the client said of itself, which stands before it.
     assert found["client"] == "127.0.0.1"
     assert client.post("/score", json=rows("x" * (33 * 2**20))).status_code == 413

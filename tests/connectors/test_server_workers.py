@@ -40,7 +40,7 @@ def test_same_answers_a_death_is_made_good_and_counts_are_of_all(tmp_path):
             found = httpx.post(url, json={"rows": [{"completion": text}]}, timeout=60)
             return found.raise_for_status().json()["results"][0]["value"]
 
-        started = {one["worker_pid"] for one in logged(log, process, "worker_started")}
+        started = {one["worker_pid"] for one in logged(log, process, "worker_started", count=2)}
         assert len(started) == 2
         # Until each has loaded its own reward and answered.
         seen: set[float] = set()
@@ -56,7 +56,7 @@ def test_same_answers_a_death_is_made_good_and_counts_are_of_all(tmp_path):
         ended = logged(log, process, "worker_ended")[0]
         assert (ended["worker_pid"] in started, ended["code"]) == (True, 3)
         assert ask("0") in started - {ended["worker_pid"]}
-        again = {one["worker_pid"] for one in logged(log, process, "worker_started")} - started
+        again = {one["worker_pid"] for one in logged(log, process, "worker_started", count=3)} - started
         with ThreadPoolExecutor(8) as threads:
             assert wait_until(lambda: set(threads.map(ask, ["0.05"] * 8)) & again, 200)
         # Counts only grow, although one that counted is gone.
@@ -107,7 +107,7 @@ def test_a_process_that_answers_is_not_given_up_for_others_that_end_at_their_sta
 def test_they_end_when_their_supervisor_is_killed(tmp_path):
     with served(tmp_path, f"{CONNECTED}:BOTH", "--workers", "2") as (client, process, log):
         assert client.post("/score", json=rows("4")).status_code == 200
-        started = {one["worker_pid"] for one in logged(log, process, "worker_started")}
+        started = {one["worker_pid"] for one in logged(log, process, "worker_started", count=2)}
         process.kill()
         process.wait()
         assert wait_until(lambda: not any(map(_alive, started)), 60)
