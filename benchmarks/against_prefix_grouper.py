@@ -26,9 +26,9 @@ from torch import Tensor
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
+from guerdon.models.linear_head import linear_head, linear_logps
 from guerdon.records import Rollouts
 from guerdon.rollout import LanguagePolicy
-from guerdon.rollout.linear_head import linear_head, linear_logps
 
 RESULTS = Path(__file__).parent / "results" / "prefix-grouper.json"
 

@@ -26,8 +26,8 @@ from measuring import origin
 from shared_prefix import peak_mib
 from torch import Tensor, nn
 
-from guerdon.rollout.linear_head import LinearHead, linear_logps
-from guerdon.rollout.projection import action_logps
+from guerdon.models.linear_head import LinearHead, linear_logps
+from guerdon.models.projection import action_logps
 
 RESULTS = Path(__file__).parent / "results" / "head.json"
 

@@ -21,7 +21,7 @@ from rich.table import Table
 from turns import Measured, Program, alternate
 from workload import Workload
 
-from guerdon.doctor import diagnose
+from guerdon.cli.doctor import diagnose
 from guerdon.evaluation import Interval
 
 

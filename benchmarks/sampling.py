@@ -20,10 +20,10 @@ from unittest.mock import patch
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, LogitsProcessor
 
+from guerdon.models.row_engines import CopiedRows, RowEngine, SharedRows
 from guerdon.records import Task
 from guerdon.rollout import LanguagePolicy
 from guerdon.rollout.choosing import choose
-from guerdon.rollout.row_engines import CopiedRows, RowEngine, SharedRows
 from guerdon.stages import Sampling
 
 STEPS, ROUNDS = 12, 3

@@ -21,9 +21,9 @@ from typing import Any
 import torch
 from measuring import origin
 
+from guerdon.models.packing import pack
 from guerdon.records import Rollouts, Task
 from guerdon.rollout import LanguagePolicy
-from guerdon.rollout.packing import pack
 
 RESULTS = Path(__file__).parent / "results"
 

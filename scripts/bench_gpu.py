@@ -20,11 +20,11 @@ from typing import Any
 import torch
 import tyro
 
-from guerdon.doctor import diagnose
+from guerdon.cli.doctor import diagnose
+from guerdon.models.shared_prefix import SharedPrefix
 from guerdon.nursery import seedling_path
 from guerdon.records import Rollouts, Task
 from guerdon.rollout import LanguagePolicy
-from guerdon.rollout.shared_prefix import SharedPrefix
 from guerdon.stages import Sampling
 
 WARM_UP = 2

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from guerdon.advantages import GAE, BatchStd, GroupNormalised
-from guerdon.arguments import OVERRIDES, recipe_from
-from guerdon.choices import POLICY_CHOICES, part_of
+from guerdon.cli.arguments import OVERRIDES, recipe_from
+from guerdon.cli.part_names import POLICY_CHOICES, part_of
 from guerdon.curriculum import Informative
 from guerdon.objectives import GSPO, KL, PPO, ConstantLength, k2
 from guerdon.rewards import FormatReward, FunctionReward, WeightedSum

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from guerdon import __version__
-from guerdon.cli import COMMANDS, main
+from guerdon.cli import main
+from guerdon.cli.commands import COMMANDS
 from guerdon.recipes import all_recipes
 from guerdon.training import Recipe
 

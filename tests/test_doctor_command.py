@@ -8,8 +8,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from guerdon import doctor
-from guerdon.rewards.sandbox import SandboxError
+from guerdon.cli import doctor
+from guerdon.rewards.programs.sandbox import SandboxError
 
 
 def test_findings_are_plain_and_true() -> None:

@@ -15,7 +15,7 @@ from guerdon.failures import RewardFailed, kind_of, refuse_failing, tally, told,
 from guerdon.judging import judged
 from guerdon.records import Progress, Scores, concat_scores
 from guerdon.rewards import AnswerMatch, FunctionReward, Gate, Maximum, Product, Router, WeightedSum
-from guerdon.rewards.cache import Cached
+from guerdon.rewards.running.cache import Cached
 
 NOW = Progress(0, 1)
 

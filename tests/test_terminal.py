@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from guerdon import cli, showing
+from guerdon import cli
+from guerdon.cli import showing
 from guerdon.parsing.visible import visible
 from guerdon.training.display import Display
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from guerdon import cli
-from guerdon.choices import part_of
+from guerdon.cli.part_names import part_of
 from guerdon.parts import PartError, locate
 
 CASES = {

@@ -89,7 +89,7 @@ class Rollouts:
         temperature: what ``logps`` are taken at, and what a policy's own log-probs of these
             rollouts are to be taken at.
         inputs: what a model reads beside each of the B prompts, by name (pixels, grids, token
-            types; see `guerdon.rollout.prompts`); None where no prompt shows an image.
+            types; see `guerdon.models.prompts`); None where no prompt shows an image.
     """
 
     tasks: tuple[Task, ...]

@@ -41,23 +41,23 @@ FUNCTIONS: Mapping[str, frozenset[str]] = MappingProxyType(
             "recipes.reasoning_sql": "words_in_common",
             "recipes.shop_r1": "exact",
             "recipes.timemaster": "names_the_number",
-            "rewards.boxes": "box_giou box_iou interval_iou",
-            "rewards.charts": "edit_similarity linear_credit within_five_per_cent",
-            "rewards.choice": "gated jaccard none_wrong right_in_form summed",
-            "rewards.free_text": "exact_match token_f1",
-            "rewards.likelihood": "arithmetic_mean divergence_from_uniform entropy geometric_mean "
-            "joint self_certainty up_to_answer whole",
-            "rewards.lists": "right_places same_list same_set set_f1",
-            "rewards.overlap": "add_one_bleu bleu_rouge harmonic_mean rouge_l sacrebleu_bleu",
-            "rewards.repetition": "characters words",
-            "rewards.roles": "each_role majority",
-            "rewards.similarity": "chrf edit_similarity meteor",
-            "rewards.spans": "as_scored decrements deltas line_ends sentence_ends word_ends",
-            "rewards.sql": "same_list same_multiset same_set",
-            "rewards.tool_calls": "all_or_nothing exact_names_credit jaccard partial_credit "
-            "whole_call_credit",
-            "rewards.tools": "smooth two_stage",
-            "rewards.web_action": "rouge_l_f1",
+            "rewards.actions.boxes": "box_giou box_iou interval_iou",
+            "rewards.answers.charts": "edit_similarity linear_credit within_five_per_cent",
+            "rewards.answers.choice": "gated jaccard none_wrong right_in_form summed",
+            "rewards.answers.free_text": "exact_match token_f1",
+            "rewards.models.likelihood": "arithmetic_mean divergence_from_uniform entropy "
+            "geometric_mean joint self_certainty up_to_answer whole",
+            "rewards.answers.lists": "right_places same_list same_set set_f1",
+            "rewards.text.overlap": "add_one_bleu bleu_rouge harmonic_mean rouge_l sacrebleu_bleu",
+            "rewards.text.repetition": "characters words",
+            "rewards.answers.roles": "each_role majority",
+            "rewards.text.similarity": "chrf edit_similarity meteor",
+            "rewards.models.spans": "as_scored decrements deltas line_ends sentence_ends word_ends",
+            "rewards.programs.sql": "same_list same_multiset same_set",
+            "rewards.actions.tool_calls": "all_or_nothing exact_names_credit jaccard "
+            "partial_credit whole_call_credit",
+            "rewards.actions.tools": "smooth two_stage",
+            "rewards.actions.web_action": "rouge_l_f1",
             "shaping.penalties": "log_ratio",
             "tasks.facts": "facts_right",
             "training.policies": "starting_policy",
@@ -65,6 +65,27 @@ FUNCTIONS: Mapping[str, frozenset[str]] = MappingProxyType(
     }
 )
 """The functions that a file may name. A new one is added here: it must do nothing but compute."""
+
+MOVED: Mapping[str, str] = MappingProxyType(
+    {
+        f"guerdon.rewards.{name}": f"guerdon.{room}.{name}"
+        for room, names in {
+            "rewards.answers": "answer charts choice dates_units equality extension free_text "
+            "lists roles symbolic",
+            "rewards.text": "format language length overlap references repetition similarity",
+            "rewards.actions": "boxes environment grounding mobile_step strict_json tool_calls "
+            "tools web_action",
+            "rewards.programs": "code code_cases code_forms code_functions code_pure code_split "
+            "code_values reasoning_gym sql sql_databases sql_duckdb sql_engines sql_sqlite "
+            "sql_text text_as_code",
+            "rewards.models": "above_reference likelihood scored spans",
+            "rewards.running": "cache cache_file function memory rows waiting workers",
+            "rewards.composing": "compose levels routing schedules",
+        }.items()
+        for name in names.split()
+    }
+)
+"""Modules by the names that older recipe files have for them."""
 
 FOLDERS = frozenset(
     {"Cached.folder", "SqlExecution.databases", "SqlReward.databases", "FileTasks.image_folder"}
@@ -230,7 +251,7 @@ def parted(name: str, where: str) -> tuple[str, str]:
     module, _, inside = name.rpartition(":")
     if not module or not _MODULE.fullmatch(inside):
         raise PartError(f"{where}: {name!r:.200} should read module:name or file.py:name")
-    return _module_or_file(module, where), inside
+    return MOVED.get(module) or _module_or_file(module, where), inside
 
 
 def _trusted(item: str) -> str:

@@ -38,7 +38,7 @@ from guerdon.rewards import (
     WeightedSum,
     reward,
 )
-from guerdon.rewards.memory import memory_can_be_limited
+from guerdon.rewards.running.memory import memory_can_be_limited
 from guerdon.stages import Reward
 
 SUM = Probe(Task("sum", "Compute 37+48.", "85"), "85", ("75", "58"), ("85.0",))

@@ -56,7 +56,9 @@ def test_same_answers_a_death_is_made_good_and_counts_are_of_all(tmp_path):
         ended = logged(log, process, "worker_ended")[0]
         assert (ended["worker_pid"] in started, ended["code"]) == (True, 3)
         assert ask("0") in started - {ended["worker_pid"]}
-        again = {one["worker_pid"] for one in logged(log, process, "worker_started", count=3)} - started
+        again = {
+            one["worker_pid"] for one in logged(log, process, "worker_started", count=3)
+        } - started
         with ThreadPoolExecutor(8) as threads:
             assert wait_until(lambda: set(threads.map(ask, ["0.05"] * 8)) & again, 200)
         # Counts only grow, although one that counted is gone.

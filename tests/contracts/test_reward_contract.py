@@ -32,11 +32,11 @@ from guerdon.rewards import (
     WeightedSum,
     entropy,
 )
-from guerdon.rewards.above_reference import AboveReference
-from guerdon.rewards.extension import LabelAndExtension
-from guerdon.rewards.roles import DistinctRoles, RoleAccuracy, majority
-from guerdon.rewards.sandbox import isolation_in_force
-from guerdon.rewards.web_action import CallsAsActions
+from guerdon.rewards.actions.web_action import CallsAsActions
+from guerdon.rewards.answers.extension import LabelAndExtension
+from guerdon.rewards.answers.roles import DistinctRoles, RoleAccuracy, majority
+from guerdon.rewards.models.above_reference import AboveReference
+from guerdon.rewards.programs.sandbox import isolation_in_force
 
 TEXTS = (
     "",

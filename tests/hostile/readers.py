@@ -11,17 +11,18 @@ from typing import Any
 from guerdon import parsing
 from guerdon.parsing.fenced import last_fenced
 from guerdon.parsing.plain import plain_answer
-from guerdon.rewards import spans, tool_calls, web_action
-from guerdon.rewards.answer import Boxed, LastNumber, Tagged, WholeText
-from guerdon.rewards.charts import edit_similarity
-from guerdon.rewards.code import program_of
-from guerdon.rewards.dates_units import date_fields
-from guerdon.rewards.equality import looks_mathematical, same_answer
-from guerdon.rewards.free_text import normalised
-from guerdon.rewards.grounding import number_lists, read_interval
-from guerdon.rewards.overlap import add_one_bleu, rouge_l, sacrebleu_bleu
-from guerdon.rewards.similarity import chrf, meteor
-from guerdon.rewards.similarity import edit_similarity as edit
+from guerdon.rewards.actions import tool_calls, web_action
+from guerdon.rewards.actions.grounding import number_lists, read_interval
+from guerdon.rewards.answers.answer import Boxed, LastNumber, Tagged, WholeText
+from guerdon.rewards.answers.charts import edit_similarity
+from guerdon.rewards.answers.dates_units import date_fields
+from guerdon.rewards.answers.equality import looks_mathematical, same_answer
+from guerdon.rewards.answers.free_text import normalised
+from guerdon.rewards.models import spans
+from guerdon.rewards.programs.code import program_of
+from guerdon.rewards.text.overlap import add_one_bleu, rouge_l, sacrebleu_bleu
+from guerdon.rewards.text.similarity import chrf, meteor
+from guerdon.rewards.text.similarity import edit_similarity as edit
 from guerdon.shaping import signals_of
 from guerdon.tasks.facts import stated_facts
 from hostile import grammar

@@ -13,10 +13,10 @@ from guerdon.audit.cases import Judges, Subject
 from guerdon.audit.modelled import MODELLED
 from guerdon.audit.shipped import subjects
 from guerdon.records import Rollouts, Task
-from guerdon.rewards.extension import LabelAndExtension
-from guerdon.rewards.roles import DistinctRoles, RoleAccuracy, majority
-from guerdon.rewards.spans import sentence_ends
-from guerdon.rewards.web_action import CallsAsActions
+from guerdon.rewards.actions.web_action import CallsAsActions
+from guerdon.rewards.answers.extension import LabelAndExtension
+from guerdon.rewards.answers.roles import DistinctRoles, RoleAccuracy, majority
+from guerdon.rewards.models.spans import sentence_ends
 
 
 def light() -> dict[str, Subject]:

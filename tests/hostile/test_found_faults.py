@@ -14,10 +14,10 @@ from guerdon.rewards import (
     QuantityMatch,
     SpanReward,
     WebActionReward,
-    dates_units,
-    spans,
 )
-from guerdon.rewards.overlap import add_one_bleu, sacrebleu_bleu
+from guerdon.rewards.answers import dates_units
+from guerdon.rewards.models import spans
+from guerdon.rewards.text.overlap import add_one_bleu, sacrebleu_bleu
 from hostile.judge import SECONDS, rollouts_of
 
 SUM = probe("sum", "Sum?", "5, 6", ("7",), answer=["5", "6"])

@@ -16,8 +16,8 @@ from hostile.grammar import RUNS
 ROOT = Path(guerdon.__file__).parent
 SKIPPED = (
     "guerdon.reproduction",
-    "guerdon.rewards.sandbox.launcher",
-    "guerdon.rewards.sandbox.program",
+    "guerdon.rewards.programs.sandbox.launcher",
+    "guerdon.rewards.programs.sandbox.program",
 )
 
 
@@ -36,8 +36,8 @@ PATTERNS = compiled()
 SHORT = {
     "guerdon.parsing.plain._WRAPPED": 800,
     "guerdon.parsing.plain._WRAPPED_END": 800,
-    "guerdon.rewards.dates_units._AMOUNT": 100,
-    "guerdon.rewards.equality._DATE": 300,
+    "guerdon.rewards.answers.dates_units._AMOUNT": 100,
+    "guerdon.rewards.answers.equality._DATE": 300,
 }
 """Patterns whose callers look at the length first: the longest text that they are given."""
 
@@ -100,13 +100,16 @@ KNOWN = {
     ("parsing/plain.py", "split"): "inside a text of at most 800",
     ("parsing/plain.py", "sub"): "inside a text of at most 800",
     ("parsing/lists.py", "compile"): "two characters",
-    ("rewards/dates_units.py", "fullmatch"): "four digits, on at most 48 characters",
-    ("rewards/language.py", "compile"): "one class of characters",
-    ("rewards/sql_duckdb.py", "compile"): "names of functions, on a query of at most 10,000",
-    ("rewards/sql_duckdb.py", "escape"): "a name of the engine's own",
-    ("rewards/spans.py", "finditer"): "one character; a run without backtracking",
-    ("rewards/tools.py", "escape"): "a setting",
-    ("rewards/tools.py", "fullmatch"): "each block but the first stands once (test below)",
+    ("rewards/answers/dates_units.py", "fullmatch"): "four digits, on at most 48 characters",
+    ("rewards/text/language.py", "compile"): "one class of characters",
+    (
+        "rewards/programs/sql_duckdb.py",
+        "compile",
+    ): "names of functions, on a query of at most 10,000",
+    ("rewards/programs/sql_duckdb.py", "escape"): "a name of the engine's own",
+    ("rewards/models/spans.py", "finditer"): "one character; a run without backtracking",
+    ("rewards/actions/tools.py", "escape"): "a setting",
+    ("rewards/actions/tools.py", "fullmatch"): "each block but the first stands once (test below)",
 }
 """Patterns that are not compiled once for their module, and why each takes linear time."""
 
@@ -133,7 +136,7 @@ def test_no_other_pattern_is_made_in_passing():
     "middle", ["</think>\n<tool_call>\n", "\n</tool_call>", "</think>\n", "\n"]
 )
 def test_the_form_of_tool_calls_is_read_in_linear_time(middle):
-    from guerdon.rewards.tools import _in_form
+    from guerdon.rewards.actions.tools import _in_form
 
     def text(times):
         return "<think>" + middle * times + "</think>\n<tool_call>\n{}\n</tool_call"

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from guerdon import cli
+from guerdon.models.loading import load_model
 from guerdon.nursery import ModelError, model_source, seedling_path
 from guerdon.reward_models.loading import load_scalar_model
 from guerdon.rewards import FrozenModel, StaticEmbeddings
-from guerdon.rollout.loading import load_model
 
 CODE = "import pathlib\npathlib.Path({ran!r}).touch()\nclass C: ...\nclass M: ...\nclass T: ...\n"
 

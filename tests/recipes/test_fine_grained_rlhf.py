@@ -14,7 +14,7 @@ from guerdon.recipes import fine_grained_rlhf as recipe
 from guerdon.recipes import load_recipe
 from guerdon.records import Progress, Task
 from guerdon.rewards import SpanReward, WeightedSum
-from guerdon.rewards.spans import word_ends
+from guerdon.rewards.models.spans import word_ends
 from guerdon.training import Loop, Recipe, train
 
 TASK = Task("t", "")

@@ -12,7 +12,13 @@ from making import make_rollouts, make_scores
 from guerdon.advantages import GroupNormalised
 from guerdon.recipes import load_recipe, multirole_r1
 from guerdon.records import Progress, Task
-from guerdon.rewards.roles import DistinctRoles, RoleAccuracy, each_role, majority, role_answers
+from guerdon.rewards.answers.roles import (
+    DistinctRoles,
+    RoleAccuracy,
+    each_role,
+    majority,
+    role_answers,
+)
 from guerdon.shaping import Affine, add_to_rows
 from guerdon.stages import Sampling
 from guerdon.training import Loop, Recipe, train

@@ -11,7 +11,7 @@ import torch
 
 from guerdon.recipes import load_recipe, reasoning_sql
 from guerdon.records import Progress
-from guerdon.rewards.sql import SqlQuestion
+from guerdon.rewards.programs.sql import SqlQuestion
 from guerdon.rollout import SlotPolicy
 from guerdon.stages import Sampling
 from guerdon.training import Loop, Recipe, train

@@ -14,7 +14,7 @@ from guerdon.advantages import GroupNormalised, NoScale
 from guerdon.recipes import load_recipe, shop_r1
 from guerdon.records import Progress, Task
 from guerdon.rewards import WebActionReward
-from guerdon.rewards.web_action import CallsAsActions
+from guerdon.rewards.actions.web_action import CallsAsActions
 from guerdon.training import Loop, Recipe, train
 
 CALL = {"name": "convert", "parameters": {"amount": 40, "unit": "pounds"}}

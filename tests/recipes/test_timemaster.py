@@ -11,7 +11,7 @@ from making import make_rollouts, make_scores
 from guerdon.advantages import GroupNormalised
 from guerdon.recipes import load_recipe, timemaster
 from guerdon.records import Progress, Scores, Task
-from guerdon.rewards.extension import LabelAndExtension
+from guerdon.rewards.answers.extension import LabelAndExtension
 from guerdon.training import Loop, Recipe, train
 
 

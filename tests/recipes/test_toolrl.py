@@ -10,8 +10,8 @@ import torch
 from guerdon.recipes import load_recipe, toolrl
 from guerdon.records import Progress
 from guerdon.rewards import ToolReward
-from guerdon.rewards.tool_calls import all_or_nothing
-from guerdon.rewards.tools import ThinkLength
+from guerdon.rewards.actions.tool_calls import all_or_nothing
+from guerdon.rewards.actions.tools import ThinkLength
 from guerdon.stages import Sampling
 from guerdon.training import Loop, Recipe, train
 

@@ -13,7 +13,7 @@ from making import make_rollouts
 from guerdon.recipes import load_recipe, vlaa_thinker
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards import GroupRelativeLength, Router
-from guerdon.rewards.above_reference import AboveReference
+from guerdon.rewards.models.above_reference import AboveReference
 from guerdon.training import Loop, Recipe, train
 
 REWARDS = vlaa_thinker.build().reward

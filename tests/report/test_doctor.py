@@ -6,7 +6,7 @@ import sys
 
 from rich.console import Console
 
-from guerdon import doctor
+from guerdon.cli import doctor
 
 
 def shown(found):

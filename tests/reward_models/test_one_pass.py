@@ -13,10 +13,10 @@ from making import SMALL_DECODER
 from rollout.test_shared_prefix import FAMILIES, NO_DROPOUT, REFUSED, Float64, gradients
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
+from guerdon.models import shared_attention, shared_prefix
 from guerdon.nursery import seedling_path
 from guerdon.records import Task
 from guerdon.reward_models import RewardModel
-from guerdon.rollout import shared_attention, shared_prefix
 
 TASKS = [Task("a", "Compute 12+7, please, and tell me how.\n"), Task("b", "?"), Task("c", "Hm.\n")]
 RESPONSES = [["19", "", "a number, I should say", "12+7=19"], ["x"], ["no", "yes, or not"]]

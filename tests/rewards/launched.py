@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from guerdon.rewards import sandbox
+from guerdon.rewards.programs import sandbox
 
 
 def sandboxed_processes() -> list[int]:

@@ -10,8 +10,8 @@ import torch
 from rewards.completions import rollouts_of
 
 from guerdon.records import Progress, Task
-from guerdon.rewards.mobile_step import MobileStepReward
-from guerdon.rewards.web_action import WebActionReward, read_web_action, rouge_l_f1
+from guerdon.rewards.actions.mobile_step import MobileStepReward
+from guerdon.rewards.actions.web_action import WebActionReward, read_web_action, rouge_l_f1
 
 
 def web(action: Any, gold: dict[str, Any], **settings: Any) -> float:

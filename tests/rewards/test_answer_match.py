@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from guerdon.parts import build, describe
 from guerdon.rewards import AnswerMatch, Boxed, LastNumber, Tagged, WholeText
-from guerdon.rewards.memory import memory_can_be_limited
-from guerdon.rewards.workers import Failed, WorkerPool
+from guerdon.rewards.running.memory import memory_can_be_limited
+from guerdon.rewards.running.workers import Failed, WorkerPool
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_symbolic_equality_between_expressions_only() -> None:
 def test_what_is_no_mathematics_is_never_solved(
     answer: str, gold: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from guerdon.rewards import symbolic
+    from guerdon.rewards.answers import symbolic
 
     def refuse(pairs: object, seconds: float) -> None:
         raise AssertionError(f"compared {pairs}")

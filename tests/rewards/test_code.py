@@ -18,10 +18,10 @@ from rewards.launched import sandboxed_processes
 
 from guerdon.parsing.fenced import last_fenced
 from guerdon.records import Progress, Scores, Task
-from guerdon.rewards import sandbox
-from guerdon.rewards.code import CodeReward, program_of
-from guerdon.rewards.code_cases import read_assertion
-from guerdon.rewards.sandbox import Limits, run_sandboxed
+from guerdon.rewards.programs import sandbox
+from guerdon.rewards.programs.code import CodeReward, program_of
+from guerdon.rewards.programs.code_cases import read_assertion
+from guerdon.rewards.programs.sandbox import Limits, run_sandboxed
 
 try:
     HELD = bool(sandbox.isolation_in_force()["kernel"])
@@ -286,7 +286,7 @@ def test_packages_only_where_allowed() -> None:
 @kernel
 def test_a_killed_owner_takes_the_sandbox_along(tmp_path: Path) -> None:
     script = """
-from guerdon.rewards.sandbox import Limits, run_sandboxed
+from guerdon.rewards.programs.sandbox import Limits, run_sandboxed
 run_sandboxed("import time; time.sleep(60)", [{"expression": "1"}], Limits(wall_seconds=60))
 """
     here = {**os.environ, "TMPDIR": str(tmp_path)}
@@ -333,14 +333,14 @@ def test_a_machine_without_room_makes_a_row_invalid(place: str) -> None:
         raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(f"guerdon.rewards.sandbox.{place}", full)
+        patch.setattr(f"guerdon.rewards.programs.sandbox.{place}", full)
         scores = judged("def f(x): return x + 1")
     assert (scores.valid.tolist(), "unavailable" in str(scores.reasons)) == ([False], True)
     assert str(scores.errors[0]).startswith("SandboxError: ")
 
 
 def test_no_program_is_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("guerdon.rewards.code.run_sandboxed", None)
+    monkeypatch.setattr("guerdon.rewards.programs.code.run_sandboxed", None)
     texts = ["", " \n", "```python\nnever closed", "```js\nx\n```", "x" * 100_001]
     assert judged(*texts).value.tolist() == [0.0] * 5
 

@@ -10,10 +10,10 @@ import pytest
 from rewards.completions import rollouts_of
 
 from guerdon.records import Progress, Task
-from guerdon.rewards import sandbox
-from guerdon.rewards.code import CodeReward
-from guerdon.rewards.code_cases import read_case
-from guerdon.rewards.sandbox import Limits
+from guerdon.rewards.programs import sandbox
+from guerdon.rewards.programs.code import CodeReward
+from guerdon.rewards.programs.code_cases import read_case
+from guerdon.rewards.programs.sandbox import Limits
 
 try:
     HELD = bool(sandbox.isolation_in_force()["kernel"])

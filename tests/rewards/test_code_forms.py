@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from guerdon.rewards.code_cases import CodeCase, passes, read_assertion, read_case
-from guerdon.rewards.code_values import decoded, same_value
+from guerdon.rewards.programs.code_cases import CodeCase, passes, read_assertion, read_case
+from guerdon.rewards.programs.code_values import decoded, same_value
 
 PAIRS = "assert all(x == y for x, y in zip(f(2), [17, 18]))"
 
@@ -160,7 +160,7 @@ REFUSED = (
 
 def line(value: Any) -> dict[str, Any]:
     """What the sandbox writes for a value."""
-    from guerdon.rewards.sandbox.program import _Encoder
+    from guerdon.rewards.programs.sandbox.program import _Encoder
 
     return {"value": _Encoder(10**7).encode(value)}
 

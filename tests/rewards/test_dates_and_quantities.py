@@ -6,7 +6,7 @@ import pytest
 from completions import START, rollouts_of, task
 
 from guerdon.rewards import DateMatch, QuantityMatch
-from guerdon.rewards.dates_units import date_fields
+from guerdon.rewards.answers.dates_units import date_fields
 
 
 @pytest.mark.parametrize(

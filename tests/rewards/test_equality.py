@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guerdon.parsing import plain_answer, same_expression
-from guerdon.rewards.equality import same_answer
+from guerdon.rewards.answers.equality import same_answer
 
 FOUR = r"\begin{pmatrix}1&2\\3&4\end{pmatrix}"
 

@@ -14,8 +14,8 @@ from guerdon.rewards import (
     TagShare,
     characters,
 )
-from guerdon.rewards.length import cosine_between
-from guerdon.rewards.repetition import repetition
+from guerdon.rewards.text.length import cosine_between
+from guerdon.rewards.text.repetition import repetition
 
 
 def judge(part: object, *texts: str) -> list[float]:

@@ -20,7 +20,7 @@ from completions import START, rollouts_of, task
 from guerdon.parts import describe, locate, rebuild
 from guerdon.records import Progress
 from guerdon.rewards import FunctionReward, reward
-from guerdon.rewards.workers import Failed, WorkerPool
+from guerdon.rewards.running.workers import Failed, WorkerPool
 
 
 @reward
@@ -301,7 +301,7 @@ def test_a_decorated_function_in_a_user_s_file(tmp_path: Path) -> None:
 def test_a_call_that_does_not_end_is_told_about(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("guerdon.rewards.function.SLOW_SECONDS", 0.2)
+    monkeypatch.setattr("guerdon.rewards.running.function.SLOW_SECONDS", 0.2)
 
     def slow(completion: str) -> float:
         deadline = time.monotonic() + 10

@@ -11,21 +11,21 @@ import pytest
 from rewards.completions import rollouts_of
 
 from guerdon.records import Progress, Task
-from guerdon.rewards.boxes import box_giou, box_iou, inside, interval_iou, matched_overlap
-from guerdon.rewards.charts import (
-    ChartAnswer,
-    CountReward,
-    edit_similarity,
-    linear_credit,
-    within_five_per_cent,
-)
-from guerdon.rewards.grounding import (
+from guerdon.rewards.actions.boxes import box_giou, box_iou, inside, interval_iou, matched_overlap
+from guerdon.rewards.actions.grounding import (
     BoxReward,
     IntervalFormat,
     IntervalReward,
     PointReward,
     number_lists,
     read_interval,
+)
+from guerdon.rewards.answers.charts import (
+    ChartAnswer,
+    CountReward,
+    edit_similarity,
+    linear_credit,
+    within_five_per_cent,
 )
 
 

@@ -27,7 +27,7 @@ from guerdon.rewards import (
     joint,
     self_certainty,
 )
-from guerdon.rewards.likelihood import _loaded
+from guerdon.rewards.models.likelihood import _loaded
 from guerdon.rollout import LanguagePolicy, SlotPolicy
 from guerdon.stages import Sampling
 

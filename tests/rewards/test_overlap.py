@@ -19,8 +19,8 @@ from guerdon.rewards import (
     rouge_l,
     sacrebleu_bleu,
 )
-from guerdon.rewards.overlap import LONGEST, lcs_length
-from guerdon.rewards.references import Metric
+from guerdon.rewards.text.overlap import LONGEST, lcs_length
+from guerdon.rewards.text.references import Metric
 
 MAT = "the cat sat on the mat"
 WORDS = st.lists(st.sampled_from("abc"), max_size=12)

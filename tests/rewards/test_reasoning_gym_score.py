@@ -11,7 +11,7 @@ import torch
 
 from guerdon.parts import build, describe
 from guerdon.records import Progress, Rollouts, Task
-from guerdon.rewards.reasoning_gym import ReasoningGymScore, score_entry
+from guerdon.rewards.programs.reasoning_gym import ReasoningGymScore, score_entry
 
 pytest.importorskip("reasoning_gym")
 

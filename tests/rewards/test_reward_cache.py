@@ -11,8 +11,9 @@ import pytest
 from completions import START, rollouts_of, task
 
 from guerdon.records import Scores
-from guerdon.rewards import Cached, ListMatch, cache_file
-from guerdon.rewards.cache_file import PATIENCE
+from guerdon.rewards import Cached, ListMatch
+from guerdon.rewards.running import cache_file
+from guerdon.rewards.running.cache_file import PATIENCE
 
 TEXTS = [f"{i}, {i + 1}" for i in range(400)]
 ROWS = rollouts_of(TEXTS, task("3, 4"))

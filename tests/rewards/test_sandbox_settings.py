@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 from rewards.launched import sandboxed_processes
 
-from guerdon.rewards import sandbox
-from guerdon.rewards.sandbox import Limits, Outcome, WeakIsolationError, run_sandboxed
+from guerdon.rewards.programs import sandbox
+from guerdon.rewards.programs.sandbox import Limits, Outcome, WeakIsolationError, run_sandboxed
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or platform.machine() != "x86_64", reason="numbers of system calls"
@@ -460,7 +460,7 @@ def test_ordinary_programs_run(user: str, setting: str) -> None:
 
 def test_a_control_group_is_found_by_version(tmp_path: Path) -> None:
     """Version 2 is tried on a folder that looks like one; version 1 above, where it is there."""
-    from guerdon.rewards.sandbox import cgroup
+    from guerdon.rewards.programs.sandbox import cgroup
 
     own = tmp_path / "self"
     own.write_text("4:cpu:/x\n0::/app/job\n")

@@ -11,7 +11,7 @@ from rewards.completions import rollouts_of
 from guerdon.nursery import load_seedling, seedling_path
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards import WeightedSum
-from guerdon.rewards.spans import (
+from guerdon.rewards.models.spans import (
     Clipped,
     Decoded,
     SpanReward,

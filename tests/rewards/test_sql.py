@@ -13,7 +13,7 @@ import pytest
 from rewards.completions import rollouts_of
 
 from guerdon.records import Progress, Scores, Task
-from guerdon.rewards.sql import (
+from guerdon.rewards.programs.sql import (
     OrderIfAsked,
     SqlExecution,
     SqlQuestion,
@@ -22,7 +22,7 @@ from guerdon.rewards.sql import (
     same_multiset,
     same_set,
 )
-from guerdon.rewards.sql_engines import (
+from guerdon.rewards.programs.sql_engines import (
     Database,
     DuckDb,
     Engine,
@@ -31,8 +31,8 @@ from guerdon.rewards.sql_engines import (
     answer_query,
     run_queries,
 )
-from guerdon.rewards.sql_text import ngram_similarity, orders, query_of, schema_items
-from guerdon.rewards.workers import Failed
+from guerdon.rewards.programs.sql_text import ngram_similarity, orders, query_of, schema_items
+from guerdon.rewards.running.workers import Failed
 from guerdon.tasks import SqlQueries
 
 SINGERS = {

@@ -20,9 +20,8 @@ from hypothesis import strategies as st
 from rewards.completions import rollouts_of
 
 from guerdon.records import Progress, Scores, Task
-from guerdon.rewards.memory import memory_can_be_limited
-from guerdon.rewards.sql import SqlExecution, SqlReward
-from guerdon.rewards.sql_engines import (
+from guerdon.rewards.programs.sql import SqlExecution, SqlReward
+from guerdon.rewards.programs.sql_engines import (
     Answer,
     Database,
     DuckDb,
@@ -31,7 +30,8 @@ from guerdon.rewards.sql_engines import (
     Sqlite,
     run_queries,
 )
-from guerdon.rewards.workers import Failed
+from guerdon.rewards.running.memory import memory_can_be_limited
+from guerdon.rewards.running.workers import Failed
 
 TIGHT = QueryLimits(seconds=0.3, rows=100, memory_mb=64)
 KILLED_AFTER = 3 * TIGHT.seconds + 5
@@ -580,7 +580,7 @@ def test_the_kernel_stops_an_engine_that_was_talked_into_more(watched: Path) -> 
 
 
 def landlocked() -> bool:
-    from guerdon.rewards.sandbox import isolation_in_force
+    from guerdon.rewards.programs.sandbox import isolation_in_force
 
     return "Landlock" in str(isolation_in_force()["files"])
 
@@ -709,7 +709,7 @@ def test_settings_name_the_folders_and_come_back_from_a_recipe() -> None:
 def test_references_are_parsed_in_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the parser does there, the process that trains goes on."""
     sqlglot = pytest.importorskip("sqlglot")
-    from guerdon.rewards import sql
+    from guerdon.rewards.programs import sql
 
     parent = os.getpid()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from guerdon.rewards.text_as_code import CodeInText, no_code
+from guerdon.rewards.programs.text_as_code import CodeInText, no_code
 
 
 @pytest.mark.parametrize(

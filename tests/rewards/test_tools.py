@@ -10,9 +10,8 @@ import pytest
 from rewards.completions import rollouts_of
 
 from guerdon.records import Progress, Task
-from guerdon.rewards.levels import Ramp, Scale, Switch
-from guerdon.rewards.strict_json import read_json, same_json
-from guerdon.rewards.tool_calls import (
+from guerdon.rewards.actions.strict_json import read_json, same_json
+from guerdon.rewards.actions.tool_calls import (
     ToolCall,
     all_or_nothing,
     exact_names_credit,
@@ -21,7 +20,8 @@ from guerdon.rewards.tool_calls import (
     read_calls,
     whole_call_credit,
 )
-from guerdon.rewards.tools import ThinkLength, ToolReward, smooth, two_stage
+from guerdon.rewards.actions.tools import ThinkLength, ToolReward, smooth, two_stage
+from guerdon.rewards.composing.levels import Ramp, Scale, Switch
 
 GOLD = {"name": "w", "parameters": {"city": "P", "unit": "C"}}
 TASK = Task("t", "q", None, {"calls": [GOLD]})

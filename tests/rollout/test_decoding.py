@@ -21,11 +21,12 @@ from transformers import (
     StableLmConfig,
 )
 
+from guerdon.models import shared_cache
+from guerdon.models.row_engines import CopiedRows, SharedRows, row_engine
+from guerdon.models.shared_cache import ATTENTION, FIRST_BLOCK, _partial
 from guerdon.records import Task
-from guerdon.rollout import LanguagePolicy, decoding, shared_cache
+from guerdon.rollout import LanguagePolicy, decoding
 from guerdon.rollout.decoding import decode
-from guerdon.rollout.row_engines import CopiedRows, SharedRows, row_engine
-from guerdon.rollout.shared_cache import ATTENTION, FIRST_BLOCK, _partial
 from guerdon.stages import Sampling
 
 END = 1
@@ -214,7 +215,7 @@ def test_a_model_whose_numbers_would_differ_is_not_shared(monkeypatch):
     """An attention that adds something of its own after the cache is caught by trying."""
     model = tiny("llama", torch.float32)
     monkeypatch.setattr(
-        "guerdon.rollout.shared_cache.SharedPrefixCache.attend",
+        "guerdon.models.shared_cache.SharedPrefixCache.attend",
         lambda cache, index, query, *_: query.transpose(1, 2),
     )
     with pytest.warns(UserWarning, match="logits would be off by"):

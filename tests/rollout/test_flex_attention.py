@@ -15,10 +15,11 @@ from torch.nn.attention.flex_attention import flex_attention
 from transformers import AutoTokenizer
 from transformers.integrations.flex_attention import WrappedFlexAttention
 
+from guerdon.models import shared_attention, shared_prefix
+from guerdon.models.flex_attention import offers_flex, row_blocks
+from guerdon.models.packing import pack
 from guerdon.nursery import seedling_path
-from guerdon.rollout import LanguagePolicy, shared_attention, shared_prefix
-from guerdon.rollout.flex_attention import offers_flex, row_blocks
-from guerdon.rollout.packing import pack
+from guerdon.rollout import LanguagePolicy
 
 CPU = torch.device("cpu")
 

@@ -13,10 +13,11 @@ import torch
 from rollout.test_shared_prefix import Float64, gradients
 from transformers import AutoTokenizer
 
+from guerdon.models import image_inputs, shared_attention, shared_prefix
+from guerdon.models.row_engines import CopiedRows
 from guerdon.nursery import seedling_path
 from guerdon.records import Rollouts, Task, concat_rollouts
-from guerdon.rollout import LanguagePolicy, image_inputs, shared_attention, shared_prefix
-from guerdon.rollout.row_engines import CopiedRows
+from guerdon.rollout import LanguagePolicy
 from guerdon.stages import Sampling
 
 SHARING = ["qwen2_vl", "qwen2_5_vl", "qwen3_vl", "llava", "idefics3", "smolvlm", "gemma3"]

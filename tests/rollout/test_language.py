@@ -10,9 +10,10 @@ import torch
 from transformers import AutoTokenizer, Gemma2Config, Gemma2ForCausalLM, LlamaConfig
 from transformers import LlamaForCausalLM as Llama
 
+from guerdon.models import projection
 from guerdon.nursery import seedling_path
 from guerdon.records import Rollouts, Task
-from guerdon.rollout import LanguagePolicy, projection
+from guerdon.rollout import LanguagePolicy
 from guerdon.stages import Policy, Sampling
 
 TASKS = [Task("a", "Compute 2+2.\n"), Task("b", "Compute 31-14.\nBe brief.\n"), Task("c", "Hi")]
@@ -94,7 +95,7 @@ def test_forward_and_gradient_equal_plain_computation_in_float64(
 ):
     monkeypatch.setattr(projection, "CHUNK_ELEMENTS", chunk)
     monkeypatch.setattr(projection, "KEPT_ELEMENTS", kept)
-    monkeypatch.setattr("guerdon.rollout.linear_head.BLOCK_ELEMENTS", chunk)
+    monkeypatch.setattr("guerdon.models.linear_head.BLOCK_ELEMENTS", chunk)
     if not linear:
         monkeypatch.setattr("guerdon.rollout.language.linear_head", lambda *_: None)
     policy = tiny(tokenizer, dtype=torch.float64)

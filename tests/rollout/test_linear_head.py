@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from guerdon.rollout import linear_head as module
-from guerdon.rollout.linear_head import LinearHead, linear_head, linear_logps
+from guerdon.models import linear_head as module
+from guerdon.models.linear_head import LinearHead, linear_head, linear_logps
 
 DOUBLE = torch.float64
 

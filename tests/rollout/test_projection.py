@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from guerdon.rollout import projection
-from guerdon.rollout.projection import action_logps, largest_logps
+from guerdon.models import projection
+from guerdon.models.projection import action_logps, largest_logps
 
 
 def head_of(weight: list[list[float]]) -> nn.Linear:

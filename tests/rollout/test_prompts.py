@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 from tiny_vision import square
 
+from guerdon.models.prompts import Prompt, image_prompt, text_prompt
 from guerdon.records import Task
 from guerdon.rollout import EndpointPolicy, LanguagePolicy
-from guerdon.rollout.prompts import Prompt, image_prompt, text_prompt
 from guerdon.stages import Sampling
 from guerdon.tasks import GridTasks
 

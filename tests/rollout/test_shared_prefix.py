@@ -13,9 +13,10 @@ from making import SMALL_DECODER
 from torch.overrides import TorchFunctionMode
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
+from guerdon.models import packing, shared_attention, shared_prefix
 from guerdon.nursery import seedling_path
 from guerdon.records import Rollouts, Task
-from guerdon.rollout import LanguagePolicy, packing, shared_attention, shared_prefix
+from guerdon.rollout import LanguagePolicy
 
 WINDOWED = {"layer_types": ["sliding_attention", "full_attention", "sliding_attention"]}
 EXPERTS = {
@@ -380,7 +381,7 @@ def test_a_copy_shares_as_well(tokenizer, always):
 def test_it_can_be_switched_off(tokenizer, always, monkeypatch):
     model = build("llama", {})
     policy = LanguagePolicy(model, tokenizer, shared_prefix=False)
-    monkeypatch.setattr("guerdon.rollout.shared_prefix.packed_hidden", None)
+    monkeypatch.setattr("guerdon.models.shared_prefix.packed_hidden", None)
     policy.forward(rollouts())
     assert model.config._attn_implementation == "sdpa"
 
@@ -389,7 +390,7 @@ def test_it_is_left_alone_where_it_would_not_pay(tokenizer, monkeypatch):
     policy = LanguagePolicy(build("llama", {}), tokenizer)
     called = []
     monkeypatch.setattr(
-        "guerdon.rollout.shared_prefix.packed_hidden",
+        "guerdon.models.shared_prefix.packed_hidden",
         lambda *_: called.append(1) or torch.zeros(200, 32, dtype=torch.float64),
     )
     policy.forward(rollouts((4, 4), ((8,), (8,))))  # nothing to save

@@ -20,9 +20,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from guerdon.cli.reward_commands import read_completions
+from guerdon.models import prompts
 from guerdon.parsing.strict_json import strict_json
-from guerdon.reward_commands import read_completions
-from guerdon.rollout import prompts
 from guerdon.tasks import DataError, FileTasks, PreferenceFile, RankingFile, images, reading
 
 

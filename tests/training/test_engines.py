@@ -13,8 +13,8 @@ import pytest
 import torch
 from making import ShareOfSevens
 
-from guerdon.arguments import recipe_from
 from guerdon.cli import main
+from guerdon.cli.arguments import recipe_from
 from guerdon.objectives import ClippedSurrogate
 from guerdon.recipes.grpo import build
 from guerdon.records import Rollouts, Task

@@ -10,7 +10,7 @@ import pytest
 from guerdon.recipes.grpo import build
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards import CodeReward, SqlExecution, SqlReward
-from guerdon.rewards.compose import WeightedSum
+from guerdon.rewards.composing.compose import WeightedSum
 from guerdon.training import train
 from guerdon.training.task_checks import check_tasks
 

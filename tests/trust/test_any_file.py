@@ -18,11 +18,13 @@ from guerdon.training import Recipe
 
 NAMES = st.sampled_from(
     ["guerdon.training.recipe:Recipe", "guerdon.training:Loop", "guerdon.rewards:AnswerMatch",
-     "guerdon.rewards.function:FunctionReward", "guerdon.rewards.lists:set_f1", "os:system",
-     "guerdon.rewards.compose:WeightedSum", "guerdon.rewards.cache:Cached", "mine.py:f", "mine:f",
+     "guerdon.rewards.running.function:FunctionReward", "guerdon.rewards.answers.lists:set_f1",
+     "os:system", "guerdon.rewards.composing.compose:WeightedSum",
+     "guerdon.rewards.running.cache:Cached", "mine.py:f", "mine:f",
      "guerdon.rollout.endpoint:EndpointPolicy", "guerdon.cli:sys.exit", "turtle:Turtle",
-     "guerdon.rewards.workers:WorkerPool", "lib2to3.main:main", "guerdon.tasks.files:FileTasks",
-     "antigravity:webbrowser.open", "guerdon.recipes.grpo:build", "guerdon.audit.run:audit"]
+     "guerdon.rewards.running.workers:WorkerPool", "lib2to3.main:main",
+     "guerdon.tasks.files:FileTasks", "antigravity:webbrowser.open", "guerdon.recipes.grpo:build",
+     "guerdon.audit.run:audit"]
 ) | st.text(max_size=12)  # fmt: skip
 KEYS = st.sampled_from(
     ["part", "function", "name", "reward", "rewards", "tasks", "loop", "steps", "url", "path",

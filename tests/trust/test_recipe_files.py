@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from guerdon import cli
-from guerdon.choices import PREFERENCE_CHOICES, RANKING_CHOICES, part_of
+from guerdon.cli.part_names import PREFERENCE_CHOICES, RANKING_CHOICES, part_of
 from guerdon.parts import PartError, build, describe
 from guerdon.recipes import all_recipes, load_recipe
 from guerdon.rewards import FunctionReward, reward
@@ -24,7 +24,7 @@ from guerdon.training.recipe_file import recipe_text, trust_needed
 from guerdon.training.run_folder import write_whole
 from guerdon.trust import FUNCTIONS, foreign, trust_options
 
-FUNCTION = "guerdon.rewards.function:FunctionReward"
+FUNCTION = "guerdon.rewards.running.function:FunctionReward"
 
 
 def recipe_file(folder: Path, reward: Any, **more: Any) -> Path:
@@ -65,10 +65,15 @@ def mine(folder: Path) -> Path:
         *("os:system", "posix:system", "subprocess:run", "builtins:eval", "sys:exit"),
         *("guerdon.cli:sys.exit", "guerdon.parts:importlib.import_module", "guerdon.cli:main"),
         *("guerdon.training.run_folder:write_whole", "guerdon.training.loop:train"),
-        *("guerdon.tasks.reading:read_rows", "guerdon.rewards.sql:executed", "guerdon:x"),
-        *("guerdon.rewards.lists:set_f1.__globals__", "guerdon.rewards:rows.gather"),
+        *("guerdon.tasks.reading:read_rows", "guerdon.rewards.programs.sql:executed", "guerdon:x"),
+        *("guerdon.rewards.answers.lists:set_f1.__globals__", "guerdon.rewards:rows.gather"),
         *("this:c", "no_such_module:f", ".guerdon:x", "guerdon..x:y", "mine.py:f", "x", ":", "a:"),
-        *("guerdon.rewards.sandbox.launcher:main", "../evil.py:f", "\0.py:f", "torch.hub:load"),
+        *(
+            "guerdon.rewards.programs.sandbox.launcher:main",
+            "../evil.py:f",
+            "\0.py:f",
+            "torch.hub:load",
+        ),
     ],
 )
 def test_a_file_names_no_function_but_guerdons(
@@ -90,8 +95,12 @@ def test_a_file_names_no_function_but_guerdons(
     [
         *("subprocess:Popen", "pathlib:Path", "guerdon.training.run_folder:RunFolder"),
         *("guerdon.training.recipe_file:Path", "guerdon.evaluation.intervals:Interval"),
-        *("guerdon.rewards.lists:set_f1", "guerdon.parts:Memory", "guerdon.report.alarms:Alarm"),
-        "guerdon.rewards.workers:_Worker",
+        *(
+            "guerdon.rewards.answers.lists:set_f1",
+            "guerdon.parts:Memory",
+            "guerdon.report.alarms:Alarm",
+        ),
+        "guerdon.rewards.running.workers:_Worker",
     ],
 )
 def test_a_file_names_no_class_but_parts(tmp_path: Path, name: str) -> None:
@@ -235,7 +244,9 @@ def test_a_file_sends_prompts_and_keys_to_no_address_unasked(tmp_path: Path) -> 
 
 
 def test_a_file_takes_no_isolation_off_unasked(tmp_path: Path) -> None:
-    file = recipe_file(tmp_path, {"part": "guerdon.rewards.code:CodeReward", "trust_weak": True})
+    file = recipe_file(
+        tmp_path, {"part": "guerdon.rewards.programs.code:CodeReward", "trust_weak": True}
+    )
     with pytest.raises(PartError, match=r"less isolation \(as .*--trust weak-isolation$"):
         Recipe.load(file)
     assert Recipe.load(file, ["weak-isolation"])
@@ -245,10 +256,10 @@ def test_a_file_takes_no_isolation_off_unasked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("part", "setting"),
     [
-        ("guerdon.rewards.cache:Cached", "folder"),
+        ("guerdon.rewards.running.cache:Cached", "folder"),
         ("guerdon.rewards:Cached", "folder"),
-        ("guerdon.rewards.sql:SqlExecution", "databases"),
-        ("guerdon.rewards.sql:SqlReward", "databases"),
+        ("guerdon.rewards.programs.sql:SqlExecution", "databases"),
+        ("guerdon.rewards.programs.sql:SqlReward", "databases"),
     ],
 )
 def test_a_file_opens_no_folder_elsewhere_unasked(
@@ -410,8 +421,11 @@ def test_a_file_of_another_encoding_or_kind(tmp_path: Path) -> None:
         ({"model": {"part": "guerdon.training:Model", "name": 3}}, r"recipe\.model\.name is 3"),
         ({"nmae": "x"}, "has no setting 'nmae'"),
         ({"reward": {"part": FUNCTION, "function": 3}}, r"recipe\.reward\.function is 3"),
-        ({"reward": {"function": "guerdon.rewards.lists:set_f1", "x": 1}}, "has no settings"),
-        ({"reward": {"part": "guerdon.rewards.cache:Cached"}}, r"recipe\.reward: Cached"),
+        (
+            {"reward": {"function": "guerdon.rewards.answers.lists:set_f1", "x": 1}},
+            "has no settings",
+        ),
+        ({"reward": {"part": "guerdon.rewards.running.cache:Cached"}}, r"recipe\.reward: Cached"),
     ],
 )
 def test_what_does_not_belong_in_its_place_is_refused(

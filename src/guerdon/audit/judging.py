@@ -20,8 +20,8 @@ import torch
 from guerdon.audit.cases import Probe
 from guerdon.judging import judged
 from guerdon.records import Progress, Rollouts, Scores
-from guerdon.rewards.memory import limit_memory
-from guerdon.rewards.workers import START, failure
+from guerdon.rewards.running.memory import limit_memory
+from guerdon.rewards.running.workers import START, failure
 from guerdon.stages import Reward
 
 MOST_TOKENS = 4096
@@ -216,7 +216,7 @@ def _troubled(scores: Scores, row: int, spent: float) -> Verdict:
 
 
 def _trouble(reason: str) -> str:
-    """An invalid row's kind by its reason, as `guerdon.rewards.workers` words them."""
+    """An invalid row's kind by its reason, as `guerdon.rewards.running.workers` words them."""
     if reason.startswith("no result within"):
         return "timeout"
     crashed = reason.startswith("its process ended") or re.match(r"\w*(?:Error|Exit)\b", reason)

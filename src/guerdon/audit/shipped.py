@@ -12,7 +12,7 @@ from guerdon.audit.cases import Judges, Probe, Subject
 from guerdon.audit.composed import COMPOSED
 from guerdon.audit.modelled import MODELLED
 from guerdon.audit.probes import ANSWER, BOXED
-from guerdon.rewards.sandbox import Limits, isolation_in_force
+from guerdon.rewards.programs.sandbox import Limits, isolation_in_force
 from guerdon.stages import Reward
 
 LEFT_OUT = {

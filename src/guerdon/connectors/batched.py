@@ -11,7 +11,7 @@ from guerdon.judging import judged
 from guerdon.ranges import OneOf, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards import Judged, Ungradable, gather
-from guerdon.rewards.workers import awaited
+from guerdon.rewards.running.workers import awaited
 
 
 @dataclass(frozen=True)

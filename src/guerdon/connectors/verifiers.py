@@ -11,7 +11,7 @@ from typing import Any
 from guerdon.connectors.given import Given, text_of
 from guerdon.connectors.judge import Judge, group_means, numbers, parts_of
 from guerdon.rewards import FunctionReward
-from guerdon.rewards.workers import awaited
+from guerdon.rewards.running.workers import awaited
 from guerdon.stages import Reward, Shaper
 
 

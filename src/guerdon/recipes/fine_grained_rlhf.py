@@ -31,7 +31,7 @@ from guerdon.recipes import Paper
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.reproduction import Claim, Expectation, Report
 from guerdon.rewards import AnswerMatch, SpanReward, WeightedSum
-from guerdon.rewards.spans import Decoded, word_ends
+from guerdon.rewards.models.spans import Decoded, word_ends
 from guerdon.rollout import SlotPolicy
 from guerdon.shaping import KLPenalty
 from guerdon.stages import Advantage, Reward, Sampling

@@ -29,7 +29,7 @@ from guerdon.recipes import Paper
 from guerdon.records import Progress, Rollouts, Task
 from guerdon.reproduction import Claim, Expectation, Report
 from guerdon.rewards import FunctionReward, WeightedSum
-from guerdon.rewards.roles import DistinctRoles, RoleAccuracy
+from guerdon.rewards.answers.roles import DistinctRoles, RoleAccuracy
 from guerdon.rollout import SlotPolicy
 from guerdon.shaping import Affine, Diversity
 from guerdon.stages import Reward, Sampling, Shaper

@@ -25,8 +25,8 @@ from guerdon.recipes import Paper
 from guerdon.records import Progress, Task
 from guerdon.reproduction import Claim, Expectation, Report
 from guerdon.rewards import QueryLimits, SqlReward
-from guerdon.rewards.sql import SqlQuestion
-from guerdon.rewards.sql_text import ngram_similarity
+from guerdon.rewards.programs.sql import SqlQuestion
+from guerdon.rewards.programs.sql_text import ngram_similarity
 from guerdon.rollout import SlotPolicy
 from guerdon.stages import Sampling
 from guerdon.tasks import SqlQueries

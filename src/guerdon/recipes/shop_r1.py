@@ -28,7 +28,7 @@ from guerdon.recipes import Paper
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.reproduction import Claim, Expectation, Report
 from guerdon.rewards import WebActionReward
-from guerdon.rewards.web_action import CallsAsActions
+from guerdon.rewards.actions.web_action import CallsAsActions
 from guerdon.rollout import TabularPolicy
 from guerdon.stages import Reward, Sampling
 from guerdon.tasks import ToolCalls

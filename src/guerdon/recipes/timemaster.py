@@ -28,7 +28,7 @@ from guerdon.objectives import KL, ClippedSurrogate, SequenceSumMean
 from guerdon.recipes import Paper
 from guerdon.records import Progress, Task
 from guerdon.reproduction import Claim, Expectation, Report
-from guerdon.rewards.extension import LabelAndExtension
+from guerdon.rewards.answers.extension import LabelAndExtension
 from guerdon.rollout import SlotPolicy
 from guerdon.stages import Sampling
 from guerdon.tasks import MultipleChoice

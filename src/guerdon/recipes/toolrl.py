@@ -2,7 +2,7 @@
 
 Paper: ToolRL (2504.13958). Changed against GRPO: `ToolReward` (form in [0, 1], correctness in
 [-3, 3] with credit for each part of a call). Their other scales, schedules and granularities are
-`smooth`, `two_stage` and the credits of `guerdon.rewards.tool_calls`. The real run: the
+`smooth`, `two_stage` and the credits of `guerdon.rewards.actions.tool_calls`. The real run: the
 seedling's tool calls, without the thinking section, which it does not write for them. Left out:
 dialogues, several calls a turn and answers in words (the reward has them), PPO.
 
@@ -25,8 +25,8 @@ from guerdon.recipes import Paper
 from guerdon.records import Task
 from guerdon.reproduction import Claim, Expectation, Report
 from guerdon.rewards import ToolReward
-from guerdon.rewards.tool_calls import all_or_nothing
-from guerdon.rewards.tools import ThinkLength
+from guerdon.rewards.actions.tool_calls import all_or_nothing
+from guerdon.rewards.actions.tools import ThinkLength
 from guerdon.rollout import SlotPolicy
 from guerdon.tasks import ToolCalls
 from guerdon.training import Loop, Optimiser, Recipe, train

@@ -26,9 +26,9 @@ from guerdon.recipes import Paper
 from guerdon.records import Scores, Task
 from guerdon.reproduction import Claim, Expectation, Report
 from guerdon.rewards import AnswerMatch, BoxReward, ChoiceCredit, Router, Tagged
-from guerdon.rewards.above_reference import AboveReference
-from guerdon.rewards.compose import WeightedSum
-from guerdon.rewards.overlap import ReferenceBLEU
+from guerdon.rewards.composing.compose import WeightedSum
+from guerdon.rewards.models.above_reference import AboveReference
+from guerdon.rewards.text.overlap import ReferenceBLEU
 from guerdon.rollout import SlotPolicy
 from guerdon.stages import Reward, Sampling
 from guerdon.tasks import Arithmetic, FactQuestions, MixedTasks, MultipleChoice, TextBoxes

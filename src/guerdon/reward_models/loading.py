@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from guerdon.models.loading import adapter_base, without_bars
 from guerdon.nursery import from_pretrained, loading, model_source
-from guerdon.rollout.loading import adapter_base, without_bars
 from guerdon.sealed import refuse_damaged
 
 

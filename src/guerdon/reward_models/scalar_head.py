@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from guerdon.models.loading import device_named, with_adapter, without_bars
+from guerdon.models.precision import is_mixed
+from guerdon.models.prompts import text_prompt
+from guerdon.models.shared_prefix import SharedPrefix
 from guerdon.records import Rollouts, Task
 from guerdon.reward_models.loading import load_scalar_model
-from guerdon.rollout.loading import device_named, with_adapter, without_bars
-from guerdon.rollout.precision import is_mixed
-from guerdon.rollout.prompts import text_prompt
-from guerdon.rollout.shared_prefix import SharedPrefix
 
 
 class RewardModel:

@@ -1,6 +1,11 @@
 """Rewards: completions to scores. Each declares its ``scope`` and the ``range`` of its values."""
 
-from guerdon.rewards.answer import (
+from guerdon.rewards.actions.environment import EnvironmentReturn
+from guerdon.rewards.actions.grounding import BoxReward, IntervalFormat, IntervalReward, PointReward
+from guerdon.rewards.actions.mobile_step import MobileStepReward
+from guerdon.rewards.actions.tools import ToolReward
+from guerdon.rewards.actions.web_action import WebActionReward
+from guerdon.rewards.answers.answer import (
     AnswerMatch,
     Boxed,
     Extractor,
@@ -8,9 +13,8 @@ from guerdon.rewards.answer import (
     Tagged,
     WholeText,
 )
-from guerdon.rewards.cache import Cached
-from guerdon.rewards.charts import ChartAnswer, CountReward
-from guerdon.rewards.choice import (
+from guerdon.rewards.answers.charts import ChartAnswer, CountReward
+from guerdon.rewards.answers.choice import (
     ChoiceCredit,
     ChoiceMatch,
     DianjinReward,
@@ -20,18 +24,14 @@ from guerdon.rewards.choice import (
     right_in_form,
     summed,
 )
-from guerdon.rewards.code import CodeReward
-from guerdon.rewards.compose import Gate, GroupZAverage, Product, WeightedSum
-from guerdon.rewards.dates_units import DateMatch, QuantityMatch
-from guerdon.rewards.environment import EnvironmentReturn
-from guerdon.rewards.format import FormatReward, StageShare, TagShare
-from guerdon.rewards.free_text import TextMatch, TokenF1, exact_match, token_f1
-from guerdon.rewards.function import FunctionReward, reward
-from guerdon.rewards.grounding import BoxReward, IntervalFormat, IntervalReward, PointReward
-from guerdon.rewards.language import LANGUAGES, LanguageShare, ScriptShare
-from guerdon.rewards.length import CosineLength, GroupRelativeLength, LengthReward, OverlongReward
-from guerdon.rewards.levels import Ramp, Scale, Switch
-from guerdon.rewards.likelihood import (
+from guerdon.rewards.answers.dates_units import DateMatch, QuantityMatch
+from guerdon.rewards.answers.free_text import TextMatch, TokenF1, exact_match, token_f1
+from guerdon.rewards.answers.lists import ListMatch, right_places, same_list, same_set, set_f1
+from guerdon.rewards.composing.compose import Gate, GroupZAverage, Product, WeightedSum
+from guerdon.rewards.composing.levels import Ramp, Scale, Switch
+from guerdon.rewards.composing.routing import Maximum, OnlyIfWrong, Router
+from guerdon.rewards.composing.schedules import CosineSchedule, LinearSchedule, Schedule
+from guerdon.rewards.models.likelihood import (
     AnswerLikelihood,
     Certainty,
     FrozenModel,
@@ -46,9 +46,25 @@ from guerdon.rewards.likelihood import (
     joint,
     self_certainty,
 )
-from guerdon.rewards.lists import ListMatch, right_places, same_list, same_set, set_f1
-from guerdon.rewards.mobile_step import MobileStepReward
-from guerdon.rewards.overlap import (
+from guerdon.rewards.models.scored import ScorerReward
+from guerdon.rewards.models.spans import SpanReward
+from guerdon.rewards.programs.code import CodeReward
+from guerdon.rewards.programs.reasoning_gym import ReasoningGymScore
+from guerdon.rewards.programs.sandbox import Limits
+from guerdon.rewards.programs.sql import SqlExecution, SqlReward
+from guerdon.rewards.programs.sql_engines import DuckDb, QueryLimits, Sqlite
+from guerdon.rewards.running.cache import Cached
+from guerdon.rewards.running.function import FunctionReward, reward
+from guerdon.rewards.running.rows import Judged, Ungradable, gather
+from guerdon.rewards.text.format import FormatReward, StageShare, TagShare
+from guerdon.rewards.text.language import LANGUAGES, LanguageShare, ScriptShare
+from guerdon.rewards.text.length import (
+    CosineLength,
+    GroupRelativeLength,
+    LengthReward,
+    OverlongReward,
+)
+from guerdon.rewards.text.overlap import (
     HarmonicBleuRouge,
     ReferenceBLEU,
     RougeL,
@@ -59,15 +75,9 @@ from guerdon.rewards.overlap import (
     rouge_l,
     sacrebleu_bleu,
 )
-from guerdon.rewards.reasoning_gym import ReasoningGymScore
-from guerdon.rewards.references import references_of
-from guerdon.rewards.repetition import RepetitionPenalty, characters, words
-from guerdon.rewards.routing import Maximum, OnlyIfWrong, Router
-from guerdon.rewards.rows import Judged, Ungradable, gather
-from guerdon.rewards.sandbox import Limits
-from guerdon.rewards.schedules import CosineSchedule, LinearSchedule, Schedule
-from guerdon.rewards.scored import ScorerReward
-from guerdon.rewards.similarity import (
+from guerdon.rewards.text.references import references_of
+from guerdon.rewards.text.repetition import RepetitionPenalty, characters, words
+from guerdon.rewards.text.similarity import (
     ChrF,
     EditSimilarity,
     EmbeddingSimilarity,
@@ -80,11 +90,6 @@ from guerdon.rewards.similarity import (
     max_average,
     meteor,
 )
-from guerdon.rewards.spans import SpanReward
-from guerdon.rewards.sql import SqlExecution, SqlReward
-from guerdon.rewards.sql_engines import DuckDb, QueryLimits, Sqlite
-from guerdon.rewards.tools import ToolReward
-from guerdon.rewards.web_action import WebActionReward
 
 NAMES = {
     "answer-match": AnswerMatch,

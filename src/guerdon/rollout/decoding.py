@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from guerdon.models.image_inputs import Inputs
+from guerdon.models.row_engines import RowEngine, row_engine
 from guerdon.rollout.choosing import choose
-from guerdon.rollout.image_inputs import Inputs
 from guerdon.rollout.keyed import uniforms
-from guerdon.rollout.row_engines import RowEngine, row_engine
 from guerdon.stages import Sampling
 
 RETIRE_BELOW = 0.75

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from guerdon.extras import install
+from guerdon.models.prompts import refuse_images
 from guerdon.ranges import PositiveInt, Seconds, between, check_ranges
 from guerdon.records import PolicyOutput, Rollouts, Task
 from guerdon.rollout.keyed import row_key
 from guerdon.rollout.language import LanguagePolicy
-from guerdon.rollout.prompts import refuse_images
 from guerdon.stages import Policy, Sampling
 
 RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})

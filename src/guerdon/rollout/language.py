@@ -9,17 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from guerdon.models.image_inputs import Inputs
+from guerdon.models.linear_head import linear_head, linear_logps
+from guerdon.models.loading import load_model, without_bars
+from guerdon.models.precision import is_mixed
+from guerdon.models.projection import action_logps, largest_logps
+from guerdon.models.prompts import Prompt, image_prompt, images_of, text_prompt
+from guerdon.models.shared_prefix import SharedPrefix, refuse_foresight
 from guerdon.records import PolicyOutput, Rollouts, Task
 from guerdon.rollout.decoding import Continuations, decode
 from guerdon.rollout.episodes import is_played, play
-from guerdon.rollout.image_inputs import Inputs
 from guerdon.rollout.keyed import row_key
-from guerdon.rollout.linear_head import linear_head, linear_logps
-from guerdon.rollout.loading import load_model, without_bars
-from guerdon.rollout.precision import is_mixed
-from guerdon.rollout.projection import action_logps, largest_logps
-from guerdon.rollout.prompts import Prompt, image_prompt, images_of, text_prompt
-from guerdon.rollout.shared_prefix import SharedPrefix, refuse_foresight
 from guerdon.stages import Sampling
 
 LARGEST = 20

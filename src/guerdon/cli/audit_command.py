@@ -1,0 +1,158 @@
+"""The command ``guerdon audit``: which reward, on which tasks, and what is shown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from guerdon import rewards, tasks
+from guerdon.audit import (
+    ATTACKS,
+    KINDS,
+    Audit,
+    Judges,
+    Probe,
+    Subject,
+    audit,
+    best_form,
+    probes_of,
+)
+from guerdon.audit.composed import COMPOSED
+from guerdon.audit.judging import MEGABYTES
+from guerdon.audit.modelled import MODELLED
+from guerdon.audit.page import write_page
+from guerdon.audit.probes import sums
+from guerdon.audit.shipped import LEFT_OUT, subjects
+from guerdon.cli.arguments import UsageError, number, reading_arguments, take_options, whole_number
+from guerdon.cli.part_names import part_of
+from guerdon.cli.showing import shown
+from guerdon.parsing.visible import visible
+from guerdon.ranges import PositiveInt, Seconds, between
+
+Megabytes = Annotated[int, between(1, 2**30)]
+
+
+def audit_command(arguments: list[str]) -> int:
+    """``guerdon audit``; the exit status is 1 where something is found. Raises UsageError."""
+    options, rest = take_options(
+        arguments,
+        "audit",
+        "Attack a reward: exit status 0 if nothing is found, 1 if something is.",
+        [
+            *("REWARD", "--tasks", "--databases", "--count", "--judges", "--seconds", "--memory"),
+            *("--allow", "--page"),
+        ],
+        ["--json", "--quiet"],
+        "Columns wrong_answers and right_answers (lists) of the tasks are tried as well.",
+    )
+    if rest:
+        raise UsageError(f"unknown argument {rest[0]!r}")
+    allowed = tuple(options["allow"].split(",")) if options["allow"] else ()
+    names = [attack.name for attack in ATTACKS]
+    for name in allowed:
+        if name not in names:
+            raise UsageError(f"--allow: {name!r} is none of the attacks {', '.join(names)}")
+    with reading_arguments():
+        count = whole_number("--count", options["count"] or "6", PositiveInt)
+        seconds = number("--seconds", options["seconds"] or "10", Seconds)
+        megabytes = whole_number("--memory", options["memory"] or str(MEGABYTES), Megabytes)
+        folders = (options["databases"],) if options["databases"] else ()
+        subject = subject_of(options["reward"], options["tasks"], count, seconds, folders)
+        judges = Judges(options["judges"]) if options["judges"] else subject.judges
+    quiet = options["quiet"] or options["json"]
+    with reading_arguments(), Bar(transient=True, disable=quiet) as progress:
+        bar = progress.add_task(escape(visible(options["reward"])), total=1.0)
+        found = audit(
+            subject.reward,
+            subject.probes,
+            options["reward"],
+            judges=judges,
+            seconds=seconds,
+            megabytes=megabytes,
+            watch=lambda done, task: progress.update(
+                bar, completed=done, description=escape(visible(task))
+            ),
+        )
+    if options["page"]:
+        write_page(found, Path(options["page"]))
+    return show_audit(found, allowed, options["json"])
+
+
+def subject_of(
+    text: str, path: str | None, count: int, seconds: float, folders: tuple[str, ...] = ()
+) -> Subject:
+    """What an audit of the reward that ``text`` names is run on.
+
+    The first ``count`` of the tasks at ``path`` (a file or one of our sources), in the form that
+    the reward pays best; without a path, the tasks that belong to a reward of ours, and sums for
+    any other. ``folders`` are where the reward may open databases. Raises ValueError naming what
+    does not fit.
+    """
+    name = text.partition(":")[0]
+    if path is None and name in {**COMPOSED, **MODELLED}:
+        return _ours(name)
+    if path is None and name in LEFT_OUT:
+        raise ValueError(f"{name} is not audited by itself: {LEFT_OUT[name]}")
+    part = part_of("reward", text)
+    if folders:
+        if not hasattr(part, "databases"):
+            raise ValueError(f"--databases: {name} opens no databases; leave it out")
+        part = replace(part, databases=folders)
+    if path is None and name in {**rewards.NAMES, **rewards.OPTIONAL}:
+        return replace(_ours(name), reward=part)
+    if path is None:
+        probes: Sequence[Probe] = sums()
+    else:
+        source = part_of("tasks", path)
+        splits = ("train", "test") if isinstance(source, tasks.FileTasks) else ("test",)
+        rows = [task for split in splits for task in source.load(split)]
+        probes = probes_of(rows[:count])
+    form = best_form(part, probes, seconds)
+    return Subject(part, tuple(replace(probe, form=form) for probe in probes))
+
+
+def _ours(name: str) -> Subject:
+    found = subjects()
+    if name not in found:
+        raise ValueError(f"{name} lacks what it needs on this machine; see guerdon doctor")
+    return found[name]
+
+
+def show_audit(found: Audit, allowed: tuple[str, ...], as_json: bool) -> int:
+    """An audit's table and examples; the exit status is 1 for findings beyond ``allowed``."""
+    beyond = found.beyond(allowed)
+    status = 1 if beyond else 0
+    if as_json:
+        print(json.dumps({**found.as_data(), "clean": not beyond, "allowed": allowed}, indent=1))
+        return status
+    console = Console()
+    title = shown(f"{found.reward}: {found.cases} completions")
+    table = Table(title=title, title_justify="left")
+    for heading in ("attack", "tried", "deserves", "at worst", "found"):
+        table.add_column(heading)
+    for tally in found.tallies:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in tally.found.items())
+        if tally.parts:
+            kinds += f"\nby {', '.join(f'{part} {count}' for part, count in tally.parts.items())}"
+        worst = "–" if tally.worst is None else f"{tally.worst:.2f}"
+        table.add_row(tally.attack, str(tally.cases), tally.expect, worst, shown(kinds))
+    console.print(table)
+    for finding in found.examples(1):
+        earned = "" if finding.share is None else f" ({finding.share:.2f} of a right answer)"
+        part = f", from {finding.part!r}" if finding.part else ""
+        told = f"{finding.kind}, {finding.attack}, {finding.task}{earned}{part} {finding.reason}"
+        console.print(shown(told))
+        console.print(shown(f"  {finding.completion!r:.160}"), style="dim")
+    counts = [f"{found.count(kind)} {kind}" for kind in KINDS if found.count(kind)]
+    accepted = len(found.findings) - len(beyond)
+    more = f", {accepted} of them allowed" if accepted else ""
+    console.print(f"found: {', '.join(counts)}{more}" if counts else "nothing found")
+    return status

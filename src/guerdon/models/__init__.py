@@ -1,0 +1,1 @@
+"""Language models below the stages: loading, prompts, packing, shared prefixes, heads."""

@@ -1,0 +1,231 @@
+"""Where things are: boxes, points and intervals read from an answer."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from guerdon.parsing import sections
+from guerdon.records import Progress, Rollouts, Scores, Task
+from guerdon.rewards.actions.boxes import (
+    Numbers,
+    Overlap,
+    box_iou,
+    inside,
+    interval_iou,
+    matched_overlap,
+)
+from guerdon.rewards.actions.strict_json import read_json
+from guerdon.rewards.running.rows import Judged, gather
+
+MAX_BOXES = 128
+"""Most boxes of one answer that are matched."""
+
+_NUMBER = r"[-+]?(?:\d{1,12}(?:\.\d{0,12})?|\.\d{1,12})(?:[eE][-+]?\d)?"
+_LIST = re.compile(
+    rf"[\[(]\s{{0,8}}({_NUMBER}(?:\s{{0,8}},\s{{0,8}}{_NUMBER}){{1,3}})\s{{0,8}}[\])]"
+)
+_SECONDS = r'"[\d.]{1,20}"'
+_TIMES = re.compile(
+    r"\A<think>.*?</think>\s*<answer>\s*"
+    rf'\{{\s*"start_time"\s*:\s*{_SECONDS}\s*,\s*"end_time"\s*:\s*{_SECONDS}\s*\}}'
+    r"\s*</answer>\s*",
+    re.DOTALL,
+)
+
+
+def number_lists(text: str, count: int) -> list[tuple[float, ...]]:
+    """The lists of exactly ``count`` (2 to 4) numbers in brackets, ``[1, 2.5]`` or ``(1, 2.5)``.
+
+    Numbers of more than 12 digits before or after the point are none. Linear time.
+    """
+    found = [match.group(1).split(",") for match in _LIST.finditer(text)]
+    return [tuple(map(float, numbers)) for numbers in found if len(numbers) == count]
+
+
+_HERE, _FAR = (0.0, 0.0, 1.0, 1.0), (1e12, 1e12, 1e12 + 1, 1e12 + 1)
+
+
+@dataclass(frozen=True)
+class BoxReward:
+    """Overlap of the answer's boxes with the reference's, optimally matched.
+
+    Boxes are the ``[x1, y1, x2, y2]`` of the first ``section`` ("" = of the whole text), in the
+    reference's frame. Value and part "overlap": the summed ``overlap`` (`box_iou`, `box_giou`)
+    of the best assignment over max(number of boxes, number of references): Mixed-R1, arXiv
+    2505.24164. The range's low end: no section, no box, a box without area, over `MAX_BOXES`
+    boxes. Never invalid.
+
+    The reference is the task's ``column``: one box or a list of boxes. Raises ValueError
+    naming the task where it is missing or malformed.
+    """
+
+    overlap: Overlap = box_iou
+    section: str = "answer"
+    column: str = "box"
+
+    scope: ClassVar[str] = "completion"
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """From the overlap of boxes far apart (0 for IoU, -1 for GIoU) to 1."""
+        return round(self.overlap(_HERE, _FAR), 6), 1.0
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        golds = [_reference(task, self.column, 4, _is_box) for task in rollouts.tasks]
+        low = self.range[0]
+
+        def judge(text: str, gold: Sequence[Numbers]) -> float:
+            found = number_lists(_inside(text, self.section), 4)
+            if not found or len(found) > MAX_BOXES or not all(map(_is_box, found)):
+                return low
+            return max(matched_overlap(found, gold, self.overlap), low)
+
+        return _by_row("overlap", rollouts, golds, judge)
+
+
+@dataclass(frozen=True)
+class IntervalReward:
+    """Temporal IoU of the answer's interval (Temporal-R1, arXiv 2506.01908).
+
+    The interval is the last ``[start, end]`` of the first ``section``, or its JSON object
+    ``{"start_time", "end_time"}`` with numbers or quoted numbers, in the reference's unit.
+    Value and part "overlap": `interval_iou` in [0, 1]; 0 where nothing can be read or the end
+    lies before the start. A time beyond the end of the video is not clipped. Never invalid.
+
+    The reference is the task's ``column``, (start, end); with ``fraction_of`` naming a column
+    that holds the duration, it is a share of that. Raises ValueError naming the task where a
+    reference is missing or malformed.
+    """
+
+    section: str = "answer"
+    column: str = "interval"
+    fraction_of: str = ""
+
+    scope: ClassVar[str] = "completion"
+    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        golds = [self._gold(task) for task in rollouts.tasks]
+
+        def judge(text: str, gold: Numbers) -> float:
+            found = read_interval(_inside(text, self.section))
+            return 0.0 if found is None else interval_iou(found, gold)
+
+        return _by_row("overlap", rollouts, golds, judge)
+
+    def _gold(self, task: Task) -> Numbers:
+        (start, end), *_ = _reference(task, self.column, 2, _is_interval)
+        if not self.fraction_of:
+            return start, end
+        duration = task.columns.get(self.fraction_of)
+        if not isinstance(duration, int | float) or not duration > 0:
+            raise ValueError(
+                f"task {task.id!r}: column {self.fraction_of!r} is {duration!r:.40}; "
+                "give the duration that the interval is a share of"
+            )
+        return start * duration, end * duration
+
+
+def read_interval(text: str) -> tuple[float, float] | None:
+    """The last ``[start, end]`` of a text, or a text that is the JSON object of both times."""
+    if "{" in text:
+        try:
+            value = read_json(text.strip())
+            start, end = (float(value[name]) for name in ("start_time", "end_time"))
+        except (ValueError, TypeError, KeyError, OverflowError):
+            return None
+        # One at a time: the maximum of 1 and "nan" is 1.
+        return (start, end) if abs(start) < 1e12 and abs(end) < 1e12 else None
+    found = number_lists(text, 2)
+    return (found[-1][0], found[-1][1]) if found else None
+
+
+@dataclass(frozen=True)
+class IntervalFormat:
+    """1 for Temporal-R1's template with both times as quoted digits and dots, else 0.
+
+    ``<think>..</think><answer>{"start_time": "12.5", "end_time": "20"}</answer>``. "1.2.3"
+    passes here, and is no number to `IntervalReward`. Part "format"; never invalid.
+    """
+
+    scope: ClassVar[str] = "completion"
+    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        holds = [float(_in_template(text)) for text in rollouts.texts]
+        return gather([Judged(value, {"format": value}) for value in holds])
+
+
+def _in_template(text: str) -> bool:
+    """One <answer> tag only, so that the pattern has one place to go on from: linear."""
+    return text.count("<answer>") == 1 and _TIMES.fullmatch(text.strip()) is not None
+
+
+@dataclass(frozen=True)
+class PointReward:
+    """1 where the answer's point lies in the reference box, borders included, else 0.
+
+    The point is the last ``[x, y]`` or ``(x, y)`` of the first ``section`` ("" = of the whole
+    text). Several points are one answer's last word, not many chances. Part "inside"; never
+    invalid. The reference is the task's ``column``: a box, or boxes of which any will do.
+    """
+
+    section: str = "answer"
+    column: str = "box"
+
+    scope: ClassVar[str] = "completion"
+    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        golds = [_reference(task, self.column, 4, _is_box) for task in rollouts.tasks]
+
+        def judge(text: str, gold: Sequence[Numbers]) -> float:
+            found = number_lists(_inside(text, self.section), 2)
+            return float(
+                bool(found) and any(inside((found[-1][0], found[-1][1]), box) for box in gold)
+            )
+
+        return _by_row("inside", rollouts, golds, judge)
+
+
+def _by_row(
+    name: str, rollouts: Rollouts, golds: Sequence[Any], judge: Callable[[str, Any], float]
+) -> Scores:
+    rows = zip(rollouts.texts, rollouts.group.tolist(), strict=True)
+    values = [judge(text, golds[group]) for text, group in rows]
+    return gather([Judged(value, {name: value}) for value in values])
+
+
+def _inside(text: str, section: str) -> str:
+    return (sections(text, (section,)).first(section) or "") if section else text
+
+
+def _reference(
+    task: Task, column: str, count: int, good: Callable[[Numbers], bool]
+) -> list[tuple[float, ...]]:
+    """One list of numbers or several, as several."""
+    given = task.columns.get(column)
+    try:
+        several = given if isinstance(given[0], list | tuple) else [given]  # type: ignore[index]
+        read = [tuple(map(float, one)) for one in several]  # type: ignore[arg-type,union-attr]
+    except (TypeError, ValueError, IndexError, KeyError, OverflowError):
+        read = []
+    fine = (len(one) == count and all(map(math.isfinite, one)) and good(one) for one in read)
+    if not read or not all(fine):
+        wanted = "[x1, y1, x2, y2] with x1 < x2 and y1 < y2" if count == 4 else "[start, end]"
+        raise ValueError(
+            f"task {task.id!r}: column {column!r} is {given!r:.80}; give {wanted}, one or several"
+        )
+    return read
+
+
+def _is_box(box: Numbers) -> bool:
+    return box[0] < box[2] and box[1] < box[3]
+
+
+def _is_interval(interval: Numbers) -> bool:
+    return interval[0] <= interval[1]

@@ -1,0 +1,160 @@
+"""Tool use as a reward: form, and graded correctness of the calls."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from guerdon.parsing import sections
+from guerdon.ranges import Positive, check_ranges
+from guerdon.records import Progress, Rollouts, Scores, Task
+from guerdon.rewards.actions.tool_calls import Credit, ToolCall, as_call, partial_credit, read_calls
+from guerdon.rewards.composing.levels import Ramp, Scale, Switch, level_at
+from guerdon.rewards.running.rows import Judged, gather
+
+
+@dataclass(frozen=True)
+class ThinkLength:
+    """``min(1, round(words / most, 2))`` of the first ``<think>`` section; 0 without one.
+
+    ToolRL's length reward, which its authors advise against. ``most`` 512, or `Ramp` from 384
+    to 640 over 105 steps for their dynamic form.
+    """
+
+    most: Positive | Callable[[int], float] = field(default=512.0)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+    def __call__(self, text: str, progress: Progress) -> float:
+        inside = sections(text, ("think",)).first("think")
+        if inside is None:
+            return 0.0
+        return min(1.0, round(len(inside.split()) / level_at(self.most, progress), 2))
+
+
+@dataclass(frozen=True)
+class GoldTools:
+    """What a right completion does: its calls, and whether it also answers in words."""
+
+    calls: tuple[ToolCall, ...]
+    response: bool
+
+
+@dataclass(frozen=True)
+class ToolReward:
+    """Form plus graded correctness of tool calls (ToolRL, arXiv 2504.13958).
+
+    A completion reads ``<think>..</think>``, newline, ``<tool_call>``, one JSON object
+    ``{"name", "parameters"}`` a line, ``</tool_call>``, and / or ``<response>..</response>``:
+    which of them, the gold says. ``think`` False leaves the first section out, and the lines'
+    newlines around the calls become optional.
+
+    Parts, summing to the value: "format" is ``form.high`` where the form holds, else
+    ``form.low``; "calls" is ``credit(gold, predicted)`` in [0, 1] on the scale ``calls``
+    (missing tags, bad JSON or a missing key: its low end), and 0 where the gold has no call,
+    except with ``penalise_spurious``: then a section of calls costs the low end. ``length``
+    adds a part, see `ThinkLength`. Never invalid.
+
+    The gold: column ``calls`` (list of name and parameters) with column ``response`` (does it
+    answer in words too? by default only where there is no call); without ``calls``, the
+    answer in the form above. Raises ValueError naming the task where neither can be read.
+    """
+
+    form: Scale = Scale(0.0, 1.0)
+    calls: Scale = Scale(-3.0, 3.0)
+    credit: Credit = partial_credit
+    length: ThinkLength | None = None
+    tag: str = "tool_call"
+    think: bool = True
+    penalise_spurious: bool = False
+
+    scope: ClassVar[str] = "completion"
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """What form, calls and length can reach at any step; a gold without calls gives 0."""
+        (f_low, f_high), (c_low, c_high) = self.form.ends, self.calls.ends
+        extra = 0.0 if self.length is None else 1.0
+        return f_low + min(c_low, 0.0), f_high + max(c_high, 0.0) + extra
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        golds = [self.gold(task) for task in rollouts.tasks]
+        rows = zip(rollouts.texts, rollouts.group.tolist(), strict=True)
+        return gather([self._judge(text, golds[group], progress) for text, group in rows])
+
+    def gold(self, task: Task) -> GoldTools:
+        """The task's gold calls; see the class for where they stand."""
+        given = task.columns.get("calls")
+        try:
+            if given is not None:
+                calls = tuple(as_call(call) for call in given)
+                return GoldTools(calls, bool(task.columns.get("response", not calls)))
+            answer = str(task.answer or "")
+            has_calls, response = f"<{self.tag}>" in answer, "<response>" in answer
+            read = read_calls(answer, self.tag) if has_calls else []
+            if read is None or not (has_calls or response):
+                raise ValueError(f"its answer {answer!r:.80} holds neither calls nor a response")
+        except (ValueError, TypeError) as error:
+            raise ValueError(
+                f"task {task.id!r}: {error}; give the column 'calls', a list of "
+                f'{{"name": ..., "parameters": {{...}}}}, or an answer with <{self.tag}> tags'
+            ) from error
+        return GoldTools(tuple(read), response)
+
+    def _judge(self, text: str, gold: GoldTools, progress: Progress) -> Judged:
+        parts = {
+            "format": self.form(float(self.holds(text, gold)), progress),
+            "calls": self._calls(text, gold, progress),
+        }
+        if self.length is not None:
+            parts["length"] = self.length(text, progress)
+        return Judged(sum(parts.values()), parts)
+
+    def _calls(self, text: str, gold: GoldTools, progress: Progress) -> float:
+        if not gold.calls:
+            spurious = self.penalise_spurious and f"<{self.tag}>" in text
+            return self.calls(0.0, progress) if spurious else 0.0
+        read = read_calls(text, self.tag)
+        return self.calls(0.0 if read is None else self.credit(gold.calls, read), progress)
+
+    def holds(self, text: str, gold: GoldTools) -> bool:
+        """Whether a completion has the form that its gold asks for."""
+        blocks = ["think"] if self.think else []
+        blocks += [self.tag] if gold.calls else []
+        blocks += ["response"] if gold.response else []
+        return _in_form(text, blocks, self.tag, newlines=self.think)
+
+
+def _in_form(text: str, blocks: Sequence[str], tag: str, newlines: bool) -> bool:
+    """The blocks in order and nothing else; each but "think" exactly once."""
+    for name in blocks:
+        if name != "think" and (text.count(f"<{name}>"), text.count(f"</{name}>")) != (1, 1):
+            return False
+    inner = {name: r"\n.*?\n" if name == tag and newlines else ".*?" for name in blocks}
+    # Every block but the first occurs once, so the lazy runs have one place to end: linear.
+    pattern = r"\n".join(f"<{re.escape(n)}>{inner[n]}</{re.escape(n)}>" for n in blocks)
+    return re.fullmatch(pattern + r"\n?", text, re.DOTALL) is not None
+
+
+def two_stage(**settings: object) -> ToolReward:
+    """ToolRL's abrupt schedule: correctness in +-1 for 30 steps, then +-3 and form worth 0.5."""
+    return ToolReward(
+        form=Scale(0.0, Switch(1.0, 0.5, 30)),
+        calls=Scale(Switch(-1.0, -3.0, 30), Switch(1.0, 3.0, 30)),
+        **settings,  # type: ignore[arg-type]
+    )
+
+
+def smooth(**settings: object) -> ToolReward:
+    """ToolRL's released smooth schedule over 150 steps: correctness from +-2 to +-3.
+
+    Form falls from +-2 to +-1; its minimum is there after 75 steps, as released.
+    """
+    return ToolReward(
+        form=Scale(Ramp(-2.0, -1.0, 75), Ramp(2.0, 1.0, 150)),
+        calls=Scale(Ramp(-2.0, -3.0, 150), Ramp(2.0, 3.0, 150)),
+        **settings,  # type: ignore[arg-type]
+    )

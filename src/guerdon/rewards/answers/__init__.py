@@ -1,0 +1,1 @@
+"""Answers against a reference: stated, chosen, computed, listed, dated, measured."""

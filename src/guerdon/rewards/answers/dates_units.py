@@ -1,0 +1,168 @@
+"""Dates, and amounts with units: read by dateutil and pint, compared by what they mean."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, ClassVar
+
+from guerdon.extras import install
+from guerdon.parsing import parse_number, plain_answer
+from guerdon.ranges import NonNegative, check_ranges
+from guerdon.records import Progress, Rollouts, Scores
+from guerdon.rewards.answers.answer import Boxed, Extractor, Tagged, WholeText, first_found
+from guerdon.rewards.running.rows import Judged, Ungradable, accepted_answers, gather
+
+_LONGEST_DATE = 48
+_FIELDS = ("year", "month", "day", "hour", "minute", "second")
+# Two days that differ in every field: what a text leaves open comes out differently.
+_DEFAULTS = (datetime(2001, 1, 1, 1, 1, 1), datetime(2002, 2, 2, 2, 2, 2))
+_READERS: tuple[Extractor, ...] = (Tagged(), Boxed(), WholeText())
+
+
+def date_fields(text: str, day_first: bool = False) -> dict[str, int] | None:
+    """The fields that a date says: "May 2024" gives year and month. None where it is no date.
+
+    ``day_first`` reads 05/01/2024 as 5 January. Time zones are not looked at. A text without a
+    digit or longer than 48 characters is no date.
+    """
+    plain = text.strip().rstrip(".")
+    if len(plain) > _LONGEST_DATE or not any(c.isdigit() for c in plain):
+        return None
+    return _date_fields(plain, day_first)
+
+
+@lru_cache(maxsize=4096)
+def _date_fields(plain: str, day_first: bool) -> dict[str, int] | None:
+    from dateutil import parser
+
+    if parse_number(plain) is not None:
+        # A lone number is a year or nothing: dateutil would make it a day of this month.
+        return {"year": int(plain)} if re.fullmatch(r"\d{4}", plain, re.ASCII) else None
+    try:
+        one, two = (parser.parse(plain, dayfirst=day_first, default=d) for d in _DEFAULTS)
+    except Exception:  # dateutil raises errors of several families for a text that is no date
+        return None
+    return {f: getattr(one, f) for f in _FIELDS if getattr(one, f) == getattr(two, f)}
+
+
+@dataclass(frozen=True)
+class DateMatch:
+    """1 where the answer is the reference date, however it is written, else 0.
+
+    Every field that the reference says must be the same: for "May 2024" the answer
+    "2024-05-17" is right, for "2024-05-17" the answer "May 2024" is wrong. The answer is what
+    the first of ``extract`` finds. ``day_first``: how 05/01/2024 is read, on both sides.
+
+    Value and part "date": float[N] of 0 and 1. No date in the answer: 0; no readable date in
+    the reference: invalid.
+    """
+
+    day_first: bool = False
+    extract: tuple[Extractor, ...] = _READERS
+
+    scope: ClassVar[str] = "completion"
+    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        rows: list[Judged | Ungradable] = []
+        for text, gold in zip(rollouts.texts, accepted_answers(rollouts), strict=True):
+            wanted = [w for w in (date_fields(one, self.day_first) for one in gold) if w]
+            if not wanted:
+                rows.append(Ungradable("the task's answer is no date"))
+                continue
+            given = date_fields(first_found(self.extract, text) or "", self.day_first) or {}
+            value = float(any(one.items() <= given.items() for one in wanted))
+            rows.append(Judged(value, {"date": value}))
+        return gather(rows)
+
+
+# Factors with small exponents only: "m^9^9^9" never reaches the library's arithmetic.
+_FACTOR = r"[a-zA-Zµμ°Ω%]{1,24}(?:\^?-?\d)?"
+_UNIT = re.compile(rf"{_FACTOR}(?:\s?[*·/ ]\s?{_FACTOR}){{0,5}}")
+_LONGEST_AMOUNT = 100
+_AMOUNT = re.compile(r"([-+−]?[\d.,]+(?:[eE][-+]?\d{1,3})?|[-+−]?\d+/\d+)\s*(\S.*)?")
+
+
+@dataclass(frozen=True)
+class QuantityMatch:
+    """1 where the answer is the reference amount in any unit of its kind, else 0.
+
+    "5 km" equals "5000 m" and "5\\\\text{ km}"; a relative difference up to ``tolerance`` is
+    accepted. An answer without a unit is wrong where the reference has one. Needs the package
+    pint (extra ``metrics``; ImportError names the command that installs it).
+
+    Value and part "quantity": float[N] of 0 and 1. An unreadable answer is 0; a reference that
+    is no amount makes its rows invalid.
+    """
+
+    tolerance: NonNegative = 1e-6
+    extract: tuple[Extractor, ...] = _READERS
+
+    scope: ClassVar[str] = "completion"
+    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        rows: list[Judged | Ungradable] = []
+        for text, gold in zip(rollouts.texts, accepted_answers(rollouts), strict=True):
+            wanted = [w for w in (_quantity(one) for one in gold) if w is not None]
+            if not wanted:
+                rows.append(Ungradable("the task's answer is no amount with a known unit"))
+                continue
+            given = _quantity(first_found(self.extract, text) or "")
+            value = float(any(_near(given, one, self.tolerance) for one in wanted))
+            rows.append(Judged(value, {"quantity": value}))
+        return gather(rows)
+
+
+@lru_cache(maxsize=1)
+def _registry() -> Any:
+    try:
+        import pint
+    except ImportError as error:
+        raise ImportError(f"QuantityMatch needs pint: {install('metrics')}") from error
+    return pint.UnitRegistry()
+
+
+def _quantity(text: str) -> Any:
+    plain = plain_answer(text)
+    amount = f"{plain.body} {plain.unit}".strip()
+    return _read_quantity(amount) if len(amount) <= _LONGEST_AMOUNT else None
+
+
+@lru_cache(maxsize=4096)
+def _read_quantity(amount: str) -> Any:
+    """An amount that pint can compare with others; None for anything else."""
+    registry = _registry()
+    found = _AMOUNT.fullmatch(amount)
+    number = parse_number(found[1]) if found else None
+    if found is None or number is None:
+        return None
+    unit = (found[2] or "").strip()
+    if unit and not _UNIT.fullmatch(unit):
+        return None
+    try:
+        made = registry.Quantity(float(number), registry.parse_units(_spelt(unit)))
+        # Some units can be read and not be compared: a logarithmic one divided by another.
+        return made if made.dimensionality is not None else None
+    except Exception:  # pint raises errors of several families for a text that is no unit
+        return None
+
+
+def _spelt(unit: str) -> str:
+    return unit.replace("°C", "degC").replace("°F", "degF").replace("°", "degree")
+
+
+def _near(given: Any, wanted: Any, tolerance: float) -> bool:
+    if given is None or given.dimensionality != wanted.dimensionality:
+        return False
+    try:
+        value, target = float(given.to(wanted.units).magnitude), float(wanted.magnitude)
+    except Exception:  # of one kind, and yet without a way from one to the other
+        return False
+    return abs(value - target) <= tolerance * abs(target)

@@ -1,0 +1,92 @@
+"""A label from a closed set, and an open extension that a judge rates where the label is right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from guerdon.failures import told
+from guerdon.parsing import last_boxed, sections
+from guerdon.ranges import NonNegative, check_ranges
+from guerdon.records import Progress, Rollouts, Scores, Task
+from guerdon.rewards.running.rows import Judged, Ungradable, gather
+
+ExtensionJudge = Callable[[Task, str, str], float]
+"""Task, the label given and the extension to a score, cut to [0, 1]."""
+
+STOCK = (
+    "further tests",
+    "further diagnostic tests",
+    "clinical history",
+    "physical examination",
+    "refer to specialist",
+    "confirm the diagnosis",
+)
+
+
+@dataclass(frozen=True)
+class LabelAndExtension:
+    """``0.1 form + 0.9 right + 0.5 judge`` of a label and what is added to it (2506.13705).
+
+    Part "form" is paid for a label of the closed set in the first ``label`` section (its last
+    box, if it holds one; case and outer space do not count); "right" for the task's answer;
+    "extension" for the first ``extension`` section, rated by ``judge`` and at most ``cap`` with
+    one of the ``stock`` phrases in it. The judge is asked about right labels with an extension
+    only, unless ``gated`` is off. Weights are given in that order.
+
+    The set is ``labels``, or where that is empty the names in the task's column "choices". A
+    judge that fails or gives no finite number makes the row invalid. Raises ValueError naming
+    a task whose answer is not in its set.
+    """
+
+    judge: ExtensionJudge
+    labels: tuple[str, ...] = ()
+    label: str = "class"
+    extension: str = "extension"
+    weights: tuple[NonNegative, NonNegative, NonNegative] = (0.1, 0.9, 0.5)
+    stock: tuple[str, ...] = STOCK
+    cap: NonNegative = 0.4
+    gated: bool = True
+
+    scope: ClassVar[str] = "completion"
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+    @property
+    def range(self) -> tuple[float, float]:
+        return 0.0, sum(self.weights)
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        sets = [self._labels(task) for task in rollouts.tasks]
+        rows = zip(rollouts.texts, rollouts.group.tolist(), strict=True)
+        return gather([self._row(text, rollouts.tasks[g], sets[g]) for text, g in rows])
+
+    def _labels(self, task: Task) -> frozenset[str]:
+        known = frozenset(str(x).lower() for x in self.labels or task.columns.get("choices", ()))
+        if str(task.answer).lower() not in known:
+            raise ValueError(
+                f"task {task.id!r}: its answer {task.answer!r} is none of the labels "
+                f"{', '.join(sorted(known)) or '(none given)'}"
+            )
+        return known
+
+    def _row(self, text: str, task: Task, known: frozenset[str]) -> Judged | Ungradable:
+        found = sections(text, (self.label, self.extension))
+        inside = found.first(self.label) or ""
+        label = (last_boxed(inside) or inside).strip().lower()
+        added = (found.first(self.extension) or "").strip()
+        form, right = label in known, label == str(task.answer).lower()
+        rated = 0.0
+        if added and form and (right or not self.gated):
+            try:
+                rated = min(max(float(self.judge(task, label, added)), 0.0), 1.0)
+            except Exception as error:
+                reason, trace = told(error)
+                return Ungradable(f"judge: {reason}", trace)
+            if any(phrase in added.lower() for phrase in self.stock):
+                rated = min(rated, self.cap)
+        pays = zip(self.weights, (form, right, rated), strict=True)
+        parts = dict(zip(("form", "right", "extension"), (w * x for w, x in pays), strict=True))
+        return Judged(sum(parts.values()), parts)

@@ -1,0 +1,1 @@
+"""Rewards made of rewards, and weights that change over a run."""

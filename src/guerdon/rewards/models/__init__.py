@@ -1,0 +1,1 @@
+"""Rewards that a model computes: likelihoods, reward models, scores of spans."""

@@ -1,0 +1,1 @@
+"""Programs and queries, run apart from everything and compared outside."""

@@ -1,0 +1,221 @@
+"""Queries run on real databases, in processes that can be stopped and reach nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+from guerdon.rewards.programs.sandbox.isolation import LIBRARIES, restrict
+from guerdon.rewards.programs.sql_databases import (
+    BuildError,
+    Database,
+    QueryLimits,
+    database_of,
+    in_worker,
+)
+from guerdon.rewards.programs.sql_duckdb import DuckDb
+from guerdon.rewards.programs.sql_sqlite import Sqlite
+from guerdon.rewards.running.workers import Failed, WorkerPool, failure
+
+__all__ = [
+    "Answer",
+    "Database",
+    "DuckDb",
+    "Engine",
+    "QueryLimits",
+    "Sqlite",
+    "Unanswered",
+    "Unbuilt",
+    "answer_query",
+    "database_of",
+    "run_queries",
+]
+
+MAX_SQL = 10_000
+"""Longest query that is run, in characters."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A query's result, as digests of its rows: in order, sorted, and sorted without repetition.
+
+    Cells: NULL is its own; numbers equal as numbers, rounded to 6 places; texts, bytes and
+    what else an engine has compare as text.
+    """
+
+    in_order: str
+    sorted: str
+    distinct: str
+    count: int
+    sql: str
+
+
+@dataclass(frozen=True)
+class Unbuilt(Failed):
+    """The query was not run: its database could not be opened or built."""
+
+
+@dataclass(frozen=True)
+class Unanswered(Failed):
+    """The database stands; the query failed or ran over a limit."""
+
+
+class Engine(Protocol):
+    """A database engine. ``dialect`` is sqlglot's name of its SQL."""
+
+    dialect: str
+
+    def check(self) -> None:
+        """Raise ImportError, naming the mend, where the engine is not installed."""
+        ...
+
+    def rows(self, database: Database, sql: str, limits: QueryLimits) -> list[tuple[Any, ...]]:
+        """The rows of one query that only reads; raises for anything else and over a limit."""
+        ...
+
+
+def run_queries(
+    asked: Sequence[tuple[Database, str]],
+    engine: Engine,
+    limits: QueryLimits,
+    folders: Sequence[str] = (),
+) -> list[Answer | Failed]:
+    """One answer, or why there is none, per (database, query), in order.
+
+    Every query runs in a worker process that is confined (`_confine`) to ``folders``. Its engine
+    stops building the database, and then the query, after ``limits.seconds`` each; should a
+    native call not come back, the process is killed after three times that and 5 s. A query
+    that brings its process down fails alone. Queries on one `Database` that follow each other
+    find it built already, once for each worker.
+
+    Gives `Unbuilt` or `Unanswered` for what the engine said, plain `Failed` where the process
+    was killed or ended.
+    """
+    packed: dict[int, bytes | Failed] = {}
+    for database, _ in asked:
+        if id(database) not in packed:
+            packed[id(database)] = _packed(database)
+    results: list[Any] = [packed[id(database)] for database, _ in asked]
+    ready = [place for place, one in enumerate(results) if isinstance(one, bytes)]
+    calls = [
+        {"engine": engine, "packed": results[k], "sql": asked[k][1], "limits": limits}
+        for k in ready
+    ]
+    pool = _pool(type(engine), limits, tuple(folders))
+    for place, result in zip(ready, pool.map(calls), strict=True):
+        results[place] = result
+    return results
+
+
+def _packed(database: Database) -> bytes | Failed:
+    try:
+        return pickle.dumps(database)
+    except Exception as error:
+        return Unbuilt(f"it can't be sent to a worker: {failure(error).reason}")
+
+
+@lru_cache(maxsize=8)
+def _pool(kind: type, limits: QueryLimits, folders: tuple[str, ...]) -> WorkerPool:
+    """Workers of one kind of engine: forked once its module is there."""
+    return WorkerPool(
+        _Confined(folders),
+        3 * limits.seconds + 5,
+        megabytes=limits.memory_mb + HEADROOM_MB,
+        kept_mb=HEADROOM_MB // 2,
+    )
+
+
+class _Confined:
+    """What a worker calls: it gives up what it does not need, and remembers the last database."""
+
+    def __init__(self, folders: tuple[str, ...]) -> None:
+        self.folders, self.confined = folders, False
+        self.packed, self.database = b"", Database()
+
+    def __call__(
+        self, engine: Engine, packed: bytes, sql: str, limits: QueryLimits
+    ) -> Answer | Failed:
+        if not self.confined:
+            self.confined = True
+            _confine(self.folders)
+        if packed != self.packed:
+            self.packed, self.database = packed, pickle.loads(packed)
+        try:
+            return answer_query(engine, self.database, sql, limits)
+        except BuildError as error:
+            return Unbuilt(str(error)[:200])
+        except (Exception, SystemExit) as error:
+            return Unanswered(failure(error).reason)
+
+
+def _confine(folders: Sequence[str]) -> None:
+    """Let this process write no file, and read little.
+
+    Whatever an engine can be talked into, the kernel lets it write not one byte to a file
+    (RLIMIT_FSIZE) and, where it has Landlock, open nothing but ``folders`` and what Python needs,
+    make no file at all, and from Landlock 4 on open no TCP connection.
+    """
+    if not in_worker():
+        return
+    import resource
+
+    for kind in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
+        resource.setrlimit(kind, (0, 0))
+    python = [os.path.dirname(os.__file__), os.path.join(sys.base_prefix, "lib")]
+    python += [path for path in sys.path if path.endswith("site-packages")]
+    # DuckDB asks its control group for the memory that it has, and ends where it may not ask.
+    asked = ["/proc/self", "/sys/fs/cgroup"]
+    readable = [*LIBRARIES, *python, *asked, str(Path(__file__).parents[2]), *folders]
+    # Landlock's caller names one folder with all rights: in this one there is nothing to change.
+    restrict(
+        [path for path in readable if os.path.isdir(path)], "/proc/self/fdinfo", own_root=False
+    )
+
+
+def answer_query(engine: Engine, database: Database, sql: str, limits: QueryLimits) -> Answer:
+    """The answer to one query; raises BuildError, or what the engine raises."""
+    if len(sql) > MAX_SQL or "\0" in sql:
+        raise ValueError(f"a query is text of at most {MAX_SQL} characters")
+    lines = [_joined(map(_cell, row)) for row in engine.rows(database, sql, limits)]
+    in_order, by_value, distinct = lines, sorted(lines), sorted(set(lines))
+    return Answer(_digest(in_order), _digest(by_value), _digest(distinct), len(lines), sql)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    if isinstance(value, str):
+        return f"text {value}"
+    try:
+        number = value if isinstance(value, int) else round(float(value), 6)
+        whole = int(number) if number == int(number) else number
+        return f"number {whole}"
+    except (TypeError, ValueError):
+        return f"text {value}"
+    except OverflowError:
+        return f"number {float(value)}"
+
+
+def _digest(lines: Sequence[str]) -> str:
+    return hashlib.sha256(_joined(lines).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _joined(texts: Iterable[str]) -> str:
+    """Every text with its length first, so that none runs into the next."""
+    return "".join(f"{len(text)}:{text}" for text in texts)
+
+
+HEADROOM_MB = 1024
+"""Memory beyond the engine's own memory limit: thread stacks, malloc arenas, libraries.
+
+The engine's limit must strike first: a process that is short of memory fails innocent queries.
+"""

@@ -1,0 +1,1 @@
+"""How rewards run: row by row, in workers, with limits, from a cache."""

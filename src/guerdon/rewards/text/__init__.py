@@ -1,0 +1,1 @@
+"""The text itself: its form, length, language, repetition, and likeness to references."""

@@ -1,0 +1,116 @@
+"""Rewards for the form of a completion: its sections and what they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+
+from guerdon.parsing import last_boxed, sections
+from guerdon.records import Progress, Rollouts, Scores
+from guerdon.rewards.running.rows import single
+
+
+@dataclass(frozen=True)
+class FormatReward:
+    """1 where a completion has its tagged sections, each exactly once, else 0.
+
+    ``strict``: nothing but white space stands outside them and they come in the given order.
+    Without it, text outside is tolerated, and order too unless ``require_order``.
+    ``box_in`` names a section that must hold a balanced box ("" = none need).
+
+    Value and part "format": float[N] of 0 and 1; never invalid.
+    """
+
+    sections: tuple[str, ...] = ("think", "answer")
+    strict: bool = True
+    require_order: bool = False
+    box_in: str = ""
+
+    scope: ClassVar[str] = "completion"
+    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        if self.box_in and self.box_in not in self.sections:
+            raise ValueError(
+                f"FormatReward: box_in is {self.box_in!r}, which is none of the sections "
+                f"{', '.join(self.sections)}"
+            )
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        return single("format", torch.tensor([float(self.holds(t)) for t in rollouts.texts]))
+
+    def holds(self, text: str) -> bool:
+        """Whether one completion has the form."""
+        found = sections(text, self.sections)
+        if any(found.count(name) != 1 for name in self.sections):
+            return False
+        if self.strict and not found.strict:
+            return False
+        if self.require_order and not found.ordered:
+            return False
+        return not self.box_in or last_boxed(found.once(self.box_in) or "") is not None
+
+
+@dataclass(frozen=True)
+class TagShare:
+    """The weak form: the share of the sections' tags that occur exactly once.
+
+    Two sections have four tags, each worth 1/4; order and text outside do not matter. A tag
+    that is missing or repeated earns nothing. Value and part "tags": float[N] in [0, 1].
+    """
+
+    sections: tuple[str, ...] = ("think", "answer")
+
+    scope: ClassVar[str] = "completion"
+    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        if not self.sections:
+            raise ValueError("TagShare needs at least one section")
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        tags = [tag for name in self.sections for tag in (f"<{name}>", f"</{name}>")]
+        once = [sum(text.count(tag) == 1 for tag in tags) for text in rollouts.texts]
+        return single("tags", torch.tensor(once) / len(tags))
+
+
+CLINICAL_STAGES: Mapping[str, tuple[str, ...]] = {
+    "findings": ("finding", "presents with", "symptom", "on examination"),
+    "differential": ("differential", "possible diagnos", "could be"),
+    "rejection": ("less likely", "rule out", "ruled out", "unlikely", "argues against"),
+    "conclusion": ("conclusion", "therefore", "most likely", "thus"),
+}
+
+
+@dataclass(frozen=True)
+class StageShare:
+    """The share of the stages of reasoning that a section goes through.
+
+    A stage is there if one of its phrases occurs, in any case. Only the ``section`` that occurs
+    exactly once is read ("" = the whole text). Phrases, not patterns: no text can make this
+    slow. The default stages are those that Gazal-R1 (arXiv 2506.21594) asks of clinical
+    reasoning, in our wording. A model can name stages without going through them: pair this
+    with an accuracy term. Value and part "stages": float[N] in [0, 1].
+    """
+
+    stages: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: dict(CLINICAL_STAGES))
+    section: str = "think"
+
+    scope: ClassVar[str] = "completion"
+    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        if not self.stages or not all(self.stages.values()):
+            raise ValueError("StageShare needs stages, each with at least one phrase")
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        return single("stages", torch.tensor([self._share(text) for text in rollouts.texts]))
+
+    def _share(self, text: str) -> float:
+        inside = sections(text, (self.section,)).once(self.section) if self.section else text
+        low = (inside or "").lower()
+        there = [any(p.lower() in low for p in phrases) for phrases in self.stages.values()]
+        return sum(there) / len(there)

@@ -1,0 +1,51 @@
+"""Answers judged against reference texts by a metric of text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from guerdon.records import Progress, Rollouts, Scores, Task
+from guerdon.rewards.running.rows import Judged, Ungradable, gather
+
+Metric = Callable[[str, tuple[str, ...]], float]
+"""Prediction and its references (at least one) to a score in [0, 1]."""
+
+
+class AgainstReferences:
+    """What rewards by a metric share: the answer that ``read`` finds, by ``metric``.
+
+    References are `references_of` the task. Value and part ``part``: float[N] in [0, 1]. An
+    empty answer is 0; a task without reference text makes its rows invalid.
+    """
+
+    part: ClassVar[str]
+    metric: Metric
+    read: Callable[[str], str]
+
+    scope: ClassVar[str] = "completion"
+    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        references = [references_of(task) for task in rollouts.tasks]
+        rows: list[Judged | Ungradable] = []
+        for text, group in zip(rollouts.texts, rollouts.group.tolist(), strict=True):
+            if not references[group]:
+                rows.append(Ungradable("the task has neither references nor an answer"))
+                continue
+            answer = self.read(text)
+            value = self.metric(answer, references[group]) if answer else 0.0
+            rows.append(Judged(value, {self.part: value}))
+        return gather(rows)
+
+
+def references_of(task: Task) -> tuple[str, ...]:
+    """The task's reference texts: column "references", else the answer; blank ones dropped."""
+    given: Any = task.columns.get("references")
+    if given is None:
+        given = task.answer
+    if given is None:
+        return ()
+    several = given if isinstance(given, list | tuple) else [given]
+    texts = tuple(str(one).strip() for one in several if one is not None)
+    return tuple(text for text in texts if text)
