@@ -39,7 +39,7 @@ from guerdon.report import read_metrics
 from guerdon.rewards import reward
 from guerdon.rollout import LanguagePolicy
 from guerdon.stages import Sampling
-from guerdon.training import Loop, Optimiser, Recipe, train
+from guerdon.training import Loop, Optimiser, PolicyRecipe, train
 
 MANY_STEPS = 1_000_000
 """Both loops are asked for more steps than they get: the turns end them."""
@@ -70,9 +70,9 @@ class TurnTakingPolicy(LanguagePolicy):
         return super().sample(tasks, group_size, sampling, seed)
 
 
-def guerdon_recipe(work: Workload) -> Recipe:
+def guerdon_recipe(work: Workload) -> PolicyRecipe:
     """GRPO as `guerdon train` runs it by default, at the workload's sizes."""
-    return Recipe(
+    return PolicyRecipe(
         tasks=Prompts(work),
         reward=reward(sevens),
         sampling=Sampling(max_tokens=work.completion_tokens),

@@ -14,10 +14,10 @@ from guerdon.objectives import GSPO, KL, PPO, ConstantLength, k2
 from guerdon.rewards import FormatReward, FunctionReward, WeightedSum
 from guerdon.shaping import KLPenalty, OverlongPenalty
 from guerdon.tasks import FileTasks, MultiChoice, ToyTextTasks
-from guerdon.training import Cosine, FixedReference, MovingReference, Recipe
+from guerdon.training import Cosine, FixedReference, MovingReference, PolicyRecipe
 
 
-def chosen(*arguments: str) -> Recipe:
+def chosen(*arguments: str) -> PolicyRecipe:
     return recipe_from("grpo", list(arguments))
 
 
@@ -108,11 +108,11 @@ def test_every_name_makes_a_part(option: str, name: str) -> None:
     assert recipe_from_file(recipe) == recipe
 
 
-def recipe_from_file(recipe: Recipe) -> Recipe:
+def recipe_from_file(recipe: PolicyRecipe) -> PolicyRecipe:
     """Through YAML and back."""
     from guerdon.parts import build, describe
 
-    built: Recipe = build(describe(recipe))
+    built: PolicyRecipe = build(describe(recipe))
     return built
 
 

@@ -12,7 +12,7 @@ from guerdon import __version__
 from guerdon.cli import main
 from guerdon.cli.commands import COMMANDS
 from guerdon.recipes import all_recipes
-from guerdon.training import Recipe
+from guerdon.training import PolicyRecipe
 
 QUICK = [
     *("--steps", "2", "--loop.groups", "2", "--loop.group-size", "2"),
@@ -207,7 +207,7 @@ def test_training_leaves_its_files_and_is_not_overwritten(tmp_path: Path, capsys
         assert (folder / name).stat().st_size > 0, name
     assert len((folder / "metrics.jsonl").read_text().splitlines()) == 2
     assert len(list((folder / "rollouts").glob("*.parquet"))) == 2
-    recipe = Recipe.load(folder / "recipe.yaml", [str(mine)])
+    recipe = PolicyRecipe.load(folder / "recipe.yaml", [str(mine)])
     assert recipe.loop.steps == 2
     assert recipe.objective.clip_high == 0.28  # type: ignore[attr-defined]
     assert f"{mine}:brevity" in (folder / "recipe.yaml").read_text()

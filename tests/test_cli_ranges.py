@@ -16,7 +16,7 @@ import guerdon.training.reward_model
 from guerdon.cli import main
 from guerdon.parts import PartError, describe
 from guerdon.recipes import load_recipe
-from guerdon.training import Recipe
+from guerdon.training import PolicyRecipe
 
 Captured = pytest.CaptureFixture[str]
 
@@ -193,7 +193,7 @@ def test_a_recipe_file_is_refused_with_its_name_and_place(
     file = tmp_path / "given" / "recipe.yaml"
     file.write_text(yaml.safe_dump(data))
     with pytest.raises(PartError) as caught:
-        Recipe.load(file)
+        PolicyRecipe.load(file)
     assert str(file) in str(caught.value)
     assert told in str(caught.value)
     assert told in refused(capsys, ["train", "--recipe", str(file)])

@@ -12,7 +12,7 @@ import yaml
 from guerdon.nursery import seedling_path
 from guerdon.parts import PartError, build, describe, locate, memories
 from guerdon.recipes import all_recipes, load_recipe
-from guerdon.training import Loop, Recipe
+from guerdon.training import Loop, PolicyRecipe
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def plain() -> float:
 def test_every_recipe_survives_its_file(slug: str, tmp_path: Path) -> None:
     recipe = load_recipe(slug).build()
     recipe.save(tmp_path / "recipe.yaml")
-    loaded = Recipe.load(tmp_path / "recipe.yaml")
+    loaded = PolicyRecipe.load(tmp_path / "recipe.yaml")
     assert loaded == recipe
     assert str(seedling_path()) not in (tmp_path / "recipe.yaml").read_text()
     assert describe(loaded) == describe(recipe)
@@ -127,10 +127,10 @@ def test_a_file_that_is_no_recipe_says_so(tmp_path: Path) -> None:
     file = tmp_path / "recipe.yaml"
     file.write_text("part: guerdon.training:Loop\nsteps: 3\n")
     with pytest.raises(PartError, match="does not hold a recipe"):
-        Recipe.load(file)
+        PolicyRecipe.load(file)
     file.write_text("part: guerdon.training:Loop\nstep: 3\n")
     with pytest.raises(PartError, match=r"recipe\.yaml: Loop has no setting 'step'; it has steps"):
-        Recipe.load(file)
+        PolicyRecipe.load(file)
 
 
 class Counter:

@@ -87,6 +87,14 @@ MOVED: Mapping[str, str] = MappingProxyType(
 )
 """Modules by the names that older recipe files have for them."""
 
+RENAMED: Mapping[str, str] = MappingProxyType(
+    {
+        f"guerdon.{old}:Recipe": "guerdon.training.recipe:PolicyRecipe"
+        for old in ("training", "training.recipe")
+    }
+)
+"""Parts by the names that older recipe files have for them."""
+
 FOLDERS = frozenset(
     {"Cached.folder", "SqlExecution.databases", "SqlReward.databases", "FileTasks.image_folder"}
     | {"PreferenceFile.image_folder", "RankingFile.image_folder"}
@@ -251,6 +259,7 @@ def parted(name: str, where: str) -> tuple[str, str]:
     module, _, inside = name.rpartition(":")
     if not module or not _MODULE.fullmatch(inside):
         raise PartError(f"{where}: {name!r:.200} should read module:name or file.py:name")
+    module, _, inside = RENAMED.get(name, name).rpartition(":")
     return MOVED.get(module) or _module_or_file(module, where), inside
 
 

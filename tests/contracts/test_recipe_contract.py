@@ -8,7 +8,7 @@ import torch
 
 from guerdon.recipes import all_recipes, load_recipe
 from guerdon.shaping import ReferencedTasks
-from guerdon.training import Loop, Recipe, SelectedTasks, train
+from guerdon.training import Loop, PolicyRecipe, SelectedTasks, train
 from guerdon.training.varying import VaryingTasks
 
 TIMED = ("seconds/", "tokens_per_second")
@@ -36,7 +36,7 @@ def test_a_run_that_was_stopped_and_read_back_is_the_run_that_was_not(slug, tmp_
     unbroken = train(short(slug), whole, quiet=True)
     train(short(slug), cut, quiet=True, stop_after=1)
     assert len(figures(cut)) == 1
-    resumed = train(Recipe.load(cut / "recipe.yaml"), cut, quiet=True, resume=True)
+    resumed = train(PolicyRecipe.load(cut / "recipe.yaml"), cut, quiet=True, resume=True)
     assert figures(cut) == figures(whole)
     assert resumed.after == unbroken.after
     pairs = zip(

@@ -24,7 +24,7 @@ from guerdon.connectors.server.application import Application
 from guerdon.parts import PartError, describe
 from guerdon.rewards import ListMatch
 from guerdon.tasks.files import DataError, FileTasks, PreferenceFile, RankingFile
-from guerdon.training.recipe import Recipe
+from guerdon.training.recipe import PolicyRecipe
 from hostile import grammar
 from hostile.judge import SECONDS, Finding
 
@@ -78,7 +78,7 @@ def data_file(source: random.Random) -> bytes:
 
 @lru_cache(maxsize=1)
 def _recipe() -> str:
-    return json.dumps(describe(Recipe()))
+    return json.dumps(describe(PolicyRecipe()))
 
 
 def recipe_file(source: random.Random) -> str:
@@ -139,7 +139,7 @@ def _load_rankings(path: Path) -> None:
 
 
 def _load_recipe(path: Path) -> None:
-    Recipe.load(path)
+    PolicyRecipe.load(path)
 
 
 @lru_cache(maxsize=1)

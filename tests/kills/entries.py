@@ -23,7 +23,7 @@ from guerdon.training import (
     Model,
     MovingReference,
     Optimiser,
-    Recipe,
+    PolicyRecipe,
     train,
 )
 
@@ -69,7 +69,7 @@ class Entry:
 def policy_run(name: str, **changes: Any) -> Entry:
     """A run of the loop."""
 
-    def recipe() -> Recipe:
+    def recipe() -> PolicyRecipe:
         made = replace(
             grpo.build(),
             reward=Lottery(),
@@ -83,7 +83,7 @@ def policy_run(name: str, **changes: Any) -> Entry:
     return run_of(name, recipe)
 
 
-def run_of(name: str, recipe: Callable[[], Recipe]) -> Entry:
+def run_of(name: str, recipe: Callable[[], PolicyRecipe]) -> Entry:
     """``recipe`` is made anew for each process, as its parts may have memory."""
 
     def start(folder: Path) -> int:
@@ -99,7 +99,7 @@ def _status(signal: int) -> int:
     return 128 + signal if signal else 0
 
 
-def _world() -> Recipe:
+def _world() -> PolicyRecipe:
     made = gigpo.build(loop=LOOP, optimiser=Optimiser(lr=1e-3))
     brief = replace(made.sampling, max_turns=3)
     return replace(made, sampling=brief, evaluation_sampling=replace(brief, temperature=0.4))

@@ -13,7 +13,7 @@ from guerdon.rewards import EnvironmentReturn
 from guerdon.rollout import TabularPolicy
 from guerdon.shaping import StepRewards
 from guerdon.stages import Sampling
-from guerdon.training import Loop, Recipe, train
+from guerdon.training import Loop, PolicyRecipe, train
 
 CHAIN = Task("chain", "", columns={"environment": clip_delta.Chain})
 STATES = [(done, right) for done in range(3) for right in (True, False)]
@@ -63,7 +63,7 @@ def test_arms_share_their_first_samples_and_repeat(monkeypatch: pytest.MonkeyPat
 def test_recipe_is_listed_and_round_trips(tmp_path: Path) -> None:
     recipe = load_recipe("clip-delta").build()
     recipe.save(tmp_path / "recipe.yaml")
-    assert Recipe.load(tmp_path / "recipe.yaml") == recipe
+    assert PolicyRecipe.load(tmp_path / "recipe.yaml") == recipe
 
 
 def test_runs_in_the_real_loop_and_sees_steps() -> None:

@@ -15,7 +15,7 @@ from guerdon.recipes import load_recipe
 from guerdon.records import Progress, Task
 from guerdon.rewards import SpanReward, WeightedSum
 from guerdon.rewards.models.spans import word_ends
-from guerdon.training import Loop, Recipe, train
+from guerdon.training import Loop, PolicyRecipe, train
 
 TASK = Task("t", "")
 
@@ -84,7 +84,7 @@ def test_the_miniature_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_recipe_round_trips(tmp_path: Path) -> None:
     made = load_recipe("fine-grained-rlhf").build()
     made.save(tmp_path / "recipe.yaml")
-    assert Recipe.load(tmp_path / "recipe.yaml") == made
+    assert PolicyRecipe.load(tmp_path / "recipe.yaml") == made
 
 
 def test_runs_on_the_seedling() -> None:

@@ -11,7 +11,7 @@ from making import make_rollouts
 
 from guerdon.recipes import gazal_r1, load_recipe
 from guerdon.records import Progress, Scores, Task
-from guerdon.training import Loop, Recipe, train
+from guerdon.training import Loop, PolicyRecipe, train
 
 pytest.importorskip("peft")
 
@@ -55,7 +55,7 @@ def test_the_miniature_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_recipe_round_trips(tmp_path: Path) -> None:
     recipe = load_recipe("gazal-r1").build()
     recipe.save(tmp_path / "recipe.yaml")
-    assert Recipe.load(tmp_path / "recipe.yaml") == recipe
+    assert PolicyRecipe.load(tmp_path / "recipe.yaml") == recipe
 
 
 def test_runs_on_the_seedling() -> None:

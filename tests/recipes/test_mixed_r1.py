@@ -11,7 +11,7 @@ from making import make_rollouts
 from guerdon.recipes import load_recipe, mixed_r1
 from guerdon.records import Progress, Task
 from guerdon.tasks import Arithmetic, MixedTasks, TextBoxes
-from guerdon.training import Loop, Recipe, train
+from guerdon.training import Loop, PolicyRecipe, train
 
 REWARD = mixed_r1.build().reward
 
@@ -72,7 +72,7 @@ def test_the_miniature_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_recipe_round_trips(tmp_path: Path) -> None:
     recipe = load_recipe("mixed-r1").build()
     recipe.save(tmp_path / "recipe.yaml")
-    assert Recipe.load(tmp_path / "recipe.yaml") == recipe
+    assert PolicyRecipe.load(tmp_path / "recipe.yaml") == recipe
 
 
 def test_runs_on_the_seedling() -> None:

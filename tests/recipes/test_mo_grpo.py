@@ -9,7 +9,7 @@ import torch
 
 from guerdon.recipes import load_recipe, mo_grpo
 from guerdon.shaping import WeightedParts
-from guerdon.training import Loop, Recipe, train
+from guerdon.training import Loop, PolicyRecipe, train
 
 
 def test_the_regression_finds_the_aspects() -> None:
@@ -47,7 +47,7 @@ def test_arms_report_what_the_claim_names(monkeypatch: pytest.MonkeyPatch) -> No
 def test_recipe_is_listed_and_round_trips(tmp_path: Path) -> None:
     recipe = load_recipe("mo-grpo").build()
     recipe.save(tmp_path / "recipe.yaml")
-    assert Recipe.load(tmp_path / "recipe.yaml") == recipe
+    assert PolicyRecipe.load(tmp_path / "recipe.yaml") == recipe
 
 
 def test_runs_in_the_real_loop() -> None:

@@ -14,7 +14,7 @@ from guerdon.advantages import GroupNormalised
 from guerdon.recipes import load_recipe, mobile_r1
 from guerdon.records import Progress, Task
 from guerdon.rewards import EnvironmentReturn, MobileStepReward
-from guerdon.training import Loop, Recipe, train
+from guerdon.training import Loop, PolicyRecipe, train
 
 
 def test_labels_are_written_steps_that_the_step_reward_reads() -> None:
@@ -65,7 +65,7 @@ def test_the_miniature_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_recipe_round_trips(tmp_path: Path) -> None:
     recipe = load_recipe("mobile-r1").build()
     recipe.save(tmp_path / "recipe.yaml")
-    assert Recipe.load(tmp_path / "recipe.yaml") == recipe
+    assert PolicyRecipe.load(tmp_path / "recipe.yaml") == recipe
 
 
 def test_runs_on_the_seedling_in_a_text_world() -> None:

@@ -21,7 +21,7 @@ from guerdon.rewards.answers.roles import (
 )
 from guerdon.shaping import Affine, add_to_rows
 from guerdon.stages import Sampling
-from guerdon.training import Loop, Recipe, train
+from guerdon.training import Loop, PolicyRecipe, train
 
 
 def test_blocks_are_read() -> None:
@@ -87,7 +87,7 @@ def test_the_miniature_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_recipe_round_trips(tmp_path: Path) -> None:
     recipe = load_recipe("multirole-r1").build()
     recipe.save(tmp_path / "recipe.yaml")
-    assert Recipe.load(tmp_path / "recipe.yaml") == recipe
+    assert PolicyRecipe.load(tmp_path / "recipe.yaml") == recipe
 
 
 def test_runs_on_the_seedling() -> None:

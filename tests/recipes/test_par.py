@@ -11,7 +11,7 @@ from guerdon.recipes import load_recipe, par
 from guerdon.records import Progress, Scores
 from guerdon.shaping import Affine, Linear, ReferencedTasks, RunningStandardise, Transform
 from guerdon.tasks import FactQuestions
-from guerdon.training import Loop, Recipe, train
+from guerdon.training import Loop, PolicyRecipe, train
 
 
 def test_the_world_is_hacked_in_twelve_places() -> None:
@@ -57,7 +57,7 @@ def test_centring_changes_nothing_and_scaling_only_the_speed(
 def test_recipe_is_listed_and_round_trips(tmp_path: Path) -> None:
     recipe = load_recipe("par").build()
     recipe.save(tmp_path / "recipe.yaml")
-    assert Recipe.load(tmp_path / "recipe.yaml") == recipe
+    assert PolicyRecipe.load(tmp_path / "recipe.yaml") == recipe
     assert load_recipe("par").claim().seeds == 20
 
 

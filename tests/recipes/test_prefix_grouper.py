@@ -13,7 +13,7 @@ from guerdon.reproduction.memory import kept_bytes
 from guerdon.rollout import LanguagePolicy
 from guerdon.stages import Sampling
 from guerdon.tasks import Arithmetic, WithExamples
-from guerdon.training import Loop, Recipe, train
+from guerdon.training import Loop, PolicyRecipe, train
 
 
 def test_examples_stand_before_the_question() -> None:
@@ -52,7 +52,7 @@ def test_the_miniature_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_recipe_is_listed_and_round_trips(tmp_path: Path) -> None:
     recipe = load_recipe("prefix-grouper").build()
     recipe.save(tmp_path / "recipe.yaml")
-    assert Recipe.load(tmp_path / "recipe.yaml") == recipe
+    assert PolicyRecipe.load(tmp_path / "recipe.yaml") == recipe
 
 
 def test_runs() -> None:

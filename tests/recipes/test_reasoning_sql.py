@@ -14,7 +14,7 @@ from guerdon.records import Progress
 from guerdon.rewards.programs.sql import SqlQuestion
 from guerdon.rollout import SlotPolicy
 from guerdon.stages import Sampling
-from guerdon.training import Loop, Recipe, train
+from guerdon.training import Loop, PolicyRecipe, train
 
 pytest.importorskip("sqlglot")
 
@@ -68,7 +68,7 @@ def test_the_arms_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_recipe_is_listed_and_round_trips(tmp_path: Path) -> None:
     recipe = load_recipe("reasoning-sql").build()
     recipe.save(tmp_path / "recipe.yaml")
-    assert Recipe.load(tmp_path / "recipe.yaml") == recipe
+    assert PolicyRecipe.load(tmp_path / "recipe.yaml") == recipe
 
 
 def test_runs_on_the_seedling() -> None:

@@ -15,7 +15,7 @@ from guerdon.recipes import load_recipe, shop_r1
 from guerdon.records import Progress, Task
 from guerdon.rewards import WebActionReward
 from guerdon.rewards.actions.web_action import CallsAsActions
-from guerdon.training import Loop, Recipe, train
+from guerdon.training import Loop, PolicyRecipe, train
 
 CALL = {"name": "convert", "parameters": {"amount": 40, "unit": "pounds"}}
 
@@ -82,7 +82,7 @@ def test_the_miniature_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_recipe_round_trips(tmp_path: Path) -> None:
     recipe = load_recipe("shop-r1").build()
     recipe.save(tmp_path / "recipe.yaml")
-    assert Recipe.load(tmp_path / "recipe.yaml") == recipe
+    assert PolicyRecipe.load(tmp_path / "recipe.yaml") == recipe
 
 
 def test_runs_on_the_seedling() -> None:

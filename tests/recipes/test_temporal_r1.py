@@ -16,7 +16,7 @@ from guerdon.rewards import FormatReward, IntervalReward, WeightedSum
 from guerdon.rollout import TabularPolicy
 from guerdon.stages import Sampling
 from guerdon.tasks import TextIntervals
-from guerdon.training import Loop, Recipe, train
+from guerdon.training import Loop, PolicyRecipe, train
 from guerdon.training.varying import VaryingTasks
 
 DRAWN = {
@@ -87,7 +87,7 @@ def test_the_miniature_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_recipe_round_trips(tmp_path: Path) -> None:
     recipe = load_recipe("temporal-r1").build()
     recipe.save(tmp_path / "recipe.yaml")
-    assert Recipe.load(tmp_path / "recipe.yaml") == recipe
+    assert PolicyRecipe.load(tmp_path / "recipe.yaml") == recipe
 
 
 def test_runs_on_the_seedling() -> None:

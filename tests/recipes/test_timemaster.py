@@ -12,7 +12,7 @@ from guerdon.advantages import GroupNormalised
 from guerdon.recipes import load_recipe, timemaster
 from guerdon.records import Progress, Scores, Task
 from guerdon.rewards.answers.extension import LabelAndExtension
-from guerdon.training import Loop, Recipe, train
+from guerdon.training import Loop, PolicyRecipe, train
 
 
 def judged(*texts: str, answer: str = "laptop", **settings: object) -> tuple[Scores, list[str]]:
@@ -99,7 +99,7 @@ def test_the_miniature_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_recipe_round_trips(tmp_path: Path) -> None:
     recipe = load_recipe("timemaster").build()
     recipe.save(tmp_path / "recipe.yaml")
-    assert Recipe.load(tmp_path / "recipe.yaml") == recipe
+    assert PolicyRecipe.load(tmp_path / "recipe.yaml") == recipe
 
 
 def test_runs_on_the_seedling() -> None:

@@ -13,7 +13,7 @@ from guerdon.rewards import ToolReward
 from guerdon.rewards.actions.tool_calls import all_or_nothing
 from guerdon.rewards.actions.tools import ThinkLength
 from guerdon.stages import Sampling
-from guerdon.training import Loop, Recipe, train
+from guerdon.training import Loop, PolicyRecipe, train
 
 
 def test_calls_start_uniform_and_thoughts_short() -> None:
@@ -58,7 +58,7 @@ def test_the_arms_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_recipe_is_listed_and_round_trips(tmp_path: Path) -> None:
     recipe = load_recipe("toolrl").build()
     recipe.save(tmp_path / "recipe.yaml")
-    assert Recipe.load(tmp_path / "recipe.yaml") == recipe
+    assert PolicyRecipe.load(tmp_path / "recipe.yaml") == recipe
 
 
 def test_runs_on_the_seedling() -> None:

@@ -12,7 +12,7 @@ from guerdon.recipes import load_recipe, transform_combine
 from guerdon.records import Progress
 from guerdon.shaping import Affine, And, LogProbability, ReferencedTasks
 from guerdon.tasks import FactQuestions
-from guerdon.training import Loop, Recipe, train
+from guerdon.training import Loop, PolicyRecipe, train
 
 
 def test_the_tilt_is_the_prior_given_good_at_gamma_one() -> None:
@@ -74,7 +74,7 @@ def test_an_arm_reports_what_the_claim_names(monkeypatch: pytest.MonkeyPatch) ->
 def test_recipe_is_listed_and_round_trips(tmp_path: Path) -> None:
     recipe = load_recipe("transform-combine").build()
     recipe.save(tmp_path / "recipe.yaml")
-    assert Recipe.load(tmp_path / "recipe.yaml") == recipe
+    assert PolicyRecipe.load(tmp_path / "recipe.yaml") == recipe
 
 
 def test_runs_in_the_real_loop() -> None:

@@ -14,7 +14,7 @@ from guerdon.recipes import load_recipe, vlaa_thinker
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards import GroupRelativeLength, Router
 from guerdon.rewards.models.above_reference import AboveReference
-from guerdon.training import Loop, Recipe, train
+from guerdon.training import Loop, PolicyRecipe, train
 
 REWARDS = vlaa_thinker.build().reward
 
@@ -79,7 +79,7 @@ def test_the_miniature_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_recipe_round_trips(tmp_path: Path) -> None:
     recipe = load_recipe("vlaa-thinker").build()
     recipe.save(tmp_path / "recipe.yaml")
-    assert Recipe.load(tmp_path / "recipe.yaml") == recipe
+    assert PolicyRecipe.load(tmp_path / "recipe.yaml") == recipe
 
 
 def test_runs_on_the_seedling() -> None:

@@ -32,8 +32,8 @@ from guerdon.training import (
     FixedReference,
     Loop,
     Model,
+    PolicyRecipe,
     PreferenceRecipe,
-    Recipe,
     RewardModelRecipe,
     check_start,
     train,
@@ -73,7 +73,7 @@ def test_what_contradicts_is_said_when_the_recipe_is_built(
     settings: dict[str, Any], told: str
 ) -> None:
     with pytest.raises(ValueError, match=told):
-        Recipe(**settings)
+        PolicyRecipe(**settings)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_what_contradicts_is_said_when_the_recipe_is_built(
     ],
 )
 def test_what_agrees_is_built_and_may_start(settings: dict[str, Any]) -> None:
-    check_start(Recipe(**settings))
+    check_start(PolicyRecipe(**settings))
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_what_can_not_be_trained_is_said_before_anything_is_loaded_or_written(
 ) -> None:
     loaded: list[Any] = []
     monkeypatch.setattr(guerdon.training.loop, "load_policy", loaded.append)
-    recipe = Recipe(**settings)
+    recipe = PolicyRecipe(**settings)
     with pytest.raises(ValueError, match=told):
         train(recipe, tmp_path / "run", quiet=True)
     assert not loaded
@@ -143,10 +143,10 @@ class Own:
 )
 def test_a_users_own_part_is_checked_wherever_it_stands(own: Own, told: str) -> None:
     with pytest.raises(RangeError) as caught:
-        Recipe(reward=WeightedSum({"own": own, "right": AnswerMatch()}))
+        PolicyRecipe(reward=WeightedSum({"own": own, "right": AnswerMatch()}))
     assert str(caught.value).startswith(f"reward.rewards.own.{told}")
     with pytest.raises(RangeError, match=r"^reward\."):
-        Recipe(reward=own)
+        PolicyRecipe(reward=own)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from guerdon.objectives import ClippedSurrogate
 from guerdon.recipes.grpo import build
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rollout import LanguagePolicy
-from guerdon.training import Loop, MovingReference, Optimiser, Recipe, adamw, train, update
+from guerdon.training import Loop, MovingReference, Optimiser, PolicyRecipe, adamw, train, update
 from guerdon.training.ahead import Batches
 from guerdon.training.collect import _mix
 from guerdon.training.update import Guard, Shard
@@ -35,7 +35,7 @@ SLOW = 120
 """Seconds after which a test gives up on the other thread."""
 
 
-def recipe(**changes: Any) -> Recipe:
+def recipe(**changes: Any) -> PolicyRecipe:
     """Sevens are never used up, so that every step has something to learn from."""
     settings = {"reward": ShareOfSevens(), "optimiser": Optimiser(lr=3e-3), "loop": LOOP}
     return build(**{**settings, **changes})
@@ -54,7 +54,7 @@ def untimed(history: Any) -> list[dict[str, Any]]:
     return [{k: v for k, v in figures.items() if not k.startswith(timed)} for figures in history]
 
 
-def by_hand(made: Recipe) -> LanguagePolicy:
+def by_hand(made: PolicyRecipe) -> LanguagePolicy:
     """One thread, two policies: the one samples, the other learns, then it is handed on."""
     learner, sampler = LanguagePolicy.load(), LanguagePolicy.load()
     optimiser, guard = adamw(learner, made.optimiser), Guard()

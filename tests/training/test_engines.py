@@ -27,7 +27,7 @@ from guerdon.training import (
     Loop,
     Model,
     Optimiser,
-    Recipe,
+    PolicyRecipe,
     adamw,
     train,
     update,
@@ -112,7 +112,7 @@ def test_the_command_line_names_the_engine_and_its_settings(tmp_path: Path) -> N
     vllm = recipe_from("grpo", ["--model.engine", "vllm", "--model.engine.max-length", "96"])
     assert vllm.model.engine == VLLM(max_length=96)
     vllm.save(tmp_path / "recipe.yaml")
-    assert Recipe.load(tmp_path / "recipe.yaml") == vllm
+    assert PolicyRecipe.load(tmp_path / "recipe.yaml") == vllm
     asked = ["--endpoint=http://127.0.0.1:1/v1", "--model", "far", "--model.engine.no-chat"]
     remote = recipe_from("grpo", asked).model
     assert remote.engine == EndpointPolicy("http://127.0.0.1:1/v1", chat=False)

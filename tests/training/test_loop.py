@@ -23,7 +23,7 @@ from guerdon.training import (
     Model,
     MovingReference,
     Optimiser,
-    Recipe,
+    PolicyRecipe,
     RefreshedReference,
     TrainingStopped,
     train,
@@ -56,7 +56,7 @@ def test_a_run_leaves_a_whole_folder(unbroken):
     for name in ("recipe.yaml", "metrics.jsonl", "summary.json", "curves.png", "report.html"):
         assert (folder / name).stat().st_size > 0, name
     assert len(list((folder / "rollouts").glob("*.parquet"))) == 4
-    assert Recipe.load(folder / "recipe.yaml") == small()
+    assert PolicyRecipe.load(folder / "recipe.yaml") == small()
     assert result.before is not None
     assert len(result.before.results) == 8
     assert LanguagePolicy.load(str(folder / "model")).model.num_parameters() > 1_000_000

@@ -19,7 +19,7 @@ from guerdon.shaping import RunningStandardise
 from guerdon.training import (
     Loop,
     PartFailed,
-    Recipe,
+    PolicyRecipe,
     TooManyFailed,
     TrainingStopped,
     held_out_summary,
@@ -313,7 +313,7 @@ def test_the_settings_have_ranges(wrong):
 def test_a_recipe_with_the_settings_reads_back(tmp_path):
     made = build(loop=replace(LOOP, max_failed=0.25, max_empty=4))
     made.save(tmp_path / "recipe.yaml")
-    assert Recipe.load(tmp_path / "recipe.yaml") == made
+    assert PolicyRecipe.load(tmp_path / "recipe.yaml") == made
 
 
 def test_a_row_that_fails_takes_no_part_in_the_update():

@@ -20,10 +20,10 @@ from guerdon.objectives import ClippedSurrogate
 from guerdon.recipes.grpo import build
 from guerdon.records import Loss, Progress, Rollouts, Scores
 from guerdon.sealed import fault
-from guerdon.training import Optimiser, PartFailed, Recipe, train
+from guerdon.training import Optimiser, PartFailed, PolicyRecipe, train
 
 
-def recipe(**changes: Any) -> Recipe:
+def recipe(**changes: Any) -> PolicyRecipe:
     made = build(reward=Lottery(), optimiser=Optimiser(lr=3e-3), sampling=BRIEF, loop=LOOP)
     return replace(made, evaluation_sampling=BRIEF, **changes)
 

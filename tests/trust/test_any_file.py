@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from guerdon.parts import PartError, describe
 from guerdon.recipes import all_recipes, load_recipe
-from guerdon.training import Recipe
+from guerdon.training import PolicyRecipe
 
 NAMES = st.sampled_from(
     ["guerdon.training.recipe:Recipe", "guerdon.training:Loop", "guerdon.rewards:AnswerMatch",
@@ -59,7 +59,7 @@ def read(folder: Path, content: bytes) -> None:
     file.write_bytes(content)
     before = set(sys.modules)
     try:
-        assert isinstance(Recipe.load(file), Recipe)
+        assert isinstance(PolicyRecipe.load(file), PolicyRecipe)
     except PartError as error:
         assert str(file) in str(error)  # noqa: PT017
     strange = {m for m in set(sys.modules) - before if m.partition(".")[0] != "guerdon"}

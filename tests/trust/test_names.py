@@ -12,7 +12,7 @@ from guerdon.names import check_name
 from guerdon.recipes import all_recipes, load_recipe
 from guerdon.reproduction import Claim, Expectation
 from guerdon.tasks import PreferenceFile, RankingFile
-from guerdon.training import PreferenceRecipe, Recipe, RewardModelRecipe
+from guerdon.training import PolicyRecipe, PreferenceRecipe, RewardModelRecipe
 
 BAD = [
     *("", ".", "..", "../../x", "/etc/x", "a/b", "a\\b", "C:x", "a\0b", "a\nb", "-rf", "--out"),
@@ -24,7 +24,7 @@ BAD = [
 @pytest.mark.parametrize("name", BAD)
 def test_a_name_that_is_no_folders_is_refused_when_the_recipe_is_built(name: str) -> None:
     for make in (
-        lambda: Recipe(name=name),
+        lambda: PolicyRecipe(name=name),
         lambda: PreferenceRecipe(PreferenceFile("x.jsonl"), name=name),
         lambda: RewardModelRecipe(RankingFile("x.jsonl"), name=name),
         lambda: Claim(name, "", {"a": lambda *_: {}}, "m", (Expectation("a", 0.0, "m"),)),
@@ -37,7 +37,7 @@ def test_a_name_that_is_no_folders_is_refused_when_the_recipe_is_built(name: str
     "name", ["grpo", "my run 2", "lr=1e-3", "a.b", "größe", "模型", "x_", "g++"]
 )
 def test_ordinary_names_pass(name: str) -> None:
-    assert Recipe(name=name).name == name
+    assert PolicyRecipe(name=name).name == name
 
 
 def test_our_own_names_pass() -> None:

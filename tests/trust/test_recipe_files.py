@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -16,13 +17,13 @@ from guerdon import cli
 from guerdon.cli.part_names import PREFERENCE_CHOICES, RANKING_CHOICES, part_of
 from guerdon.parts import PartError, build, describe
 from guerdon.recipes import all_recipes, load_recipe
-from guerdon.rewards import FunctionReward, reward
+from guerdon.rewards import AnswerMatch, FunctionReward, reward
 from guerdon.rollout import EndpointPolicy
 from guerdon.tasks import PreferenceFile, RankingFile
-from guerdon.training import Model, PreferenceRecipe, Recipe, RewardModelRecipe
+from guerdon.training import Model, PolicyRecipe, PreferenceRecipe, RewardModelRecipe
 from guerdon.training.recipe_file import recipe_text, trust_needed
 from guerdon.training.run_folder import write_whole
-from guerdon.trust import FUNCTIONS, foreign, trust_options
+from guerdon.trust import FUNCTIONS, MOVED, RENAMED, foreign, trust_options
 
 FUNCTION = "guerdon.rewards.running.function:FunctionReward"
 
@@ -83,7 +84,7 @@ def test_a_file_names_no_function_but_guerdons(
     Path("mine.py").write_text("open('ran', 'w')\ndef f(completion): ...\n")
     before = set(sys.modules)
     with pytest.raises(PartError) as caught:
-        Recipe.load(with_function(tmp_path, name))
+        PolicyRecipe.load(with_function(tmp_path, name))
     assert "recipe.yaml: " in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not [m for m in set(sys.modules) - before if not m.startswith("guerdon.")]
@@ -105,13 +106,13 @@ def test_a_file_names_no_function_but_guerdons(
 )
 def test_a_file_names_no_class_but_parts(tmp_path: Path, name: str) -> None:
     with pytest.raises(PartError, match=r"recipe\.yaml: recipe\.reward"):
-        Recipe.load(recipe_file(tmp_path, {"part": name}))
+        PolicyRecipe.load(recipe_file(tmp_path, {"part": name}))
 
 
 def test_a_name_is_found_wherever_it_stands(tmp_path: Path) -> None:
     part = {"part": "guerdon.shaping.linear:Chain", "shapers": [{"x": [{"function": "os:system"}]}]}
     with pytest.raises(PartError, match=r"recipe\.shaping\[0\]\.shapers\[0\]\.x\[0\]"):
-        Recipe.load(recipe_file(tmp_path, None, shaping=[part]))
+        PolicyRecipe.load(recipe_file(tmp_path, None, shaping=[part]))
 
 
 def test_the_shell_command_of_a_file_does_not_run(tmp_path: Path) -> None:
@@ -129,18 +130,18 @@ def test_the_shell_command_of_a_file_does_not_run(tmp_path: Path) -> None:
 def test_a_users_function_needs_trust_and_the_error_says_how(tmp_path: Path) -> None:
     file = mine(tmp_path)
     saved = tmp_path / "recipe.yaml"
-    Recipe(reward=part_of("reward", f"{file}:brevity")).save(saved)
+    PolicyRecipe(reward=part_of("reward", f"{file}:brevity")).save(saved)
     told = (
         rf"it runs {file} \(as recipe\.reward\.function\)\. If you trust that, add --trust {file}$"
     )
     with pytest.raises(PartError, match=told):
-        Recipe.load(saved)
+        PolicyRecipe.load(saved)
     for trust in ([str(file)], [str(file.parent / "." / "mine.py")]):
-        assert Recipe.load(saved, trust).reward.function("abc") == -3  # type: ignore[attr-defined]
+        assert PolicyRecipe.load(saved, trust).reward.function("abc") == -3  # type: ignore[attr-defined]
     with pytest.raises(PartError, match="reaches beyond guerdon"):
-        Recipe.load(saved, ["other.py", "mine"])
+        PolicyRecipe.load(saved, ["other.py", "mine"])
     assert trust_needed(saved) == f"--trust {file}"
-    Recipe().save(saved)
+    PolicyRecipe().save(saved)
     assert trust_needed(saved) == ""
 
 
@@ -148,23 +149,23 @@ def test_everything_that_is_not_trusted_is_listed_at_once(tmp_path: Path) -> Non
     function = {"part": FUNCTION, "function": {"function": "/a b/one.py:f"}}
     file = recipe_file(tmp_path, function, shaping=[{"part": "two.three:Shaper"}])
     with pytest.raises(PartError, match=r"--trust '/a b/one\.py' --trust two\.three$"):
-        Recipe.load(file)
+        PolicyRecipe.load(file)
     with pytest.raises(PartError, match=r"add --trust '/a b/one\.py'$"):
-        Recipe.load(file, ["two"])
+        PolicyRecipe.load(file, ["two"])
 
 
 @pytest.mark.parametrize("name", ["os.system", "system", "run", "dataclass", "Path", "os"])
 def test_a_trusted_file_lends_no_trust_to_what_it_imports(tmp_path: Path, name: str) -> None:
     file = mine(tmp_path)
     with pytest.raises(PartError, match=r"defines itself|has no"):
-        Recipe.load(with_function(tmp_path, f"{file}:{name}"), [str(file)])
+        PolicyRecipe.load(with_function(tmp_path, f"{file}:{name}"), [str(file)])
 
 
 def test_a_trusted_file_brings_functions_decorated_ones_and_parts(tmp_path: Path) -> None:
     file = mine(tmp_path)
-    assert Recipe.load(with_function(tmp_path, f"{file}:constant"), [str(file)])
+    assert PolicyRecipe.load(with_function(tmp_path, f"{file}:constant"), [str(file)])
     part = {"part": f"{file}:Mine", "weight": 2.0}
-    assert Recipe.load(recipe_file(tmp_path, part), [str(file)]).reward.weight == 2  # type: ignore[attr-defined]
+    assert PolicyRecipe.load(recipe_file(tmp_path, part), [str(file)]).reward.weight == 2  # type: ignore[attr-defined]
 
 
 def test_what_the_command_line_names_is_trusted(
@@ -173,7 +174,7 @@ def test_what_the_command_line_names_is_trusted(
     file, rows = mine(tmp_path), tmp_path / "rows.jsonl"
     rows.write_text('{"prompt": "a", "completion": "bcd"}\n')
     saved = tmp_path / "own.yaml"
-    Recipe(name="own", reward=part_of("reward", f"{file}:brevity")).save(saved)
+    PolicyRecipe(name="own", reward=part_of("reward", f"{file}:brevity")).save(saved)
     base = ["score", str(rows), "--json", "--recipe", str(saved)]
     assert cli.main(base) == 2
     assert f"--trust {file}" in capsys.readouterr().err
@@ -220,15 +221,15 @@ def test_a_file_sends_prompts_and_keys_to_no_address_unasked(tmp_path: Path) -> 
     """Its ``key_variable`` could name any secret of the environment."""
     engine = EndpointPolicy("https://elsewhere.example/v1", key_variable="AWS_SECRET_ACCESS_KEY")
     saved = tmp_path / "recipe.yaml"
-    Recipe(model=Model(engine=engine)).save(saved)
+    PolicyRecipe(model=Model(engine=engine)).save(saved)
     with pytest.raises(PartError, match=r"sends to https://elsewhere\.example/v1"):
-        Recipe.load(saved)
+        PolicyRecipe.load(saved)
     with pytest.raises(PartError, match=r"AWS_SECRET_ACCESS_KEY holds .*--trust env:AWS_SECRET"):
-        Recipe.load(saved, [engine.url])
+        PolicyRecipe.load(saved, [engine.url])
     both = [engine.url, "env:AWS_SECRET_ACCESS_KEY"]
-    assert Recipe.load(saved, both).model.engine == engine
+    assert PolicyRecipe.load(saved, both).model.engine == engine
     with pytest.raises(PartError, match="sends to"):
-        Recipe.load(saved, ["https://elsewhere"])
+        PolicyRecipe.load(saved, ["https://elsewhere"])
     for url in (
         "http://localhost.evil.example/v1",
         "http://127.0.0.1@evil.example",
@@ -236,11 +237,11 @@ def test_a_file_sends_prompts_and_keys_to_no_address_unasked(tmp_path: Path) -> 
         "//evil",
         "",
     ):
-        Recipe(model=Model(engine=EndpointPolicy(url))).save(saved)
+        PolicyRecipe(model=Model(engine=EndpointPolicy(url))).save(saved)
         with pytest.raises(PartError, match="sends to" if "://" in url else "begins with http"):
-            Recipe.load(saved)
-    Recipe(model=Model(engine=EndpointPolicy("http://127.0.0.1:8000/v1"))).save(saved)
-    assert Recipe.load(saved)
+            PolicyRecipe.load(saved)
+    PolicyRecipe(model=Model(engine=EndpointPolicy("http://127.0.0.1:8000/v1"))).save(saved)
+    assert PolicyRecipe.load(saved)
 
 
 def test_a_file_takes_no_isolation_off_unasked(tmp_path: Path) -> None:
@@ -248,8 +249,8 @@ def test_a_file_takes_no_isolation_off_unasked(tmp_path: Path) -> None:
         tmp_path, {"part": "guerdon.rewards.programs.code:CodeReward", "trust_weak": True}
     )
     with pytest.raises(PartError, match=r"less isolation \(as .*--trust weak-isolation$"):
-        Recipe.load(file)
-    assert Recipe.load(file, ["weak-isolation"])
+        PolicyRecipe.load(file)
+    assert PolicyRecipe.load(file, ["weak-isolation"])
 
 
 @pytest.mark.parametrize("place", ["/elsewhere/kept", "../kept", "~/kept"])
@@ -272,11 +273,11 @@ def test_a_file_opens_no_folder_elsewhere_unasked(
     made = {"part": part, setting: [place] if listed else place, **more}
     there = str(Path(place).expanduser().resolve())
     with pytest.raises(PartError, match=f"uses the folder {there} .*--trust {there}$"):
-        Recipe.load(recipe_file(tmp_path, made))
+        PolicyRecipe.load(recipe_file(tmp_path, made))
     for trust in (place, str(Path(there).parent)):
-        Recipe.load(recipe_file(tmp_path, made), [trust])
+        PolicyRecipe.load(recipe_file(tmp_path, made), [trust])
     made[setting] = ["kept"] if listed else "kept"
-    Recipe.load(recipe_file(tmp_path, made))
+    PolicyRecipe.load(recipe_file(tmp_path, made))
 
 
 def test_every_function_of_ours_that_is_a_part_may_be_named() -> None:
@@ -306,7 +307,7 @@ def test_every_function_of_ours_that_is_a_part_may_be_named() -> None:
 
 
 def test_every_listed_function_is_there_and_is_its_own() -> None:
-    import importlib
+    import importlib.util
 
     for module, names in FUNCTIONS.items():
         for name in names:
@@ -318,7 +319,7 @@ def test_a_recipe_is_written_whole_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saved = tmp_path / "recipe.yaml"
-    Recipe(name="first").save(saved)
+    PolicyRecipe(name="first").save(saved)
     before = saved.read_bytes()
 
     def full(*_: Any) -> None:
@@ -327,7 +328,7 @@ def test_a_recipe_is_written_whole_or_not_at_all(
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", full)
         with pytest.raises(OSError, match="room"):
-            Recipe(name="second").save(saved)
+            PolicyRecipe(name="second").save(saved)
     assert saved.read_bytes() == before
     with pytest.raises(PartError, match=r"recipe\.optimiser\.lr is nan"):
         recipe_text({"optimiser": {"lr": float("nan")}})
@@ -341,8 +342,8 @@ def upwards(completion: str) -> float:
 
 
 def test_an_open_end_of_a_range_survives_its_file(tmp_path: Path) -> None:
-    Recipe(reward=upwards).save(tmp_path / "recipe.yaml")
-    loaded = Recipe.load(tmp_path / "recipe.yaml", [__name__])
+    PolicyRecipe(reward=upwards).save(tmp_path / "recipe.yaml")
+    loaded = PolicyRecipe.load(tmp_path / "recipe.yaml", [__name__])
     assert isinstance(loaded.reward, FunctionReward)
     assert loaded.reward.range == (0, float("inf"))
 
@@ -381,7 +382,7 @@ def test_what_is_wrong_with_a_file_is_said_with_its_line(
     file = tmp_path / "recipe.yaml"
     file.write_text(text)
     with pytest.raises(PartError, match=told) as caught:
-        Recipe.load(file)
+        PolicyRecipe.load(file)
     assert str(file) in str(caught.value)
     assert len(str(caught.value)) < 400
 
@@ -391,20 +392,20 @@ def test_an_alias_bomb_is_refused_before_it_grows(tmp_path: Path) -> None:
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30)]
     (tmp_path / "recipe.yaml").write_text("\n".join(lines))
     with pytest.raises(PartError, match="aliases"):
-        Recipe.load(tmp_path / "recipe.yaml")
+        PolicyRecipe.load(tmp_path / "recipe.yaml")
 
 
 def test_a_file_of_another_encoding_or_kind(tmp_path: Path) -> None:
     file = tmp_path / "recipe.yaml"
     file.write_bytes(b"a: 1\nname: caf\xe9\n")
     with pytest.raises(PartError, match=r"recipe\.yaml: line 2: not UTF-8"):
-        Recipe.load(file)
+        PolicyRecipe.load(file)
     file.write_bytes(b"\xef\xbb\xbfpart: guerdon.training:Recipe\r\nname: x\r\n")
-    assert Recipe.load(file).name == "x"
+    assert PolicyRecipe.load(file).name == "x"
     os.mkfifo(tmp_path / "pipe.yaml")
     for path in (tmp_path, tmp_path / "none.yaml", tmp_path / "pipe.yaml", Path("a\0b")):
         with pytest.raises(PartError, match="can't be read"):
-            Recipe.load(path)
+            PolicyRecipe.load(path)
 
 
 @pytest.mark.parametrize(
@@ -434,7 +435,7 @@ def test_what_does_not_belong_in_its_place_is_refused(
     data = {"part": "guerdon.training.recipe:Recipe", **more}
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(data))
     with pytest.raises(PartError, match=told):
-        Recipe.load(tmp_path / "recipe.yaml")
+        PolicyRecipe.load(tmp_path / "recipe.yaml")
 
 
 def test_the_writer_of_files_is_what_the_attack_would_have_had(tmp_path: Path) -> None:
@@ -443,3 +444,16 @@ def test_the_writer_of_files_is_what_the_attack_would_have_had(tmp_path: Path) -
     assert (tmp_path / "x").read_text() == "written"
     assert "guerdon.training.run_folder" not in FUNCTIONS
     assert trust_options(["a b.py"]) == "--trust 'a b.py'"
+
+
+def test_names_of_older_files_are_read(tmp_path: Path) -> None:
+    reward = {"part": "guerdon.rewards.answer:AnswerMatch"}
+    file = tmp_path / "old.yaml"
+    data = {"part": "guerdon.training.recipe:Recipe", "name": "x", "reward": reward}
+    file.write_text(yaml.safe_dump(data))
+    assert isinstance(PolicyRecipe.load(file).reward, AnswerMatch)
+    for old, new in [*MOVED.items(), *RENAMED.items()]:
+        if ":" not in old:
+            assert importlib.util.find_spec(old) is None
+        module, _, inside = new.partition(":")
+        assert hasattr(importlib.import_module(module), inside or "__name__")

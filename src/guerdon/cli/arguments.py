@@ -41,8 +41,8 @@ from guerdon.tasks import PreferenceFile, RankingFile
 from guerdon.training import (
     FixedReference,
     NoReference,
+    PolicyRecipe,
     PreferenceRecipe,
-    Recipe,
     RewardModelRecipe,
 )
 from guerdon.trust import foreign, told
@@ -105,7 +105,7 @@ def reading_arguments() -> Iterator[None]:
 
 def recipe_from(
     slug: str, arguments: list[str], *, settings: bool = False, trust: Sequence[str] = ()
-) -> Recipe:
+) -> PolicyRecipe:
     """A named recipe (or a recipe.yaml) with command-line overrides laid over it.
 
     A recipe.yaml may name guerdon's own parts and what ``trust`` lists or the arguments name.
@@ -113,10 +113,10 @@ def recipe_from(
     with reading_arguments():
         from_file = slug.endswith((".yaml", ".yml"))
         if from_file:
-            recipe = Recipe.load(Path(slug), (*trust, *_named_here(arguments)))
+            recipe = PolicyRecipe.load(Path(slug), (*trust, *_named_here(arguments)))
         else:
             recipe = load_recipe(slug).build()
-        made: Recipe = _overlaid(recipe, arguments, POLICY_CHOICES, settings)
+        made: PolicyRecipe = _overlaid(recipe, arguments, POLICY_CHOICES, settings)
     if from_file:  # what else it runs was named on the command line
         show_foreign(made)
     return made
@@ -250,7 +250,7 @@ def _lay(recipe: Any, option: str, value: str) -> Any:
     return replace(recipe, loop=replace(recipe.loop, **{option: number}))
 
 
-def _with_kl(recipe: Recipe, value: str) -> Recipe:
+def _with_kl(recipe: PolicyRecipe, value: str) -> PolicyRecipe:
     coefficient = number("--kl", value, NonNegative)
     kl = KL(coefficient) if coefficient else None
     if not hasattr(recipe.objective, "kl"):

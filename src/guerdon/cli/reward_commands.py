@@ -29,7 +29,7 @@ from guerdon.records import Progress, Rollouts, Scores
 from guerdon.report import score_report, shown_row
 from guerdon.tasks import DataError, check_prompt, read_rows
 from guerdon.tasks.reading import name_in
-from guerdon.training import Recipe
+from guerdon.training import PolicyRecipe
 
 Port = Annotated[int, between(0, 65_535, "0 takes a free one")]
 Processes = Annotated[int, between(1, 256)]
@@ -60,7 +60,7 @@ def score(arguments: list[str]) -> int:
 
 
 def score_file(
-    recipe: Recipe,
+    recipe: PolicyRecipe,
     path: Path,
     as_json: bool,
     *,
@@ -212,7 +212,7 @@ def serve(arguments: list[str]) -> int:
     return serve_with_workers(make, listening, workers, limits.seconds + 5)
 
 
-def _service(recipe: Recipe, limits: Any, gate: Any, invalid: float, metrics: Any) -> Any:
+def _service(recipe: PolicyRecipe, limits: Any, gate: Any, invalid: float, metrics: Any) -> Any:
     """What a process of the server answers with."""
     from guerdon.connectors.judge import Judge
     from guerdon.connectors.server import RewardService

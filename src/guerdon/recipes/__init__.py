@@ -1,7 +1,7 @@
 """One module per system: its composition, its claim and its miniature.
 
 The index is the listing of this package: module ``dianjin_r1`` is recipe ``dianjin-r1``. A
-recipe has a docstring, ``SLUG``, ``PAPER``, ``build(**overrides)`` returning the `Recipe` of
+recipe has a docstring, ``SLUG``, ``PAPER``, ``build(**overrides)`` returning the `PolicyRecipe` of
 a real run and ``claim()`` returning the `Claim` of its miniature. Adding a file adds a recipe.
 """
 

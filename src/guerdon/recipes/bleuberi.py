@@ -29,7 +29,7 @@ from guerdon.reproduction import Arm, Claim, Expectation, Report
 from guerdon.rewards import FunctionReward, ReferenceBLEU, add_one_bleu, bleu_rouge, chrf, rouge_l
 from guerdon.stages import Sampling
 from guerdon.tasks import VALUES, FactQuestions, corrupted_report, fact_report, facts_right
-from guerdon.training import Loop, Optimiser, Recipe, SelectedTasks, train
+from guerdon.training import Loop, Optimiser, PolicyRecipe, SelectedTasks, train
 
 SLUG = "bleuberi"
 PAPER = Paper(
@@ -43,9 +43,9 @@ def selected(source: FactQuestions, count: int, which: Ranking = hard) -> Select
     return SelectedTasks(source, ReferenceBLEU(), count, which)
 
 
-def build(**overrides: Any) -> Recipe:
+def build(**overrides: Any) -> PolicyRecipe:
     """The seedling answers questions about a table; BLEU is all it hears."""
-    recipe = Recipe(
+    recipe = PolicyRecipe(
         name=SLUG,
         tasks=selected(FactQuestions(train=1024), 400),
         reward=ReferenceBLEU(),

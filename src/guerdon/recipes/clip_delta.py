@@ -37,7 +37,7 @@ from guerdon.rollout.environments import Step
 from guerdon.shaping import Clip, Delta, ScoredSteps, SeparatorEnds, StepRewards, TurnEnds
 from guerdon.stages import Sampling
 from guerdon.tasks import Arithmetic
-from guerdon.training import Constant, Guard, Loop, Optimiser, Recipe, update
+from guerdon.training import Constant, Guard, Loop, Optimiser, PolicyRecipe, update
 
 SLUG = "clip-delta"
 PAPER = Paper("On Designing Effective RL Reward at Training Time for LLM Reasoning", "2410.15115")
@@ -50,10 +50,10 @@ def checked(task: Task, steps: Sequence[str]) -> list[float]:
     return [GOOD if sums_hold(step) else POOR for step in steps]
 
 
-def build(**overrides: Any) -> Recipe:
+def build(**overrides: Any) -> PolicyRecipe:
     """The real run: the seedling writes its sums out, and each written step is checked."""
     space = SeparatorEnds((load_seedling()[1].encode(" ")[0],))
-    recipe = Recipe(
+    recipe = PolicyRecipe(
         name=SLUG,
         tasks=Arithmetic(operations=("addition", "subtraction")),
         reward=AnswerMatch(),

@@ -41,7 +41,7 @@ from guerdon.training import (
     FixedReference,
     Loop,
     Optimiser,
-    Recipe,
+    PolicyRecipe,
     fit_texts,
     train,
 )
@@ -55,9 +55,9 @@ TASKS = MultiChoice()
 GREEDY = Sampling(max_tokens=40, temperature=0.0)
 
 
-def build(**overrides: Any) -> Recipe:
+def build(**overrides: Any) -> PolicyRecipe:
     """The second stage on the seedling, whose corpus held worked traces: the first stage."""
-    recipe = Recipe(
+    recipe = PolicyRecipe(
         name=SLUG,
         tasks=TASKS,
         reward=rewards.DianjinReward(combine=rewards.right_in_form),

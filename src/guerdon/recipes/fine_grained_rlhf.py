@@ -35,7 +35,7 @@ from guerdon.rewards.models.spans import Decoded, word_ends
 from guerdon.rollout import SlotPolicy
 from guerdon.shaping import KLPenalty
 from guerdon.stages import Advantage, Reward, Sampling
-from guerdon.training import FixedReference, Guard, Loop, Model, Optimiser, Recipe, update
+from guerdon.training import FixedReference, Guard, Loop, Model, Optimiser, PolicyRecipe, update
 
 SLUG = "fine-grained-rlhf"
 PAPER = Paper(
@@ -54,12 +54,12 @@ def new_steps(task: Task, text: str, spans: Sequence[str]) -> list[float]:
     return [-0.3 if step in steps[:i] else 0.3 for i, step in enumerate(steps)]
 
 
-def build(**overrides: Any) -> Recipe:
+def build(**overrides: Any) -> PolicyRecipe:
     """The real run: the seedling's sums, judged step by step for two errors and once as a whole."""
     place = Decoded("seedling")
     new, right = (SpanReward(score, place, word_ends) for score in (new_steps, right_sums))
     judged: dict[str, Reward] = {"new": new, "right": right, "answer": AnswerMatch()}
-    recipe = Recipe(
+    recipe = PolicyRecipe(
         name=SLUG,
         model=Model(value_head=True),
         reward=WeightedSum(judged, {"answer": 0.3}),

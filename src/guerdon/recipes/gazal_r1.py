@@ -37,7 +37,7 @@ from guerdon.rewards import (
 )
 from guerdon.stages import Reward
 from guerdon.tasks import MultipleChoice
-from guerdon.training import AdapterOffReference, Loop, Model, Optimiser, Recipe
+from guerdon.training import AdapterOffReference, Loop, Model, Optimiser, PolicyRecipe
 
 SLUG = "gazal-r1"
 PAPER = Paper(
@@ -60,9 +60,9 @@ def composite(stages: float = 0.2) -> WeightedSum:
     return WeightedSum(parts, {"form": 0.2, "repetition": 0.3, "stages": stages})
 
 
-def build(**overrides: Any) -> Recipe:
+def build(**overrides: Any) -> PolicyRecipe:
     """The real run: an rsLoRA adapter on the seedling, which chooses among numbers."""
-    recipe = Recipe(
+    recipe = PolicyRecipe(
         name=SLUG,
         model=Model(adapter="rslora", rank=8),
         tasks=MultipleChoice(),

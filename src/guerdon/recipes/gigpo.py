@@ -28,15 +28,15 @@ from guerdon.rewards import EnvironmentReturn
 from guerdon.rollout import TabularPolicy
 from guerdon.stages import Advantage, Sampling
 from guerdon.tasks import CornerTasks, GridTasks
-from guerdon.training import FixedReference, Guard, Loop, Optimiser, Recipe, update
+from guerdon.training import FixedReference, Guard, Loop, Optimiser, PolicyRecipe, update
 
 SLUG = "gigpo"
 PAPER = Paper("Group-in-Group Policy Optimization for LLM Agent Training", "2505.10978")
 
 
-def build(**overrides: Any) -> Recipe:
+def build(**overrides: Any) -> PolicyRecipe:
     """The real run: the seedling walks from start to goal on 4x4 boards."""
-    recipe = Recipe(
+    recipe = PolicyRecipe(
         name=SLUG,
         tasks=GridTasks(size=4, train=96, test=24),
         reward=EnvironmentReturn(),

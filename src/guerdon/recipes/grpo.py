@@ -16,7 +16,7 @@ from guerdon.recipes import Paper
 from guerdon.reproduction import Claim, Expectation, Report
 from guerdon.rewards import AnswerMatch
 from guerdon.tasks import Arithmetic
-from guerdon.training import Constant, Loop, Optimiser, Recipe, train
+from guerdon.training import Constant, Loop, Optimiser, PolicyRecipe, train
 
 SLUG = "grpo"
 PAPER = Paper(
@@ -25,9 +25,9 @@ PAPER = Paper(
 )
 
 
-def build(**overrides: Any) -> Recipe:
+def build(**overrides: Any) -> PolicyRecipe:
     """The main job: the seedling learns arithmetic from whether its answer is right."""
-    recipe = Recipe(
+    recipe = PolicyRecipe(
         name=SLUG,
         tasks=Arithmetic(operations=("addition", "subtraction")),
         reward=AnswerMatch(),

@@ -39,7 +39,7 @@ from guerdon.rollout import SlotPolicy
 from guerdon.shaping import WeightedParts
 from guerdon.stages import Reward, Sampling
 from guerdon.tasks import Arithmetic, FactQuestions, MixedTasks, MultipleChoice, TextBoxes
-from guerdon.training import FixedReference, Guard, Loop, Optimiser, Recipe, update
+from guerdon.training import FixedReference, Guard, Loop, Optimiser, PolicyRecipe, update
 
 SLUG = "mixed-r1"
 PAPER = Paper(
@@ -49,7 +49,7 @@ PAPER = Paper(
 )
 
 
-def build(**overrides: Any) -> Recipe:
+def build(**overrides: Any) -> PolicyRecipe:
     """The real run: the seedling on four kinds of tasks, each with its reward."""
     kinds = {
         "mcq": MultipleChoice(train=512),
@@ -63,7 +63,7 @@ def build(**overrides: Any) -> Recipe:
         "grounding": BoxReward(),
         "open": TokenSimilarity(StaticEmbeddings("seedling")),
     }
-    recipe = Recipe(
+    recipe = PolicyRecipe(
         name=SLUG,
         tasks=MixedTasks(kinds),
         reward=WeightedSum({"task": Router(rewards), "form": FormatReward()}),

@@ -32,7 +32,7 @@ from guerdon.rollout import TabularPolicy
 from guerdon.shaping import NormalisedSum, WeightedParts
 from guerdon.stages import Sampling, Shaper
 from guerdon.tasks import Arithmetic
-from guerdon.training import Constant, FixedReference, Loop, Optimiser, Recipe
+from guerdon.training import Constant, FixedReference, Loop, Optimiser, PolicyRecipe
 
 SLUG = "mo-grpo"
 TITLE = "Optimizing Safe and Aligned Language Generation: A Multi-Objective GRPO Approach"
@@ -41,10 +41,10 @@ ASPECTS = ("polite", "meaningful", "actionable", "safe")
 FEATURES, SPREAD, GROUP, STEPS, RATE = 6, 0.5, 8, 400, 0.08
 
 
-def build(**overrides: Any) -> Recipe:
+def build(**overrides: Any) -> PolicyRecipe:
     """The real run: the seedling's answers should be right and in form."""
     judged = WeightedSum({"right": AnswerMatch(), "form": FormatReward()})
-    recipe = Recipe(
+    recipe = PolicyRecipe(
         name=SLUG,
         tasks=Arithmetic(operations=("addition", "subtraction")),
         reward=judged,

@@ -30,7 +30,7 @@ from guerdon.rewards import EnvironmentReturn, MobileStepReward
 from guerdon.rollout import Grid, Step, TabularPolicy
 from guerdon.stages import Sampling
 from guerdon.tasks import GridTasks
-from guerdon.training import FixedReference, Guard, Loop, Optimiser, Recipe, update
+from guerdon.training import FixedReference, Guard, Loop, Optimiser, PolicyRecipe, update
 
 SLUG = "mobile-r1"
 PAPER = Paper(
@@ -40,9 +40,9 @@ PAPER = Paper(
 )
 
 
-def build(**overrides: Any) -> Recipe:
+def build(**overrides: Any) -> PolicyRecipe:
     """The real run: whole episodes of the seedling on 4x4 boards, one advantage each."""
-    recipe = Recipe(
+    recipe = PolicyRecipe(
         name=SLUG,
         tasks=GridTasks(size=4, reward=1.0, train=96, test=24),
         reward=EnvironmentReturn(),

@@ -34,15 +34,15 @@ from guerdon.rollout import SlotPolicy
 from guerdon.shaping import Affine, Diversity
 from guerdon.stages import Reward, Sampling, Shaper
 from guerdon.tasks import FactQuestions, facts_right
-from guerdon.training import FixedReference, Guard, Loop, Optimiser, Recipe, update
+from guerdon.training import FixedReference, Guard, Loop, Optimiser, PolicyRecipe, update
 
 SLUG = "multirole-r1"
 PAPER = Paper("Diversity-Enhanced Reasoning for Subjective Questions", "2507.20187")
 
 
-def build(**overrides: Any) -> Recipe:
+def build(**overrides: Any) -> PolicyRecipe:
     """The real run: the seedling states facts from a table, in varied words."""
-    recipe = Recipe(
+    recipe = PolicyRecipe(
         name=SLUG,
         tasks=FactQuestions(),
         reward=FunctionReward(facts_right),

@@ -33,18 +33,18 @@ from guerdon.shaping.references import FixedReferences, GaussianQuantile, Refere
 from guerdon.shaping.running import RunningClip, RunningStandardise
 from guerdon.stages import Sampling, Shaper
 from guerdon.tasks import FactQuestions
-from guerdon.training import Constant, Loop, Optimiser, Recipe
+from guerdon.training import Constant, Loop, Optimiser, PolicyRecipe
 from guerdon.training.policies import starting_policy
 
 SLUG = "par"
 PAPER = Paper("Reward Shaping to Mitigate Reward Hacking in RLHF", "2502.18770")
 
 
-def build(**overrides: Any) -> Recipe:
+def build(**overrides: Any) -> PolicyRecipe:
     """The real run: the seedling answers questions about a table, paid for beating itself."""
     draws = Sampling(temperature=0.9, top_p=0.9, top_k=50)
     tasks = FactQuestions(train=512)
-    recipe = Recipe(
+    recipe = PolicyRecipe(
         name=SLUG,
         tasks=ReferencedTasks(tasks, starting_policy, ReferenceBLEU(), 10, draws),
         reward=ReferenceBLEU(),

@@ -33,15 +33,15 @@ from guerdon.rewards import reward
 from guerdon.rollout import LanguagePolicy
 from guerdon.stages import Sampling
 from guerdon.tasks import Arithmetic, WithExamples
-from guerdon.training import Guard, Loop, Optimiser, Recipe, update
+from guerdon.training import Guard, Loop, Optimiser, PolicyRecipe, update
 
 SLUG = "prefix-grouper"
 PAPER = Paper("Prefix Grouper: Efficient GRPO Training through Shared-Prefix Forward", "2506.05433")
 
 
-def build(**overrides: Any) -> Recipe:
+def build(**overrides: Any) -> PolicyRecipe:
     """The real run: the seedling on arithmetic, each prompt shared by 16 completions."""
-    recipe = Recipe(
+    recipe = PolicyRecipe(
         name=SLUG,
         tasks=Arithmetic(operations=("addition", "subtraction")),
         optimiser=Optimiser(lr=1e-4),

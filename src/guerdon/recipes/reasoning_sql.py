@@ -30,7 +30,7 @@ from guerdon.rewards.programs.sql_text import ngram_similarity
 from guerdon.rollout import SlotPolicy
 from guerdon.stages import Sampling
 from guerdon.tasks import SqlQueries
-from guerdon.training import Loop, Optimiser, Recipe, train
+from guerdon.training import Loop, Optimiser, PolicyRecipe, train
 
 SLUG = "reasoning-sql"
 PAPER = Paper(
@@ -42,9 +42,9 @@ PARTIAL = SqlReward(limits=QueryLimits(2.0, rows=1000), reasoning="", fenced=Fal
 EXECUTION = replace(PARTIAL, execution=1.0, syntax=0.0, schema=0.0, ngram=0.0, format=0.0)
 
 
-def build(**overrides: Any) -> Recipe:
+def build(**overrides: Any) -> PolicyRecipe:
     """The real run: the seedling learns its SQL dialect from partial rewards."""
-    recipe = Recipe(
+    recipe = PolicyRecipe(
         name=SLUG,
         tasks=SqlQueries(),
         reward=PARTIAL,

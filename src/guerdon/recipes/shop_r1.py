@@ -32,7 +32,7 @@ from guerdon.rewards.actions.web_action import CallsAsActions
 from guerdon.rollout import TabularPolicy
 from guerdon.stages import Reward, Sampling
 from guerdon.tasks import ToolCalls
-from guerdon.training import FixedReference, Guard, Optimiser, Recipe, update
+from guerdon.training import FixedReference, Guard, Optimiser, PolicyRecipe, update
 
 SLUG = "shop-r1"
 PAPER = Paper(
@@ -42,9 +42,9 @@ PAPER = Paper(
 )
 
 
-def build(**overrides: Any) -> Recipe:
+def build(**overrides: Any) -> PolicyRecipe:
     """The real run: the seedling fills in forms."""
-    recipe = Recipe(
+    recipe = PolicyRecipe(
         name=SLUG,
         tasks=ToolCalls(),
         reward=CallsAsActions(WebActionReward(difficulty=10.0)),

@@ -32,7 +32,7 @@ from guerdon.rewards import FormatReward, IntervalReward, WeightedSum
 from guerdon.rollout import TabularPolicy
 from guerdon.stages import Sampling
 from guerdon.tasks import TextIntervals
-from guerdon.training import FixedReference, Guard, Loop, Optimiser, Recipe, update
+from guerdon.training import FixedReference, Guard, Loop, Optimiser, PolicyRecipe, update
 from guerdon.training.varying import VaryingTasks
 
 SLUG = "temporal-r1"
@@ -41,11 +41,11 @@ PAPER = Paper(
 )
 
 
-def build(**overrides: Any) -> Recipe:
+def build(**overrides: Any) -> PolicyRecipe:
     """The real run: the seedling learns when events end, from the tasks it is unsure about."""
     overlap = IntervalReward()
     form = FormatReward(sections=("answer",))
-    recipe = Recipe(
+    recipe = PolicyRecipe(
         name=SLUG,
         tasks=VaryingTasks(TextIntervals(train=256), overlap, 128),
         reward=WeightedSum({"overlap": overlap, "form": form}, {"overlap": 0.5, "form": 0.5}),

@@ -32,7 +32,7 @@ from guerdon.rewards.answers.extension import LabelAndExtension
 from guerdon.rollout import SlotPolicy
 from guerdon.stages import Sampling
 from guerdon.tasks import MultipleChoice
-from guerdon.training import FixedReference, Guard, Loop, Optimiser, Recipe, update
+from guerdon.training import FixedReference, Guard, Loop, Optimiser, PolicyRecipe, update
 
 SLUG = "timemaster"
 PAPER = Paper(
@@ -46,9 +46,9 @@ def names_the_number(task: Task, label: str, thought: str) -> float:
     return float(thought == task.columns["choices"][label.upper()])
 
 
-def build(**overrides: Any) -> Recipe:
+def build(**overrides: Any) -> PolicyRecipe:
     """The real run: the seedling chooses, and is to think of what it chooses."""
-    recipe = Recipe(
+    recipe = PolicyRecipe(
         name=SLUG,
         tasks=MultipleChoice(),
         reward=LabelAndExtension(names_the_number, label="answer", extension="think"),

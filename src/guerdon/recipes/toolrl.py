@@ -29,15 +29,15 @@ from guerdon.rewards.actions.tool_calls import all_or_nothing
 from guerdon.rewards.actions.tools import ThinkLength
 from guerdon.rollout import SlotPolicy
 from guerdon.tasks import ToolCalls
-from guerdon.training import Loop, Optimiser, Recipe, train
+from guerdon.training import Loop, Optimiser, PolicyRecipe, train
 
 SLUG = "toolrl"
 PAPER = Paper("ToolRL: Reward is All Tool Learning Needs", "2504.13958")
 
 
-def build(**overrides: Any) -> Recipe:
+def build(**overrides: Any) -> PolicyRecipe:
     """The real run: the seedling learns to call tools from graded correctness."""
-    recipe = Recipe(
+    recipe = PolicyRecipe(
         name=SLUG,
         tasks=ToolCalls(),
         reward=ToolReward(tag="tool", think=False),

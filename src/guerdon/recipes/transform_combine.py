@@ -33,7 +33,7 @@ from guerdon.shaping.logic import And, Good, LogProbability
 from guerdon.shaping.references import GaussianQuantile
 from guerdon.stages import Sampling, Shaper
 from guerdon.tasks import FactQuestions
-from guerdon.training import Constant, FixedReference, Loop, Optimiser, Recipe
+from guerdon.training import Constant, FixedReference, Loop, Optimiser, PolicyRecipe
 from guerdon.training.policies import starting_policy
 
 SLUG = "transform-combine"
@@ -45,11 +45,11 @@ def good_in(component: str) -> Good:
     return Good(component, GaussianQuantile(ColumnReferences(f"reference_rewards/{component}")))
 
 
-def build(**overrides: Any) -> Recipe:
+def build(**overrides: Any) -> PolicyRecipe:
     """The real run: the seedling's answers should be right and short."""
     brevity = LengthReward(longest=12, margin=24)
     judged = WeightedSum({"bleu": ReferenceBLEU(), "brevity": brevity}, {"bleu": 10, "brevity": 10})
-    recipe = Recipe(
+    recipe = PolicyRecipe(
         name=SLUG,
         tasks=ReferencedTasks(FactQuestions(train=512), starting_policy, judged, 10),
         reward=judged,

@@ -30,15 +30,15 @@ from guerdon.rollout import TabularPolicy
 from guerdon.shaping import Unlikeliness
 from guerdon.stages import Sampling
 from guerdon.tasks import Arithmetic
-from guerdon.training import FixedReference, Guard, Loop, Optimiser, Recipe, update
+from guerdon.training import FixedReference, Guard, Loop, Optimiser, PolicyRecipe, update
 
 SLUG = "unlikeliness"
 PAPER = Paper("Rewarding the Unlikely: Lifting GRPO Beyond Distribution Sharpening", "2506.02355")
 
 
-def build(**overrides: Any) -> Recipe:
+def build(**overrides: Any) -> PolicyRecipe:
     """The real run: the seedling on arithmetic, rare right answers paid more."""
-    recipe = Recipe(
+    recipe = PolicyRecipe(
         name=SLUG,
         tasks=Arithmetic(operations=("addition", "subtraction")),
         reward=AnswerMatch(),

@@ -32,7 +32,7 @@ from guerdon.rewards.text.overlap import ReferenceBLEU
 from guerdon.rollout import SlotPolicy
 from guerdon.stages import Reward, Sampling
 from guerdon.tasks import Arithmetic, FactQuestions, MixedTasks, MultipleChoice, TextBoxes
-from guerdon.training import FixedReference, Guard, Loop, Optimiser, Recipe, update
+from guerdon.training import FixedReference, Guard, Loop, Optimiser, PolicyRecipe, update
 
 SLUG = "vlaa-thinker"
 PAPER = Paper(
@@ -42,7 +42,7 @@ PAPER = Paper(
 )
 
 
-def build(**overrides: Any) -> Recipe:
+def build(**overrides: Any) -> PolicyRecipe:
     """The real run: the seedling on four kinds of tasks, each with its reward."""
     kinds = {
         "math": Arithmetic(train=512),
@@ -56,7 +56,7 @@ def build(**overrides: Any) -> Recipe:
         "iou": BoxReward(),
         "open": AboveReference(WeightedSum({"bleu": ReferenceBLEU()}, {"bleu": 10})),
     }
-    recipe = Recipe(
+    recipe = PolicyRecipe(
         name=SLUG,
         tasks=MixedTasks(kinds),
         reward=Router(rewards),

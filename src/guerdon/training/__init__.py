@@ -7,7 +7,7 @@ from guerdon.training.loop import Result, train
 from guerdon.training.pairs import PreferenceRecipe, PreferenceResult, train_on_pairs
 from guerdon.training.preference import fit_preferences
 from guerdon.training.ranking import fit_rankings, ranked_right
-from guerdon.training.recipe import Loop, Model, Optimiser, Recipe
+from guerdon.training.recipe import Loop, Model, Optimiser, PolicyRecipe
 from guerdon.training.reference import (
     AdapterOffReference,
     FixedReference,
@@ -63,9 +63,9 @@ __all__ = [
     "NoReference",
     "Optimiser",
     "PartFailed",
+    "PolicyRecipe",
     "PreferenceRecipe",
     "PreferenceResult",
-    "Recipe",
     "Reference",
     "RefreshedReference",
     "Result",

@@ -10,16 +10,16 @@ from guerdon.ranges import are_checked_now
 from guerdon.training.reference import NoReference
 
 if TYPE_CHECKING:
-    from guerdon.training.recipe import Recipe
+    from guerdon.training.recipe import PolicyRecipe
 
 
-def check_agreement(recipe: Recipe) -> None:
+def check_agreement(recipe: PolicyRecipe) -> None:
     """Raises ValueError for the first contradiction in a recipe, with the mend."""
     for told in _contradictions(recipe) if are_checked_now() else ():
         raise ValueError(told)
 
 
-def check_start(recipe: Recipe, *, loads_model: bool = True) -> None:
+def check_start(recipe: PolicyRecipe, *, loads_model: bool = True) -> None:
     """Raises ValueError for what can't be trained, though it can be sampled or scored.
 
     With ``loads_model`` False the policy is given, and its heads and adapters are its own.
@@ -28,7 +28,7 @@ def check_start(recipe: Recipe, *, loads_model: bool = True) -> None:
         raise ValueError(told)
 
 
-def _contradictions(recipe: Recipe) -> Iterator[str]:
+def _contradictions(recipe: PolicyRecipe) -> Iterator[str]:
     loop, rows = recipe.loop, recipe.loop.groups * recipe.loop.group_size
     credit = [part for _, part in parts_in((recipe.advantage, recipe.shaping))]
     compare = [part for part in credit if getattr(part, "scope", "") == "group"]
@@ -75,7 +75,7 @@ def _contradictions(recipe: Recipe) -> Iterator[str]:
         )
 
 
-def _obstacles(recipe: Recipe, loads_model: bool) -> Iterator[str]:
+def _obstacles(recipe: PolicyRecipe, loads_model: bool) -> Iterator[str]:
     if recipe.sampling.temperature == 0:
         yield (
             "sampling.temperature is 0: a group's completions would all be the same, and nothing "

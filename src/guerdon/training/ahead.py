@@ -16,7 +16,7 @@ from guerdon.records import Progress, Task
 from guerdon.stages import Policy
 from guerdon.training.checkpoint import generator_states, restore_generators, trained_state
 from guerdon.training.collect import Batch, collect
-from guerdon.training.recipe import Recipe
+from guerdon.training.recipe import PolicyRecipe
 from guerdon.training.update import Shard
 
 
@@ -34,7 +34,9 @@ class Batches:
     what curriculum, reward, filter and generators remembered before it.
     """
 
-    def __init__(self, recipe: Recipe, policy: Policy, tasks: Sequence[Task], shard: Shard) -> None:
+    def __init__(
+        self, recipe: PolicyRecipe, policy: Policy, tasks: Sequence[Task], shard: Shard
+    ) -> None:
         """Raises ValueError for ``loop.ahead`` with several processes.
 
         A thread's exchanges with other processes could overtake the update's own.

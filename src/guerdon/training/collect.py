@@ -24,7 +24,7 @@ from guerdon.records import (
     concat_scores,
 )
 from guerdon.stages import Policy
-from guerdon.training.recipe import Recipe
+from guerdon.training.recipe import PolicyRecipe
 from guerdon.training.reference import RunningReference
 from guerdon.training.stopping import PartFailed, naming
 from guerdon.training.update import Shard
@@ -61,7 +61,7 @@ class Collected(Batch):
 
 
 def collect(
-    recipe: Recipe,
+    recipe: PolicyRecipe,
     policy: Policy,
     tasks: Sequence[Task],
     progress: Progress,
@@ -100,7 +100,7 @@ def collect(
     return Batch(rollouts, scores, sampled, seconds, judged=judgements)
 
 
-def _kept(recipe: Recipe, rollouts: Rollouts, scores: Scores) -> Tensor:
+def _kept(recipe: PolicyRecipe, rollouts: Rollouts, scores: Scores) -> Tensor:
     """bool[N]: rows of the groups that pass the filter; none where nothing could be judged."""
     assert recipe.filter is not None
     if not bool(scores.valid.any()):
@@ -110,7 +110,7 @@ def _kept(recipe: Recipe, rollouts: Rollouts, scores: Scores) -> Tensor:
 
 
 def credit(
-    recipe: Recipe,
+    recipe: PolicyRecipe,
     policy: Policy,
     batch: Batch,
     progress: Progress,
@@ -145,7 +145,7 @@ def credit(
     return Collected(**{**vars(batch), "rollouts": rollouts}, scores=scores, advantage=advantage)
 
 
-def _shaped(recipe: Recipe, raw: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
+def _shaped(recipe: PolicyRecipe, raw: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
     """The scores after all shapers; as they came where no row could be judged.
 
     What shapers remember is as before where one raises, so that the step can be done again.
@@ -167,7 +167,7 @@ def _shaped(recipe: Recipe, raw: Scores, rollouts: Rollouts, progress: Progress)
 
 
 def _sample_and_score(
-    recipe: Recipe,
+    recipe: PolicyRecipe,
     policy: Policy,
     drawn: Sequence[tuple[Task, int]],
     seed: int,
@@ -209,7 +209,7 @@ def _repeats(drawn: Sequence[Task]) -> list[int]:
 
 
 def _sample(
-    recipe: Recipe, policy: Policy, tasks: Sequence[Task], repeats: Sequence[int], seed: int
+    recipe: PolicyRecipe, policy: Policy, tasks: Sequence[Task], repeats: Sequence[int], seed: int
 ) -> Rollouts:
     """One group of each task. A row's draws follow from seed, task and member, so a task that
     is drawn again needs another seed: its groups would else be copies of each other."""
@@ -258,7 +258,7 @@ def _gather(local: Rollouts | None, scores: Scores | None, shard: Shard) -> tupl
 
 
 def _with_reference(
-    rollouts: Rollouts, recipe: Recipe, reference: RunningReference | None
+    rollouts: Rollouts, recipe: PolicyRecipe, reference: RunningReference | None
 ) -> Rollouts:
     needed = "reference" in recipe.objective.needs or any(
         getattr(shaper, "needs_reference", False) for shaper in recipe.shaping

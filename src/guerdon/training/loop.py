@@ -21,7 +21,7 @@ from guerdon.training.interrupt import Interrupt
 from guerdon.training.output import lasting_output
 from guerdon.training.policies import load_policy
 from guerdon.training.processes import processes
-from guerdon.training.recipe import Recipe
+from guerdon.training.recipe import PolicyRecipe
 from guerdon.training.run_folder import RunFolder, resume_command, telling_how_to_go_on
 from guerdon.training.soundness import Soundness
 from guerdon.training.state import State
@@ -54,7 +54,7 @@ class Result:
 
 
 def train(
-    recipe: Recipe,
+    recipe: PolicyRecipe,
     folder: Path | None = None,
     *,
     policy: Policy | None = None,
@@ -118,7 +118,7 @@ def train(
 
 
 def _steps(
-    recipe: Recipe,
+    recipe: PolicyRecipe,
     state: State,
     telemetry: Telemetry,
     interrupt: Interrupt,
@@ -162,7 +162,7 @@ def _steps(
 
 
 def _between(
-    recipe: Recipe,
+    recipe: PolicyRecipe,
     state: State,
     interrupt: Interrupt,
     soundness: Soundness,
@@ -191,7 +191,7 @@ def _between(
 
 
 def _experience(
-    recipe: Recipe, state: State, progress: Progress, soundness: Soundness
+    recipe: PolicyRecipe, state: State, progress: Progress, soundness: Soundness
 ) -> Collected | None:
     """What this step learns from; None where a part raised, and all is as before the step."""
     batches = state.batches
@@ -215,7 +215,7 @@ _ERROR = "an error"
 
 
 def _end(
-    recipe: Recipe,
+    recipe: PolicyRecipe,
     state: State,
     interrupt: Interrupt,
     soundness: Soundness,
@@ -261,7 +261,7 @@ def _agreed(interrupt: Interrupt, shard: Shard) -> bool:
 
 
 def _learn(
-    recipe: Recipe,
+    recipe: PolicyRecipe,
     policy: Policy,
     state: State,
     collected: Collected,
@@ -303,7 +303,7 @@ def _learn(
     return {**means, **first, "updates": float(updates), "lr": rate}
 
 
-def _tasks(recipe: Recipe) -> tuple[Sequence[Task], Sequence[Task]]:
+def _tasks(recipe: PolicyRecipe) -> tuple[Sequence[Task], Sequence[Task]]:
     """Training tasks and held-out tasks; an overlap of ids is an error."""
     tasks = recipe.tasks.load("train")
     if not tasks:
@@ -320,7 +320,7 @@ def _tasks(recipe: Recipe) -> tuple[Sequence[Task], Sequence[Task]]:
 
 
 def _evaluate(
-    recipe: Recipe, policy: Policy, tasks: Sequence[Task], progress: Progress, shard: Shard
+    recipe: PolicyRecipe, policy: Policy, tasks: Sequence[Task], progress: Progress, shard: Shard
 ) -> HeldOut | None:
     if not tasks:
         return None

@@ -144,7 +144,7 @@ class Loop:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class PolicyRecipe:
     """One run, whole: what is sampled, how it is judged and what is learned from it."""
 
     name: str = "grpo"
@@ -172,13 +172,13 @@ class Recipe:
         write_whole(path, recipe_text(self))
 
     @staticmethod
-    def load(path: Path, trust: Sequence[str] = ()) -> Recipe:
+    def load(path: Path, trust: Sequence[str] = ()) -> PolicyRecipe:
         """Read a recipe written by `save`; the file may be anybody's.
 
         It may name guerdon's own parts, and what ``trust`` lists: files (``mine.py``) and modules,
         whose code then runs. Raises PartError naming file, field and mend.
         """
         recipe = read_recipe(Path(path), trust)
-        if not isinstance(recipe, Recipe):
+        if not isinstance(recipe, PolicyRecipe):
             raise PartError(f"{path} does not hold a recipe (its top level says no such part)")
         return recipe

@@ -11,7 +11,7 @@ from typing import Any
 from guerdon.parsing.strict_yaml import read_yaml
 from guerdon.report import read_summary
 from guerdon.sealed import SUMS, fault, faults
-from guerdon.training.recipe import Recipe
+from guerdon.training.recipe import PolicyRecipe
 from guerdon.training.run_folder import RECIPE, resume_command
 
 
@@ -19,7 +19,7 @@ class NotResumable(ValueError):
     """The folder holds nothing to go on with; one sentence says what it holds and the mend."""
 
 
-def recipe_to_resume(folder: Path, trust: Sequence[str] = ()) -> Recipe:
+def recipe_to_resume(folder: Path, trust: Sequence[str] = ()) -> PolicyRecipe:
     """The recipe of the run in ``folder``, which can be resumed with it.
 
     Raises `NotResumable` where there is no such folder, no run in it, a run of a kind without
@@ -39,12 +39,12 @@ def recipe_to_resume(folder: Path, trust: Sequence[str] = ()) -> Recipe:
     kind = str(said.get("part", "")).rpartition(":")[2] if isinstance(said, dict) else ""
     if kind in ("PreferenceRecipe", "RewardModelRecipe"):
         raise NotResumable(_pairs(folder, said, kind == "RewardModelRecipe"))
-    recipe = Recipe.load(folder / RECIPE, trust)
+    recipe = PolicyRecipe.load(folder / RECIPE, trust)
     _refuse_finished(folder, recipe)
     return recipe
 
 
-def _refuse_finished(folder: Path, recipe: Recipe) -> None:
+def _refuse_finished(folder: Path, recipe: PolicyRecipe) -> None:
     summary = read_summary(folder)
     if "stopped" in summary or summary.get("steps", 0) < recipe.loop.steps:
         return

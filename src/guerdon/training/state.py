@@ -19,7 +19,7 @@ from guerdon.training.checkpoint import (
     trained_state,
 )
 from guerdon.training.held_out import HeldOut
-from guerdon.training.recipe import Recipe
+from guerdon.training.recipe import PolicyRecipe
 from guerdon.training.reference import RunningReference
 from guerdon.training.update import Guard, Shard, adamw
 
@@ -27,7 +27,7 @@ from guerdon.training.update import Guard, Shard, adamw
 class State:
     """All that changes during a run, in one place, so that a checkpoint can hold it whole."""
 
-    def __init__(self, recipe: Recipe, policy: Policy, batches: Batches) -> None:
+    def __init__(self, recipe: PolicyRecipe, policy: Policy, batches: Batches) -> None:
         self.recipe, self.policy, self.batches = recipe, policy, batches
         self.optimiser = adamw(policy, recipe.optimiser)
         self.guard = Guard(recipe.optimiser.max_bad_updates, recipe.optimiser.skip_above)

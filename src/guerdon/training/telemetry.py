@@ -20,7 +20,7 @@ from guerdon.training.disk import writing_to
 from guerdon.training.display import Display
 from guerdon.training.held_out import HeldOut
 from guerdon.training.held_out_summary import describe_before, held_out_summary
-from guerdon.training.recipe import Recipe
+from guerdon.training.recipe import PolicyRecipe
 from guerdon.training.recipe_file import recipe_text
 from guerdon.training.run_folder import RunFolder
 from guerdon.training.trackers import Trackers, check_trackers, samples_of
@@ -73,7 +73,7 @@ class Telemetry:
     def __init__(
         self,
         run: RunFolder | None,
-        recipe: Recipe,
+        recipe: PolicyRecipe,
         *,
         quiet: bool = False,
         trackers: Sequence[str] = (),
