@@ -1,8 +1,10 @@
-"""Names that become folders and files: of recipes, claims and runs."""
+"""Names that become folders and files (of recipes, claims and runs), or are read from them."""
 
 from __future__ import annotations
 
+import pkgutil
 import re
+from collections.abc import Iterable
 
 MAX_BYTES = 120
 """Longest name: file systems take 255 bytes, and endings are added."""
@@ -27,3 +29,12 @@ def check_name(name: object, what: str) -> None:
         )
     if len(name.encode()) > MAX_BYTES:
         raise ValueError(f"{what} is longer than {MAX_BYTES} bytes ({name[:30]!r}...); shorten it")
+
+
+def slugs_in(package_path: Iterable[str]) -> tuple[str, ...]:
+    """The slugs of a package's modules, sorted: ``dianjin_r1.py`` is ``dianjin-r1``.
+
+    Modules that begin with ``_`` have none. Nothing is imported.
+    """
+    found = (module.name for module in pkgutil.iter_modules(package_path))
+    return tuple(sorted(name.replace("_", "-") for name in found if not name.startswith("_")))

@@ -23,7 +23,16 @@ class PartError(ValueError):
 
 
 PACKAGES = frozenset(
-    {"advantages", "connectors", "curriculum", "objectives", "recipes", "reward_models", "rewards"}
+    {
+        "advantages",
+        "claims",
+        "connectors",
+        "curriculum",
+        "objectives",
+        "recipes",
+        "reward_models",
+        "rewards",
+    }
     | {"rollout", "shaping", "stages", "tasks", "training"}
 )
 """Where a file may take dataclasses from: they hold settings, and making one runs its checks."""
@@ -32,14 +41,15 @@ FUNCTIONS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         f"guerdon.{module}": frozenset(names.split())
         for module, names in {
+            "claims.fine_grained_rlhf": "above_zero whole_sum",
+            "claims.gigpo": "step_only",
+            "claims.reasoning_sql": "words_in_common",
+            "claims.shop_r1": "exact",
             "curriculum.selection": "at_random easy hard medium",
             "objectives.kl": "k1 k2 k3 k3_corrected k3_straight_through",
             "parsing.sections": "answer_text",
             "recipes.clip_delta": "checked",
-            "recipes.fine_grained_rlhf": "above_zero new_steps right_sums whole_sum",
-            "recipes.gigpo": "step_only",
-            "recipes.reasoning_sql": "words_in_common",
-            "recipes.shop_r1": "exact",
+            "recipes.fine_grained_rlhf": "new_steps right_sums",
             "recipes.timemaster": "names_the_number",
             "rewards.actions.boxes": "box_giou box_iou interval_iou",
             "rewards.answers.charts": "edit_similarity linear_credit within_five_per_cent",
@@ -91,6 +101,17 @@ RENAMED: Mapping[str, str] = MappingProxyType(
     {
         f"guerdon.{old}:Recipe": "guerdon.training.recipe:PolicyRecipe"
         for old in ("training", "training.recipe")
+    }
+    | {
+        f"guerdon.recipes.{module}:{name}": f"guerdon.claims.{module}:{name}"
+        for module, names in {
+            "fine_grained_rlhf": "above_zero whole_sum",
+            "gigpo": "UniqueStates step_only",
+            "reasoning_sql": "Questions words_in_common",
+            "shop_r1": "exact",
+            "toolrl": "Contexts",
+        }.items()
+        for name in names.split()
     }
 )
 """Parts by the names that older recipe files have for them."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from guerdon.claims import bleuberi as miniature
 from guerdon.curriculum import easy, hard
 from guerdon.recipes import bleuberi
 from guerdon.records import Progress
@@ -51,16 +52,16 @@ def test_agreement_of_a_constant_is_zero_and_of_a_coin_a_half() -> None:
     def told(fraction: float) -> None:
         assert 0 <= fraction <= 1
 
-    assert bleuberi.Agreement(constant, pairs=20)(0, told) == {"share right": 0.0}
-    coin = bleuberi.Agreement(toss, pairs=400)(0, told)
+    assert miniature.Agreement(constant, pairs=20)(0, told) == {"share right": 0.0}
+    coin = miniature.Agreement(toss, pairs=400)(0, told)
     assert 0.4 < coin["share right"] < 0.6
-    bleu = bleuberi.Agreement(add_one_bleu, pairs=100)(0, told)
+    bleu = miniature.Agreement(add_one_bleu, pairs=100)(0, told)
     assert bleu["share right"] > 0.6
 
 
 def test_an_arm_of_the_study_reports_truth_beside_the_reward() -> None:
-    untrained = bleuberi.Tuned(steps=0, held_out=8)(0, [].append)
-    tuned = bleuberi.Tuned(hard, steps=1, pool=12, count=8, held_out=8)(0, [].append)
+    untrained = miniature.Tuned(steps=0, held_out=8)(0, [].append)
+    tuned = miniature.Tuned(hard, steps=1, pool=12, count=8, held_out=8)(0, [].append)
     assert untrained.keys() == tuned.keys() == {"share right", "bleu", "zero_std_share"}
     assert all(0 <= value <= 1 for value in (untrained | tuned).values())
 

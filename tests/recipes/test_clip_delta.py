@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from guerdon.claims import clip_delta as miniature
 from guerdon.recipes import clip_delta, load_recipe
 from guerdon.records import Progress, Task
 from guerdon.rewards import EnvironmentReturn
@@ -15,13 +16,13 @@ from guerdon.shaping import StepRewards
 from guerdon.stages import Sampling
 from guerdon.training import Loop, PolicyRecipe, train
 
-CHAIN = Task("chain", "", columns={"environment": clip_delta.Chain})
+CHAIN = Task("chain", "", columns={"environment": miniature.Chain})
 STATES = [(done, right) for done in range(3) for right in (True, False)]
 
 
 def always(*chances: float, rows: int = 4) -> torch.Tensor:
     policy = TabularPolicy(
-        STATES, clip_delta.Chain.actions, torch.tensor(chances).log().expand(6, -1)
+        STATES, miniature.Chain.actions, torch.tensor(chances).log().expand(6, -1)
     )
     made = policy.sample([CHAIN], rows, Sampling(max_turns=24), 0)
     value: torch.Tensor = EnvironmentReturn()(made, Progress()).value
@@ -36,9 +37,9 @@ def test_the_chain_pays_three_right_steps_only() -> None:
 
 
 def test_steps_are_rated_by_what_they_are() -> None:
-    rated = clip_delta.rated(CHAIN, ["right", "slip", "restate"])
+    rated = miniature.rated(CHAIN, ["right", "slip", "restate"])
     assert rated == pytest.approx([0.95, 0.2, 0.95], abs=0.25)
-    assert clip_delta.rated(CHAIN, ["right", "slip", "restate"]) == rated
+    assert miniature.rated(CHAIN, ["right", "slip", "restate"]) == rated
 
 
 def test_written_sums_are_checked() -> None:
@@ -47,8 +48,8 @@ def test_written_sums_are_checked() -> None:
 
 
 def test_arms_share_their_first_samples_and_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clip_delta, "UPDATES", 5)
-    claim = clip_delta.claim()
+    monkeypatch.setattr(miniature, "UPDATES", 5)
+    claim = miniature.claim()
     told: list[float] = []
     figures = {name: arm(0, told.append) for name, arm in claim.arms.items()}
     assert told[4] == 1.0

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from guerdon.claims import dianjin_r1 as miniature
 from guerdon.nursery.blank import blank_model
 from guerdon.recipes import dianjin_r1
 from guerdon.records import Progress, Rollouts, Task
@@ -54,16 +55,16 @@ def test_one_right_answer_of_four_is_worth_three_halves() -> None:
 
 def test_the_supervised_stage_is_learned_and_shared() -> None:
     product = DianjinReward(right_in_form)
-    arm = dianjin_r1.Miniature(product, traces=4, epochs=1, held_out=4)
+    arm = miniature.Miniature(product, traces=4, epochs=1, held_out=4)
     assert arm(0, [].append).keys() == {"accuracy", "any-form accuracy", "format"}
-    taught = dianjin_r1._taught(0, 4, 1)
+    taught = miniature._taught(0, 4, 1)
     before = LanguagePolicy(*blank_model(0)).module.state_dict()
-    assert dianjin_r1._taught(0, 4, 1) is taught
+    assert miniature._taught(0, 4, 1) is taught
     assert any(not torch.equal(taught[k], before[k]) for k in before)
 
 
 def test_a_model_from_scratch_hears_nothing() -> None:
-    arm = dianjin_r1.Miniature(DianjinReward(right_in_form), steps=1, held_out=4)
+    arm = miniature.Miniature(DianjinReward(right_in_form), steps=1, held_out=4)
     found = arm(0, [].append)
     assert found["zero_std_share"] == 1.0
     assert found["accuracy"] == found["format"] == 0.0

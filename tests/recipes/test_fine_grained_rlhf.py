@@ -10,6 +10,7 @@ import torch
 from making import make_rollouts
 
 from guerdon.advantages import ReturnToGo
+from guerdon.claims import fine_grained_rlhf as miniature
 from guerdon.recipes import fine_grained_rlhf as recipe
 from guerdon.recipes import load_recipe
 from guerdon.records import Progress, Task
@@ -23,7 +24,7 @@ TASK = Task("t", "")
 def rated_rows(*texts: str) -> tuple[object, object]:
     words = [len(text.split()) for text in texts]
     rows = replace(make_rollouts([0] * len(texts), words), texts=texts)
-    return SpanReward(recipe.rated, lambda r, n, ends: range(len(ends)), word_ends)(
+    return SpanReward(miniature.rated, lambda r, n, ends: range(len(ends)), word_ends)(
         rows, Progress()
     ), rows
 
@@ -35,13 +36,13 @@ def test_the_arms_credit_a_worked_answer() -> None:
     assert own[0].tolist() == pytest.approx([0.3, -0.3, 0.3])
     onwards = ReturnToGo()(scores, rows)
     assert onwards[0].tolist() == pytest.approx([0.3, 0.0, 0.3], abs=1e-6)
-    assert recipe.whole_sum(scores, rows)[1].tolist() == pytest.approx([-0.9] * 3)
-    assert recipe.above_zero(scores, rows).tolist() == [[1, 1, 1], [0, 0, 0]]
+    assert miniature.whole_sum(scores, rows)[1].tolist() == pytest.approx([-0.9] * 3)
+    assert miniature.above_zero(scores, rows).tolist() == [[1, 1, 1], [0, 0, 0]]
 
 
 def test_one_segment_is_ordinary_rlhf() -> None:
     scores, rows = rated_rows("0", "3")
-    everywhere = recipe.whole_sum(scores, rows)
+    everywhere = miniature.whole_sum(scores, rows)
     for credit in (ReturnToGo(discount=0.0), ReturnToGo()):
         assert torch.equal(credit(scores, rows), everywhere)
 
@@ -71,9 +72,9 @@ def test_steps_are_judged_for_two_errors() -> None:
 
 
 def test_the_miniature_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recipe, "UPDATES", 10)
+    monkeypatch.setattr(miniature, "UPDATES", 10)
     told: list[float] = []
-    arms = recipe.claim().arms
+    arms = miniature.claim().arms
     own = arms["own segment"](0, told.append)
     assert told == [1.0]
     assert arms["own segment"](0, told.append) == own

@@ -9,6 +9,7 @@ import pytest
 import torch
 from making import make_rollouts
 
+from guerdon.claims import gazal_r1 as miniature
 from guerdon.recipes import gazal_r1, load_recipe
 from guerdon.records import Progress, Scores, Task
 from guerdon.training import Loop, PolicyRecipe, train
@@ -35,20 +36,20 @@ def test_parts_worked_by_hand() -> None:
 
 
 def test_an_untrained_adapter_changes_nothing_and_scales_by_its_rank() -> None:
-    rows = torch.eye(gazal_r1.SIZE)
+    rows = torch.eye(miniature.SIZE)
     for root, scale in ((False, 0.25), (True, 2.0)):
-        model = gazal_r1.adapted(64, root)
+        model = miniature.adapted(64, root)
         layer = model.base_model.model[0]
         assert layer.scaling["default"] == pytest.approx(scale)
         assert torch.equal(model(rows), layer.base_layer(rows))
 
 
 def test_the_miniature_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gazal_r1, "STEPS", 10)
+    monkeypatch.setattr(miniature, "STEPS", 10)
     told: list[float] = []
-    plain, root = (gazal_r1.Miniature(by_root)(0, told.append) for by_root in (False, True))
+    plain, root = (miniature.Miniature(by_root)(0, told.append) for by_root in (False, True))
     assert told == [1.0, 1.0]
-    assert gazal_r1.Miniature(False)(0, told.append) == plain
+    assert miniature.Miniature(False)(0, told.append) == plain
     assert root["residual, rank 64"] < plain["residual, rank 64"] < 1
 
 

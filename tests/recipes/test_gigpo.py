@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from guerdon.advantages import TwoLevel
+from guerdon.claims import gigpo as miniature
 from guerdon.recipes import gigpo
 from guerdon.records import Progress, Rollouts, Task
 from guerdon.rewards import EnvironmentReturn
@@ -38,11 +39,11 @@ def test_arms_credit_the_worked_episodes() -> None:
     rows = spec_episodes()
     scores = EnvironmentReturn()(rows, Progress())
     assert scores.value.tolist() == [10.0, 0.0]
-    step = gigpo.step_only(scores, rows)[rows.mask]
+    step = miniature.step_only(scores, rows)[rows.mask]
     assert step.tolist() == pytest.approx([6.3333, 0.0, -3.1667, 0.0, -3.1667], abs=1e-4)
     episode = TwoLevel(omega=0.0)(scores, rows)
     assert episode[rows.mask].tolist() == pytest.approx([6, 6, -4, -4, -4])
-    unique = gigpo.UniqueStates(TwoLevel(omega=1.0))(scores, rows)
+    unique = miniature.UniqueStates(TwoLevel(omega=1.0))(scores, rows)
     assert torch.equal(unique, episode)
 
 
@@ -55,13 +56,13 @@ def test_a_step_counter_alone_leaves_first_states_shared() -> None:
 
 
 def test_the_miniature_repeats_and_its_arms_differ(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gigpo, "ITERATIONS", 12)
-    monkeypatch.setattr(gigpo, "SIDE", 3)
-    claim = gigpo.claim()
+    monkeypatch.setattr(miniature, "ITERATIONS", 12)
+    monkeypatch.setattr(miniature, "SIDE", 3)
+    claim = miniature.claim()
     told: list[float] = []
-    grpo, both = (gigpo.walk(TwoLevel(omega=w), 0, told.append) for w in (0.0, 1.0))
+    grpo, both = (miniature.walk(TwoLevel(omega=w), 0, told.append) for w in (0.0, 1.0))
     assert told[-1] == 1.0
-    assert gigpo.walk(TwoLevel(omega=0.0), 0, told.append) == grpo
+    assert miniature.walk(TwoLevel(omega=0.0), 0, told.append) == grpo
     assert grpo[0] == both[0]  # the same first samples
     assert grpo != both
     unique = claim.arms["unique states"](0, told.append)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from making import make_rollouts
 
+from guerdon.claims import mixed_r1 as miniature
 from guerdon.recipes import load_recipe, mixed_r1
 from guerdon.records import Progress, Task
 from guerdon.tasks import Arithmetic, MixedTasks, TextBoxes
@@ -59,9 +60,9 @@ def test_mixed_tasks_are_dealt_in_turn() -> None:
 
 
 def test_the_miniature_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mixed_r1, "UPDATES", 20)
+    monkeypatch.setattr(miniature, "UPDATES", 20)
     told: list[float] = []
-    arms = mixed_r1.claim().arms
+    arms = miniature.claim().arms
     first = arms["both, 6 places"](0, told.append)
     assert told == [1.0]
     assert arms["both, 6 places"](0, told.append) == first

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from guerdon.claims import mo_grpo as miniature
 from guerdon.recipes import load_recipe, mo_grpo
 from guerdon.shaping import WeightedParts
 from guerdon.training import Loop, PolicyRecipe, train
 
 
 def test_the_regression_finds_the_aspects() -> None:
-    true, heads = mo_grpo.world(0)
+    true, heads = miniature.world(0)
     assert torch.allclose(true.norm(dim=1), torch.ones(4), atol=1e-5)
     angle = torch.nn.functional.cosine_similarity(true, heads)
     assert (angle > 0.98).all()
@@ -21,24 +22,24 @@ def test_the_regression_finds_the_aspects() -> None:
 
 
 def test_paying_one_aspect_raises_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mo_grpo, "STEPS", 40)
+    monkeypatch.setattr(miniature, "STEPS", 40)
     told: list[float] = []
-    alone = mo_grpo.Miniature({"safe": 1.0})
+    alone = miniature.Miniature({"safe": 1.0})
     assert alone(0, told.append) == alone(0, told.append)
     assert told == [1.0, 1.0]
-    together = mo_grpo.Miniature(dict.fromkeys(mo_grpo.ASPECTS, 0.25))
+    together = miniature.Miniature(dict.fromkeys(miniature.ASPECTS, 0.25))
     assert together(0, told.append)["lowest change"] > alone(0, told.append)["lowest change"]
 
 
 def test_a_single_part_correlates_with_itself_fully() -> None:
-    only = mo_grpo.Influence(WeightedParts({"polite": 1.0}))(0, [].append)
+    only = miniature.Influence(WeightedParts({"polite": 1.0}))(0, [].append)
     assert only["correlation"] == pytest.approx(1.0, abs=1e-4)
     assert only["gap of correlations"] == pytest.approx(1.0, abs=0.1)
 
 
 def test_arms_report_what_the_claim_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mo_grpo, "STEPS", 2)
-    claim = mo_grpo.claim()
+    monkeypatch.setattr(miniature, "STEPS", 2)
+    claim = miniature.claim()
     figures = {name: arm(0, [].append) for name, arm in claim.arms.items()}
     for expectation in claim.expectations:
         assert all(expectation.metric in figures[arm] for arm in expectation.arms)

@@ -11,6 +11,7 @@ import torch
 from making import make_rollouts
 
 from guerdon.advantages import GroupNormalised
+from guerdon.claims import mobile_r1 as miniature
 from guerdon.recipes import load_recipe, mobile_r1
 from guerdon.records import Progress, Task
 from guerdon.rewards import EnvironmentReturn, MobileStepReward
@@ -18,22 +19,22 @@ from guerdon.training import Loop, PolicyRecipe, train
 
 
 def test_labels_are_written_steps_that_the_step_reward_reads() -> None:
-    label = {**mobile_r1.SWIPES["right"], "box": (0, 0, 9, 9)}
+    label = {**miniature.SWIPES["right"], "box": (0, 0, 9, 9)}
     task = Task("0,0", "", columns={"step": label})
-    texts = (*mobile_r1.STEPS, "right", "<tool_call>{}</tool_call>")
+    texts = (*miniature.STEPS, "right", "<tool_call>{}</tool_call>")
     rows = replace(make_rollouts([0] * 6), tasks=(task,), texts=texts)
     scores = MobileStepReward()(rows, Progress())
-    assert list(mobile_r1.STEPS.values()) == ["up", "down", "left", "right"]
+    assert list(miniature.STEPS.values()) == ["up", "down", "left", "right"]
     assert scores.value.tolist() == [1, 1, 1, 2, 0, 0]  # form alone, form and action, neither
 
 
 def test_the_labelled_path_leads_to_the_goal_and_slips_lead_elsewhere() -> None:
-    written = {move: text for text, move in mobile_r1.STEPS.items()}
-    phone = mobile_r1.Phone(0.0, random.Random(0))
+    written = {move: text for text, move in miniature.STEPS.items()}
+    phone = miniature.Phone(0.0, random.Random(0))
     for turn in range(8):
-        step = phone.step(written[mobile_r1.PATH[phone.state_key]])
+        step = phone.step(written[miniature.PATH[phone.state_key]])
         assert (step.done, step.reward) == (turn == 7, float(turn == 7))
-    slipping = mobile_r1.Phone(1.0, random.Random(0))
+    slipping = miniature.Phone(1.0, random.Random(0))
     seen = set()
     for _ in range(20):
         slipping.step(written["up"])
@@ -51,13 +52,13 @@ def test_every_turn_of_an_episode_has_its_one_advantage() -> None:
 
 
 def test_the_miniature_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mobile_r1, "SWEEPS", 20)
-    monkeypatch.setattr(mobile_r1, "TRIALS", 50)
+    monkeypatch.setattr(miniature, "SWEEPS", 20)
+    monkeypatch.setattr(miniature, "TRIALS", 50)
     told: list[float] = []
-    steps = mobile_r1.Miniature(True, 3)(0, told.append)
+    steps = miniature.Miniature(True, 3)(0, told.append)
     assert told == [1.0]
-    assert mobile_r1.Miniature(True, 3)(0, told.append) == steps
-    none = mobile_r1.Miniature(False, 0)(0, told.append)
+    assert miniature.Miniature(True, 3)(0, told.append) == steps
+    none = miniature.Miniature(False, 0)(0, told.append)
     assert none["clean"] < steps["clean"]
     assert steps["slippery"] <= steps["clean"]
 

@@ -10,6 +10,7 @@ import torch
 from making import make_rollouts, make_scores
 
 from guerdon.advantages import GroupNormalised
+from guerdon.claims import multirole_r1 as miniature
 from guerdon.recipes import load_recipe, multirole_r1
 from guerdon.records import Progress, Task
 from guerdon.rewards.answers.roles import (
@@ -63,20 +64,20 @@ def test_where_accuracy_is_constant_diversity_alone_decides() -> None:
 
 
 def test_the_miniature_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    policy = multirole_r1.untrained()
+    policy = miniature.untrained()
     first = policy.log_probs([Task("q0", "")]).exp()[0, :, 0].reshape(3, 9)
     assert first[:, 0].tolist() == pytest.approx([2.718281828**2 / (2.718281828**2 + 7)] * 3)
     assert first[:, 1:].flatten().tolist() == pytest.approx([0.25] * 24)
-    rows = multirole_r1.asked(policy.sample([Task("q0", "")], 4, Sampling(), 0))
+    rows = miniature.asked(policy.sample([Task("q0", "")], 4, Sampling(), 0))
     assert rows.mask.sum(1).tolist() == [6] * 4  # three roles and the answer of each
     for row, text in enumerate(rows.texts):
         acts = rows.ids[row][rows.mask[row]].tolist()
         pairs = zip(acts[::2], acts[1::2], strict=True)
         assert text == " ".join(f"role: {'abcdefgh'[r]} answer: {a}" for r, a in pairs)
-    monkeypatch.setattr(multirole_r1, "UPDATES", 10)
-    monkeypatch.setattr(multirole_r1, "QUESTIONS", 2)
+    monkeypatch.setattr(miniature, "UPDATES", 10)
+    monkeypatch.setattr(miniature, "QUESTIONS", 2)
     told: list[float] = []
-    arms = multirole_r1.claim().arms
+    arms = miniature.claim().arms
     plain = arms["accuracy"](0, told.append)
     assert told[-1] == 1.0
     assert arms["accuracy"](0, told.append) == plain

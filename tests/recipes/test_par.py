@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from guerdon.claims import par as miniature
 from guerdon.recipes import load_recipe, par
 from guerdon.records import Progress, Scores
 from guerdon.shaping import Affine, Linear, ReferencedTasks, RunningStandardise, Transform
@@ -15,7 +16,7 @@ from guerdon.training import Loop, PolicyRecipe, train
 
 
 def test_the_world_is_hacked_in_twelve_places() -> None:
-    prior, gold, proxy, rows = par.world(0, 10)
+    prior, gold, proxy, rows = miniature.world(0, 10)
     assert prior.sum().item() == pytest.approx(1.0, abs=1e-5)
     assert (prior > 0).all()
     gap = proxy - gold
@@ -25,14 +26,14 @@ def test_the_world_is_hacked_in_twelve_places() -> None:
 
 
 def test_arms_share_the_world_and_one_reference_is_the_first_of_ten() -> None:
-    ten, one = par.world(3, 10), par.world(3, 1)
+    ten, one = miniature.world(3, 10), miniature.world(3, 1)
     assert all(torch.equal(a, b) for a, b in zip(ten[:3], one[:3], strict=True))
     first = ten[3].tasks[0].columns["reference_rewards"][:1]
     assert one[3].tasks[0].columns["reference_rewards"] == first
 
 
 def test_par_pays_by_rows() -> None:
-    _, _, proxy, rows = par.world(0, 1)
+    _, _, proxy, rows = miniature.world(0, 1)
     reference = rows.tasks[0].columns["reference_rewards"][0]
     made = Transform()(Scores(proxy), rows, Progress()).value
     assert made.tolist() == pytest.approx((proxy - reference).sigmoid().tolist(), abs=1e-6)
@@ -41,16 +42,16 @@ def test_par_pays_by_rows() -> None:
 def test_centring_changes_nothing_and_scaling_only_the_speed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(par, "STEPS", 20)
+    monkeypatch.setattr(miniature, "STEPS", 20)
     told: list[float] = []
-    vanilla = par.Miniature(Affine())(0, told.append)
+    vanilla = miniature.Miniature(Affine())(0, told.append)
     assert told == [1.0]
-    assert par.Miniature(Affine())(0, told.append) == vanilla
-    centred = par.Miniature(Transform(Linear()))(0, told.append)
+    assert miniature.Miniature(Affine())(0, told.append) == vanilla
+    centred = miniature.Miniature(Transform(Linear()))(0, told.append)
     assert centred["final gold"] == pytest.approx(vanilla["final gold"], abs=1e-4)
-    scaled = par.Miniature(RunningStandardise())(0, told.append)
+    scaled = miniature.Miniature(RunningStandardise())(0, told.append)
     assert scaled["final gold"] != pytest.approx(vanilla["final gold"], abs=1e-4)
-    allowed = par.Miniature(Affine(), allowance=0.2)(0, told.append)
+    allowed = miniature.Miniature(Affine(), allowance=0.2)(0, told.append)
     assert allowed["final gold within 0.2"] == pytest.approx(vanilla["final gold"] - 0.2)
 
 
@@ -58,7 +59,7 @@ def test_recipe_is_listed_and_round_trips(tmp_path: Path) -> None:
     recipe = load_recipe("par").build()
     recipe.save(tmp_path / "recipe.yaml")
     assert PolicyRecipe.load(tmp_path / "recipe.yaml") == recipe
-    assert load_recipe("par").claim().seeds == 20
+    assert miniature.claim().seeds == 20
 
 
 def test_runs_in_the_real_loop() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from guerdon.claims import prefix_grouper as miniature
 from guerdon.recipes import load_recipe, prefix_grouper
 from guerdon.reproduction.memory import kept_bytes
 from guerdon.rollout import LanguagePolicy
@@ -40,13 +41,13 @@ def test_sharing_keeps_less_for_the_backward_pass() -> None:
 
 def test_the_miniature_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"STEPS": 2, "GROUPS": 1, "GROUP": 4, "TOKENS": 20, "EXAMPLES": 3}.items():
-        monkeypatch.setattr(prefix_grouper, name, value)
+        monkeypatch.setattr(miniature, name, value)
     told: list[float] = []
-    apart = prefix_grouper.gap(0, told.append)
+    apart = miniature.gap(0, told.append)
     assert told == [0.5, 1.0] * 2
     assert apart["weights apart"] < 1e-4 < apart["weights moved"]
     assert apart["rewards apart"] == 0
-    assert set(prefix_grouper.cost(True, 0, told.append)) >= {"log2 seconds", "log2 kept bytes"}
+    assert set(miniature.cost(True, 0, told.append)) >= {"log2 seconds", "log2 kept bytes"}
 
 
 def test_recipe_is_listed_and_round_trips(tmp_path: Path) -> None:

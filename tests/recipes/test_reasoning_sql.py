@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from guerdon.claims import reasoning_sql as miniature
 from guerdon.recipes import load_recipe, reasoning_sql
 from guerdon.records import Progress
 from guerdon.rewards.programs.sql import SqlQuestion
@@ -20,15 +21,15 @@ pytest.importorskip("sqlglot")
 
 
 def test_every_reference_query_can_be_chosen_and_finds_some_rows() -> None:
-    tasks = reasoning_sql.Questions().load("train")
-    policy = SlotPolicy([t.id for t in tasks], reasoning_sql.CHOICES, reasoning_sql.write)
+    tasks = miniature.Questions().load("train")
+    policy = SlotPolicy([t.id for t in tasks], miniature.CHOICES, miniature.write)
     rows = policy.sample(tasks, 1, Sampling(), seed=0)
     object.__setattr__(rows, "texts", tuple(f"<answer>{task.answer}</answer>" for task in tasks))
     scores = reasoning_sql.PARTIAL(rows, Progress())
     assert scores.value.tolist() == [7.0] * len(tasks)
-    written = {reasoning_sql.write(tasks[0], c) for c in _all_choices(tasks[0].answer)}
+    written = {miniature.write(tasks[0], c) for c in _all_choices(tasks[0].answer)}
     assert f"<answer>{tasks[0].answer}</answer>" in written
-    assert math.prod(map(len, reasoning_sql.CHOICES)) == 10_368
+    assert math.prod(map(len, miniature.CHOICES)) == 10_368
 
 
 def _all_choices(query: str) -> list[list[str]]:
@@ -38,29 +39,29 @@ def _all_choices(query: str) -> list[list[str]]:
 
 
 def test_arms_differ_in_what_they_pay() -> None:
-    tasks = reasoning_sql.Questions().load("train")
-    policy = SlotPolicy([t.id for t in tasks], reasoning_sql.CHOICES, reasoning_sql.write)
+    tasks = miniature.Questions().load("train")
+    policy = SlotPolicy([t.id for t in tasks], miniature.CHOICES, miniature.write)
     rows = policy.sample(tasks, 8, Sampling(), seed=0)
-    alone = reasoning_sql.EXECUTION(rows, Progress())
+    alone = miniature.EXECUTION(rows, Progress())
     partial = reasoning_sql.PARTIAL(rows, Progress())
-    judged = replace(reasoning_sql.PARTIAL, judge=reasoning_sql.words_in_common)(rows, Progress())
+    judged = replace(reasoning_sql.PARTIAL, judge=miniature.words_in_common)(rows, Progress())
     assert set(alone.value.tolist()) <= {0.0, 1.0}
     assert (partial.value >= 1).all()
     assert len(set(partial.value.tolist())) > 5
     wrong = alone.value == 0
     assert (judged.value[wrong] > partial.value[wrong]).all()
     question = SqlQuestion("q", "s", "SELECT a FROM t", "SELECT b FROM t")
-    assert reasoning_sql.words_in_common([question]) == [3 / 5]
+    assert miniature.words_in_common([question]) == [3 / 5]
 
 
 def test_the_arms_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reasoning_sql, "STEPS", 6)
-    monkeypatch.setattr(reasoning_sql, "MIDWAY", 3)
+    monkeypatch.setattr(miniature, "STEPS", 6)
+    monkeypatch.setattr(miniature, "MIDWAY", 3)
     told: list[float] = []
-    partial = reasoning_sql.Miniature(reasoning_sql.PARTIAL)(0, told.append)
+    partial = miniature.Miniature(reasoning_sql.PARTIAL)(0, told.append)
     assert told == [1.0]
-    assert reasoning_sql.Miniature(reasoning_sql.PARTIAL)(0, told.append) == partial
-    alone = reasoning_sql.Miniature(reasoning_sql.EXECUTION)(0, told.append)
+    assert miniature.Miniature(reasoning_sql.PARTIAL)(0, told.append) == partial
+    alone = miniature.Miniature(miniature.EXECUTION)(0, told.append)
     assert alone["zero_std_share midway"] > partial["zero_std_share midway"]
     assert partial["syntax"] > alone["syntax"]
 

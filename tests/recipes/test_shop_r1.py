@@ -11,6 +11,7 @@ import torch
 from making import make_rollouts, make_scores
 
 from guerdon.advantages import GroupNormalised, NoScale
+from guerdon.claims import shop_r1 as miniature
 from guerdon.recipes import load_recipe, shop_r1
 from guerdon.records import Progress, Task
 from guerdon.rewards import WebActionReward
@@ -57,24 +58,24 @@ def test_standardising_cancels_the_multiplier_and_centring_does_not() -> None:
 
 
 def test_exact_pays_the_right_action_alone() -> None:
-    columns = [{"action": shop_r1.ACTIONS[0]}, {"action": shop_r1.ACTIONS[3]}]
+    columns = [{"action": miniature.ACTIONS[0]}, {"action": miniature.ACTIONS[3]}]
     tasks = tuple(Task(f"t{i}", "", columns=c) for i, c in enumerate(columns))
-    texts = tuple(shop_r1.TEXTS[i] for i in (0, 3, 0, 3, 4))
+    texts = tuple(miniature.TEXTS[i] for i in (0, 3, 0, 3, 4))
     rows = replace(make_rollouts([0, 0, 1, 1, 1]), tasks=tasks, texts=texts)
-    assert shop_r1.exact(rows, Progress()).value.tolist() == [1, 0, 0, 1, 0]
+    assert miniature.exact(rows, Progress()).value.tolist() == [1, 0, 0, 1, 0]
     graded = WebActionReward(10.0)(rows, Progress()).value.tolist()
     assert graded == pytest.approx([0.8, 0.5, 0.5, 11.0, 1.0])
 
 
 def test_the_miniature_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shop_r1, "STEPS", 4)
+    monkeypatch.setattr(miniature, "STEPS", 4)
     told: list[float] = []
-    arms = shop_r1.claim().arms
+    arms = miniature.claim().arms
     first = arms["D 10, centred"](0, told.append)
     assert told[-1] == 1.0
     assert arms["D 10, centred"](0, told.append) == first
     assert arms["D 10, standardised"](0, told.append) != first
-    monkeypatch.setattr(shop_r1, "STEPS", 0)
+    monkeypatch.setattr(miniature, "STEPS", 0)
     start = arms["exact, centred"](0, told.append)
     assert start == pytest.approx({"terminate": 0.5, "right click": 0.1})
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.nn.utils import parametrize
 
+from guerdon.claims import temporal_r1 as miniature
 from guerdon.curriculum import easy, hard
 from guerdon.recipes import load_recipe, temporal_r1
 from guerdon.records import Progress, Rollouts, Scores, Task
@@ -66,7 +67,7 @@ def test_form_and_overlap_are_worth_a_half_each() -> None:
 def test_logits_can_be_linear_in_features() -> None:
     features = torch.randn(9, 3)
     policy = TabularPolicy(list(map(str, range(9))), ("a", "b"), features @ torch.ones(3, 2))
-    parametrize.register_parametrization(policy, "logits", temporal_r1.LinearLogits(features))
+    parametrize.register_parametrization(policy, "logits", miniature.LinearLogits(features))
     (weights,) = policy.parameters()
     assert torch.allclose(weights, torch.ones(3, 2), atol=1e-4)
     policy.logits.sum().backward()
@@ -74,14 +75,14 @@ def test_logits_can_be_linear_in_features() -> None:
 
 
 def test_the_miniature_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(temporal_r1, "POOL", 60)
-    monkeypatch.setattr(temporal_r1, "CHOSEN", 6)
-    monkeypatch.setattr(temporal_r1, "PASSES", 1)
+    monkeypatch.setattr(miniature, "POOL", 60)
+    monkeypatch.setattr(miniature, "CHOSEN", 6)
+    monkeypatch.setattr(miniature, "PASSES", 1)
     told: list[float] = []
-    most = temporal_r1.Miniature(easy)(0, told.append)
+    most = miniature.Miniature(easy)(0, told.append)
     assert told == [1.0]
-    assert temporal_r1.Miniature(easy)(0, told.append) == most
-    assert most["live groups"] > temporal_r1.Miniature(hard)(0, told.append)["live groups"]
+    assert miniature.Miniature(easy)(0, told.append) == most
+    assert most["live groups"] > miniature.Miniature(hard)(0, told.append)["live groups"]
 
 
 def test_recipe_round_trips(tmp_path: Path) -> None:

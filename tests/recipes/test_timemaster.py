@@ -9,6 +9,7 @@ import pytest
 from making import make_rollouts, make_scores
 
 from guerdon.advantages import GroupNormalised
+from guerdon.claims import timemaster as miniature
 from guerdon.recipes import load_recipe, timemaster
 from guerdon.records import Progress, Scores, Task
 from guerdon.rewards.answers.extension import LabelAndExtension
@@ -85,14 +86,14 @@ def test_the_rule_that_judges_the_seedling() -> None:
 
 def test_the_miniature_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[float] = []
-    monkeypatch.setattr(timemaster, "UPDATES", 0)
-    start = timemaster.Miniature(allowance=0.03)(0, told.append)
+    monkeypatch.setattr(miniature, "UPDATES", 0)
+    start = miniature.Miniature(allowance=0.03)(0, told.append)
     assert start["accuracy"] == pytest.approx(0.5 / 3)
     assert start["accuracy within 0.03"] == pytest.approx(0.5 / 3 - 0.03)
     assert start["extension quality"] == pytest.approx(0.325, abs=0.001)
-    monkeypatch.setattr(timemaster, "UPDATES", 20)
-    gated = timemaster.Miniature()(0, told.append)
-    assert timemaster.Miniature()(0, told.append) == gated
+    monkeypatch.setattr(miniature, "UPDATES", 20)
+    gated = miniature.Miniature()(0, told.append)
+    assert miniature.Miniature()(0, told.append) == gated
     assert gated["accuracy"] > start["accuracy"]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from guerdon.claims import toolrl as miniature
 from guerdon.recipes import load_recipe, toolrl
 from guerdon.records import Progress
 from guerdon.rewards import ToolReward
@@ -17,21 +18,21 @@ from guerdon.training import Loop, PolicyRecipe, train
 
 
 def test_calls_start_uniform_and_thoughts_short() -> None:
-    tasks = toolrl.Contexts().load("train")
-    p = toolrl.untrained().log_probs(tasks).exp()
+    tasks = miniature.Contexts().load("train")
+    p = miniature.untrained().log_probs(tasks).exp()
     assert len(tasks) == 20
     assert p[0, 0, :8].tolist() == pytest.approx([1 / 8] * 8)
     assert p[0, 1, :6].tolist() == pytest.approx([1 / 6] * 6)
-    exact, words = toolrl.figures(toolrl.untrained())
+    exact, words = miniature.figures(miniature.untrained())
     assert exact == pytest.approx(1 / 4800, rel=1e-3)
     assert words == pytest.approx(1.3, abs=0.1)
 
 
 def test_the_right_call_is_worth_four_and_form_always_holds() -> None:
-    (task, *_) = toolrl.Contexts().load("train")
-    rows = toolrl.untrained().sample([task], 4, Sampling(), seed=0)
+    (task, *_) = miniature.Contexts().load("train")
+    rows = miniature.untrained().sample([task], 4, Sampling(), seed=0)
     calls = ("00002", "00012", "10000")
-    texts = (*(toolrl.write(task, tuple(c)) for c in calls), rows.texts[0])
+    texts = (*(miniature.write(task, tuple(c)) for c in calls), rows.texts[0])
     object.__setattr__(rows, "texts", texts)
     scores = ToolReward()(rows, Progress())
     assert scores.parts["format"].tolist() == [1] * 4
@@ -41,17 +42,17 @@ def test_the_right_call_is_worth_four_and_form_always_holds() -> None:
 
 
 def test_the_arms_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(toolrl, "STEPS", 20)
-    monkeypatch.setattr(toolrl, "CONTEXTS", 2)
+    monkeypatch.setattr(miniature, "STEPS", 20)
+    monkeypatch.setattr(miniature, "CONTEXTS", 2)
     told: list[float] = []
-    graded = toolrl.Miniature(ToolReward(), allowance=0.02)(0, told.append)
+    graded = miniature.Miniature(ToolReward(), allowance=0.02)(0, told.append)
     assert told == [1.0]
-    assert toolrl.Miniature(ToolReward(), allowance=0.02)(0, told.append) == graded
+    assert miniature.Miniature(ToolReward(), allowance=0.02)(0, told.append) == graded
     assert graded["exact within 0.02"] == pytest.approx(graded["exact"] - 0.02)
     assert graded["exact"] > 1 / 4800
-    coarse = toolrl.Miniature(ToolReward(credit=all_or_nothing))(0, told.append)
+    coarse = miniature.Miniature(ToolReward(credit=all_or_nothing))(0, told.append)
     assert coarse["zero_std_share"] > graded["zero_std_share"]
-    longer = toolrl.Miniature(ToolReward(length=ThinkLength(64)))(0, told.append)
+    longer = miniature.Miniature(ToolReward(length=ThinkLength(64)))(0, told.append)
     assert longer["lengthening"] > 1
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from guerdon.claims import unlikeliness as miniature
 from guerdon.recipes import unlikeliness
 from guerdon.records import Progress, Task
 from guerdon.rollout import TabularPolicy
@@ -13,7 +14,7 @@ from guerdon.training import Loop, train
 
 
 def test_the_miniature_starts_where_the_specification_says() -> None:
-    p = unlikeliness.starting_logits()[0].exp()
+    p = miniature.starting_logits()[0].exp()
     assert p.sum().item() == pytest.approx(1.0, abs=1e-5)
     assert p[0].item() == pytest.approx(0.30)
     assert p[1:7].tolist() == pytest.approx([0.01] * 6)
@@ -23,20 +24,20 @@ def test_the_miniature_starts_where_the_specification_says() -> None:
 def test_seven_answers_are_right() -> None:
     policy = TabularPolicy(["q"], [str(i) for i in range(64)])
     rows = policy.sample([Task("q", "")], 500, Sampling(), seed=0)
-    value = unlikeliness.correct(rows, Progress()).value
+    value = miniature.correct(rows, Progress()).value
     assert {int(t) for t, v in zip(rows.texts, value, strict=True) if v} == set(range(7))
 
 
 def test_beta_lifts_rare_answers_from_the_same_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unlikeliness, "ITERATIONS", 6)
-    monkeypatch.setattr(unlikeliness, "PROMPTS", 8)
+    monkeypatch.setattr(miniature, "ITERATIONS", 6)
+    monkeypatch.setattr(miniature, "PROMPTS", 8)
     told: list[float] = []
-    plain, lifted = (unlikeliness.Miniature(beta)(0, told.append) for beta in (0.0, 0.75))
+    plain, lifted = (miniature.Miniature(beta)(0, told.append) for beta in (0.0, 0.75))
     assert told[-1] == 1.0
     assert lifted["rare uplift"] > plain["rare uplift"]
     assert lifted["rare pass@32"] > plain["rare pass@32"]
-    assert unlikeliness.Miniature(0.0)(0, told.append) == plain
-    allowed = unlikeliness.Miniature(0.0, allowance=0.03)(0, told.append)
+    assert miniature.Miniature(0.0)(0, told.append) == plain
+    allowed = miniature.Miniature(0.0, allowance=0.03)(0, told.append)
     assert allowed["pass@1 within 0.03"] == pytest.approx(plain["pass@1"] - 0.03)
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from making import make_rollouts
 
+from guerdon.claims import vlaa_thinker as miniature
 from guerdon.recipes import load_recipe, vlaa_thinker
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards import GroupRelativeLength, Router
@@ -67,12 +68,12 @@ def test_an_answer_out_of_its_section_is_worth_nothing() -> None:
 
 def test_the_miniature_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[float] = []
-    monkeypatch.setattr(vlaa_thinker, "UPDATES", 5)
-    rl = vlaa_thinker.Miniature(0.5)(0, told.append)
+    monkeypatch.setattr(miniature, "UPDATES", 5)
+    rl = miniature.Miniature(0.5)(0, told.append)
     assert told == [1.0]
-    assert vlaa_thinker.Miniature(0.5)(0, told.append) == rl
+    assert miniature.Miniature(0.5)(0, told.append) == rl
     assert rl["first reward"] == pytest.approx(0.5 * 0.4 + 0.5 / 6)
-    after = vlaa_thinker.Miniature(0.98)(0, told.append)
+    after = miniature.Miniature(0.98)(0, told.append)
     assert after["first reward"] == pytest.approx(0.98 * 0.4 + 0.02 / 6)
 
 

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from guerdon import cli
+from guerdon.claims import load_claim
 from guerdon.cli.part_names import PREFERENCE_CHOICES, RANKING_CHOICES, part_of
 from guerdon.parts import PartError, build, describe
 from guerdon.recipes import all_recipes, load_recipe
@@ -285,7 +286,7 @@ def test_every_function_of_ours_that_is_a_part_may_be_named() -> None:
     held: list[Any] = []
     for slug in all_recipes():
         held.append(load_recipe(slug).build())
-        arms = load_recipe(slug).claim().arms.values()
+        arms = load_claim(slug).arms.values()
         held += [arm for arm in arms if not isinstance(arm, types.FunctionType)]
     held += [PreferenceRecipe(PreferenceFile("x")), RewardModelRecipe(RankingFile("x"))]
     for option, table in {**PREFERENCE_CHOICES, **RANKING_CHOICES}.items():

@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from guerdon.claims import load_claim
 from guerdon.cli import reward_commands
 from guerdon.cli.arguments import (
     OVERRIDES,
@@ -36,7 +37,7 @@ from guerdon.failures import RewardFailed, refuse_failing, tally, too_many
 from guerdon.judging import judged
 from guerdon.parsing.visible import visible
 from guerdon.ranges import PositiveInt, Seed, between
-from guerdon.recipes import all_recipes, load_recipe
+from guerdon.recipes import all_recipes
 from guerdon.records import Progress
 from guerdon.rollout import EndpointError
 from guerdon.training import (
@@ -242,7 +243,7 @@ def _reproduce(arguments: list[str]) -> int:
         "  --seeds N        the first N seeds, or --seeds 0 1 2 for these (default: the claim's)",
     )
     with reading_arguments():
-        claim, seeds = load_recipe(options["slug"]).claim(), _seeds(rest)
+        claim, seeds = load_claim(options["slug"]), _seeds(rest)
     with Bar(transient=True, disable=options["quiet"] or options["json"]) as progress:
         bar = progress.add_task(escape(claim.slug), total=1.0)
         result = run_claim(

@@ -1,18 +1,19 @@
-"""One module per system: its composition, its claim and its miniature.
+"""One module per system: its composition, to be read and copied.
 
 The index is the listing of this package: module ``dianjin_r1`` is recipe ``dianjin-r1``. A
-recipe has a docstring, ``SLUG``, ``PAPER``, ``build(**overrides)`` returning the `PolicyRecipe` of
-a real run and ``claim()`` returning the `Claim` of its miniature. Adding a file adds a recipe.
+recipe has a docstring, ``SLUG``, ``PAPER`` and ``build(**overrides)``, which returns the recipe of
+a real run. Adding a file adds a recipe. What its paper claims is in ``guerdon.claims``.
 """
 
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from types import ModuleType
 from typing import NamedTuple
 
-_REQUIRED = ("SLUG", "PAPER", "build", "claim")
+from guerdon.names import slugs_in
+
+_REQUIRED = ("SLUG", "PAPER", "build")
 
 
 class Paper(NamedTuple):
@@ -24,20 +25,14 @@ class Paper(NamedTuple):
 
 def all_recipes() -> tuple[str, ...]:
     """Every recipe's slug, sorted; imports none of them."""
-    return tuple(
-        sorted(
-            found.name.replace("_", "-")
-            for found in pkgutil.iter_modules(__path__)
-            if not found.name.startswith("_")
-        )
-    )
+    return slugs_in(__path__)
 
 
 def load_recipe(slug: str) -> ModuleType:
     """The module of a recipe.
 
     Raises ValueError for an unknown slug (naming the known ones) and for a module that lacks
-    one of ``SLUG``, ``PAPER``, ``build``, ``claim`` or whose ``SLUG`` does not fit its file.
+    one of ``SLUG``, ``PAPER``, ``build`` or whose ``SLUG`` does not fit its file.
     """
     if slug not in all_recipes():
         raise ValueError(f"there is no recipe {slug!r}; the recipes are {', '.join(all_recipes())}")

@@ -13,10 +13,9 @@ from typing import Any
 from guerdon.advantages import GroupNormalised
 from guerdon.objectives import ClippedSurrogate
 from guerdon.recipes import Paper
-from guerdon.reproduction import Claim, Expectation, Report
 from guerdon.rewards import AnswerMatch
 from guerdon.tasks import Arithmetic
-from guerdon.training import Constant, Loop, Optimiser, PolicyRecipe, train
+from guerdon.training import Constant, Loop, Optimiser, PolicyRecipe
 
 SLUG = "grpo"
 PAPER = Paper(
@@ -37,27 +36,3 @@ def build(**overrides: Any) -> PolicyRecipe:
         loop=Loop(steps=60, groups=16, group_size=8),
     )
     return replace(recipe, **overrides)
-
-
-def _arm(lr: float) -> Any:
-    def run(seed: int, report: Report) -> dict[str, float]:
-        loop = Loop(steps=25, groups=12, group_size=8, checkpoint_every=0, seed=seed)
-        result = train(
-            build(loop=loop, optimiser=Optimiser(lr=lr, schedule=Constant(warmup=5))), quiet=True
-        )
-        report(1.0)
-        assert result.after is not None
-        return {"accuracy": result.after.mean}
-
-    return run
-
-
-def claim() -> Claim:
-    """Training by the reward raises held-out accuracy over the untrained model."""
-    return Claim(
-        slug=SLUG,
-        statement="GRPO raises held-out accuracy of the seedling within 25 steps",
-        arms={"untrained": _arm(0.0), "grpo": _arm(3e-4)},
-        metric="accuracy",
-        expectations=(Expectation("grpo", "untrained", "accuracy", matters=0.1),),
-    )

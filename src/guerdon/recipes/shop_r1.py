@@ -7,32 +7,20 @@ sessions, the fine-tuning before, and the reward for certain rationales (`Certai
 `divergence_from_uniform`, at 0.005: the paper's 1/V makes it vanish, and the seedling writes no
 rationale). The real run is the text form: a tool call is read as a form that is filled in and
 submitted, the tool its name and the parameters' values its text.
-
-The miniature: 10 contexts, in each of which the truth is "terminate" or a click on one of 30
-names, evenly; a softmax table starts at 0.5 for terminate and at 0.1 for the right click. Plain
-policy gradient, 300 updates of every context; where D is not divided out, the rate is.
 """
 
 from __future__ import annotations
 
-import json
-import random
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
-
-import torch
 
 from guerdon.advantages import GroupNormalised, NoScale
 from guerdon.objectives import KL, ClippedSurrogate
 from guerdon.recipes import Paper
-from guerdon.records import Progress, Rollouts, Scores, Task
-from guerdon.reproduction import Claim, Expectation, Report
 from guerdon.rewards import WebActionReward
 from guerdon.rewards.actions.web_action import CallsAsActions
-from guerdon.rollout import TabularPolicy
-from guerdon.stages import Reward, Sampling
 from guerdon.tasks import ToolCalls
-from guerdon.training import FixedReference, Guard, Optimiser, PolicyRecipe, update
+from guerdon.training import FixedReference, Optimiser, PolicyRecipe
 
 SLUG = "shop-r1"
 PAPER = Paper(
@@ -54,65 +42,3 @@ def build(**overrides: Any) -> PolicyRecipe:
         optimiser=Optimiser(lr=1e-4),
     )
     return replace(recipe, **overrides)
-
-
-CONTEXTS, NAMES, GROUP, STEPS, RATE = 10, 30, 8, 300, 0.5
-OBJECTIVE = ClippedSurrogate()
-ACTIONS = [{"type": "terminate"}, *({"type": "click", "name": f"n{i}"} for i in range(NAMES))]
-TEXTS = [json.dumps({"rationale": "", "action": action}) for action in ACTIONS]
-
-
-def exact(rollouts: Rollouts, progress: Progress) -> Scores:
-    """1 where type and name are the truth's, else 0."""
-    parts = WebActionReward()(rollouts, progress).parts
-    ends = torch.tensor([gold["type"] == "terminate" for gold in rollouts.column("action")])
-    return Scores(((parts["type"] > 0) & (ends | (parts["content"] > 0))).float())
-
-
-@dataclass(frozen=True)
-class Miniature:
-    """One arm: a reward, its difficulty, and whether advantages are only centred."""
-
-    reward: Reward
-    difficulty: float = 0.0
-    centred: bool = False
-
-    def __call__(self, seed: int, report: Report) -> dict[str, float]:
-        names = [f"context-{i}" for i in range(CONTEXTS)]
-        start = torch.full((CONTEXTS, 1 + NAMES), 0.4 / (NAMES - 1))
-        start[:, 0] = 0.5
-        start[range(CONTEXTS), range(1, 1 + CONTEXTS)] = 0.1
-        policy, draw = TabularPolicy(names, TEXTS, start.log()), random.Random(seed)
-        credit = GroupNormalised(scale=NoScale()) if self.centred else GroupNormalised()
-        rate = RATE * CONTEXTS / (max(1.0, self.difficulty) if self.centred else 1.0)
-        optimiser = torch.optim.SGD(policy.parameters(), lr=rate)
-        for step in range(STEPS):
-            truth = [ACTIONS[draw.choice((0, 1 + i))] for i in range(CONTEXTS)]
-            tasks = [Task(n, "", columns={"action": t}) for n, t in zip(names, truth, strict=True)]
-            rows = policy.sample(tasks, GROUP, Sampling(), seed * STEPS + step)
-            advantage_NT = credit(self.reward(rows, Progress(step, STEPS)), rows)
-            update(policy, optimiser, OBJECTIVE, rows, advantage_NT, guard=Guard(), clip=0)
-            report((step + 1) / STEPS)
-        p_CA = policy.logits.detach().softmax(1)
-        hit = p_CA[range(CONTEXTS), range(1, 1 + CONTEXTS)].mean().item()
-        return {"terminate": p_CA[:, 0].mean().item(), "right click": hit}
-
-
-def claim() -> Claim:
-    """The multiplier stops the hack where it is not divided out again."""
-    kinds = {"standardised": False, "centred": True}
-    arms = {f"exact, {kind}": Miniature(exact, centred=c) for kind, c in kinds.items()}
-    for d in (0.0, 10.0, 1000.0):
-        reward = WebActionReward(difficulty=d)
-        arms |= {f"D {d:g}, {kind}": Miniature(reward, d, c) for kind, c in kinds.items()}
-    return Claim(
-        slug=SLUG,
-        statement="Paying the hard part more stops spam of the easy action, if it is not rescaled",
-        arms=arms,
-        metric="terminate",
-        expectations=(
-            Expectation(0.5, "D 10, centred", "terminate", why="the hack is gone"),
-            Expectation("D 10, centred", "D 10, standardised", "right click", 0.3),
-            *(Expectation(f"exact, {k}", 0.9, "terminate", why="the hack") for k in kinds),
-        ),
-    )
