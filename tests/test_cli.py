@@ -281,7 +281,7 @@ def test_dry_run_scores_and_trains_nothing(tmp_path: Path, capsys: Captured) -> 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["train", "--recipe", "nothing"], "there is no recipe 'nothing'"),
+        (["train", "--recipe", "nothing"], "there is no claim 'nothing'"),
         (["train", "--steps", "many"], "--steps is 'many'; give a whole number"),
         (["train", "--seed"], "--seed needs a value"),
         (["train", "--reward", "nowhere"], "one of ours"),
@@ -300,7 +300,7 @@ def test_dry_run_scores_and_trains_nothing(tmp_path: Path, capsys: Captured) -> 
         (["train", "--reward", "reward-model"], "reward-model:VALUE"),
         (["sample", "--count", "few"], "--count is 'few'; give a whole number"),
         (["reproduce", "gigpo", "--seeds", "x"], "--seeds is 'x'; give a whole number"),
-        (["reproduce", "nothing"], "there is no recipe 'nothing'"),
+        (["reproduce", "nothing"], "there is no claim 'nothing'"),
     ],
 )
 def test_wrong_values_are_2_and_name_the_mend(
