@@ -281,7 +281,7 @@ def test_dry_run_scores_and_trains_nothing(tmp_path: Path, capsys: Captured) -> 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["train", "--recipe", "nothing"], "there is no claim 'nothing'"),
+        (["train", "--recipe", "nothing"], "there is no recipe 'nothing'"),
         (["train", "--steps", "many"], "--steps is 'many'; give a whole number"),
         (["train", "--seed"], "--seed needs a value"),
         (["train", "--reward", "nowhere"], "one of ours"),
