@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from guerdon.advantages import GAE, BatchStd, GroupNormalised
-from guerdon.cli.arguments import OVERRIDES, recipe_from
+from guerdon.cli.helping import overrides
 from guerdon.cli.part_names import POLICY_CHOICES, part_of
+from guerdon.cli.settings import recipe_from
 from guerdon.curriculum import Informative
 from guerdon.objectives import GSPO, KL, PPO, ConstantLength, k2
 from guerdon.rewards import FormatReward, FunctionReward, WeightedSum
@@ -76,8 +77,8 @@ def test_the_other_stages(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("option", POLICY_CHOICES)
 def test_help_lists_every_name(option: str) -> None:
-    assert f"--{option}" in OVERRIDES
-    assert all(name in OVERRIDES for name in POLICY_CHOICES[option])
+    assert f"--{option}" in overrides()
+    assert all(name in overrides() for name in POLICY_CHOICES[option])
 
 
 VALUES = {

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-import guerdon.cli.commands
+import guerdon.cli.evaluate
+import guerdon.cli.sample
 import guerdon.training.loop
 import guerdon.training.pairs
 import guerdon.training.reward_model
@@ -31,7 +32,8 @@ def nothing_is_loaded_or_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         raise RuntimeError("a model was loaded")
 
     for module, name in (
-        (guerdon.cli.commands, "load_policy"),
+        (guerdon.cli.sample, "load_policy"),
+        (guerdon.cli.evaluate, "load_policy"),
         (guerdon.training.loop, "load_policy"),
         (guerdon.training.pairs, "load_policy"),
         (guerdon.training.reward_model, "load_reward_model"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pkgutil
 import re
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 MAX_BYTES = 120
 """Longest name: file systems take 255 bytes, and endings are added."""
@@ -38,3 +39,17 @@ def slugs_in(package_path: Iterable[str]) -> tuple[str, ...]:
     """
     found = (module.name for module in pkgutil.iter_modules(package_path))
     return tuple(sorted(name.replace("_", "-") for name in found if not name.startswith("_")))
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """``"; did you mean 'x' or 'y'?"`` of the names that are near to it; "" where none is.
+
+    Upper and lower case and the sign between words (``_``, space or ``-``) make no difference.
+    """
+    plain = {_plain(one): one for one in known}
+    found = [repr(plain[one]) for one in get_close_matches(_plain(name), plain, 3, 0.6)]
+    return f"; did you mean {' or '.join(found)}?" if found else ""
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "-").replace(" ", "-")

@@ -62,7 +62,7 @@ def test_the_user_allows_a_folder_and_a_request_does_not(tmp_path: Path) -> None
 
 
 def test_the_audit_takes_a_folder_of_databases(tmp_path: Path) -> None:
-    from guerdon.cli.audit_command import subject_of
+    from guerdon.cli.audit import subject_of
 
     with sqlite3.connect(tmp_path / "pets.db") as made:
         made.execute("CREATE TABLE pets (name TEXT)")

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from guerdon.cli.reward_commands import read_completions
+from guerdon.cli.score import read_completions
 from guerdon.models import prompts
 from guerdon.parsing.strict_json import strict_json
 from guerdon.tasks import DataError, FileTasks, PreferenceFile, RankingFile, images, reading

@@ -14,7 +14,7 @@ import torch
 from making import ShareOfSevens
 
 from guerdon.cli import main
-from guerdon.cli.arguments import recipe_from
+from guerdon.cli.settings import recipe_from
 from guerdon.objectives import ClippedSurrogate
 from guerdon.recipes.grpo import build
 from guerdon.records import Rollouts, Task

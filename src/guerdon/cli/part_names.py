@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import textwrap
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass, replace
 from difflib import get_close_matches
@@ -142,18 +141,3 @@ def _put(part: Any, path: list[str], value: Any, option: str) -> Any:
     if len(path) > 1:
         value = _put(getattr(part, path[0]), path[1:], value, option)
     return replace(part, **{path[0]: value})
-
-
-def listing(choices: Choices) -> str:
-    """Every option with the names it takes, for help."""
-    width = 5 + max(map(len, choices))
-    return "\n".join(
-        textwrap.fill(
-            ", ".join(table),
-            94,
-            initial_indent=f"  --{option}".ljust(width),
-            subsequent_indent=" " * width,
-            break_on_hyphens=False,
-        )
-        for option, table in choices.items()
-    )

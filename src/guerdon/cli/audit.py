@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -31,7 +31,7 @@ from guerdon.audit.modelled import MODELLED
 from guerdon.audit.page import write_page
 from guerdon.audit.probes import sums
 from guerdon.audit.shipped import LEFT_OUT, subjects
-from guerdon.cli.arguments import UsageError, number, reading_arguments, take_options, whole_number
+from guerdon.cli.options import UsageError, none_left, number, reading_arguments, whole_number
 from guerdon.cli.part_names import part_of
 from guerdon.cli.showing import shown
 from guerdon.parsing.visible import visible
@@ -40,21 +40,9 @@ from guerdon.ranges import PositiveInt, Seconds, between
 Megabytes = Annotated[int, between(1, 2**30)]
 
 
-def audit_command(arguments: list[str]) -> int:
+def run(options: dict[str, Any], rest: list[str]) -> int:
     """``guerdon audit``; the exit status is 1 where something is found. Raises UsageError."""
-    options, rest = take_options(
-        arguments,
-        "audit",
-        "Attack a reward: exit status 0 if nothing is found, 1 if something is.",
-        [
-            *("REWARD", "--tasks", "--databases", "--count", "--judges", "--seconds", "--memory"),
-            *("--allow", "--page"),
-        ],
-        ["--json", "--quiet"],
-        "Columns wrong_answers and right_answers (lists) of the tasks are tried as well.",
-    )
-    if rest:
-        raise UsageError(f"unknown argument {rest[0]!r}")
+    none_left(rest)
     allowed = tuple(options["allow"].split(",")) if options["allow"] else ()
     names = [attack.name for attack in ATTACKS]
     for name in allowed:

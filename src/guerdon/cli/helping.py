@@ -1,0 +1,64 @@
+"""What ``--help`` says of a recipe's settings; the names come from the stages' lists."""
+
+from __future__ import annotations
+
+import textwrap
+
+from guerdon.cli.part_names import (
+    POLICY_CHOICES,
+    PREFERENCE_CHOICES,
+    RANKING_CHOICES,
+    Choices,
+)
+
+
+def overrides() -> str:
+    """The settings that follow a command's own options."""
+    return f"""Settings of the recipe follow as nested options, for example
+  --loop.steps 100 --sampling.temperature 0.8 --objective.clip-high 0.28
+and these short forms:
+  --model NAME     a Hub id, a local folder or a GGUF file instead of the seedling (--model.name)
+  --model.engine E what samples: transformers (the model itself) or vllm; its settings follow,
+                   for example --model.engine.max-length 4096
+  --endpoint URL   ask the server at this address, which knows the model as --model NAME
+                   (OpenAI's protocol; sample and evaluate; --model.engine.no-chat for plain text)
+  --tasks FILE     JSONL, Parquet or a saved datasets folder with prompt and answer columns, and
+                   image for models that see
+  --reward FILE:F  a function of your own, e.g. rewards.py:brevity, or module:name
+  --trust FILE     a file or module of yours that a recipe.yaml may run, or what else it may reach
+                   (a URL, a folder, env:NAME, weak-isolation; several with commas, or once for
+                   each); what --reward and --endpoint name here is trusted by that
+  --kl X           a KL loss of coefficient X against the starting policy (or --reference)
+  --steps N        --loop.steps
+  --seed N         --loop.seed
+Parts by name (NAME, or NAME:VALUE with its first setting; --shaping takes several, with commas),
+whose own settings are options in turn, for example --advantage return-to-go
+--advantage.discount 0.9:
+{listing(POLICY_CHOICES)}
+Ask for all settings of a recipe with --settings."""
+
+
+def preferences() -> str:
+    """What ``train --pairs`` takes."""
+    return f"""With --pairs (rows of prompt, chosen and rejected) there is no sampling; the
+settings are --model, --epochs, --batch, --seed, --optimiser.lr and so on, and
+{listing(PREFERENCE_CHOICES)}
+With --pairs and --reward-model a reward model is trained on them, or on rows of prompt and
+ranked (a list of texts, best first). The run's folder/model is then a reward for train, score and
+serve: --reward reward-model:FOLDER. The settings are the same, and
+{listing(RANKING_CHOICES)}"""
+
+
+def listing(choices: Choices) -> str:
+    """Every option with the names it takes, for help."""
+    width = 5 + max(map(len, choices))
+    return "\n".join(
+        textwrap.fill(
+            ", ".join(table),
+            94,
+            initial_indent=f"  --{option}".ljust(width),
+            subsequent_indent=" " * width,
+            break_on_hyphens=False,
+        )
+        for option, table in choices.items()
+    )
