@@ -26,12 +26,14 @@ SPINE = frozenset(
         "mdp",
         "models",
         "names",
+        "older",
         "overlong",
         "parsing",
         "parts",
         "ranges",
         "rankings",
         "records",
+        "schedules",
         "sealed",
         "stages",
         "trust",
@@ -193,8 +195,10 @@ def test_records_import_nothing_of_ours() -> None:
 def test_the_spine_does_not_look_upwards() -> None:
     assert ours(SOURCE / "stages.py") == {"records", "ranges"}
     assert ours(SOURCE / "rankings.py") == {"records"}
-    assert ours(SOURCE / "parts.py") == {"composition", "declared", "ranges", "trust"}
-    assert ours(SOURCE / "declared.py") == set()
+    assert ours(SOURCE / "parts.py") == {"composition", "declared", "older", "ranges", "trust"}
+    assert ours(SOURCE / "declared.py") == {"composition"}
+    assert ours(SOURCE / "older.py") == set()
+    assert ours(SOURCE / "schedules.py") == {"composition", "ranges", "records"}
     assert ours(SOURCE / "trust.py") == set()
     assert ours(SOURCE / "names.py") == set()
     assert ours(SOURCE / "groups.py") == set()

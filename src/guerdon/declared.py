@@ -8,6 +8,8 @@ import types
 from collections.abc import Mapping
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from guerdon.composition import ends_of
+
 _PACKAGES = re.compile(r"(?<![\w.])(?:\w++\.)++(?=\w)")
 
 
@@ -42,7 +44,8 @@ def fits(value: Any, kind: Any) -> bool:
         return isinstance(value, Mapping) and all(fits(v, inside[1]) for v in value.values())
     if kind in (int, float):
         numbers = (int,) if kind is int else (int, float)
-        return isinstance(value, numbers) and not isinstance(value, bool)
+        plain = isinstance(value, numbers) and not isinstance(value, bool)
+        return plain or ends_of(value) is not None
     try:
         return isinstance(value, kind)
     except TypeError:  # such as Any, or a protocol that can't be checked

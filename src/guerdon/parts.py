@@ -20,6 +20,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from guerdon.composition import places
 from guerdon.declared import misplaced
+from guerdon.older import modernised
 from guerdon.ranges import RangeError
 from guerdon.trust import PartError, parted, refuse_elsewhere, refuse_untrusted
 
@@ -71,7 +72,7 @@ def build(data: Any, where: str = "recipe", trust: Sequence[str] = ()) -> Any:
     allowed. Raises PartError naming the field and the mend.
     """
     refuse_untrusted(data, where, trust)
-    return _built(data, where, own=False)
+    return _built(modernised(data), where, own=False)
 
 
 def rebuild(data: Any, where: str = "recipe") -> Any:

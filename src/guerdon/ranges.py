@@ -9,7 +9,8 @@
             check_ranges(self)
 
 A type alone is a range too: whole numbers are not texts, and numbers are finite. So users' own
-parts are checked as well, by the walk through the composition that a recipe makes.
+parts are checked as well, by the walk through the composition that a recipe makes. Where a number
+belongs a schedule may stand (`guerdon.schedules`), if its ends are in the range.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from typing_extensions import Doc
 
-from guerdon.composition import parts_in, within
+from guerdon.composition import ends_of, parts_in, within
 
 _NUMBERS = {int: "a whole number", float: "a number"}
 _WORDS = {bool: "true or false", str: "a text", type(None): "None"}
@@ -196,7 +197,7 @@ def check_value(place: str, value: Any, hint: Any) -> None:
     bare, ranges = _bare(hint)
     origin = get_origin(bare)
     if bare in _NUMBERS:
-        fits = _is_number(value, bare) and all(one.takes(value) for one in ranges or [Range()])
+        fits = _fits_number(value, bare, ranges)
     elif bare in _WORDS:
         fits = isinstance(value, bare) and all(one.takes(value) for one in ranges)
     elif origin is Literal:
@@ -263,6 +264,12 @@ def _hints(kind: Any) -> tuple[tuple[str, Any], ...]:
     return tuple((f.name, hints[f.name]) for f in dataclasses.fields(kind) if f.init)
 
 
+def is_whole(kind: Any, name: str) -> bool:
+    """Whether a dataclass's setting of that name is declared as a whole number."""
+    hints = dict(_hints(kind))
+    return name in hints and _bare(hints[name])[0] is int
+
+
 def _bare(hint: Any) -> tuple[Any, list[Any]]:
     """A type without Annotated, and the ranges that stood there."""
     if get_origin(hint) is not Annotated:
@@ -284,6 +291,13 @@ def _is_number(value: Any, kind: Any) -> bool:
     if kind is float:
         return isinstance(value, Real)
     return isinstance(value, Integral) and -_LARGEST <= int(value) <= _LARGEST
+
+
+def _fits_number(value: Any, kind: Any, ranges: Sequence[Any]) -> bool:
+    """Whether a number is in range; a schedule, with ``ends``, is where both of these are."""
+    if (ends := ends_of(value)) is not None:
+        return all(one.takes(end) for one in ranges or [Range()] for end in ends)
+    return _is_number(value, kind) and all(one.takes(value) for one in ranges or [Range()])
 
 
 def _fits_one(place: str, value: Any, kinds: Sequence[Any]) -> bool:

@@ -33,7 +33,7 @@ PACKAGES = frozenset(
         "reward_models",
         "rewards",
     }
-    | {"rollout", "shaping", "stages", "tasks", "training"}
+    | {"rollout", "schedules", "shaping", "stages", "tasks", "training"}
 )
 """Where a file may take dataclasses from: they hold settings, and making one runs its checks."""
 
@@ -90,7 +90,7 @@ MOVED: Mapping[str, str] = MappingProxyType(
             "sql_text text_as_code",
             "rewards.models": "above_reference likelihood scored spans",
             "rewards.running": "cache cache_file function memory rows waiting workers",
-            "rewards.composing": "compose levels routing schedules",
+            "rewards.composing": "compose levels routing",
         }.items()
         for name in names.split()
     }

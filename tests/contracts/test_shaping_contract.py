@@ -12,6 +12,7 @@ from making import make_rollouts, make_scores
 from guerdon import shaping
 from guerdon.parts import describe, memories, rebuild
 from guerdon.records import Progress, Scores, Task
+from guerdon.schedules import Linear
 from guerdon.shaping import (
     Affine,
     And,
@@ -26,7 +27,6 @@ from guerdon.shaping import (
     Good,
     KLPenalty,
     LengthPenalty,
-    LinearWeight,
     LogProbability,
     LogSigmoid,
     MeanLessVariance,
@@ -59,8 +59,8 @@ def process(rollouts, progress):
 
 WITH_SETTINGS = {
     "affine": Affine(2.0, -1.0),
-    "annealed": Annealed(KLPenalty(0.1), LinearWeight(0.5, 1.0)),
-    "annealed memory": Annealed(RunningStandardise(), LinearWeight(0.5, 1.0)),
+    "annealed": Annealed(KLPenalty(0.1), Linear(0.5, 1.0)),
+    "annealed memory": Annealed(RunningStandardise(), Linear(0.5, 1.0)),
     "chain": Chain((KLPenalty(0.1), OverlongPenalty(4, 3), Affine(2.0, 1.0), Unlikeliness())),
     "clamp": Clamp(0.2, 0.7),
     "diversity": Diversity(0.8),
@@ -86,7 +86,7 @@ WITH_SETTINGS = {
 }
 TRIVIAL = {
     "affine": Affine(),
-    "annealed": Annealed(Affine(3.0, 1.0), LinearWeight(0.0, 0.0)),
+    "annealed": Annealed(Affine(3.0, 1.0), 0.0),
     "chain": Chain(),
     "clamp": Clamp(),
     "diversity": Diversity(1.0),
@@ -281,7 +281,7 @@ def test_a_sum_beyond_float32_on_the_way_is_right_in_the_end():
     rows = make_rollouts([0])
     assert Ensemble(("a", "b"))(ends, rows, NOW).value.item() == pytest.approx(3e38)
     assert WeightedParts({"a": 2.0, "b": -1.0})(ends, rows, NOW).value.item() == pytest.approx(3e38)
-    apart = Annealed(Affine(-1.0), LinearWeight(0.5, 0.5))
+    apart = Annealed(Affine(-1.0), 0.5)
     assert apart(make_scores([3e38]), rows, NOW).value.item() == 0
     standard = RunningStandardise()(make_scores([3e38, -3e38]), make_rollouts([0, 0]), NOW)
     assert standard.value.tolist() == pytest.approx([1, -1])

@@ -21,7 +21,8 @@ from guerdon.rewards.actions.tool_calls import (
     whole_call_credit,
 )
 from guerdon.rewards.actions.tools import ThinkLength, ToolReward, smooth, two_stage
-from guerdon.rewards.composing.levels import Ramp, Scale, Switch
+from guerdon.rewards.composing.levels import Scale
+from guerdon.schedules import Linear, Steps
 
 GOLD = {"name": "w", "parameters": {"city": "P", "unit": "C"}}
 TASK = Task("t", "q", None, {"calls": [GOLD]})
@@ -174,9 +175,7 @@ def test_schedules() -> None:
     assert smooth().range == (-5, 5)
     assert two_stage().range == (-3, 4)
     assert ToolReward(calls=Scale(1, 2)).range == (0, 3)
-    with pytest.raises(ValueError, match=r"Ramp\.steps is 0"):
-        Ramp(0, 1, 0)
-    assert Scale(Switch(1, -1, 3), Ramp(0, 2, 5)).ends == (-1, 2)
+    assert Scale(Steps((1, -1), at=(3,)), Linear(0, 2, steps=5)).range == (-1, 2)
 
 
 def test_length_of_thought() -> None:
@@ -184,7 +183,7 @@ def test_length_of_thought() -> None:
     assert parts_of(written(GOLD, think="w " * 128), reward)["length"] == 0.25
     assert parts_of(written(GOLD, think="w " * 700), reward)["length"] == 1
     assert parts_of("no thought", reward)["length"] == 0
-    growing = ThinkLength(Ramp(384, 640, 105))
+    growing = ThinkLength(Linear(384, 640, steps=105))
     text = written(GOLD, think="w " * 192)
     assert growing(text, Progress(0, 9)) == 0.5
     assert growing(text, Progress(105, 999)) == 0.3

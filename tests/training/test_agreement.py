@@ -24,6 +24,7 @@ from guerdon.curriculum import Informative
 from guerdon.objectives import DPO, KL, PPO, BradleyTerry, ClippedSurrogate
 from guerdon.ranges import RangeError
 from guerdon.rewards import AnswerMatch, WeightedSum
+from guerdon.schedules import Steps
 from guerdon.shaping import Annealed, Chain, KLPenalty, NormalisedSum, Unlikeliness
 from guerdon.stages import Sampling
 from guerdon.tasks import PreferenceFile, RankingFile
@@ -67,6 +68,7 @@ FEW = Loop(groups=2, group_size=4)
         ({"objective": PPO()}, "PPO learns values, but GroupNormalised gives it no returns"),
         ({"advantage": GAE()}, "GAE needs value estimates, but ClippedSurrogate learns none"),
         ({"advantage": Whiten(GAE())}, "Whiten needs value estimates"),
+        ({"loop": Loop(steps=Steps((1, 2)))}, r"loop.steps is Steps.* but it is read once"),
     ],
 )
 def test_what_contradicts_is_said_when_the_recipe_is_built(

@@ -35,6 +35,8 @@ Parts by name (NAME, or NAME:VALUE with its first setting; --shaping takes sever
 whose own settings are options in turn, for example --advantage return-to-go
 --advantage.discount 0.9:
 {listing(POLICY_CHOICES)}
+Any number of a part may follow the run: --optimiser.lr linear:3e-4,0 goes to 0 at the last step;
+also cosine, exponential, steps:1,0.5,0.1 (equal parts of the run) and adaptive:START,TARGET.
 Ask for all settings of a recipe with --settings."""
 
 

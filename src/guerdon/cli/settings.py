@@ -20,6 +20,7 @@ from guerdon.cli.part_names import (
     Choices,
     choose,
 )
+from guerdon.cli.schedule_options import take_schedules, with_schedules
 from guerdon.objectives import KL
 from guerdon.parsing.visible import visible
 from guerdon.parts import PartError, describe
@@ -107,6 +108,7 @@ def _overlaid(recipe: Any, arguments: list[str], choices: Choices, settings: boo
 
 def _laid_over(recipe: Any, arguments: list[str], choices: Choices, settings: bool) -> Any:
     recipe, rest = _short_forms(recipe, arguments, choices)
+    recipe, scheduled, rest = take_schedules(recipe, rest)
     if settings:
         show_foreign(recipe, sys.stdout)
     for one in rest:
@@ -122,7 +124,8 @@ def _laid_over(recipe: Any, arguments: list[str], choices: Choices, settings: bo
         prog="guerdon train",
         config=(tyro.conf.SuppressFixed, tyro.conf.AvoidSubcommands),
     )
-    return replace(recipe, **{name: getattr(overridden, name) for name in parts})
+    made = replace(recipe, **{name: getattr(overridden, name) for name in parts})
+    return with_schedules(made, scheduled, rest)
 
 
 def _settings_of(kind: Any, parts: Mapping[str, Any]) -> Any:

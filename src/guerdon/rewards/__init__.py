@@ -28,9 +28,8 @@ from guerdon.rewards.answers.dates_units import DateMatch, QuantityMatch
 from guerdon.rewards.answers.free_text import TextMatch, TokenF1, exact_match, token_f1
 from guerdon.rewards.answers.lists import ListMatch, right_places, same_list, same_set, set_f1
 from guerdon.rewards.composing.compose import Gate, GroupZAverage, Product, WeightedSum
-from guerdon.rewards.composing.levels import Ramp, Scale, Switch
+from guerdon.rewards.composing.levels import Scale
 from guerdon.rewards.composing.routing import Maximum, OnlyIfWrong, Router
-from guerdon.rewards.composing.schedules import CosineSchedule, LinearSchedule, Schedule
 from guerdon.rewards.models.likelihood import (
     AnswerLikelihood,
     Certainty,
@@ -153,7 +152,6 @@ __all__ = [
     "ChrF",
     "CodeReward",
     "CosineLength",
-    "CosineSchedule",
     "CountReward",
     "DateMatch",
     "DianjinReward",
@@ -176,7 +174,6 @@ __all__ = [
     "LastNumber",
     "LengthReward",
     "Limits",
-    "LinearSchedule",
     "ListMatch",
     "Maximum",
     "MeanPooled",
@@ -192,14 +189,12 @@ __all__ = [
     "Product",
     "QuantityMatch",
     "QueryLimits",
-    "Ramp",
     "ReasoningGymScore",
     "ReferenceBLEU",
     "RepetitionPenalty",
     "RougeL",
     "Router",
     "Scale",
-    "Schedule",
     "ScorerReward",
     "ScriptShare",
     "SpanReward",
@@ -208,7 +203,6 @@ __all__ = [
     "Sqlite",
     "StageShare",
     "StaticEmbeddings",
-    "Switch",
     "TagShare",
     "Tagged",
     "TextMatch",

@@ -1,6 +1,6 @@
 """Scores to scores."""
 
-from guerdon.shaping.anneal import Annealed, LinearWeight
+from guerdon.shaping.anneal import Annealed
 from guerdon.shaping.clamp import Clamp
 from guerdon.shaping.classes import RankWithinClass
 from guerdon.shaping.combine import GatedSum, NormalisedSum, WorstPart
@@ -70,7 +70,6 @@ __all__ = [
     "KLPenalty",
     "LengthPenalty",
     "Linear",
-    "LinearWeight",
     "LogProbability",
     "LogSigmoid",
     "MeanLessVariance",

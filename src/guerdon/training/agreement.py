@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from guerdon.composition import parts_in
 from guerdon.ranges import are_checked_now
+from guerdon.schedules import schedules_in
 from guerdon.training.reference import NoReference
 
 if TYPE_CHECKING:
@@ -28,7 +29,19 @@ def check_start(recipe: PolicyRecipe, *, loads_model: bool = True) -> None:
         raise ValueError(told)
 
 
+READ_ONCE = ("model", "tasks", "reference", "evaluation_sampling", "loop")
+"""What a recipe reads at its start: no schedule can change it later."""
+
+
+def _fixed(recipe: PolicyRecipe) -> Iterator[str]:
+    """Schedules where nothing reads them again."""
+    for name in READ_ONCE:
+        for place, schedule in schedules_in(getattr(recipe, name), name):
+            yield f"{place} is {schedule}, but it is read once, at the start; give a number"
+
+
 def _contradictions(recipe: PolicyRecipe) -> Iterator[str]:
+    yield from _fixed(recipe)
     loop, rows = recipe.loop, recipe.loop.groups * recipe.loop.group_size
     credit = [part for _, part in parts_in((recipe.advantage, recipe.shaping))]
     compare = [part for part in credit if getattr(part, "scope", "") == "group"]

@@ -23,6 +23,7 @@ from guerdon.records import (
     concat_rollouts,
     concat_scores,
 )
+from guerdon.schedules import at
 from guerdon.stages import Policy
 from guerdon.training.recipe import PolicyRecipe
 from guerdon.training.reference import RunningReference
@@ -73,6 +74,7 @@ def collect(
     Each process samples and scores its share of the tasks; the whole is then gathered, so
     that statistics over the batch do not depend on the number of processes.
     """
+    recipe = at(recipe, progress)
     wanted = recipe.loop.groups
     kept: list[tuple[Rollouts, Scores]] = []
     seconds = {"sampling": 0.0, "scoring": 0.0}
@@ -122,7 +124,7 @@ def credit(
     then around the weights that learn, and the objective's truncated importance weight leads
     from the sampler's to these (the decoupled objective of 2110.00641 and 2505.24298).
     """
-    rollouts = batch.rollouts
+    recipe, rollouts = at(recipe, progress), batch.rollouts
     if batch.staleness is not None and len(rollouts):
         with torch.no_grad():
             rollouts = replace(rollouts, old_logps=policy.forward(rollouts).logps)

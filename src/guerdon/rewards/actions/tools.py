@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from guerdon.parsing import sections
 from guerdon.ranges import Positive, check_ranges
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards.actions.tool_calls import Credit, ToolCall, as_call, partial_credit, read_calls
-from guerdon.rewards.composing.levels import Ramp, Scale, Switch, level_at
+from guerdon.rewards.composing.levels import Scale
 from guerdon.rewards.running.rows import Judged, gather
+from guerdon.schedules import Linear, Steps, at
 
 
 @dataclass(frozen=True)
 class ThinkLength:
     """``min(1, round(words / most, 2))`` of the first ``<think>`` section; 0 without one.
 
-    ToolRL's length reward, which its authors advise against. ``most`` 512, or `Ramp` from 384
-    to 640 over 105 steps for their dynamic form.
+    ToolRL's length reward, which its authors advise against. ``most`` 512, or
+    ``Linear(384, 640, steps=105)`` for their dynamic form.
     """
 
-    most: Positive | Callable[[int], float] = field(default=512.0)
+    most: Positive = 512.0
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -32,7 +33,7 @@ class ThinkLength:
         inside = sections(text, ("think",)).first("think")
         if inside is None:
             return 0.0
-        return min(1.0, round(len(inside.split()) / level_at(self.most, progress), 2))
+        return min(1.0, round(len(inside.split()) / at(self.most, progress), 2))
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class ToolReward:
     @property
     def range(self) -> tuple[float, float]:
         """What form, calls and length can reach at any step; a gold without calls gives 0."""
-        (f_low, f_high), (c_low, c_high) = self.form.ends, self.calls.ends
+        (f_low, f_high), (c_low, c_high) = self.form.range, self.calls.range
         extra = 0.0 if self.length is None else 1.0
         return f_low + min(c_low, 0.0), f_high + max(c_high, 0.0) + extra
 
@@ -142,8 +143,8 @@ def _in_form(text: str, blocks: Sequence[str], tag: str, newlines: bool) -> bool
 def two_stage(**settings: object) -> ToolReward:
     """ToolRL's abrupt schedule: correctness in +-1 for 30 steps, then +-3 and form worth 0.5."""
     return ToolReward(
-        form=Scale(0.0, Switch(1.0, 0.5, 30)),
-        calls=Scale(Switch(-1.0, -3.0, 30), Switch(1.0, 3.0, 30)),
+        form=Scale(0.0, Steps((1.0, 0.5), at=(30,))),
+        calls=Scale(Steps((-1.0, -3.0), at=(30,)), Steps((1.0, 3.0), at=(30,))),
         **settings,  # type: ignore[arg-type]
     )
 
@@ -154,7 +155,7 @@ def smooth(**settings: object) -> ToolReward:
     Form falls from +-2 to +-1; its minimum is there after 75 steps, as released.
     """
     return ToolReward(
-        form=Scale(Ramp(-2.0, -1.0, 75), Ramp(2.0, 1.0, 150)),
-        calls=Scale(Ramp(-2.0, -3.0, 150), Ramp(2.0, 3.0, 150)),
+        form=Scale(Linear(-2.0, -1.0, steps=75), Linear(2.0, 1.0, steps=150)),
+        calls=Scale(Linear(-2.0, -3.0, steps=150), Linear(2.0, 3.0, steps=150)),
         **settings,  # type: ignore[arg-type]
     )

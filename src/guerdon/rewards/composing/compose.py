@@ -14,7 +14,7 @@ from torch import Tensor
 from guerdon.groups import standardised
 from guerdon.ranges import Finite, NonNegative, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
-from guerdon.rewards.composing.schedules import Schedule
+from guerdon.schedules import at, ends
 from guerdon.stages import Reward
 
 UNBOUNDED = (-math.inf, math.inf)
@@ -22,7 +22,7 @@ UNBOUNDED = (-math.inf, math.inf)
 
 @dataclass(frozen=True)
 class WeightedSum:
-    """sum_k w_k r_k over named rewards; a weight left out is 1, a `Schedule` changes it.
+    """sum_k w_k r_k over named rewards; a weight left out is 1.
 
     Parts: ``w_k r_k`` float[N] under each name. A row that is invalid in any reward of
     non-zero weight is invalid. Placed rewards stay placed; beside them, an unplaced one falls
@@ -30,7 +30,7 @@ class WeightedSum:
     """
 
     rewards: Mapping[str, Reward]
-    weights: Mapping[str, Finite | Schedule] = field(default_factory=dict)
+    weights: Mapping[str, Finite] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -45,14 +45,13 @@ class WeightedSum:
     def range(self) -> tuple[float, float]:
         low = high = 0.0
         for name, reward in self.rewards.items():
-            weight = self.weights.get(name, 1.0)
-            weights = (weight, weight) if isinstance(weight, int | float) else weight.ends
-            ends = [0.0 if w == 0 else w * end for w in weights for end in range_of(reward)]
-            low, high = low + min(ends), high + max(ends)
+            weights = ends(self.weights.get(name, 1.0))
+            found = [0.0 if w == 0 else w * end for w in weights for end in range_of(reward)]
+            low, high = low + min(found), high + max(found)
         return low, high
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
-        weights = {name: self._weight(name, progress) for name in self.rewards}
+        weights = {name: at(self.weights.get(name, 1.0), progress) for name in self.rewards}
         weighted = {n: r for n, r in self.rewards.items() if weights[n]}
         scores = {name: reward(rollouts, progress) for name, reward in weighted.items()}
         valid_N, reasons, errors = joint_validity(scores, len(rollouts))
@@ -71,10 +70,6 @@ class WeightedSum:
             placed = torch.where(valid_N[:, None], total_NT, torch.zeros_like(total_NT))
         total_N = total(parts, len(rollouts))
         return Scores(total_N, parts, valid_N, tuple(reasons), placed, errors)
-
-    def _weight(self, name: str, progress: Progress) -> float:
-        weight = self.weights.get(name, 1.0)
-        return weight if isinstance(weight, int | float) else weight(progress)
 
 
 @dataclass(frozen=True)
