@@ -39,7 +39,7 @@ from guerdon.report import read_metrics
 from guerdon.rewards import reward
 from guerdon.rollout import LanguagePolicy
 from guerdon.stages import Sampling
-from guerdon.training import Loop, Optimiser, PolicyRecipe, train
+from guerdon.training import Loop, AdamW, PolicyRecipe, train
 
 MANY_STEPS = 1_000_000
 """Both loops are asked for more steps than they get: the turns end them."""
@@ -76,7 +76,7 @@ def guerdon_recipe(work: Workload) -> PolicyRecipe:
         tasks=Prompts(work),
         reward=reward(sevens),
         sampling=Sampling(max_tokens=work.completion_tokens),
-        optimiser=Optimiser(lr=RATE, clip=CLIP),
+        optimiser=AdamW(lr=RATE, clip=CLIP),
         loop=Loop(
             steps=MANY_STEPS,
             groups=work.prompts,

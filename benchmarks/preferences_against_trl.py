@@ -37,7 +37,7 @@ from guerdon.objectives import DPO
 from guerdon.rankings import PreferencePair
 from guerdon.records import Task
 from guerdon.rollout import LanguagePolicy
-from guerdon.training import Optimiser, fit_preferences
+from guerdon.training import AdamW, fit_preferences
 
 BETA = 0.1
 MANY = 1_000_000
@@ -98,7 +98,7 @@ def fit_in_turns(fit: Callable[..., Any], turns: Turns, work: PairWork) -> None:
         fit(
             epochs=MANY,
             batch=work.pairs,
-            optimiser=Optimiser(lr=RATE, clip=CLIP),
+            optimiser=AdamW(lr=RATE, clip=CLIP),
             seed=work.seed,
             report=lambda *_: turns.begin(),
         )

@@ -15,7 +15,7 @@ from guerdon.objectives import GSPO, KL, PPO, ConstantLength, k2
 from guerdon.rewards import FormatReward, FunctionReward, WeightedSum
 from guerdon.shaping import KLPenalty, OverlongPenalty
 from guerdon.tasks import FileTasks, MultiChoice, ToyTextTasks
-from guerdon.training import Cosine, FixedReference, MovingReference, PolicyRecipe
+from guerdon.training import SGD, FixedReference, MovingReference, PolicyRecipe
 
 
 def chosen(*arguments: str) -> PolicyRecipe:
@@ -62,12 +62,12 @@ def test_shapers_are_several_and_numbered() -> None:
 
 def test_the_other_stages(tmp_path: Path) -> None:
     made = chosen("--tasks", "multi-choice", "--tasks.options", "4", "--reward", "format",
-                  "--filter", "informative", "--optimiser.schedule", "cosine:3",
+                  "--filter", "informative", "--optimiser", "sgd:0.2",
                   "--advantage.scale", "batch-std")  # fmt: skip
     assert made.tasks == MultiChoice(options=4)
     assert made.reward == FormatReward()
     assert made.filter == Informative()
-    assert made.optimiser.schedule == Cosine(3)
+    assert made.optimiser == SGD(0.2)
     assert made.advantage == GroupNormalised(scale=BatchStd())
     assert chosen("--tasks", "toy-text:Taxi-v9").tasks == ToyTextTasks("Taxi-v9")
     file = tmp_path / "mine.jsonl"

@@ -94,7 +94,7 @@ def refused(capsys: Captured, arguments: list[str]) -> str:
             "--optimiser.betas[1] is 1.0; give a number of 0 or more",
         ),
         ("--optimiser.clip -1", "--optimiser.clip is -1.0; give a number of 0 or more (0 is off)"),
-        ("--optimiser.schedule cosine:-3", "--optimiser.schedule.warmup is -3"),
+        ("--optimiser.lr cosine:3,-3", "--optimiser.lr is Cosine"),
         ("--objective.clip-low -0.2", "--objective.clip-low is -0.2"),
         ("--kl -1", "--kl is -1.0; give a number of 0 or more"),
         ("--kl nan", "--kl is nan"),

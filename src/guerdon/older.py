@@ -39,11 +39,26 @@ def _switch(old: Settings) -> Settings:
     return _part("schedules:Steps", values=values, at=[old.get("at")])
 
 
+def _optimiser(old: Settings) -> Settings:
+    """A schedule was a factor on the rate: a warm-up, and a fall to a share of the rate."""
+    given = {name: value for name, value in old.items() if name not in ("part", "schedule")}
+    schedule = old.get("schedule")
+    if isinstance(schedule, Mapping):
+        given["warmup"] = schedule.get("warmup", 0)
+        rate, kind = given.get("lr", 3e-4), str(schedule.get("part")).rpartition(":")[2]
+        if kind in ("Linear", "Cosine") and isinstance(rate, float):
+            floor = schedule.get("floor")
+            last = rate * (floor if isinstance(floor, float) else 0.0)
+            given["lr"] = _part(f"schedules:{kind}", first=rate, last=last)
+    return _part("training.optimisers:AdamW", **given)
+
+
 _CHANGED: Mapping[str, Callable[[Settings], Settings]] = {
     "rewards.schedules:LinearSchedule": _renamed("schedules:Linear"),
     "rewards.schedules:CosineSchedule": _renamed("schedules:Cosine"),
     "rewards.levels:Ramp": _renamed("schedules:Linear", start="first", end="last"),
     "rewards.levels:Switch": _switch,
+    "training.recipe:Optimiser": _optimiser,
     "shaping.anneal:LinearWeight": _renamed(
         "schedules:Linear", start="first", end="last", finish="end"
     ),

@@ -18,11 +18,11 @@ from guerdon.records import Progress, Rollouts, Scores
 from guerdon.shaping import RunningStandardise
 from guerdon.stages import Sampling
 from guerdon.training import (
+    AdamW,
     FixedReference,
     Loop,
     Model,
     MovingReference,
-    Optimiser,
     PolicyRecipe,
     train,
 )
@@ -73,7 +73,7 @@ def policy_run(name: str, **changes: Any) -> Entry:
         made = replace(
             grpo.build(),
             reward=Lottery(),
-            optimiser=Optimiser(lr=3e-3),
+            optimiser=AdamW(lr=3e-3),
             sampling=BRIEF,
             evaluation_sampling=replace(BRIEF, temperature=0.0),
             loop=LOOP,
@@ -100,7 +100,7 @@ def _status(signal: int) -> int:
 
 
 def _world() -> PolicyRecipe:
-    made = gigpo.build(loop=LOOP, optimiser=Optimiser(lr=1e-3))
+    made = gigpo.build(loop=LOOP, optimiser=AdamW(lr=1e-3))
     brief = replace(made.sampling, max_turns=3)
     return replace(made, sampling=brief, evaluation_sampling=replace(brief, temperature=0.4))
 

@@ -25,7 +25,7 @@ from guerdon.rollout import LanguagePolicy
 from guerdon.rollout.vllm import VLLM, VLLMEngine
 from guerdon.objectives import ClippedSurrogate
 from guerdon.stages import Policy, Sampling
-from guerdon.training import Guard, Optimiser, adamw, update
+from guerdon.training import Guard, AdamW, update
 
 policy = LanguagePolicy.load("seedling")
 engine = VLLMEngine(policy, VLLM(max_length=128, max_rows=16))
@@ -67,7 +67,7 @@ with ThreadPoolExecutor(1) as thread:
     sampler.module.load_state_dict(policy.module.state_dict())
     caught_up = thread.submit(sampler.sample, tasks, 4, sampling, 0).result()
 out["caught_up"] = caught_up.texts == after.texts
-optimiser = adamw(policy, Optimiser(lr=1e-2))
+optimiser = AdamW(lr=1e-2).start(policy)
 update(policy, optimiser, ClippedSurrogate(), after, torch.ones(after.ids.shape), guard=Guard())
 out["learned"] = float((policy.forward(after).logps - after.old_logps).abs().max())
 out["gap_learned"] = gap(engine.sample(tasks, 4, sampling, seed=0))

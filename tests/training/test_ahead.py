@@ -17,7 +17,7 @@ from guerdon.objectives import ClippedSurrogate
 from guerdon.recipes.grpo import build
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rollout import LanguagePolicy
-from guerdon.training import Loop, MovingReference, Optimiser, PolicyRecipe, adamw, train, update
+from guerdon.training import AdamW, Loop, MovingReference, PolicyRecipe, train, update
 from guerdon.training.ahead import Batches
 from guerdon.training.collect import _mix
 from guerdon.training.update import Guard, Shard
@@ -37,7 +37,7 @@ SLOW = 120
 
 def recipe(**changes: Any) -> PolicyRecipe:
     """Sevens are never used up, so that every step has something to learn from."""
-    settings = {"reward": ShareOfSevens(), "optimiser": Optimiser(lr=3e-3), "loop": LOOP}
+    settings = {"reward": ShareOfSevens(), "optimiser": AdamW(lr=3e-3), "loop": LOOP}
     return build(**{**settings, **changes})
 
 
@@ -57,7 +57,7 @@ def untimed(history: Any) -> list[dict[str, Any]]:
 def by_hand(made: PolicyRecipe) -> LanguagePolicy:
     """One thread, two policies: the one samples, the other learns, then it is handed on."""
     learner, sampler = LanguagePolicy.load(), LanguagePolicy.load()
-    optimiser, guard = adamw(learner, made.optimiser), Guard()
+    optimiser, guard = made.optimiser.start(learner), Guard()
     tasks = made.tasks.load("train")
     curriculum = copy.deepcopy(made.curriculum)
     for step in range(made.loop.steps):

@@ -22,13 +22,12 @@ from guerdon.rollout import VLLM, EndpointPolicy, LanguagePolicy, Transformers, 
 from guerdon.rollout.vllm import _versions
 from guerdon.stages import Policy, Sampling
 from guerdon.training import (
+    AdamW,
     FixedReference,
     Guard,
     Loop,
     Model,
-    Optimiser,
     PolicyRecipe,
-    adamw,
     train,
     update,
 )
@@ -101,7 +100,7 @@ def test_an_engine_sees_that_the_weights_were_updated() -> None:
     """The fused AdamW counts no change of what it changes: unmended, vLLM would never follow."""
     policy = LanguagePolicy.load()
     rollouts = policy.sample([Task("a", "Compute 2+2.\n")], 2, Sampling(max_tokens=8), seed=0)
-    optimiser = adamw(policy, Optimiser())
+    optimiser = AdamW().start(policy)
     before = _versions(policy.module)
     update(policy, optimiser, ClippedSurrogate(), rollouts, torch.ones(2, 8), guard=Guard())
     assert all(a != b for a, b in zip(_versions(policy.module)[1:], before[1:], strict=True))

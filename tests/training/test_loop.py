@@ -16,13 +16,13 @@ from guerdon.rollout import LanguagePolicy
 from guerdon.sealed import seal
 from guerdon.stages import Sampling
 from guerdon.training import (
+    AdamW,
     AdapterOffReference,
     FixedReference,
     Guard,
     Loop,
     Model,
     MovingReference,
-    Optimiser,
     PolicyRecipe,
     RefreshedReference,
     TrainingStopped,
@@ -218,7 +218,7 @@ def test_ppo_learns_values_in_the_real_loop():
         advantage=GAE(lam=0.95, whitened=False),
         objective=PPO(value_clip=10.0),
         model=Model(value_head=True),
-        optimiser=Optimiser(lr=1e-3),
+        optimiser=AdamW(lr=1e-3),
     )
     result = train(recipe, quiet=True)
     losses = [h["value_loss"] for h in result.history]
@@ -267,7 +267,7 @@ def test_the_reward_raises_accuracy():
 
     loop = Loop(steps=12, groups=4, group_size=8, evaluation_tasks=32, checkpoint_every=0)
     brief = Sampling(max_tokens=16)
-    recipe = build(loop=loop, reward=Sevens(), optimiser=Optimiser(lr=1e-3), sampling=brief)
+    recipe = build(loop=loop, reward=Sevens(), optimiser=AdamW(lr=1e-3), sampling=brief)
     recipe = replace(recipe, evaluation_sampling=replace(brief, temperature=0.0))
     result = train(recipe, quiet=True)
     assert result.after.mean > 2 * result.before.mean

@@ -10,7 +10,7 @@ from guerdon.objectives import DPO, IPO
 from guerdon.rankings import PreferencePair
 from guerdon.records import Task
 from guerdon.rollout import LanguagePolicy
-from guerdon.training import Optimiser, fit_preferences
+from guerdon.training import AdamW, fit_preferences
 
 PAIRS = [
     PreferencePair(Task("a", "Compute 1+1.\n"), "2", "three"),
@@ -37,10 +37,10 @@ def gap(policy, pair):
 
 
 def test_the_first_loss_is_log_2_whatever_the_pairs():
-    (first,) = fit_preferences(blank(), PAIRS, DPO(0.3), optimiser=Optimiser(lr=0.0))
+    (first,) = fit_preferences(blank(), PAIRS, DPO(0.3), optimiser=AdamW(lr=0.0))
     assert first["loss"] == pytest.approx(math.log(2), rel=1e-5)
     assert first["margin"] == pytest.approx(0.0, abs=1e-5)
-    (first,) = fit_preferences(blank(), PAIRS, IPO(0.5), optimiser=Optimiser(lr=0.0))
+    (first,) = fit_preferences(blank(), PAIRS, IPO(0.5), optimiser=AdamW(lr=0.0))
     assert first["loss"] == pytest.approx(1.0, rel=1e-4)  # (0 - 1 / (2 beta))^2
 
 
@@ -49,16 +49,14 @@ def test_the_first_gradient_is_half_beta_times_that_of_the_gap():
     policy = blank()
     slopes = torch.autograd.grad(gap(policy, PAIRS[0]), list(policy.module.parameters()))
     norm = torch.cat([s.flatten() for s in slopes]).norm().item()
-    (first,) = fit_preferences(policy, PAIRS[:1], DPO(0.3), optimiser=Optimiser(lr=0.0))
+    (first,) = fit_preferences(policy, PAIRS[:1], DPO(0.3), optimiser=AdamW(lr=0.0))
     assert first["grad_norm"] == pytest.approx(0.15 * norm, rel=1e-4)
 
 
 def test_margins_rise_and_the_chosen_texts_become_likelier():
     policy = blank()
     before = [gap(policy, pair).item() for pair in PAIRS]
-    history = fit_preferences(
-        policy, PAIRS, DPO(0.1), epochs=20, batch=3, optimiser=Optimiser(lr=1e-3)
-    )
+    history = fit_preferences(policy, PAIRS, DPO(0.1), epochs=20, batch=3, optimiser=AdamW(lr=1e-3))
     margins = [h["margin"] for h in history]
     assert margins[0] < margins[5] < margins[-1]
     assert history[-1]["loss"] < 0.8 * math.log(2)
@@ -70,7 +68,7 @@ def test_margins_rise_and_the_chosen_texts_become_likelier():
 def test_a_refused_update_is_counted_and_changes_nothing():
     policy = blank()
     before = [p.detach().clone() for p in policy.module.parameters()]
-    settings = Optimiser(lr=1.0, skip_above=1e-9)
+    settings = AdamW(lr=1.0, skip_above=1e-9)
     (only,) = fit_preferences(policy, PAIRS, DPO(), optimiser=settings)
     assert only["skipped_updates"] == 1.0
     assert all(torch.equal(a, b) for a, b in zip(before, policy.module.parameters(), strict=True))

@@ -23,7 +23,7 @@ from guerdon.reward_models import RewardModel, SavedRewardModel
 from guerdon.reward_models.loading import classifier_of
 from guerdon.rewards import ScorerReward
 from guerdon.tasks import Arithmetic, RankingFile
-from guerdon.training import Model, Optimiser, RewardModelRecipe, fit_rankings, ranked_right
+from guerdon.training import AdamW, Model, RewardModelRecipe, fit_rankings, ranked_right
 from guerdon.training.reward_model import load_reward_model, train_reward_model
 
 RANKINGS = [
@@ -64,7 +64,7 @@ def test_the_first_gradient_is_that_of_the_loss_written_out() -> None:
     difference = gap(model, ranking)
     slopes = torch.autograd.grad(difference, list(model.module.parameters()))
     norm = torch.cat([s.flatten() for s in slopes]).norm()
-    (first,) = fit_rankings(model, [ranking], BradleyTerry(), optimiser=Optimiser(lr=0.0))
+    (first,) = fit_rankings(model, [ranking], BradleyTerry(), optimiser=AdamW(lr=0.0))
     expected = torch.sigmoid(0.5 - difference) * norm
     assert first["grad_norm"] == pytest.approx(expected.item(), rel=1e-4)
     assert first["loss"] == pytest.approx(
@@ -82,7 +82,7 @@ def test_pairs_and_longer_rankings_are_learned_together(objective: object) -> No
         objective,  # type: ignore[arg-type]
         epochs=30,
         batch=2,
-        optimiser=Optimiser(lr=3e-3),
+        optimiser=AdamW(lr=3e-3),
     )
     assert len(history) == 60
     assert history[-1]["loss"] < 0.5 * history[0]["loss"]

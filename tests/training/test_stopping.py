@@ -20,11 +20,11 @@ from guerdon.objectives import ClippedSurrogate
 from guerdon.recipes.grpo import build
 from guerdon.records import Loss, Progress, Rollouts, Scores
 from guerdon.sealed import fault
-from guerdon.training import Optimiser, PartFailed, PolicyRecipe, train
+from guerdon.training import AdamW, PartFailed, PolicyRecipe, train
 
 
 def recipe(**changes: Any) -> PolicyRecipe:
-    made = build(reward=Lottery(), optimiser=Optimiser(lr=3e-3), sampling=BRIEF, loop=LOOP)
+    made = build(reward=Lottery(), optimiser=AdamW(lr=3e-3), sampling=BRIEF, loop=LOOP)
     return replace(made, evaluation_sampling=BRIEF, **changes)
 
 

@@ -6,7 +6,7 @@ import torch
 from guerdon.nursery.blank import blank_model
 from guerdon.records import Task
 from guerdon.rollout import LanguagePolicy
-from guerdon.training import Demonstration, Optimiser, demonstrations_to_rollouts, fit_texts
+from guerdon.training import AdamW, Demonstration, demonstrations_to_rollouts, fit_texts
 
 SHOWN = [
     Demonstration(Task("a", "Compute 1+1.\n"), "2"),
@@ -32,13 +32,13 @@ def token_losses(policy, shown):
 def test_the_loss_is_the_mean_negative_log_likelihood_of_the_completions_tokens():
     policy = blank()
     each = [loss for shown in SHOWN for loss in token_losses(policy, shown)]
-    (loss,) = fit_texts(policy, SHOWN, batch=3, optimiser=Optimiser(lr=0.0))
+    (loss,) = fit_texts(policy, SHOWN, batch=3, optimiser=AdamW(lr=0.0))
     assert loss == pytest.approx(sum(each) / len(each), rel=1e-5)
 
 
 def test_it_learns_what_it_is_shown():
     policy = blank()
-    losses = fit_texts(policy, SHOWN, epochs=60, batch=3, optimiser=Optimiser(lr=1e-2))
+    losses = fit_texts(policy, SHOWN, epochs=60, batch=3, optimiser=AdamW(lr=1e-2))
     assert len(losses) == 60
     assert losses[-1] < 0.1 * losses[0]
     assert all(sum(token_losses(policy, shown)) < 2.0 for shown in SHOWN)

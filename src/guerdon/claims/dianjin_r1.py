@@ -27,9 +27,9 @@ from guerdon.reproduction import Claim, Expectation, Report
 from guerdon.rollout import LanguagePolicy
 from guerdon.stages import Reward, Sampling
 from guerdon.training import (
+    AdamW,
     Demonstration,
     Loop,
-    Optimiser,
     fit_texts,
     train,
 )
@@ -40,7 +40,7 @@ def _taught(seed: int, traces: int, epochs: int) -> dict[str, Tensor]:
     policy, source = LanguagePolicy(*blank_model(seed)), random.Random(seed)
     tasks = replace(TASKS, train=traces, seed=seed).load("train")
     shown = [Demonstration(task, worked_choices(task, source, 0.0)) for task in tasks]
-    fit_texts(policy, shown, epochs=epochs, batch=10, optimiser=Optimiser(lr=2e-3), seed=seed)
+    fit_texts(policy, shown, epochs=epochs, batch=10, optimiser=AdamW(lr=2e-3), seed=seed)
     return {name: value.clone() for name, value in policy.module.state_dict().items()}
 
 

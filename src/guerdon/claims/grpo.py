@@ -6,15 +6,13 @@ from typing import Any
 
 from guerdon.recipes.grpo import SLUG, build
 from guerdon.reproduction import Claim, Expectation, Report
-from guerdon.training import Constant, Loop, Optimiser, train
+from guerdon.training import AdamW, Loop, train
 
 
 def _arm(lr: float) -> Any:
     def run(seed: int, report: Report) -> dict[str, float]:
         loop = Loop(steps=25, groups=12, group_size=8, checkpoint_every=0, seed=seed)
-        result = train(
-            build(loop=loop, optimiser=Optimiser(lr=lr, schedule=Constant(warmup=5))), quiet=True
-        )
+        result = train(build(loop=loop, optimiser=AdamW(lr=lr, warmup=5)), quiet=True)
         report(1.0)
         assert result.after is not None
         return {"accuracy": result.after.mean}

@@ -21,7 +21,7 @@ from guerdon.rewards.programs.sql import SqlQuestion
 from guerdon.rewards.programs.sql_text import ngram_similarity
 from guerdon.rollout import SlotPolicy
 from guerdon.stages import Sampling
-from guerdon.training import Loop, Optimiser, train
+from guerdon.training import AdamW, Loop, train
 
 EXECUTION = replace(PARTIAL, execution=1.0, syntax=0.0, schema=0.0, ngram=0.0, format=0.0)
 QUESTIONS = 6
@@ -77,7 +77,7 @@ class Miniature:
         tasks = Questions().load("train")
         policy = SlotPolicy([task.id for task in tasks], CHOICES, write)
         loop = Loop(STEPS, QUESTIONS, 8, checkpoint_every=0, evaluation_tasks=0, seed=seed)
-        recipe = build(tasks=Questions(), reward=self.reward, loop=loop, optimiser=Optimiser(0.1))
+        recipe = build(tasks=Questions(), reward=self.reward, loop=loop, optimiser=AdamW(lr=0.1))
         silent = [h["zero_std_share"] for h in train(recipe, policy=policy, quiet=True).history]
         report(1.0)
         rows = policy.sample(tasks, 128, Sampling(), seed)

@@ -22,7 +22,7 @@ from guerdon.rewards import ToolReward
 from guerdon.rewards.actions.tool_calls import all_or_nothing
 from guerdon.rewards.actions.tools import ThinkLength
 from guerdon.rollout import SlotPolicy
-from guerdon.training import Loop, Optimiser, train
+from guerdon.training import AdamW, Loop, train
 
 CONTEXTS = 20
 STEPS = 300
@@ -77,7 +77,7 @@ class Miniature:
     def __call__(self, seed: int, report: Report) -> dict[str, float]:
         policy, words = untrained(), figures(untrained())[1]
         loop = Loop(STEPS, CONTEXTS, 8, checkpoint_every=0, evaluation_tasks=0, seed=seed)
-        recipe = build(tasks=Contexts(), reward=self.reward, loop=loop, optimiser=Optimiser(0.05))
+        recipe = build(tasks=Contexts(), reward=self.reward, loop=loop, optimiser=AdamW(lr=0.05))
         silent = [h["zero_std_share"] for h in train(recipe, policy=policy, quiet=True).history]
         report(1.0)
         exact, longer = figures(policy)

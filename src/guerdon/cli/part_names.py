@@ -33,15 +33,15 @@ POLICY_CHOICES: Choices = MappingProxyType(
         "curriculum": curriculum.NAMES,
         "filter": curriculum.FILTERS,
         "reference": training.REFERENCES,
-        "optimiser.schedule": training.SCHEDULES,
+        "optimiser": training.OPTIMISERS,
         "model.engine": rollout.NAMES,
     }
 )
 PREFERENCE_CHOICES: Choices = MappingProxyType(
-    {"objective": objectives.PREFERENCES, "optimiser.schedule": training.SCHEDULES}
+    {"objective": objectives.PREFERENCES, "optimiser": training.OPTIMISERS}
 )
 RANKING_CHOICES: Choices = MappingProxyType(
-    {"objective": objectives.RANKINGS, "optimiser.schedule": training.SCHEDULES}
+    {"objective": objectives.RANKINGS, "optimiser": training.OPTIMISERS}
 )
 
 

@@ -17,7 +17,7 @@ from guerdon.recipes import Paper
 from guerdon.rewards import ReferenceBLEU
 from guerdon.stages import Sampling
 from guerdon.tasks import FactQuestions
-from guerdon.training import Loop, Optimiser, PolicyRecipe, SelectedTasks
+from guerdon.training import AdamW, Loop, PolicyRecipe, SelectedTasks
 
 SLUG = "bleuberi"
 PAPER = Paper(
@@ -37,7 +37,7 @@ def build(**overrides: Any) -> PolicyRecipe:
         tasks=selected(FactQuestions(train=1024), 400),
         reward=ReferenceBLEU(),
         sampling=Sampling(temperature=0.9),
-        optimiser=Optimiser(lr=3e-4, clip=0.2),
+        optimiser=AdamW(lr=3e-4, clip=0.2),
         loop=Loop(steps=50, groups=16, group_size=8),
     )
     return replace(recipe, **overrides)

@@ -23,7 +23,7 @@ from guerdon.records import Task
 from guerdon.rewards import AnswerMatch
 from guerdon.shaping import ScoredSteps, SeparatorEnds, StepRewards
 from guerdon.tasks import Arithmetic
-from guerdon.training import Constant, Loop, Optimiser, PolicyRecipe
+from guerdon.training import AdamW, Loop, PolicyRecipe
 
 SLUG = "clip-delta"
 PAPER = Paper("On Designing Effective RL Reward at Training Time for LLM Reasoning", "2410.15115")
@@ -45,7 +45,7 @@ def build(**overrides: Any) -> PolicyRecipe:
         reward=AnswerMatch(),
         shaping=(StepRewards(ScoredSteps(checked, space), space),),
         advantage=ReinforcePlusPlus(),
-        optimiser=Optimiser(lr=1e-4, schedule=Constant(warmup=5)),
+        optimiser=AdamW(lr=1e-4, warmup=5),
         loop=Loop(steps=60, groups=16, group_size=8),
     )
     return replace(recipe, **overrides)

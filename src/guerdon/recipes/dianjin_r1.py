@@ -19,9 +19,9 @@ from guerdon.recipes import Paper
 from guerdon.stages import Sampling
 from guerdon.tasks import MultiChoice
 from guerdon.training import (
+    AdamW,
     FixedReference,
     Loop,
-    Optimiser,
     PolicyRecipe,
 )
 
@@ -44,7 +44,7 @@ def build(**overrides: Any) -> PolicyRecipe:
         reference=FixedReference(),
         sampling=Sampling(max_tokens=40, temperature=0.6, top_p=0.95),
         evaluation_sampling=GREEDY,
-        optimiser=Optimiser(lr=3e-4),
+        optimiser=AdamW(lr=3e-4),
         loop=Loop(steps=50, groups=16, group_size=8),
     )
     return replace(recipe, **overrides)

@@ -27,7 +27,7 @@ from guerdon.rewards import (
 )
 from guerdon.stages import Reward
 from guerdon.tasks import MultipleChoice
-from guerdon.training import AdapterOffReference, Loop, Model, Optimiser, PolicyRecipe
+from guerdon.training import AdamW, AdapterOffReference, Loop, Model, PolicyRecipe
 
 SLUG = "gazal-r1"
 PAPER = Paper(
@@ -59,7 +59,7 @@ def build(**overrides: Any) -> PolicyRecipe:
         reward=composite(stages=0.0),
         objective=ClippedSurrogate(kl=KL(0.01)),
         reference=AdapterOffReference(),
-        optimiser=Optimiser(lr=5e-4),
+        optimiser=AdamW(lr=5e-4),
         loop=Loop(steps=50, groups=16, group_size=8),
     )
     return replace(recipe, **overrides)

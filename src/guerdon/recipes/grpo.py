@@ -15,7 +15,7 @@ from guerdon.objectives import ClippedSurrogate
 from guerdon.recipes import Paper
 from guerdon.rewards import AnswerMatch
 from guerdon.tasks import Arithmetic
-from guerdon.training import Constant, Loop, Optimiser, PolicyRecipe
+from guerdon.training import AdamW, Loop, PolicyRecipe
 
 SLUG = "grpo"
 PAPER = Paper(
@@ -32,7 +32,7 @@ def build(**overrides: Any) -> PolicyRecipe:
         reward=AnswerMatch(),
         advantage=GroupNormalised(),
         objective=ClippedSurrogate(),
-        optimiser=Optimiser(lr=3e-4, schedule=Constant(warmup=5)),
+        optimiser=AdamW(lr=3e-4, warmup=5),
         loop=Loop(steps=60, groups=16, group_size=8),
     )
     return replace(recipe, **overrides)

@@ -27,7 +27,7 @@ from guerdon.rewards import (
 )
 from guerdon.stages import Reward
 from guerdon.tasks import Arithmetic, FactQuestions, MixedTasks, MultipleChoice, TextBoxes
-from guerdon.training import FixedReference, Loop, Optimiser, PolicyRecipe
+from guerdon.training import AdamW, FixedReference, Loop, PolicyRecipe
 
 SLUG = "mixed-r1"
 PAPER = Paper(
@@ -57,7 +57,7 @@ def build(**overrides: Any) -> PolicyRecipe:
         reward=WeightedSum({"task": Router(rewards), "form": FormatReward()}),
         objective=ClippedSurrogate(kl=KL(0.04)),
         reference=FixedReference(),
-        optimiser=Optimiser(lr=1e-4),
+        optimiser=AdamW(lr=1e-4),
         loop=Loop(steps=50, groups=16, group_size=8),
     )
     return replace(recipe, **overrides)

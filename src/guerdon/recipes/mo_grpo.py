@@ -18,7 +18,7 @@ from guerdon.recipes import Paper
 from guerdon.rewards import AnswerMatch, FormatReward, WeightedSum
 from guerdon.shaping import WeightedParts
 from guerdon.tasks import Arithmetic
-from guerdon.training import Constant, FixedReference, Loop, Optimiser, PolicyRecipe
+from guerdon.training import AdamW, FixedReference, Loop, PolicyRecipe
 
 SLUG = "mo-grpo"
 TITLE = "Optimizing Safe and Aligned Language Generation: A Multi-Objective GRPO Approach"
@@ -35,7 +35,7 @@ def build(**overrides: Any) -> PolicyRecipe:
         shaping=(WeightedParts(dict.fromkeys(judged.rewards, 1 / 2)),),
         objective=ClippedSurrogate(kl=KL(0.04)),
         reference=FixedReference(),
-        optimiser=Optimiser(lr=1e-4, schedule=Constant(warmup=5)),
+        optimiser=AdamW(lr=1e-4, warmup=5),
         loop=Loop(steps=60, groups=16, group_size=8),
     )
     return replace(recipe, **overrides)

@@ -18,7 +18,7 @@ from guerdon.recipes import Paper
 from guerdon.rewards import EnvironmentReturn
 from guerdon.stages import Sampling
 from guerdon.tasks import GridTasks
-from guerdon.training import FixedReference, Loop, Optimiser, PolicyRecipe
+from guerdon.training import AdamW, FixedReference, Loop, PolicyRecipe
 
 SLUG = "mobile-r1"
 PAPER = Paper(
@@ -38,7 +38,7 @@ def build(**overrides: Any) -> PolicyRecipe:
         reference=FixedReference(),
         sampling=Sampling(max_turns=8, max_turn_tokens=6),
         evaluation_sampling=Sampling(temperature=0.4, max_turns=8, max_turn_tokens=6),
-        optimiser=Optimiser(lr=1e-4),
+        optimiser=AdamW(lr=1e-4),
         loop=Loop(steps=30, groups=4, group_size=8),
     )
     return replace(recipe, **overrides)

@@ -18,7 +18,7 @@ from guerdon.recipes import Paper
 from guerdon.rewards import FunctionReward
 from guerdon.shaping import Diversity
 from guerdon.tasks import FactQuestions, facts_right
-from guerdon.training import FixedReference, Loop, Optimiser, PolicyRecipe
+from guerdon.training import AdamW, FixedReference, Loop, PolicyRecipe
 
 SLUG = "multirole-r1"
 PAPER = Paper("Diversity-Enhanced Reasoning for Subjective Questions", "2507.20187")
@@ -33,7 +33,7 @@ def build(**overrides: Any) -> PolicyRecipe:
         shaping=(Diversity(keep=0.9),),
         objective=ClippedSurrogate(kl=KL(0.001)),
         reference=FixedReference(),
-        optimiser=Optimiser(lr=1e-4),
+        optimiser=AdamW(lr=1e-4),
         loop=Loop(steps=50, groups=16, group_size=8),
     )
     return replace(recipe, **overrides)

@@ -21,7 +21,7 @@ from guerdon.shaping.curves import Sigmoid
 from guerdon.shaping.references import ReferencedTasks
 from guerdon.stages import Sampling
 from guerdon.tasks import FactQuestions
-from guerdon.training import Constant, Loop, Optimiser, PolicyRecipe
+from guerdon.training import AdamW, Loop, PolicyRecipe
 from guerdon.training.policies import starting_policy
 
 SLUG = "par"
@@ -37,7 +37,7 @@ def build(**overrides: Any) -> PolicyRecipe:
         tasks=ReferencedTasks(tasks, starting_policy, ReferenceBLEU(), 10, draws),
         reward=ReferenceBLEU(),
         shaping=(Transform(Sigmoid(steepness=10.0)),),
-        optimiser=Optimiser(lr=1e-4, schedule=Constant(warmup=5)),
+        optimiser=AdamW(lr=1e-4, warmup=5),
         loop=Loop(steps=50, groups=16, group_size=8),
     )
     return replace(recipe, **overrides)

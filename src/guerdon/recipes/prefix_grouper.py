@@ -13,7 +13,7 @@ from typing import Any
 
 from guerdon.recipes import Paper
 from guerdon.tasks import Arithmetic
-from guerdon.training import Loop, Optimiser, PolicyRecipe
+from guerdon.training import AdamW, Loop, PolicyRecipe
 
 SLUG = "prefix-grouper"
 PAPER = Paper("Prefix Grouper: Efficient GRPO Training through Shared-Prefix Forward", "2506.05433")
@@ -24,7 +24,7 @@ def build(**overrides: Any) -> PolicyRecipe:
     recipe = PolicyRecipe(
         name=SLUG,
         tasks=Arithmetic(operations=("addition", "subtraction")),
-        optimiser=Optimiser(lr=1e-4),
+        optimiser=AdamW(lr=1e-4),
         loop=Loop(steps=60, groups=8, group_size=16),
     )
     return replace(recipe, **overrides)

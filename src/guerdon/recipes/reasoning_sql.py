@@ -16,7 +16,7 @@ from typing import Any
 from guerdon.recipes import Paper
 from guerdon.rewards import QueryLimits, SqlReward
 from guerdon.tasks import SqlQueries
-from guerdon.training import Optimiser, PolicyRecipe
+from guerdon.training import AdamW, PolicyRecipe
 
 SLUG = "reasoning-sql"
 PAPER = Paper(
@@ -33,6 +33,6 @@ def build(**overrides: Any) -> PolicyRecipe:
         name=SLUG,
         tasks=SqlQueries(),
         reward=PARTIAL,
-        optimiser=Optimiser(lr=1e-4),
+        optimiser=AdamW(lr=1e-4),
     )
     return replace(recipe, **overrides)

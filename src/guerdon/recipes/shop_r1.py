@@ -20,7 +20,7 @@ from guerdon.recipes import Paper
 from guerdon.rewards import WebActionReward
 from guerdon.rewards.actions.web_action import CallsAsActions
 from guerdon.tasks import ToolCalls
-from guerdon.training import FixedReference, Optimiser, PolicyRecipe
+from guerdon.training import AdamW, FixedReference, PolicyRecipe
 
 SLUG = "shop-r1"
 PAPER = Paper(
@@ -39,6 +39,6 @@ def build(**overrides: Any) -> PolicyRecipe:
         advantage=GroupNormalised(scale=NoScale()),
         objective=ClippedSurrogate(kl=KL(0.001)),
         reference=FixedReference(),
-        optimiser=Optimiser(lr=1e-4),
+        optimiser=AdamW(lr=1e-4),
     )
     return replace(recipe, **overrides)

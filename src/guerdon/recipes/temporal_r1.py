@@ -17,7 +17,7 @@ from guerdon.objectives import KL, ClippedSurrogate
 from guerdon.recipes import Paper
 from guerdon.rewards import FormatReward, IntervalReward, WeightedSum
 from guerdon.tasks import TextIntervals
-from guerdon.training import FixedReference, Loop, Optimiser, PolicyRecipe
+from guerdon.training import AdamW, FixedReference, Loop, PolicyRecipe
 from guerdon.training.varying import VaryingTasks
 
 SLUG = "temporal-r1"
@@ -36,7 +36,7 @@ def build(**overrides: Any) -> PolicyRecipe:
         reward=WeightedSum({"overlap": overlap, "form": form}, {"overlap": 0.5, "form": 0.5}),
         objective=ClippedSurrogate(kl=KL(0.01)),
         reference=FixedReference(),
-        optimiser=Optimiser(lr=1e-4),
+        optimiser=AdamW(lr=1e-4),
         loop=Loop(steps=50, groups=16, group_size=8),
     )
     return replace(recipe, **overrides)

@@ -18,7 +18,7 @@ from guerdon.recipes import Paper
 from guerdon.records import Task
 from guerdon.rewards.answers.extension import LabelAndExtension
 from guerdon.tasks import MultipleChoice
-from guerdon.training import FixedReference, Loop, Optimiser, PolicyRecipe
+from guerdon.training import AdamW, FixedReference, Loop, PolicyRecipe
 
 SLUG = "timemaster"
 PAPER = Paper(
@@ -40,7 +40,7 @@ def build(**overrides: Any) -> PolicyRecipe:
         reward=LabelAndExtension(names_the_number, label="answer", extension="think"),
         objective=ClippedSurrogate(kl=KL(0.01)),
         reference=FixedReference(),
-        optimiser=Optimiser(lr=1e-4),
+        optimiser=AdamW(lr=1e-4),
         loop=Loop(steps=50, groups=16, group_size=5),
     )
     return replace(recipe, **overrides)

@@ -15,7 +15,7 @@ from typing import Any
 from guerdon.recipes import Paper
 from guerdon.rewards import ToolReward
 from guerdon.tasks import ToolCalls
-from guerdon.training import Optimiser, PolicyRecipe
+from guerdon.training import AdamW, PolicyRecipe
 
 SLUG = "toolrl"
 PAPER = Paper("ToolRL: Reward is All Tool Learning Needs", "2504.13958")
@@ -27,6 +27,6 @@ def build(**overrides: Any) -> PolicyRecipe:
         name=SLUG,
         tasks=ToolCalls(),
         reward=ToolReward(tag="tool", think=False),
-        optimiser=Optimiser(lr=1e-4),
+        optimiser=AdamW(lr=1e-4),
     )
     return replace(recipe, **overrides)

@@ -20,7 +20,7 @@ from guerdon.shaping import ColumnReferences, ReferencedTasks
 from guerdon.shaping.logic import And, Good, LogProbability
 from guerdon.shaping.references import GaussianQuantile
 from guerdon.tasks import FactQuestions
-from guerdon.training import Constant, FixedReference, Loop, Optimiser, PolicyRecipe
+from guerdon.training import AdamW, FixedReference, Loop, PolicyRecipe
 from guerdon.training.policies import starting_policy
 
 SLUG = "transform-combine"
@@ -43,7 +43,7 @@ def build(**overrides: Any) -> PolicyRecipe:
         shaping=(LogProbability(And((good_in("bleu"), good_in("brevity")))),),
         objective=ClippedSurrogate(kl=KL(0.01)),
         reference=FixedReference(),
-        optimiser=Optimiser(lr=1e-4, schedule=Constant(warmup=5)),
+        optimiser=AdamW(lr=1e-4, warmup=5),
         loop=Loop(steps=50, groups=16, group_size=8),
     )
     return replace(recipe, **overrides)

@@ -18,7 +18,7 @@ from guerdon.recipes import Paper
 from guerdon.rewards import AnswerMatch
 from guerdon.shaping import Unlikeliness
 from guerdon.tasks import Arithmetic
-from guerdon.training import FixedReference, Loop, Optimiser, PolicyRecipe
+from guerdon.training import AdamW, FixedReference, Loop, PolicyRecipe
 
 SLUG = "unlikeliness"
 PAPER = Paper("Rewarding the Unlikely: Lifting GRPO Beyond Distribution Sharpening", "2506.02355")
@@ -34,7 +34,7 @@ def build(**overrides: Any) -> PolicyRecipe:
         filter=Informative(),
         objective=ClippedSurrogate(kl=KL(0.1)),
         reference=FixedReference(),
-        optimiser=Optimiser(lr=3e-4, skip_above=20.0),
+        optimiser=AdamW(lr=3e-4, skip_above=20.0),
         loop=Loop(steps=50, groups=8, group_size=16, epochs=2, resample=3),
     )
     return replace(recipe, **overrides)

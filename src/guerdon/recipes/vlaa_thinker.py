@@ -21,7 +21,7 @@ from guerdon.rewards.models.above_reference import AboveReference
 from guerdon.rewards.text.overlap import ReferenceBLEU
 from guerdon.stages import Reward, Sampling
 from guerdon.tasks import Arithmetic, FactQuestions, MixedTasks, MultipleChoice, TextBoxes
-from guerdon.training import FixedReference, Loop, Optimiser, PolicyRecipe
+from guerdon.training import AdamW, FixedReference, Loop, PolicyRecipe
 
 SLUG = "vlaa-thinker"
 PAPER = Paper(
@@ -52,7 +52,7 @@ def build(**overrides: Any) -> PolicyRecipe:
         objective=ClippedSurrogate(kl=KL(1e-3)),
         reference=FixedReference(),
         sampling=Sampling(temperature=0.8),
-        optimiser=Optimiser(lr=1e-4),
+        optimiser=AdamW(lr=1e-4),
         loop=Loop(steps=50, groups=16, group_size=4),
     )
     return replace(recipe, **overrides)

@@ -4,10 +4,11 @@ from guerdon.training.agreement import check_start
 from guerdon.training.held_out import HeldOut, evaluate
 from guerdon.training.held_out_summary import describe_held_out, held_out_summary
 from guerdon.training.loop import Result, train
+from guerdon.training.optimisers import OPTIMISERS, SGD, Adam, AdamW, Optimiser
 from guerdon.training.pairs import PreferenceRecipe, PreferenceResult, train_on_pairs
 from guerdon.training.preference import fit_preferences
 from guerdon.training.ranking import fit_rankings, ranked_right
-from guerdon.training.recipe import Loop, Model, Optimiser, PolicyRecipe
+from guerdon.training.recipe import Loop, Model, PolicyRecipe
 from guerdon.training.reference import (
     AdapterOffReference,
     FixedReference,
@@ -21,7 +22,6 @@ from guerdon.training.reward_model import (
     RewardModelResult,
     train_reward_model,
 )
-from guerdon.training.schedule import Constant, Cosine, Linear, Schedule
 from guerdon.training.selected import SelectedTasks
 from guerdon.training.soundness import TooManyFailed
 from guerdon.training.stopping import PartFailed, TrainingStopped
@@ -30,9 +30,7 @@ from guerdon.training.update import (
     ALONE,
     Guard,
     Shard,
-    adamw,
     apply_gradients,
-    set_rate,
     update,
 )
 
@@ -43,20 +41,19 @@ REFERENCES = {
     "refreshed": RefreshedReference,
     "adapter-off": AdapterOffReference,
 }
-SCHEDULES = {"constant": Constant, "linear": Linear, "cosine": Cosine}
 
 __all__ = [
     "ALONE",
+    "OPTIMISERS",
     "REFERENCES",
-    "SCHEDULES",
+    "SGD",
+    "Adam",
+    "AdamW",
     "AdapterOffReference",
-    "Constant",
-    "Cosine",
     "Demonstration",
     "FixedReference",
     "Guard",
     "HeldOut",
-    "Linear",
     "Loop",
     "Model",
     "MovingReference",
@@ -71,12 +68,10 @@ __all__ = [
     "Result",
     "RewardModelRecipe",
     "RewardModelResult",
-    "Schedule",
     "SelectedTasks",
     "Shard",
     "TooManyFailed",
     "TrainingStopped",
-    "adamw",
     "apply_gradients",
     "check_start",
     "demonstrations_to_rollouts",
@@ -87,7 +82,6 @@ __all__ = [
     "fit_texts",
     "held_out_summary",
     "ranked_right",
-    "set_rate",
     "train",
     "train_on_pairs",
     "train_reward_model",

@@ -28,7 +28,7 @@ from guerdon.training.state import State
 from guerdon.training.stopping import naming
 from guerdon.training.task_checks import check_tasks
 from guerdon.training.telemetry import PAGE, Stopped, Telemetry, step_metrics
-from guerdon.training.update import Shard, minibatches, set_rate, update
+from guerdon.training.update import Shard, minibatches, update
 
 
 @dataclass(frozen=True)
@@ -276,7 +276,7 @@ def _learn(
     rows = use.nonzero().flatten()
     if not len(rows):
         return {"updates": 0.0}
-    rate = set_rate(state.optimiser, recipe.optimiser, progress)
+    rate = recipe.optimiser.follow(state.optimiser, progress)
     sums: dict[str, float] = {}
     updates, first = 0, {}
     for epoch in range(recipe.loop.epochs):

@@ -19,13 +19,14 @@ from guerdon.tasks import PreferenceFile
 from guerdon.training.checkpoint import seed_generators
 from guerdon.training.fitting import run_fitting
 from guerdon.training.held_out import HeldOut
+from guerdon.training.optimisers import AdamW, Optimiser
 from guerdon.training.policies import load_policy
 from guerdon.training.preference import (
     PreferenceObjective,
     fit_preferences,
     pairs_to_rollouts,
 )
-from guerdon.training.recipe import Model, Optimiser
+from guerdon.training.recipe import Model
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class PreferenceRecipe:
     name: str = "dpo"
     model: Model = field(default_factory=Model)
     objective: PreferenceObjective = field(default_factory=DPO)
-    optimiser: Optimiser = field(default_factory=lambda: Optimiser(lr=5e-5))
+    optimiser: Optimiser = field(default_factory=lambda: AdamW(lr=5e-5))
     epochs: PositiveInt = 1
     batch: PositiveInt = 16
     seed: Seed = 0

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from guerdon.records import Loss, Progress
 from guerdon.training.allocator import keep_freed_memory
-from guerdon.training.recipe import Optimiser
-from guerdon.training.update import Guard, Trainable, adamw, apply_gradients, set_rate
+from guerdon.training.optimisers import Optimiser, Trainable
+from guerdon.training.update import Guard, apply_gradients
 
 Figures = dict[str, float]
 """One update's, by name."""
@@ -40,14 +40,14 @@ def passes(
 ) -> list[Figures]:
     """``epochs`` passes over ``items``, each in an order drawn from ``seed``; all figures."""
     keep_freed_memory()
-    adam = adamw(model, optimiser)
+    adam = optimiser.start(model)
     guard = Guard(optimiser.max_bad_updates, optimiser.skip_above)
     generator = torch.Generator().manual_seed(seed)
     total = count_updates(items, epochs, batch)
     history: list[Figures] = []
     for _ in range(epochs):
         for some in torch.randperm(items, generator=generator).split(batch):
-            set_rate(adam, optimiser, Progress(len(history), total))
+            optimiser.follow(adam, Progress(len(history), total))
             history.append(learn(some, adam, guard))
             if report is not None:
                 report(len(history), total, history[-1])

@@ -12,8 +12,8 @@ from torch import Tensor
 from guerdon.rankings import PreferencePair
 from guerdon.records import Loss, Rollouts
 from guerdon.rollout import LanguagePolicy
+from guerdon.training.optimisers import AdamW, Optimiser
 from guerdon.training.passes import Figures, Report, descend, passes
-from guerdon.training.recipe import Optimiser
 from guerdon.training.reference import FixedReference
 from guerdon.training.supervised import Demonstration, demonstrations_to_rollouts
 from guerdon.training.update import Guard
@@ -60,7 +60,7 @@ def fit_preferences(
     """
     if not pairs:
         raise ValueError("there are no preference pairs to train on")
-    settings = optimiser or Optimiser(lr=1e-6)
+    settings = optimiser or AdamW(lr=1e-6)
     reference = FixedReference().start(policy)
     sides = pairs_to_rollouts(policy, pairs)
 

@@ -13,8 +13,8 @@ from guerdon.rankings import Ranking
 from guerdon.records import Loss
 from guerdon.reward_models import RewardModel
 from guerdon.training.held_out import HeldOut
+from guerdon.training.optimisers import AdamW, Optimiser
 from guerdon.training.passes import Figures, Report, descend, passes
-from guerdon.training.recipe import Optimiser
 from guerdon.training.update import Guard
 
 
@@ -45,7 +45,7 @@ def fit_rankings(
     """
     if not rankings:
         raise ValueError("there are no rankings to train on")
-    settings = optimiser or Optimiser(lr=1e-5)
+    settings = optimiser or AdamW(lr=1e-5)
     data = _Encoded(model, rankings)
 
     def learn(some: Tensor, adam: torch.optim.Optimizer, guard: Guard) -> Figures:

@@ -14,10 +14,8 @@ from guerdon.objectives import ClippedSurrogate
 from guerdon.parts import PartError
 from guerdon.ranges import (
     Count,
-    Decay,
     Filled,
     FloatType,
-    NonNegative,
     OneOf,
     PositiveInt,
     Seed,
@@ -42,9 +40,9 @@ from guerdon.stages import (
 from guerdon.tasks import Arithmetic
 from guerdon.training.agreement import check_agreement
 from guerdon.training.disk import write_whole
+from guerdon.training.optimisers import AdamW, Optimiser
 from guerdon.training.recipe_file import read_recipe, recipe_text
 from guerdon.training.reference import NoReference, Reference
-from guerdon.training.schedule import Constant, Schedule
 
 
 @dataclass(frozen=True)
@@ -75,27 +73,6 @@ class Model:
     value_head: bool = False
     shared_prefix: bool = True
     engine: Engine = field(default_factory=Transformers)
-
-    def __post_init__(self) -> None:
-        check_ranges(self)
-
-
-@dataclass(frozen=True)
-class Optimiser:
-    """AdamW, its schedule and its guards.
-
-    ``clip`` bounds the gradient norm (0 = off); an update whose norm before clipping exceeds
-    ``skip_above`` is left out (0 = never), as is one that is not finite; the run stops after
-    ``max_bad_updates`` of these in a row.
-    """
-
-    lr: NonNegative = 3e-4
-    betas: tuple[Decay, Decay] = (0.9, 0.99)
-    weight_decay: NonNegative = 0.0
-    schedule: Schedule = field(default_factory=Constant)
-    clip: Annotated[float, at_least(0, "0 is off")] = 1.0
-    skip_above: Annotated[float, at_least(0, "0 is never")] = 0.0
-    max_bad_updates: PositiveInt = 5
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -159,7 +136,7 @@ class PolicyRecipe:
     reference: Reference = field(default_factory=NoReference)
     sampling: Sampling = field(default_factory=Sampling)
     evaluation_sampling: Sampling = field(default_factory=lambda: Sampling(temperature=0.0))
-    optimiser: Optimiser = field(default_factory=Optimiser)
+    optimiser: Optimiser = field(default_factory=AdamW)
     loop: Loop = field(default_factory=Loop)
 
     def __post_init__(self) -> None:

@@ -15,8 +15,9 @@ from guerdon.tasks import RankingFile
 from guerdon.training.checkpoint import seed_generators
 from guerdon.training.fitting import run_fitting
 from guerdon.training.held_out import HeldOut
+from guerdon.training.optimisers import AdamW, Optimiser
 from guerdon.training.ranking import RankingObjective, fit_rankings, ranked_right
-from guerdon.training.recipe import Model, Optimiser
+from guerdon.training.recipe import Model
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class RewardModelRecipe:
     name: str = "reward-model"
     model: Model = field(default_factory=Model)
     objective: RankingObjective = field(default_factory=BradleyTerry)
-    optimiser: Optimiser = field(default_factory=lambda: Optimiser(lr=3e-4))
+    optimiser: Optimiser = field(default_factory=lambda: AdamW(lr=3e-4))
     epochs: PositiveInt = 1
     batch: PositiveInt = 16
     seed: Seed = 0

@@ -21,7 +21,7 @@ from guerdon.training.checkpoint import (
 from guerdon.training.held_out import HeldOut
 from guerdon.training.recipe import PolicyRecipe
 from guerdon.training.reference import RunningReference
-from guerdon.training.update import Guard, Shard, adamw
+from guerdon.training.update import Guard, Shard
 
 
 class State:
@@ -29,7 +29,7 @@ class State:
 
     def __init__(self, recipe: PolicyRecipe, policy: Policy, batches: Batches) -> None:
         self.recipe, self.policy, self.batches = recipe, policy, batches
-        self.optimiser = adamw(policy, recipe.optimiser)
+        self.optimiser = recipe.optimiser.start(policy)
         self.guard = Guard(recipe.optimiser.max_bad_updates, recipe.optimiser.skip_above)
         self.reference: RunningReference | None = recipe.reference.start(policy)
         self.before: HeldOut | None = None

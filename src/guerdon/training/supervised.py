@@ -15,8 +15,8 @@ from torch import Tensor
 from guerdon.objectives import PolicyGradient, TokenMean
 from guerdon.records import Rollouts, Task
 from guerdon.rollout import LanguagePolicy
+from guerdon.training.optimisers import AdamW, Optimiser
 from guerdon.training.passes import Figures, passes
-from guerdon.training.recipe import Optimiser
 from guerdon.training.update import Guard, update
 
 
@@ -80,7 +80,7 @@ def fit_texts(
     """
     if not demonstrations:
         raise ValueError("there are no demonstrations to learn from")
-    settings = optimiser or Optimiser()
+    settings = optimiser or AdamW()
     rollouts = demonstrations_to_rollouts(policy, demonstrations)
     objective = PolicyGradient(aggregation=TokenMean())
 

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from guerdon.records import PolicyOutput, Progress, Rollouts
+from guerdon.records import PolicyOutput, Rollouts
 from guerdon.stages import Objective, Policy
-from guerdon.training.recipe import Optimiser
+from guerdon.training.optimisers import Trainable, trainable
 from guerdon.training.stopping import TrainingStopped, naming
-
-
-class Trainable(Protocol):
-    """What an optimiser needs to know of a policy or a reward model."""
-
-    @property
-    def module(self) -> torch.nn.Module:
-        """All that is trained."""
-        ...
 
 
 @dataclass
@@ -76,33 +67,6 @@ class Shard:
 ALONE = Shard()
 
 
-def trainable(model: Trainable) -> list[torch.nn.Parameter]:
-    """The model's parameters that learn. Raises ValueError where there is none."""
-    found = [p for p in model.module.parameters() if p.requires_grad]
-    if not found:
-        raise ValueError("the model has no trainable parameters")
-    return found
-
-
-def adamw(model: Trainable, settings: Optimiser) -> torch.optim.AdamW:
-    """The optimiser that ``settings`` describe, over all that the model can learn."""
-    return torch.optim.AdamW(
-        trainable(model),
-        lr=settings.lr,
-        betas=settings.betas,
-        weight_decay=settings.weight_decay,
-        fused=True,  # one pass over each weight; on a processor the default makes nine
-    )
-
-
-def set_rate(optimiser: torch.optim.Optimizer, settings: Optimiser, progress: Progress) -> float:
-    """Set and return the learning rate of this moment: the base rate times the schedule."""
-    rate = settings.lr * settings.schedule(progress)
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-    return rate
-
-
 def apply_gradients(
     model: Trainable, optimiser: torch.optim.Optimizer, guard: Guard, clip: float
 ) -> dict[str, float]:
@@ -117,7 +81,7 @@ def apply_gradients(
     applied = guard.allows(norm)
     if applied:
         optimiser.step()
-        # The fused AdamW writes without saying so; engines go by this to fetch new weights.
+        # A fused optimiser writes without saying so; engines go by this to fetch new weights.
         torch.autograd.graph.increment_version(trainable(model))
     optimiser.zero_grad(set_to_none=True)
     return {"grad_norm": norm, "skipped_updates": float(not applied)}
