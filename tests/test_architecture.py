@@ -39,12 +39,6 @@ SPINE = frozenset(
         "trust",
     }
 )
-EXCEPTIONS = {
-    "guerdon.rewards.models.likelihood": {"nursery"},
-    "guerdon.rewards.text.similarity": {"nursery"},
-    "guerdon.rewards.models.spans": {"nursery"},
-    "guerdon.reward_models.loading": {"nursery"},
-}
 OPTIONAL = frozenset(
     ["trl", "vllm", "reasoning_gym", "trackio", "wandb", "httpx", "rapidfuzz", "pint", "nltk"]
 )
@@ -113,10 +107,20 @@ def test_a_stage_imports_only_the_spine_and_itself(stage: str) -> None:
     wrong = {
         module_name(path): extra
         for path in FILES
-        if path.is_relative_to(SOURCE / stage)
-        and (extra := ours(path) - SPINE - {stage} - EXCEPTIONS.get(module_name(path), set()))
+        if path.is_relative_to(SOURCE / stage) and (extra := ours(path) - SPINE - {stage})
     }
     assert not wrong
+
+
+def test_models_stand_below_the_stages() -> None:
+    inside = [path for path in FILES if path.is_relative_to(SOURCE / "models")]
+    assert set().union(*map(ours, inside)) <= SPINE
+
+
+def test_pretrained_files_are_opened_in_one_module() -> None:
+    """One place that never runs a folder's code, merges adapters and says what is wrong."""
+    users = {module_name(path) for path in FILES if "from_pretrained(" in path.read_text()}
+    assert users == {"guerdon.models.loading"}
 
 
 def test_the_nursery_imports_tasks_in_one_place_only() -> None:

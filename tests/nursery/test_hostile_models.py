@@ -12,9 +12,8 @@ import pytest
 import torch
 
 from guerdon import cli
-from guerdon.models.loading import load_model
-from guerdon.nursery import ModelError, model_source, seedling_path
-from guerdon.reward_models.loading import load_scalar_model
+from guerdon.models.loading import load_classifier, load_model
+from guerdon.models.sources import ModelError, model_source, seedling_path
 from guerdon.rewards import FrozenModel, StaticEmbeddings
 
 CODE = "import pathlib\npathlib.Path({ran!r}).touch()\nclass C: ...\nclass M: ...\nclass T: ...\n"
@@ -36,7 +35,7 @@ def refusals(name: str) -> list[str]:
     said = []
     for load in (
         lambda: load_model(name),
-        lambda: load_scalar_model(name, torch.float32, new_head=True),
+        lambda: load_classifier(name),
     ):
         with pytest.raises(ModelError) as caught:
             load()

@@ -27,7 +27,6 @@ from guerdon.rewards import (
     joint,
     self_certainty,
 )
-from guerdon.rewards.models.likelihood import _loaded
 from guerdon.rollout import LanguagePolicy, SlotPolicy
 from guerdon.stages import Sampling
 
@@ -157,7 +156,7 @@ def test_a_prompt_is_read_once_and_its_rows_are_those_of_the_whole(
     of 43 tokens is cut to its last 40.
     """
     model = tiny(tmp_path, family, **more)
-    reader = _loaded(model.model, model.dtype)
+    reader = model._reader
     tokens: list[int] = []
     reader.model.get_input_embeddings().register_forward_pre_hook(
         lambda _, given: tokens.append(given[0].numel())

@@ -14,13 +14,13 @@ import yaml
 from making import make_rollouts
 
 from guerdon.cli import main
+from guerdon.models.loading import classifier_of
 from guerdon.nursery.blank import blank_model
 from guerdon.nursery.worked import worked_arithmetic
 from guerdon.objectives import BradleyTerry, PlackettLuce
 from guerdon.rankings import PreferencePair, Ranking
 from guerdon.records import Progress, Task
 from guerdon.reward_models import RewardModel, SavedRewardModel
-from guerdon.reward_models.loading import classifier_of
 from guerdon.rewards import ScorerReward
 from guerdon.tasks import Arithmetic, RankingFile
 from guerdon.training import AdamW, Model, RewardModelRecipe, fit_rankings, ranked_right

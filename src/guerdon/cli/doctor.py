@@ -17,7 +17,7 @@ from rich.table import Table
 
 from guerdon.extras import install
 from guerdon.models.flex_attention import offers_flex
-from guerdon.nursery import seedling_path
+from guerdon.models.sources import seedling_path
 from guerdon.rewards.programs.sandbox import SandboxError, isolation_in_force
 from guerdon.rewards.running.memory import memory_can_be_limited
 

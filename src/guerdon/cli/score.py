@@ -13,7 +13,7 @@ from guerdon.cli.showing import show_score_report
 from guerdon.connectors.given import Given, rollouts_of, text_of
 from guerdon.failures import refuse_failing, tally
 from guerdon.judging import judged
-from guerdon.nursery import from_pretrained, model_source
+from guerdon.models.loading import load_tokenizer
 from guerdon.ranges import Count
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.report import score_report, shown_row
@@ -135,9 +135,7 @@ def _encoder(tokenizer: str | None) -> Any:
     """Text to token ids by a model's tokenizer; None without one."""
     if tokenizer is None:
         return None
-    from transformers import AutoTokenizer
-
-    made = from_pretrained(AutoTokenizer, model_source(tokenizer))
+    made = load_tokenizer(tokenizer)
     return lambda text: made.encode(
         text.encode("utf-8", "replace").decode(), add_special_tokens=False
     )

@@ -1,7 +1,14 @@
-"""From a name to a transformers model and what reads for it: its tokenizer or its processor."""
+"""From a name to a model and what reads for it: the one place where pretrained files are opened.
+
+A model's folder may be anybody's. Its own code is never run, and weights are read as plain tensors.
+Whatever is loaded (a policy, a reward model, an encoder) may be ``seedling``, a Hub id, a folder,
+a GGUF file, or the folder of an adapter, which is merged into its base.
+"""
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -9,17 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from guerdon.extras import install
-from guerdon.nursery import ModelError, from_pretrained, loading, model_source
-from guerdon.parsing.strict_json import strict_json
-from guerdon.sealed import refuse_damaged
-
-ADAPTERS: dict[str, dict[str, bool]] = {
-    "lora": {},
-    "dora": {"use_dora": True},
-    "rslora": {"use_rslora": True},
-}
+from guerdon.models.adapters import with_adapter
+from guerdon.models.precision import device_named, dtype_named
+from guerdon.models.sources import Files, ModelError, files_of, loading
 
 
 def load_model(
@@ -37,83 +39,223 @@ def load_model(
     (a ValueError too) where there is no such model or none that can be read, and ImportError
     where the processor needs a package that is missing.
     """
-    kind = getattr(torch, dtype, None)
-    if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
-        raise ValueError(f"model.dtype is {dtype!r}; use float32, bfloat16 or float16")
-    place = device_named(device)
-    source = model_source(name)
-    refuse_damaged(Path(source))
-    base = adapter_base(source)
-    if base is not None:
-        base = model_source(base)
-        refuse_damaged(Path(base))
-    source = base or source
-    if gguf_file is None and Path(source).is_file() and source.endswith(".gguf"):
-        source, gguf_file = str(Path(source).parent), Path(source).name
+    kind, place = dtype_named(dtype), device_named(device)
+    files = files_of(name, gguf_file)
     with without_bars():
-        model, reader = _pretrained(source, gguf_file, kind)
-    if base is not None:
-        from peft import PeftModel
-
-        with loading(name):
-            model = PeftModel.from_pretrained(model, name).merge_and_unload()
-        model.requires_grad_(True)  # peft freezes the base
-    model = model.to(place)
+        model, reader = _language_model(files, kind)
+    model = _with_merged(model, files).to(place)
     return model if adapter is None else with_adapter(model, adapter, rank), reader
 
 
-def _pretrained(source: str, gguf_file: str | None, kind: torch.dtype) -> tuple[Any, Any]:
+def load_encoder(name: str, *, dtype: str = "float32", device: str = "auto") -> tuple[Any, Any]:
+    """A model without its head, frozen, and its tokenizer. Raises as `load_model`."""
+    from transformers import AutoModel, AutoModelForCausalLM
+
+    kind, place = dtype_named(dtype), device_named(device)
+    files = files_of(name)
+    # An adapter names weights as they are in the whole model.
+    auto = AutoModel if files.adapter is None else AutoModelForCausalLM
+    with without_bars():
+        tokenizer = _tokenizer(files)
+        model = _with_merged(_weights(auto, files, dtype=kind), files)
+    model = model if files.adapter is None else model.base_model
+    return model.eval().requires_grad_(False).to(place), tokenizer
+
+
+def load_classifier(
+    name: str,
+    *,
+    gguf_file: str | None = None,
+    adapter: str | None = None,
+    rank: int = 16,
+    dtype: str = "float32",
+    device: str = "auto",
+    new_head: bool = True,
+) -> tuple[Any, Any]:
+    """A decoder with a scalar head (a sequence classifier of one label), and its tokenizer.
+
+    ``name`` is that of a reward model, of a language model, or of an adapter trained on either.
+    A language model's head is new, drawn from torch's global generator; without ``new_head`` it
+    is refused. Raises ValueError for that, where the model is no decoder or has other heads, and
+    as `load_model`.
+    """
+    kind, place = dtype_named(dtype), device_named(device)
+    files = files_of(name, gguf_file)
+    with without_bars():
+        tokenizer = _tokenizer(files)
+        model, has_head = _classifier(files, kind)
+    if files.adapter is not None:
+        model, brings_head = _classifier_merged(model, files)
+        has_head |= brings_head
+    if not (has_head or new_head):
+        raise ValueError(
+            f"{files.adapter or files.weights} is a language model without a head that scores; "
+            "train one with guerdon train --pairs FILE --reward-model"
+        )
+    model = model.to(place)
+    return model if adapter is None else with_adapter(model, adapter, rank, "SEQ_CLS"), tokenizer
+
+
+def load_tokenizer(name: str) -> Any:
+    """The tokenizer of the model of that name. Raises ModelError where there is none."""
+    return _tokenizer(files_of(name))
+
+
+def _from_pretrained(kind: Any, source: str, **settings: Any) -> Any:
+    """``kind.from_pretrained(source, ...)`` without the folder's own code.
+
+    Raises ModelError in one sentence for whatever the library says, but for missing packages
+    (ImportError).
+    """
+    with loading(os.path.join(source, settings.get("gguf_file") or "").rstrip("/")):
+        return kind.from_pretrained(source, trust_remote_code=False, **settings)
+
+
+def _weights(auto: Any, files: Files, **settings: Any) -> Any:
+    """The weights of ``files``, as ``auto`` reads them; those of a GGUF file are unpacked."""
+    return _from_pretrained(auto, files.weights, **_dense(files.gguf_file), **settings)
+
+
+def _tokenizer(files: Files) -> Any:
+    from transformers import AutoTokenizer
+
+    if files.gguf_file is not None:
+        return _from_pretrained(AutoTokenizer, files.weights, gguf_file=files.gguf_file)
+    return _from_pretrained(AutoTokenizer, files.with_tokenizer)
+
+
+def _language_model(files: Files, kind: torch.dtype) -> tuple[Any, Any]:
     from transformers import (
         MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
         AutoConfig,
         AutoModelForCausalLM,
         AutoModelForImageTextToText,
-        AutoTokenizer,
     )
 
-    more = {} if gguf_file is None else {"gguf_file": gguf_file}
     # transformers adapts GGUF configurations while it loads the weights; those read text alone.
-    config = None if gguf_file is not None else from_pretrained(AutoConfig, source)
+    config = None if files.gguf_file is not None else _from_pretrained(AutoConfig, files.weights)
     sees = type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
-    reader = _processor(source) if sees else from_pretrained(AutoTokenizer, source, **more)
+    reader = _processor(files) if sees else _tokenizer(files)
     auto = AutoModelForImageTextToText if sees else AutoModelForCausalLM
-    model = from_pretrained(auto, source, dtype=kind, **_dense(gguf_file))
-    if gguf_file is not None:  # what a saved adapter will name as its base
-        model.name_or_path = str(Path(source, gguf_file).resolve())
+    model = _weights(auto, files, dtype=kind)
+    if files.gguf_file is not None:  # what a saved adapter will name as its base
+        model.name_or_path = str(Path(files.weights, files.gguf_file).resolve())
     return model, reader
 
 
-def _processor(source: str) -> Any:
+def _processor(files: Files) -> Any:
     """The processor; the tokenizer of a model that was kept without one, to be read as text."""
-    from transformers import AutoProcessor, AutoTokenizer
+    from transformers import AutoProcessor
 
     try:
-        return from_pretrained(AutoProcessor, source)
+        return _from_pretrained(AutoProcessor, files.weights)
     except ModelError as error:
         if not isinstance(error.__cause__, OSError):
             raise
-        return from_pretrained(AutoTokenizer, source)
+        return _tokenizer(files)
     except ImportError as error:
         raise ImportError(
-            f"the processor of {source} needs a package that is not installed: "
+            f"the processor of {files.weights} needs a package that is not installed: "
             f"{install('vision')} (torchvision has to fit the installed torch)\n"
             f"{error}"
         ) from error
 
 
-def device_named(name: str) -> torch.device:
-    """The device of that name, or accelerate's choice. Raises ValueError if there is none."""
-    if name == "auto":
-        from accelerate import PartialState
+def _with_merged(model: Any, files: Files, settings: Any = None) -> Any:
+    """The model with the adapter of ``files``, if there is one, merged in."""
+    if files.adapter is None:
+        return model
+    from peft import PeftModel
 
-        found: torch.device = PartialState().device
-        # Samples are drawn in float64, which Apple's accelerator lacks.
-        return torch.device("cpu") if found.type == "mps" else found
+    with loading(files.adapter), warnings.catch_warnings():
+        warnings.filterwarnings("error", "Found missing adapter keys")  # another model's adapter
+        model = PeftModel.from_pretrained(model, files.adapter, config=settings).merge_and_unload()
+    model.requires_grad_(True)  # peft freezes the base
+    return model
+
+
+def _classifier_merged(model: Any, files: Files) -> tuple[Any, bool]:
+    """The model with the adapter merged in, and whether that brings a head that scores."""
+    from peft import PeftConfig
+
+    with loading(str(files.adapter)):
+        settings = PeftConfig.from_pretrained(files.adapter)
+    brings_head = str(settings.task_type) == "SEQ_CLS"
+    if not brings_head:  # trained on a language model: only its decoder is here
+        settings.task_type = None
+    return _with_merged(model, files, settings), brings_head
+
+
+def _classifier(files: Files, kind: torch.dtype) -> tuple[Any, bool]:
+    """The model, and whether the head was among what was loaded."""
+    from transformers import AutoConfig
+    from transformers.utils import logging
+
+    more = {} if files.gguf_file is None else {"gguf_file": files.gguf_file}
+    config = _from_pretrained(AutoConfig, files.weights, **more)
+    _refuse_other_heads(config, files.weights)
+    config.num_labels = 1
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # the head that a language model lacks is no news
     try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"model.device is {name!r}: {reason}; use 'auto' or 'cpu'") from error
+        model, found = _weights(
+            classifier_of(config), files, config=config, dtype=kind, output_loading_info=True
+        )
+    finally:
+        logging.set_verbosity(verbosity)
+    lacking = sorted(set(found["missing_keys"]) - {"score.weight"})
+    if not isinstance(getattr(model, "score", None), nn.Linear):
+        raise ValueError(
+            f"{files.weights} is a {type(model).__name__}, which has no linear head over a "
+            "decoder; a reward model needs a decoder such as Llama or Qwen"
+        )
+    if lacking:
+        raise ValueError(
+            f"{files.weights} lacks {len(lacking)} weights of {type(model).__name__}, the first "
+            f"{lacking[0]}; it is no whole model"
+        )
+    return model, "score.weight" not in found["missing_keys"]
+
+
+def classifier_of(config: Any) -> Any:
+    """Transformers' classifier for this family; one made of its parts where it has none.
+
+    So any that is saved here loads as ``AutoModelForSequenceClassification`` where transformers
+    has such a class, and any such folder loads here.
+    """
+    from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, MODEL_MAPPING
+    from transformers.modeling_layers import GenericForSequenceClassification
+
+    if type(config) in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
+        return MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
+    if type(config) not in MODEL_MAPPING:
+        raise ValueError(f"transformers has no decoder for a {type(config).__name__}")
+    decoder = MODEL_MAPPING[type(config)]
+    family = decoder.__mro__[1]
+    name = decoder.__name__.removesuffix("Model") + "ForSequenceClassification"
+    prefix = {"base_model_prefix": family.base_model_prefix}
+    return type(name, (GenericForSequenceClassification, family), prefix)
+
+
+def _refuse_other_heads(config: Any, source: str) -> None:
+    """A language model says two labels by default, which means nothing."""
+    classifies = any("ForSequenceClassification" in a for a in config.architectures or ())
+    if classifies and config.num_labels != 1:
+        raise ValueError(
+            f"{source} has a head of {config.num_labels} labels; a reward model has one"
+        )
+
+
+def _dense(gguf_file: str | None) -> dict[str, Any]:
+    """Loading settings of a GGUF file: unpacked, for packed weights can't be trained."""
+    if gguf_file is None:
+        return {}
+    import transformers
+
+    settings: dict[str, Any] = {"gguf_file": gguf_file}
+    if hasattr(transformers, "GgufConfig"):  # versions without it always unpack
+        settings["quantization_config"] = transformers.GgufConfig(dequantize=True)
+    return settings
 
 
 @contextmanager
@@ -135,48 +277,3 @@ def without_bars() -> Iterator[None]:
         gguf.tqdm = unpacking
         if shown:
             logging.enable_progress_bar()
-
-
-def _dense(gguf_file: str | None) -> dict[str, Any]:
-    """Loading settings of a GGUF file: unpacked, for packed weights can't be trained."""
-    if gguf_file is None:
-        return {}
-    import transformers
-
-    settings: dict[str, Any] = {"gguf_file": gguf_file}
-    if hasattr(transformers, "GgufConfig"):  # versions without it always unpack
-        settings["quantization_config"] = transformers.GgufConfig(dequantize=True)
-    return settings
-
-
-def adapter_base(source: str) -> str | None:
-    """The base model of the adapter in folder ``source``; None where there is no adapter."""
-    file = Path(source, "adapter_config.json")
-    if not file.is_file():
-        return None
-    with loading(source):
-        settings = strict_json(file.read_text(encoding="utf-8"))
-    base = settings.get("base_model_name_or_path") if isinstance(settings, dict) else None
-    if not base or not isinstance(base, str):
-        raise ValueError(f"{file} names no base model (base_model_name_or_path); write it there")
-    return base
-
-
-def with_adapter(model: Any, adapter: str, rank: int, task: str = "CAUSAL_LM") -> Any:
-    """The model with a new adapter, which alone is trained (and a head, by peft's ``task``).
-
-    Raises ValueError for an unknown kind of adapter.
-    """
-    if adapter not in ADAPTERS:
-        raise ValueError(f"model.adapter is {adapter!r}; use {', '.join(ADAPTERS)} or None")
-    from peft import LoraConfig, get_peft_model
-
-    settings = LoraConfig(
-        r=rank,
-        lora_alpha=2 * rank,
-        lora_dropout=0.0,
-        target_modules="all-linear",
-        task_type=task,
-        **ADAPTERS[adapter],
-    )
-    return get_peft_model(model, settings)

@@ -4,30 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from guerdon.nursery.pretrained import (
-    ModelError,
-    from_pretrained,
-    loading,
-    model_source,
-    seedling_path,
-)
+from guerdon.models.sources import seedling_path
 
 
 def load_seedling() -> tuple[Any, Any]:
     """The seedling in float32 and its tokenizer."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from guerdon.models.loading import load_model
 
-    path = seedling_path()
-    model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
-    return model, AutoTokenizer.from_pretrained(path)
+    return load_model("seedling", device="cpu")
 
 
-__all__ = [
-    "ModelError",
-    "from_pretrained",
-    "load_seedling",
-    "loading",
-    "model_source",
-    "seedling_path",
-]
+__all__ = ["load_seedling", "seedling_path"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from guerdon.nursery import seedling_path
+from guerdon.models.loading import load_tokenizer
 
 
 def blank_model(seed: int, *, width: int = 128, layers: int = 2) -> tuple[Any, Any]:
@@ -14,11 +14,11 @@ def blank_model(seed: int, *, width: int = 128, layers: int = 2) -> tuple[Any, A
     generator. Raises ValueError for another width.
     """
     import torch
-    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+    from transformers import LlamaConfig, LlamaForCausalLM
 
     if width < 8 or width % 8:
         raise ValueError(f"blank_model: width is {width}; give a multiple of 8")
-    tokenizer = AutoTokenizer.from_pretrained(seedling_path())
+    tokenizer = load_tokenizer("seedling")
     torch.manual_seed(seed)
     shape = LlamaConfig(
         vocab_size=len(tokenizer),

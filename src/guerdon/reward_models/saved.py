@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+from guerdon.models.loaded import loaded
 from guerdon.ranges import FloatType, PositiveInt, check_ranges
 from guerdon.records import Task
 from guerdon.reward_models.scalar_head import RewardModel
@@ -18,8 +18,8 @@ from guerdon.reward_models.scalar_head import RewardModel
 class SavedRewardModel:
     """A `Scorer` without gradient: the reward model in ``folder`` (or of that Hub id).
 
-    It is loaded at its first use, and once in a process. ``dtype``, ``device`` and
-    ``max_tokens`` are those of `RewardModel.load`.
+    It is loaded at its first use, and once in a process (see `LoadedModels`). ``dtype``,
+    ``device`` and ``max_tokens`` are those of `RewardModel.load`.
     """
 
     folder: str
@@ -30,19 +30,22 @@ class SavedRewardModel:
     def __post_init__(self) -> None:
         check_ranges(self)
 
+    @property
+    def _model(self) -> RewardModel:
+        return loaded(self, _load, self.folder, self.dtype, self.device, self.max_tokens)
+
     @torch.no_grad()
     def score(self, tasks: Sequence[Task], responses: Sequence[Sequence[str]]) -> Tensor:
         """float[N] in the order of tasks and their responses."""
-        return _loaded(self).score(tasks, responses)
+        return self._model.score(tasks, responses)
 
 
-@lru_cache(maxsize=2)
-def _loaded(saved: SavedRewardModel) -> RewardModel:
+def _load(folder: str, dtype: str, device: str, max_tokens: int) -> RewardModel:
     return RewardModel.load(
-        saved.folder,
-        dtype=saved.dtype,
+        folder,
+        dtype=dtype,
         mixed_precision="no",
-        device=saved.device,
-        max_tokens=saved.max_tokens,
+        device=device,
+        max_tokens=max_tokens,
         new_head=False,
     )

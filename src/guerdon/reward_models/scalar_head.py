@@ -9,12 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from guerdon.models.loading import device_named, with_adapter, without_bars
+from guerdon.models.loading import load_classifier, without_bars
 from guerdon.models.precision import is_mixed
 from guerdon.models.prompts import text_prompt
 from guerdon.models.shared_prefix import SharedPrefix
 from guerdon.records import Rollouts, Task
-from guerdon.reward_models.loading import load_scalar_model
 
 
 class RewardModel:
@@ -51,6 +50,7 @@ class RewardModel:
         cls,
         name: str = "seedling",
         *,
+        gguf_file: str | None = None,
         adapter: str | None = None,
         rank: int = 16,
         dtype: str = "float32",
@@ -60,20 +60,22 @@ class RewardModel:
         max_tokens: int = 1024,
         new_head: bool = True,
     ) -> RewardModel:
-        """A saved reward model, or a language model with a new head (see `load_scalar_model`).
+        """A saved reward model, or a language model with a new head (see `load_classifier`).
 
         ``new_head`` False takes the former only. The other settings are those of a recipe's
         `Model`. Raises ValueError for an unknown adapter, type, precision or device, and what
         transformers raises where there is no such model.
         """
-        kind = getattr(torch, dtype, None)
-        if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
-            raise ValueError(f"dtype is {dtype!r}; use float32, float64, bfloat16 or float16")
-        place = device_named(device)
-        model, tokenizer = load_scalar_model(name, kind, new_head)
-        model = model.to(place)
-        if adapter is not None:
-            model = with_adapter(model, adapter, rank, "SEQ_CLS")
+        is_mixed(mixed_precision)
+        model, tokenizer = load_classifier(
+            name,
+            gguf_file=gguf_file,
+            adapter=adapter,
+            rank=rank,
+            dtype=dtype,
+            device=device,
+            new_head=new_head,
+        )
         return cls(
             model,
             tokenizer,

@@ -6,13 +6,13 @@ import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
-from guerdon.nursery import from_pretrained, model_source
+from guerdon.models.loaded import loaded
+from guerdon.models.loading import load_model
 from guerdon.parsing import sections
 from guerdon.ranges import FloatType, PositiveInt, Range, Share, check_ranges
 from guerdon.records import Progress, Rollouts, Scores, Task
@@ -42,24 +42,30 @@ class Predictor(Protocol):
 
 @dataclass(frozen=True)
 class FrozenModel:
-    """A transformers causal language model by Hub id or folder, loaded at first use.
+    """A transformers language model by name, loaded at first use and shared (`LoadedModels`).
 
-    ``model`` may be ``seedling`` too. Contexts are cut to their last ``longest`` tokens and texts
-    to their first. One row is computed at a time: its [T, V] log-probabilities are what memory is
-    needed for. A prompt is read once for all rows that come with it one after another, unless it
-    is cut or the model keeps less of it than all keys and values (sliding windows). ``dtype`` is
-    that of the weights; log-probabilities are float32.
+    ``model``, ``gguf_file``, ``dtype`` and ``device`` are those of a recipe's `Model`. Contexts
+    are cut to their last ``longest`` tokens and texts to their first. One row is computed at a
+    time: its [T, V] log-probabilities, in float32, are what memory is needed for. A prompt is
+    read once for all rows that come with it one after another, unless it is cut or the model
+    keeps less of it than all keys and values (sliding windows).
     """
 
     model: str
     longest: PositiveInt = 1024
     dtype: FloatType = "float32"
+    gguf_file: str | None = None
+    device: str = "auto"
 
     def __post_init__(self) -> None:
         check_ranges(self)
 
+    @property
+    def _reader(self) -> _Reader:
+        return loaded(self, _read, self.model, self.gguf_file, self.dtype, self.device)
+
     def prompt(self, task: Task) -> list[int]:
-        tokenizer = _loaded(self.model, self.dtype).tokenizer
+        tokenizer = self._reader.tokenizer
         if isinstance(task.prompt, str):
             ids = list(tokenizer.encode(task.prompt))
         else:
@@ -69,7 +75,7 @@ class FrozenModel:
         return ids or [tokenizer.eos_token_id]
 
     def encode(self, text: str) -> list[int]:
-        tokenizer = _loaded(self.model, self.dtype).tokenizer
+        tokenizer = self._reader.tokenizer
         # A token spans a few characters, so this first cut loses nothing.
         plain = encodable(text[: 32 * self.longest])
         return list(
@@ -79,7 +85,7 @@ class FrozenModel:
         )
 
     def log_probs(self, prompt: list[int], between: list[int], following: list[int]) -> Tensor:
-        reader = _loaded(self.model, self.dtype)
+        reader = self._reader
         if len(prompt) + len(between) > self.longest:
             return reader.log_probs([], (prompt + between)[-self.longest :], following)
         # The logits of the first token after the prompt are those of its last.
@@ -134,19 +140,9 @@ class _Reader:
         return self.cache
 
 
-@lru_cache(maxsize=2)
-def _loaded(model: str, dtype: str) -> _Reader:
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    source = model_source(model)
-    loaded = (
-        from_pretrained(AutoModelForCausalLM, source, dtype=getattr(torch, dtype))
-        .eval()
-        .requires_grad_(False)
-    )
-    if torch.cuda.is_available():
-        loaded = loaded.to("cuda")
-    return _Reader(from_pretrained(AutoTokenizer, source), loaded)
+def _read(model: str, gguf_file: str | None, dtype: str, device: str) -> _Reader:
+    found, reader = load_model(model, gguf_file=gguf_file, dtype=dtype, device=device)
+    return _Reader(getattr(reader, "tokenizer", reader), found.eval().requires_grad_(False))
 
 
 def token_log_probs(

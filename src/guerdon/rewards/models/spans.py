@@ -6,14 +6,14 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from guerdon.failures import told
-from guerdon.nursery import from_pretrained, model_source
+from guerdon.models.loaded import loaded
+from guerdon.models.loading import load_tokenizer
 from guerdon.ranges import Finite, check_ranges
 from guerdon.records import INVALID, Progress, Rollouts, Scores, Task
 from guerdon.rewards.running.rows import Ungradable
@@ -141,7 +141,7 @@ class Decoded:
 
     def _position(self, ids: Sequence[int], end: int) -> int:
         low, high = 0, max(len(ids) - 1, 0)
-        decode = _tokenizer(self.tokenizer).decode
+        decode = loaded(self, load_tokenizer, self.tokenizer).decode
         while low < high:
             middle = (low + high) // 2
             prefix = str(decode(ids[: middle + 1], skip_special_tokens=True))
@@ -150,13 +150,6 @@ class Decoded:
             else:
                 low = middle + 1
         return low
-
-
-@lru_cache(maxsize=2)
-def _tokenizer(name: str) -> Any:
-    from transformers import AutoTokenizer
-
-    return from_pretrained(AutoTokenizer, model_source(name))
 
 
 @dataclass(frozen=True)

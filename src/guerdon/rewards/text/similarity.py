@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from guerdon.extras import install
-from guerdon.nursery import from_pretrained, model_source
+from guerdon.models.loaded import loaded
+from guerdon.models.loading import load_encoder
 from guerdon.parsing import answer_text
-from guerdon.ranges import PositiveInt, Range, check_ranges
+from guerdon.ranges import FloatType, PositiveInt, Range, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.running.rows import Judged, Ungradable, encodable, gather
 from guerdon.rewards.text.references import AgainstReferences, references_of
@@ -129,7 +129,7 @@ class StaticEmbeddings:
         check_ranges(self)
 
     def __call__(self, text: str) -> Tensor:
-        tokenizer, table_VD = _table(self.model)
+        tokenizer, table_VD = loaded(self, _table, self.model)
         plain = encodable(text[: 16 * self.longest])
         ids = tokenizer.encode(
             plain, add_special_tokens=False, truncation=True, max_length=self.longest
@@ -138,13 +138,9 @@ class StaticEmbeddings:
         return table_VD[kept]
 
 
-@lru_cache(maxsize=4)
 def _table(model: str) -> tuple[Any, Tensor]:
-    from transformers import AutoModel, AutoTokenizer
-
-    source = model_source(model)
-    table = from_pretrained(AutoModel, source, dtype=torch.float32).get_input_embeddings().weight
-    return from_pretrained(AutoTokenizer, source), table.detach().clone()
+    encoder, tokenizer = load_encoder(model, device="cpu")
+    return tokenizer, encoder.get_input_embeddings().weight.detach().clone()
 
 
 @dataclass(frozen=True)
@@ -199,20 +195,22 @@ class TokenSimilarity:
 class MeanPooled:
     """Texts to float[N, D]: last hidden states of a transformers encoder, averaged over tokens.
 
-    ``model`` is ``seedling``, a Hub id or a folder; texts are cut to ``longest`` tokens and
-    encoded ``batch`` at a time. This is what sentence-transformers models such as
-    all-MiniLM-L6-v2 compute.
+    ``model``, ``dtype`` and ``device`` are those of a recipe's `Model`. Texts are cut to
+    ``longest`` tokens and encoded ``batch`` at a time. This is what sentence-transformers models
+    such as all-MiniLM-L6-v2 compute.
     """
 
     model: str
     longest: PositiveInt = 256
     batch: PositiveInt = 32
+    dtype: FloatType = "float32"
+    device: str = "auto"
 
     def __post_init__(self) -> None:
         check_ranges(self)
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
-        tokenizer, encoder = _encoder(self.model)
+        encoder, tokenizer = loaded(self, _encoder, self.model, self.dtype, self.device)
         vectors = []
         for start in range(0, len(texts), self.batch):
             cut = [
@@ -222,19 +220,15 @@ class MeanPooled:
                 cut, padding=True, truncation=True, max_length=self.longest, return_tensors="pt"
             )
             with torch.inference_mode():
-                hidden_NTD = encoder(**inputs).last_hidden_state
+                hidden_NTD = encoder(**inputs.to(encoder.device)).last_hidden_state.float().cpu()
+            inputs = inputs.to("cpu")
             weight_NT1 = inputs["attention_mask"][:, :, None].to(hidden_NTD.dtype)
             vectors.append((hidden_NTD * weight_NT1).sum(1) / weight_NT1.sum(1).clamp(min=1))
         return torch.cat(vectors)
 
 
-@lru_cache(maxsize=2)
-def _encoder(model: str) -> tuple[Any, Any]:
-    from transformers import AutoModel, AutoTokenizer
-
-    source = model_source(model)
-    encoder = from_pretrained(AutoModel, source, dtype=torch.float32).eval()
-    return from_pretrained(AutoTokenizer, source), encoder
+def _encoder(model: str, dtype: str, device: str) -> tuple[Any, Any]:
+    return load_encoder(model, dtype=dtype, device=device)
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,15 @@
-"""Models by name: where they lie, and what is said when they can't be loaded.
-
-A model's folder may be anybody's. Its own code is never run, and weights are read as plain tensors.
-"""
+"""Models by name: where they lie, and what is said when they can't be loaded."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from guerdon.parsing.strict_json import strict_json
+from guerdon.sealed import refuse_damaged
 
 
 class ModelError(ValueError):
@@ -18,7 +18,7 @@ class ModelError(ValueError):
 
 def seedling_path() -> Path:
     """The folder of the seedling's weights and tokenizer (a plain transformers folder)."""
-    return Path(__file__).parent / "seedling"
+    return Path(__file__).parent.parent / "nursery" / "seedling"
 
 
 def model_source(name: str) -> str:
@@ -50,6 +50,52 @@ def model_source(name: str) -> str:
     return source
 
 
+@dataclass(frozen=True)
+class Files:
+    """Where a model is read from: a folder or Hub id, a GGUF file in it, an adapter to merge in."""
+
+    weights: str
+    gguf_file: str | None = None
+    adapter: str | None = None
+
+    @property
+    def with_tokenizer(self) -> str:
+        """Where its tokenizer is: beside an adapter that brings one, else with the weights."""
+        names = ("tokenizer.json", "tokenizer_config.json")
+        brings = self.adapter and any(Path(self.adapter, name).is_file() for name in names)
+        return self.adapter if self.adapter and brings else self.weights
+
+
+def files_of(name: str, gguf_file: str | None = None) -> Files:
+    """The files of the model of that name; an adapter's folder stands for base and adapter.
+
+    Raises ModelError as `model_source`, and ValueError where a file was changed since it was
+    written, or where an adapter names no base.
+    """
+    weights, adapter = model_source(name), None
+    refuse_damaged(Path(weights))
+    base = adapter_base(weights)
+    if base is not None:
+        weights, adapter = model_source(base), weights
+        refuse_damaged(Path(weights))
+    if gguf_file is None and weights.endswith(".gguf") and Path(weights).is_file():
+        weights, gguf_file = str(Path(weights).parent), Path(weights).name
+    return Files(weights, gguf_file, adapter)
+
+
+def adapter_base(source: str) -> str | None:
+    """The base model of the adapter in folder ``source``; None where there is no adapter."""
+    file = Path(source, "adapter_config.json")
+    if not file.is_file():
+        return None
+    with loading(source):
+        settings = strict_json(file.read_text(encoding="utf-8"))
+    base = settings.get("base_model_name_or_path") if isinstance(settings, dict) else None
+    if not base or not isinstance(base, str):
+        raise ValueError(f"{file} names no base model (base_model_name_or_path); write it there")
+    return base
+
+
 def _refuse_without_model(folder: Path) -> None:
     known = ("config.json", "adapter_config.json", "tokenizer.json", "tokenizer_config.json")
     if any((folder / name).is_file() for name in known) or any(folder.glob("*.gguf")):
@@ -61,16 +107,6 @@ def _refuse_without_model(folder: Path) -> None:
         else "give one that save_pretrained wrote"
     )
     raise ModelError(f"{folder} has no config.json, so it holds no model; {mend}")
-
-
-def from_pretrained(kind: Any, source: str, **settings: Any) -> Any:
-    """``kind.from_pretrained(source, ...)`` without the folder's own code.
-
-    Raises ModelError in one sentence for whatever the library says, but for missing packages
-    (ImportError).
-    """
-    with loading(os.path.join(source, settings.get("gguf_file") or "").rstrip("/")):
-        return kind.from_pretrained(source, trust_remote_code=False, **settings)
 
 
 @contextmanager
