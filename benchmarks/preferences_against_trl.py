@@ -34,7 +34,7 @@ from workload import (
 )
 
 from guerdon.objectives import DPO
-from guerdon.rankings import PreferencePair
+from guerdon.rankings import Ranking
 from guerdon.records import Task
 from guerdon.rollout import LanguagePolicy
 from guerdon.training import AdamW, fit_preferences
@@ -78,9 +78,9 @@ def model_with_end(work: PairWork) -> Any:
     return model
 
 
-def guerdon_pairs(work: PairWork) -> list[PreferencePair]:
+def guerdon_pairs(work: PairWork) -> list[Ranking]:
     return [
-        PreferencePair(Task(str(i), pair["prompt"]), pair["chosen"], pair["rejected"])
+        Ranking(Task(str(i), pair["prompt"]), (pair["chosen"], pair["rejected"]))
         for i, pair in enumerate(make_pairs(work))
     ]
 

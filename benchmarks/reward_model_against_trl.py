@@ -28,7 +28,6 @@ from turns import Turns
 from workload import make_tokenizer
 
 from guerdon.objectives import BradleyTerry
-from guerdon.rankings import Ranking
 from guerdon.reward_models import RewardModel
 from guerdon.training import fit_rankings
 
@@ -48,7 +47,7 @@ def scalar_model(work: PairWork) -> Any:
 
 def run_guerdon(turns: Turns, work: PairWork) -> dict[str, list[float]]:
     model = RewardModel(scalar_model(work), make_tokenizer())
-    rankings = [Ranking.of_pair(pair) for pair in guerdon_pairs(work)]
+    rankings = guerdon_pairs(work)
     fit_in_turns(partial(fit_rankings, model, rankings, BradleyTerry()), turns, work)
     return {}
 

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from guerdon.records import Task
 
 
 @dataclass(frozen=True)
-class PreferencePair:
-    """A task with one completion preferred over another.
-
-    ``margin`` is how much better the chosen one is (in the annotator's units), if known.
-    """
-
-    task: Task
-    chosen: str
-    rejected: str
-    margin: float | None = None
-
-
-@dataclass(frozen=True)
 class Ranking:
-    """A task with responses in order of preference, the best first.
+    """A task with responses in order of preference, the best first. A pair is a ranking of two.
 
     ``margin`` is how much better the first is than the second (in the annotator's units), if
-    known; only rankings of two have one. Raises ValueError for no response, and for a margin
-    of a longer or shorter list.
+    known; only pairs have one. Raises ValueError for no response, for a margin of a longer or
+    shorter list, and for one that is not finite.
     """
 
     task: Task
@@ -36,13 +24,15 @@ class Ranking:
     def __post_init__(self) -> None:
         if not self.responses:
             raise ValueError(f"the ranking of task {self.task.id!r} has no responses")
-        if self.margin is not None and len(self.responses) != 2:
+        if self.margin is None:
+            return
+        if len(self.responses) != 2:
             raise ValueError(
                 f"the ranking of task {self.task.id!r} has a margin and "
                 f"{len(self.responses)} responses; only a pair can have a margin"
             )
-
-    @classmethod
-    def of_pair(cls, pair: PreferencePair) -> Ranking:
-        """The chosen response before the rejected one."""
-        return cls(pair.task, (pair.chosen, pair.rejected), pair.margin)
+        if not math.isfinite(self.margin):
+            raise ValueError(
+                f"the ranking of task {self.task.id!r} has a margin of {self.margin}; "
+                "give a number or none"
+            )

@@ -113,12 +113,16 @@ RENAMED: Mapping[str, str] = MappingProxyType(
         }.items()
         for name in names.split()
     }
+    | {
+        f"guerdon.{old}:PreferenceFile": "guerdon.tasks.files:RankingFile"
+        for old in ("tasks", "tasks.files")
+    }
 )
 """Parts by the names that older recipe files have for them."""
 
 FOLDERS = frozenset(
     {"Cached.folder", "SqlExecution.databases", "SqlReward.databases", "FileTasks.image_folder"}
-    | {"PreferenceFile.image_folder", "RankingFile.image_folder"}
+    | {"RankingFile.image_folder"}
 )
 """Settings that open a folder to be written to, or to be read as the data names files in it."""
 
@@ -179,9 +183,10 @@ def _reached(part: Mapping[str, Any], place: str) -> Iterator[tuple[str, str, st
         yield f"{place}.key_variable", "beyond", f"env:{key}"
     if part.get("trust_weak"):
         yield f"{place}.trust_weak", "beyond", WEAK
+    own = RENAMED.get(part["part"], part["part"])
     for setting in FOLDERS:
         kind, _, name = setting.partition(".")
-        if part["part"].endswith(f":{kind}") and name in part:
+        if own.endswith(f":{kind}") and name in part:
             held = part[name] if isinstance(part[name], list | tuple) else [part[name]]
             for folder in held:
                 if folder and isinstance(folder, str) and not _is_below_here(folder):

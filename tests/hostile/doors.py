@@ -23,7 +23,7 @@ from guerdon.connectors.server import RewardService
 from guerdon.connectors.server.application import Application
 from guerdon.parts import PartError, describe
 from guerdon.rewards import ListMatch
-from guerdon.tasks.files import DataError, FileTasks, PreferenceFile, RankingFile
+from guerdon.tasks.files import DataError, FileTasks, RankingFile
 from guerdon.training.recipe import PolicyRecipe
 from hostile import grammar
 from hostile.judge import SECONDS, Finding
@@ -130,10 +130,6 @@ def _load_tasks(path: Path) -> None:
     FileTasks(str(path)).load("train")
 
 
-def _load_pairs(path: Path) -> None:
-    PreferenceFile(str(path)).load()
-
-
 def _load_rankings(path: Path) -> None:
     RankingFile(str(path)).load()
 
@@ -173,7 +169,6 @@ def _refuse(name: str) -> None:
 Door = tuple[Callable[[random.Random], Any], str, Callable[[Path], None], type[Exception]]
 DOORS: Mapping[str, Door] = {
     "tasks": (data_file, "rows.jsonl", _load_tasks, DataError),
-    "pairs": (data_file, "rows.jsonl", _load_pairs, DataError),
     "rankings": (data_file, "rows.jsonl", _load_rankings, DataError),
     "recipe": (recipe_file, "recipe.yaml", _load_recipe, PartError),
     "request": (request, "body.json", _ask, NotImplementedError),

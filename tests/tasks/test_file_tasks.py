@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from guerdon.tasks import DataError, FileTasks, PreferenceFile, RankingFile
+from guerdon.tasks import DataError, FileTasks, RankingFile
 
 ROWS = [{"prompt": f"{n}+1?", "answer": str(n + 1), "level": n % 3} for n in range(40)]
 
@@ -137,10 +137,12 @@ def test_preference_pairs(tmp_path: Path) -> None:
         {"prompt": "p", "chosen": "good", "rejected": "bad", "margin": 2, "source": "x"},
         {"id": "k", "prompt": "p", "chosen": "yes", "rejected": ""},
     ]
-    first, second = PreferenceFile(str(jsonl(tmp_path / "p.jsonl", rows))).load()
-    assert (first.chosen, first.rejected, first.margin) == ("good", "bad", 2.0)
+    first, second = RankingFile(str(jsonl(tmp_path / "p.jsonl", rows))).load()
+    assert (first.responses, first.margin) == (("good", "bad"), 2.0)
     assert first.task.columns == {"source": "x"}
-    assert (second.task.id, second.rejected, second.margin) == ("k", "", None)
+    assert (second.task.id, second.responses, second.margin) == ("k", ("yes", ""), None)
+    (unread, _) = RankingFile(str(tmp_path / "p.jsonl"), margin="").load()
+    assert (unread.margin, unread.task.columns) == (None, {"margin": 2, "source": "x"})
 
 
 def test_pairs_of_whole_chats_share_their_prompt(tmp_path: Path) -> None:
@@ -149,8 +151,8 @@ def test_pairs_of_whole_chats_share_their_prompt(tmp_path: Path) -> None:
         "chosen": [ask, {"role": "assistant", "content": "4"}],
         "rejected": [ask, {"role": "assistant", "content": "5"}],
     }
-    (pair,) = PreferenceFile(str(jsonl(tmp_path / "p.jsonl", [row]))).load()
-    assert (pair.task.prompt, pair.chosen, pair.rejected) == ([ask], "4", "5")
+    (pair,) = RankingFile(str(jsonl(tmp_path / "p.jsonl", [row]))).load()
+    assert (pair.task.prompt, pair.responses) == ([ask], ("4", "5"))
 
 
 @pytest.mark.parametrize(
@@ -176,7 +178,7 @@ def test_pairs_of_whole_chats_share_their_prompt(tmp_path: Path) -> None:
 def test_bad_pairs_are_named(tmp_path: Path, row: dict[str, object], message: str) -> None:
     path = jsonl(tmp_path / "p.jsonl", [row])
     with pytest.raises(DataError, match=message) as caught:
-        PreferenceFile(str(path)).load()
+        RankingFile(str(path)).load()
     assert "p.jsonl, line 1" in str(caught.value)
 
 
@@ -204,6 +206,8 @@ def test_rankings_of_any_length_and_pairs_stand_in_one_file(tmp_path: Path) -> N
         ({"prompt": "p"}, "field 'ranked' is missing"),
         ({"prompt": "p", "chosen": "a"}, "field 'rejected' is missing"),
         ({"ranked": ["a", "b"]}, "field 'prompt' is missing"),
+        ({"prompt": "p", "ranked": ["a", "b", "c"], "margin": 1}, "field 'margin': only a pair"),
+        ({"prompt": "p", "ranked": ["a", "b"], "margin": float("nan")}, "field 'margin': nan"),
         ({"prompt": "p", "ranked": "ab"}, "field 'ranked': expected a list"),
         ({"prompt": "p", "ranked": ["a", 1]}, "field 'ranked': expected a list"),
         ({"prompt": "p", "ranked": ["a"]}, "two texts or more"),
@@ -220,7 +224,7 @@ def test_bad_rankings_are_named(tmp_path: Path, row: dict[str, object], message:
 def test_pair_ids_must_differ(tmp_path: Path) -> None:
     row = {"id": "k", "prompt": "p", "chosen": "a", "rejected": "b"}
     with pytest.raises(DataError, match=r"line 2.*'k' is also line 1"):
-        PreferenceFile(str(jsonl(tmp_path / "p.jsonl", [row, row]))).load()
+        RankingFile(str(jsonl(tmp_path / "p.jsonl", [row, row]))).load()
 
 
 def picture(path: Path, colour: str) -> Path:
@@ -290,5 +294,5 @@ def test_images_inside_the_data_tell_tasks_apart(tmp_path: Path) -> None:
 def test_pairs_show_images_too(tmp_path: Path) -> None:
     seen = picture(tmp_path / "a.png", "red")
     row = {"prompt": "Colour?", "chosen": "red", "rejected": "blue", "image": "a.png"}
-    (pair,) = PreferenceFile(str(jsonl(tmp_path / "pairs.jsonl", [row])), held_out=0).load("train")
+    (pair,) = RankingFile(str(jsonl(tmp_path / "pairs.jsonl", [row])), held_out=0).load("train")
     assert pair.task.columns == {"images": (str(seen),)}

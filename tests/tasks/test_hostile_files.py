@@ -23,7 +23,7 @@ from PIL import Image
 from guerdon.cli.score import read_completions
 from guerdon.models import prompts
 from guerdon.parsing.strict_json import strict_json
-from guerdon.tasks import DataError, FileTasks, PreferenceFile, RankingFile, images, reading
+from guerdon.tasks import DataError, FileTasks, RankingFile, images, reading
 
 
 def written(folder: Path, content: bytes | str, name: str = "rows.jsonl") -> str:
@@ -167,11 +167,10 @@ def test_pairs_and_rankings_are_read_as_strictly(
     tmp_path: Path, row: dict[str, Any], told: str
 ) -> None:
     path = written(tmp_path, json.dumps(row))
-    for source in (PreferenceFile(path), RankingFile(path)):
-        with pytest.raises(DataError) as caught:
-            source.load()
-        assert "line 1" in str(caught.value)
-        assert told in str(caught.value)
+    with pytest.raises(DataError) as caught:
+        RankingFile(path).load()
+    assert "line 1" in str(caught.value)
+    assert told in str(caught.value)
     (tmp_path / "r.jsonl").write_text('{"prompt": "p", "ranked": ["a", "b"], "x": NaN}')
     with pytest.raises(DataError, match="line 1, field 'x': nan"):
         RankingFile(str(tmp_path / "r.jsonl")).load()
@@ -180,7 +179,7 @@ def test_pairs_and_rankings_are_read_as_strictly(
 def test_a_null_id_is_no_id(tmp_path: Path) -> None:
     rows = [{"prompt": "p", "chosen": "a", "rejected": f"b{n}", "id": None} for n in range(2)]
     path = written(tmp_path, "\n".join(map(json.dumps, rows)))
-    assert [p.task.id for p in PreferenceFile(path).load()] == ["pair-1", "pair-2"]
+    assert [p.task.id for p in RankingFile(path).load()] == ["ranking-1", "ranking-2"]
 
 
 @pytest.mark.parametrize(
@@ -436,7 +435,7 @@ LINE = ROW.map(json.dumps) | JSON.map(json.dumps) | st.text(max_size=30)
 def test_readers_return_rows_or_raise_their_own_error(tmp_path: Path, content: bytes) -> None:
     path = written(tmp_path, content)
     before = set(sys.modules)
-    for source in (FileTasks(path), PreferenceFile(path), RankingFile(path)):
+    for source in (FileTasks(path), RankingFile(path)):
         for split in ("train", "test"):
             try:
                 source.load(split)

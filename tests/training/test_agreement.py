@@ -27,7 +27,7 @@ from guerdon.rewards import AnswerMatch, WeightedSum
 from guerdon.schedules import Steps
 from guerdon.shaping import Annealed, Chain, KLPenalty, NormalisedSum, Unlikeliness
 from guerdon.stages import Sampling
-from guerdon.tasks import PreferenceFile, RankingFile
+from guerdon.tasks import RankingFile
 from guerdon.training import (
     AdapterOffReference,
     FixedReference,
@@ -162,10 +162,10 @@ class Bent:
 
 def test_recipes_of_pairs_and_rankings_are_walked_too() -> None:
     with pytest.raises(RangeError, match=r"^objective\.slope is inf"):
-        PreferenceRecipe(PreferenceFile("x.jsonl"), objective=Bent())
+        PreferenceRecipe(RankingFile("x.jsonl"), objective=Bent())
     with pytest.raises(RangeError, match=r"^objective\.slope is inf"):
         RewardModelRecipe(RankingFile("x.jsonl"), objective=Bent())
     with pytest.raises(RangeError, match=r"^epochs is 0; give a whole number of 1 or more"):
-        PreferenceRecipe(PreferenceFile("x.jsonl"), epochs=0)
-    assert PreferenceRecipe(PreferenceFile("x.jsonl"), objective=DPO()).batch == 16
+        PreferenceRecipe(RankingFile("x.jsonl"), epochs=0)
+    assert PreferenceRecipe(RankingFile("x.jsonl"), objective=DPO()).batch == 16
     assert RewardModelRecipe(RankingFile("x.jsonl"), objective=BradleyTerry()).batch == 16

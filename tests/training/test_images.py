@@ -15,7 +15,7 @@ from transformers import AutoModelForImageTextToText
 
 from guerdon.cli import main
 from guerdon.objectives import DPO
-from guerdon.rankings import PreferencePair
+from guerdon.rankings import Ranking
 from guerdon.recipes.grpo import build
 from guerdon.records import Task
 from guerdon.rewards import reward
@@ -100,7 +100,7 @@ def test_rewards_teach_it_to_see() -> None:
 def test_pairs_with_images() -> None:
     policy = qwen()
     pairs = [
-        PreferencePair(t, chosen=t.answer, rejected=other)
+        Ranking(t, (t.answer, other))
         for t in Squares().load("train")
         for other in tiny_vision.COLOURS
         if other != t.answer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from guerdon.objectives import DPO
-from guerdon.rankings import PreferencePair
+from guerdon.rankings import Ranking
 from guerdon.records import Task
 from guerdon.rollout import LanguagePolicy
 from guerdon.training import fit_preferences
@@ -13,9 +13,9 @@ from guerdon.training.preference import pairs_to_rollouts
 from guerdon.training.supervised import Demonstration, demonstrations_to_rollouts
 
 PAIRS = [
-    PreferencePair(Task("a", "Compute 12+7.\n"), "19", "a number, I should say"),
-    PreferencePair(Task("b", "Compute 31-14, and be brief about it.\n"), "17", "16"),
-    PreferencePair(Task("c", "Name a colour.\n"), "", "blue"),
+    Ranking(Task("a", "Compute 12+7.\n"), ("19", "a number, I should say")),
+    Ranking(Task("b", "Compute 31-14, and be brief about it.\n"), ("17", "16")),
+    Ranking(Task("c", "Name a colour.\n"), ("", "blue")),
 ]
 
 
@@ -34,7 +34,7 @@ def test_a_pair_is_one_group_and_equals_its_sides():
         chosen, rejected = policy.forward(both).logps.sum(1).chunk(2)
         for side, found in (("chosen", chosen), ("rejected", rejected)):
             alone = demonstrations_to_rollouts(
-                policy, [Demonstration(p.task, getattr(p, side)) for p in PAIRS]
+                policy, [Demonstration(p.task, p.responses[side]) for p in PAIRS]
             )
             expected = policy.forward(alone).logps.sum(1)
             torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-5)

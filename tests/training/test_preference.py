@@ -7,15 +7,15 @@ import torch
 
 from guerdon.nursery.blank import blank_model
 from guerdon.objectives import DPO, IPO
-from guerdon.rankings import PreferencePair
+from guerdon.rankings import Ranking
 from guerdon.records import Task
 from guerdon.rollout import LanguagePolicy
 from guerdon.training import AdamW, fit_preferences
 
 PAIRS = [
-    PreferencePair(Task("a", "Compute 1+1.\n"), "2", "three"),
-    PreferencePair(Task("b", "Compute 2+2.\n"), "It is 4", "5"),
-    PreferencePair(Task("c", "Say it.\n"), "yes", "no, not now"),
+    Ranking(Task("a", "Compute 1+1.\n"), ("2", "three")),
+    Ranking(Task("b", "Compute 2+2.\n"), ("It is 4", "5")),
+    Ranking(Task("c", "Say it.\n"), ("yes", "no, not now")),
 ]
 
 
@@ -33,7 +33,9 @@ def log_prob(policy, task, text):
 
 
 def gap(policy, pair):
-    return log_prob(policy, pair.task, pair.chosen) - log_prob(policy, pair.task, pair.rejected)
+    return log_prob(policy, pair.task, pair.responses[0]) - log_prob(
+        policy, pair.task, pair.responses[1]
+    )
 
 
 def test_the_first_loss_is_log_2_whatever_the_pairs():
@@ -77,3 +79,12 @@ def test_a_refused_update_is_counted_and_changes_nothing():
 def test_no_pairs_is_an_error():
     with pytest.raises(ValueError, match="no preference pairs"):
         fit_preferences(blank(), [], DPO())
+
+
+def test_longer_rankings_and_margins_are_refused_and_not_ignored():
+    longer = Ranking(PAIRS[0].task, ("2", "two", "three"))
+    with pytest.raises(ValueError, match="ranking 'a' has 3 responses"):
+        fit_preferences(blank(), [*PAIRS, longer], DPO())
+    known = Ranking(PAIRS[1].task, ("4", "5"), 0.0)
+    with pytest.raises(ValueError, match=r"DPO uses no margins, and 1 of 4 .* first 'b'"):
+        fit_preferences(blank(), [*PAIRS, known], DPO())

@@ -18,7 +18,7 @@ from guerdon.models.loading import classifier_of
 from guerdon.nursery.blank import blank_model
 from guerdon.nursery.worked import worked_arithmetic
 from guerdon.objectives import BradleyTerry, PlackettLuce
-from guerdon.rankings import PreferencePair, Ranking
+from guerdon.rankings import Ranking
 from guerdon.records import Progress, Task
 from guerdon.reward_models import RewardModel, SavedRewardModel
 from guerdon.rewards import ScorerReward
@@ -60,7 +60,7 @@ def test_a_head_of_zeros_starts_at_log_2(objective: object) -> None:
 def test_the_first_gradient_is_that_of_the_loss_written_out() -> None:
     """d/dw -log sigmoid(gap - m) = -sigmoid(m - gap) d gap/dw."""
     model = small()
-    ranking = Ranking.of_pair(PreferencePair(Task("a", "Compute 1+1.\n"), "2", "three", 0.5))
+    ranking = Ranking(Task("a", "Compute 1+1.\n"), ("2", "three"), 0.5)
     difference = gap(model, ranking)
     slopes = torch.autograd.grad(difference, list(model.module.parameters()))
     norm = torch.cat([s.flatten() for s in slopes]).norm()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from guerdon.names import check_name
 from guerdon.recipes import all_recipes, load_recipe
 from guerdon.reproduction import Claim, Expectation
-from guerdon.tasks import PreferenceFile, RankingFile
+from guerdon.tasks import RankingFile
 from guerdon.training import PolicyRecipe, PreferenceRecipe, RewardModelRecipe
 
 BAD = [
@@ -25,7 +25,7 @@ BAD = [
 def test_a_name_that_is_no_folders_is_refused_when_the_recipe_is_built(name: str) -> None:
     for make in (
         lambda: PolicyRecipe(name=name),
-        lambda: PreferenceRecipe(PreferenceFile("x.jsonl"), name=name),
+        lambda: PreferenceRecipe(RankingFile("x.jsonl"), name=name),
         lambda: RewardModelRecipe(RankingFile("x.jsonl"), name=name),
         lambda: Claim(name, "", {"a": lambda *_: {}}, "m", (Expectation("a", 0.0, "m"),)),
     ):

@@ -20,7 +20,7 @@ from guerdon.parts import PartError, build, describe
 from guerdon.recipes import all_recipes, load_recipe
 from guerdon.rewards import AnswerMatch, FunctionReward, reward
 from guerdon.rollout import EndpointPolicy
-from guerdon.tasks import PreferenceFile, RankingFile
+from guerdon.tasks import RankingFile
 from guerdon.training import Model, PolicyRecipe, PreferenceRecipe, RewardModelRecipe
 from guerdon.training.recipe_file import recipe_text, trust_needed
 from guerdon.training.run_folder import write_whole
@@ -288,7 +288,7 @@ def test_every_function_of_ours_that_is_a_part_may_be_named() -> None:
         held.append(load_recipe(slug).build())
         arms = load_claim(slug).arms.values()
         held += [arm for arm in arms if not isinstance(arm, types.FunctionType)]
-    held += [PreferenceRecipe(PreferenceFile("x")), RewardModelRecipe(RankingFile("x"))]
+    held += [PreferenceRecipe(RankingFile("x")), RewardModelRecipe(RankingFile("x"))]
     for option, table in {**PREFERENCE_CHOICES, **RANKING_CHOICES}.items():
         held += [
             part_of(option, name, {option: table})
@@ -453,6 +453,12 @@ def test_names_of_older_files_are_read(tmp_path: Path) -> None:
     data = {"part": "guerdon.training.recipe:Recipe", "name": "x", "reward": reward}
     file.write_text(yaml.safe_dump(data))
     assert isinstance(PolicyRecipe.load(file).reward, AnswerMatch)
+    pairs = {"part": "guerdon.tasks.files:PreferenceFile", "path": "x", "image_folder": "/pictures"}
+    assert foreign({"pairs": pairs}) == {"/pictures": ["recipe.pairs.image_folder"]}
+    del pairs["image_folder"]
+    assert build({"part": "guerdon.training.pairs:PreferenceRecipe", "pairs": pairs}) == (
+        PreferenceRecipe(RankingFile("x"))
+    )
     for old, new in [*MOVED.items(), *RENAMED.items()]:
         if ":" not in old:
             assert importlib.util.find_spec(old) is None

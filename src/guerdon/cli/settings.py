@@ -27,7 +27,7 @@ from guerdon.parts import PartError, describe
 from guerdon.ranges import Count, NonNegative, RangeError, Seed, checked_later
 from guerdon.recipes import load_recipe
 from guerdon.rollout import EndpointPolicy
-from guerdon.tasks import PreferenceFile, RankingFile
+from guerdon.tasks import RankingFile
 from guerdon.training import (
     FixedReference,
     NoReference,
@@ -81,7 +81,7 @@ def preference_recipe_from(
 ) -> PreferenceRecipe:
     """The recipe of a run on the pairs in a file, with overrides laid over it."""
     with reading_arguments():
-        recipe = PreferenceRecipe(pairs=PreferenceFile(path))
+        recipe = PreferenceRecipe(pairs=RankingFile(path))
         made: PreferenceRecipe = _overlaid(recipe, arguments, PREFERENCE_CHOICES, settings)
     return made
 

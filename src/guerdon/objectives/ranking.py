@@ -9,6 +9,7 @@ difference of their scores, and ``score`` the mean score.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -30,6 +31,7 @@ class BradleyTerry:
 
     margin: NonNegative = 1.0
     centring: NonNegative = 0.0
+    uses_margins: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -62,12 +64,14 @@ class PlackettLuce:
     The best is drawn among all, the second among the rest, and so on (Plackett 1975); for pairs
     this is `BradleyTerry` without margin. Averaged over the lists of two or more; 0 where there
     is none. Invalid entries are left out of their lists, as if they had not been ranked.
-    Margins are not used.
+    It has no use for margins, and raises ValueError for any but 0.
     """
 
     def __call__(
         self, score: Tensor, valid: Tensor | None = None, margin: Tensor | None = None
     ) -> Loss:
+        if margin is not None and margin.any():
+            raise ValueError("Plackett-Luce has no use for margins; leave them out")
         score_BK, valid_BK = _cleared(score, valid)
         # Finite, for the gradient of a sum over nothing but -inf is NaN.
         absent = torch.finfo(score_BK.dtype).min / 4

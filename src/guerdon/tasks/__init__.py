@@ -1,4 +1,4 @@
-"""Where prompts and preference pairs come from."""
+"""Where prompts and rankings come from."""
 
 from guerdon.tasks.arithmetic import Arithmetic
 from guerdon.tasks.choices import LETTERS, MultiChoice, MultipleChoice
@@ -12,7 +12,7 @@ from guerdon.tasks.facts import (
     paraphrase,
     stated_facts,
 )
-from guerdon.tasks.files import FileTasks, PreferenceFile, RankingFile
+from guerdon.tasks.files import FileTasks, RankingFile
 from guerdon.tasks.gym import ReasoningGym
 from guerdon.tasks.mixture import MixedTasks
 from guerdon.tasks.reading import DataError, check_prompt, read_rows
@@ -51,7 +51,6 @@ __all__ = [
     "MixedTasks",
     "MultiChoice",
     "MultipleChoice",
-    "PreferenceFile",
     "RankingFile",
     "ReasoningGym",
     "SqlQueries",

@@ -1,16 +1,16 @@
-"""Tasks and preference pairs from files. A line that can't be read is an error, never dropped."""
+"""Tasks and rankings from files. A line that can't be read is an error, never dropped."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from guerdon.ranges import Share, check_ranges
-from guerdon.rankings import PreferencePair, Ranking
+from guerdon.rankings import Ranking
 from guerdon.records import Task
 from guerdon.tasks.images import image_name, images_in, with_images
 from guerdon.tasks.procedural import SPLITS
@@ -98,43 +98,22 @@ class FileTasks:
 
 
 @dataclass(frozen=True)
-class PreferenceFile:
-    """Preference pairs from the same kinds of file.
+class RankingFile:
+    """Rankings, of which pairs are the shortest, from the same kinds of file.
 
-    A row holds ``prompt`` (text or chat), ``chosen`` and ``rejected`` as texts; or, without a
-    prompt, both sides as whole chats that differ only in their last message. ``margin`` and
-    ``id`` are optional; other columns go to the task, images as with `FileTasks`. Without an ``id``
-    pairs are numbered.
-    A share ``held_out`` of the prompts, chosen by a hash, is the test split: a prompt's pairs
+    A row holds ``prompt`` (text or chat) and ``ranked``, a list of texts with the best first, or
+    ``chosen`` and ``rejected`` as texts; or, without a prompt, these two as whole chats that
+    differ only in their last message. ``margin`` names the column that says by how much a pair's
+    chosen side is the better ("" reads none). ``id`` is optional, as a margin is; other columns go
+    to the task, images as with `FileTasks`. Without an ``id`` rankings are numbered.
+    A share ``held_out`` of the prompts, chosen by a hash, is the test split: a prompt's rankings
     stay together.
     """
 
     path: str
     held_out: Share = 0.1
     image_folder: str = ""
-
-    def __post_init__(self) -> None:
-        check_ranges(self)
-
-    def load(self, split: str | None = None) -> list[PreferencePair]:
-        """The pairs of "train" or "test" (None = all) in file order.
-
-        Raises DataError; equal sides are an error.
-        """
-        return _preferences(self, split, "pair", _pair)
-
-
-@dataclass(frozen=True)
-class RankingFile:
-    """Rankings of two responses or more from the same kinds of file.
-
-    A row holds ``prompt`` and ``ranked``, a list of texts with the best first, or is a pair as in
-    `PreferenceFile`. ``id``, other columns and ``held_out`` are as there.
-    """
-
-    path: str
-    held_out: Share = 0.1
-    image_folder: str = ""
+    margin: str = "margin"
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -142,34 +121,98 @@ class RankingFile:
     def load(self, split: str | None = None) -> list[Ranking]:
         """The rankings of "train" or "test" (None = all) in file order.
 
-        Raises DataError; one text twice in a ranking is an error.
+        Raises DataError naming line and field; one text twice in a ranking is an error.
         """
-        return _preferences(self, split, "ranking", _ranking)
+        path = self.path
+        if split not in (None, *SPLITS):
+            raise ValueError(f"{path} has no split {split!r}; it has {' and '.join(SPLITS)}")
+        seen: dict[str, str] = {}
+        found = []
+        for number, (where, row) in enumerate(read_rows(Path(path)), 1):
+            one = self._ranking(row, f"{path}, {where}", f"ranking-{number}")
+            _refuse_copy(seen, one.task.id, path, where, "id")
+            found.append(one)
+        if not found:
+            raise DataError(f"{path} holds no rows")
+        return [one for one in found if split in (None, _share(one.task.text, self.held_out))]
+
+    def _ranking(self, row: Mapping[str, Any], where: str, name: str) -> Ranking:
+        is_pair = row.get("ranked") is None
+        prompt, responses = (_pair if is_pair else _ranked)(row, where)
+        if prompt is None:
+            raise DataError(f"{where}: field 'prompt' is missing; give text or chat messages")
+        check_prompt(prompt, f"{where}, field 'prompt'")
+        refuse_empty(prompt, f"{where}, field 'prompt'")
+        sides = ("chosen", "rejected") if is_pair else ("ranked",)
+        known = ("id", "prompt", self.margin, *sides)
+        columns = {k: v for k, v in row.items() if k not in known}
+        columns = _see(columns, "image", self.path, self.image_folder, where)
+        held = row.get("id")
+        own = name_in(name if held is None else held, f"{where}, field 'id'")
+        margin = self._margin(row, len(responses), where)
+        return Ranking(Task(own, prompt, columns=columns), responses, margin)
+
+    def _margin(self, row: Mapping[str, Any], responses: int, where: str) -> float | None:
+        margin = row.get(self.margin) if self.margin else None
+        if margin is None:
+            return None
+        place = f"{where}, field {self.margin!r}"
+        if isinstance(margin, bool) or not isinstance(margin, int | float):
+            raise DataError(f"{place}: {margin!r:.60} is not a number; give one or none")
+        if responses != 2:
+            raise DataError(
+                f"{place}: only a pair has a margin, and this ranking has {responses} texts; "
+                "remove it, or read no margins with --pairs.margin ''"
+            )
+        return float(margin)
 
 
-Preferred = TypeVar("Preferred", PreferencePair, Ranking)
+def _pair(row: Mapping[str, Any], where: str) -> tuple[Any, tuple[str, ...]]:
+    """Prompt and responses of a row with ``chosen`` and ``rejected``. Raises DataError."""
+    if row.get("chosen") is None and row.get("rejected") is None:
+        raise DataError(
+            f"{where}: field 'ranked' is missing; give a list of texts, best first, or chosen "
+            "and rejected"
+        )
+    for side in ("chosen", "rejected"):
+        if row.get(side) is None:
+            raise DataError(
+                f"{where}: field {side!r} is missing; a pair needs prompt, chosen and rejected"
+            )
+        if isinstance(row[side], list | tuple):
+            check_prompt(row[side], f"{where}, field {side!r}")
+    chosen, rejected, prompt = row["chosen"], row["rejected"], row.get("prompt")
+    if is_chat(chosen) and is_chat(rejected):
+        if chosen[:-1] != rejected[:-1]:
+            raise DataError(
+                f"{where}: chosen and rejected answer different prompts; the two chats may "
+                "differ in their last message only"
+            )
+        shared = list(chosen[:-1]) or None
+        prompt = shared if prompt is None else prompt
+        chosen, rejected = chosen[-1]["content"], rejected[-1]["content"]
+    for side, text in (("chosen", chosen), ("rejected", rejected)):
+        if not isinstance(text, str):
+            raise DataError(
+                f"{where}, field {side!r}: a completion is text or a whole chat, "
+                f"not {type(text).__name__}"
+            )
+    if chosen == rejected:
+        raise DataError(f"{where}: chosen and rejected are the same text; remove the row")
+    return prompt, (chosen, rejected)
 
 
-def _preferences(
-    source: PreferenceFile | RankingFile,
-    split: str | None,
-    kind: str,
-    read: Callable[[Mapping[str, Any], str, str], Preferred],
-) -> list[Preferred]:
-    """What ``read`` makes of a file's rows; a share of the prompts is the test split."""
-    path, held_out = source.path, source.held_out
-    if split not in (None, *SPLITS):
-        raise ValueError(f"{path} has no split {split!r}; it has {' and '.join(SPLITS)}")
-    seen: dict[str, str] = {}
-    found = []
-    for number, (where, row) in enumerate(read_rows(Path(path)), 1):
-        one = read(row, f"{path}, {where}", f"{kind}-{number}")
-        _refuse_copy(seen, one.task.id, path, where, "id")
-        columns = _see(one.task.columns, "image", path, source.image_folder, f"{path}, {where}")
-        found.append(replace(one, task=replace(one.task, columns=columns)))
-    if not found:
-        raise DataError(f"{path} holds no rows")
-    return [one for one in found if split in (None, _share(one.task.text, held_out))]
+def _ranked(row: Mapping[str, Any], where: str) -> tuple[Any, tuple[str, ...]]:
+    """Prompt and responses of a row with ``ranked``. Raises DataError."""
+    ranked = row["ranked"]
+    if not isinstance(ranked, list | tuple) or not all(isinstance(t, str) for t in ranked):
+        raise DataError(f"{where}, field 'ranked': expected a list of texts, best first")
+    if len(ranked) < 2 or len(set(ranked)) < len(ranked):
+        raise DataError(
+            f"{where}, field 'ranked': a ranking has two texts or more, all different; mend or "
+            "remove the row"
+        )
+    return row.get("prompt"), tuple(ranked)
 
 
 def _see(
@@ -187,88 +230,6 @@ def _share(name: str, held_out: float) -> str:
     """The split of what has this name, by a hash."""
     digest = int(hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8], 16)
     return "test" if digest < held_out * 2**32 else "train"
-
-
-def _pair(row: Mapping[str, Any], where: str, name: str) -> PreferencePair:
-    for side in ("chosen", "rejected"):
-        if row.get(side) is None:
-            raise DataError(
-                f"{where}: field {side!r} is missing; a pair needs prompt, chosen and rejected"
-            )
-    chosen, rejected, prompt = row["chosen"], row["rejected"], row.get("prompt")
-    for side in ("chosen", "rejected"):
-        if isinstance(row[side], list | tuple):
-            check_prompt(row[side], f"{where}, field {side!r}")
-    if is_chat(chosen) and is_chat(rejected):
-        if chosen[:-1] != rejected[:-1]:
-            raise DataError(
-                f"{where}: chosen and rejected answer different prompts; the two chats may "
-                "differ in their last message only"
-            )
-        shared = list(chosen[:-1]) or None
-        prompt = shared if prompt is None else prompt
-        chosen, rejected = chosen[-1]["content"], rejected[-1]["content"]
-    if prompt is None:
-        raise DataError(f"{where}: field 'prompt' is missing; give text or chat messages")
-    check_prompt(prompt, f"{where}, field 'prompt'")
-    refuse_empty(prompt, f"{where}, field 'prompt'")
-    for side, text in (("chosen", chosen), ("rejected", rejected)):
-        if not isinstance(text, str):
-            raise DataError(
-                f"{where}, field {side!r}: a completion is text or a whole chat, "
-                f"not {type(text).__name__}"
-            )
-    if chosen == rejected:
-        raise DataError(f"{where}: chosen and rejected are the same text; remove the row")
-    margin = row.get("margin")
-    if margin is not None and (isinstance(margin, bool) or not isinstance(margin, int | float)):
-        raise DataError(f"{where}, field 'margin': {margin!r} is not a number; give one or none")
-    known = ("id", "prompt", "chosen", "rejected", "margin")
-    columns = {k: v for k, v in row.items() if k not in known}
-    return PreferencePair(
-        _task_of(row, where, name, prompt, columns),
-        chosen,
-        rejected,
-        None if margin is None else float(margin),
-    )
-
-
-def _ranked_pair(row: Mapping[str, Any], where: str, name: str) -> Ranking:
-    if row.get("chosen") is None and row.get("rejected") is None:
-        raise DataError(
-            f"{where}: field 'ranked' is missing; give a list of texts, best first, or chosen "
-            "and rejected"
-        )
-    return Ranking.of_pair(_pair(row, where, name))
-
-
-def _ranking(row: Mapping[str, Any], where: str, name: str) -> Ranking:
-    if row.get("ranked") is None:
-        return _ranked_pair(row, where, name)
-    prompt, ranked = row.get("prompt"), row["ranked"]
-    if prompt is None:
-        raise DataError(f"{where}: field 'prompt' is missing; give text or chat messages")
-    check_prompt(prompt, f"{where}, field 'prompt'")
-    refuse_empty(prompt, f"{where}, field 'prompt'")
-    if not isinstance(ranked, list | tuple) or not all(isinstance(t, str) for t in ranked):
-        raise DataError(f"{where}, field 'ranked': expected a list of texts, best first")
-    if len(ranked) < 2 or len(set(ranked)) < len(ranked):
-        raise DataError(
-            f"{where}, field 'ranked': a ranking has two texts or more, all different; mend or "
-            "remove the row"
-        )
-    columns = {k: v for k, v in row.items() if k not in ("id", "prompt", "ranked")}
-    return Ranking(_task_of(row, where, name, prompt, columns), tuple(ranked))
-
-
-def _task_of(
-    row: Mapping[str, Any], where: str, name: str, prompt: Any, columns: Mapping[str, Any]
-) -> Task:
-    """The task under the row's id, or ``name`` where it has none."""
-    held = row.get("id")
-    return Task(
-        name_in(name if held is None else held, f"{where}, field 'id'"), prompt, columns=columns
-    )
 
 
 def _refuse_copy(seen: dict[str, str], name: str, path: str, where: str, field: str) -> None:

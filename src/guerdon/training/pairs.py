@@ -13,9 +13,9 @@ import torch
 from guerdon.names import check_name
 from guerdon.objectives import DPO
 from guerdon.ranges import PositiveInt, Seed, check_composition
-from guerdon.rankings import PreferencePair
+from guerdon.rankings import Ranking
 from guerdon.rollout import LanguagePolicy
-from guerdon.tasks import PreferenceFile
+from guerdon.tasks import RankingFile
 from guerdon.training.checkpoint import seed_generators
 from guerdon.training.fitting import run_fitting
 from guerdon.training.held_out import HeldOut
@@ -23,6 +23,7 @@ from guerdon.training.optimisers import AdamW, Optimiser
 from guerdon.training.policies import load_policy
 from guerdon.training.preference import (
     PreferenceObjective,
+    check_pairs,
     fit_preferences,
     pairs_to_rollouts,
 )
@@ -38,7 +39,7 @@ class PreferenceRecipe:
     need about 1e-6.
     """
 
-    pairs: PreferenceFile
+    pairs: RankingFile
     name: str = "dpo"
     model: Model = field(default_factory=Model)
     objective: PreferenceObjective = field(default_factory=DPO)
@@ -80,8 +81,11 @@ def train_on_pairs(
     where no pair is left to train on.
     """
     seed_generators(recipe.seed)
-    policy = _language_policy(recipe.model) if policy is None else policy
     train, held_out = recipe.pairs.load("train"), recipe.pairs.load("test")
+    check_pairs(recipe.objective, train)
+    if held_out:
+        check_pairs(recipe.objective, held_out)
+    policy = _language_policy(recipe.model) if policy is None else policy
     fitted = run_fitting(
         recipe,
         policy,
@@ -97,7 +101,7 @@ def train_on_pairs(
 
 
 def chosen_likelier(
-    policy: LanguagePolicy, pairs: Sequence[PreferencePair], batch: int = 32
+    policy: LanguagePolicy, pairs: Sequence[Ranking], batch: int = 32
 ) -> HeldOut | None:
     """Per pair: 1 where the chosen completion has the higher summed log-prob, else 0.
 

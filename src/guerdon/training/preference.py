@@ -9,11 +9,12 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from guerdon.rankings import PreferencePair
+from guerdon.rankings import Ranking
 from guerdon.records import Loss, Rollouts
 from guerdon.rollout import LanguagePolicy
 from guerdon.training.optimisers import AdamW, Optimiser
 from guerdon.training.passes import Figures, Report, descend, passes
+from guerdon.training.ranking import check_margins
 from guerdon.training.reference import FixedReference
 from guerdon.training.supervised import Demonstration, demonstrations_to_rollouts
 from guerdon.training.update import Guard
@@ -27,25 +28,36 @@ class PreferenceObjective(Protocol):
     ) -> Loss: ...
 
 
-def pairs_to_rollouts(policy: LanguagePolicy, pairs: Sequence[PreferencePair]) -> Rollouts:
+def pairs_to_rollouts(policy: LanguagePolicy, pairs: Sequence[Ranking]) -> Rollouts:
     """2n rows in n groups: all chosen completions, then all rejected ones in the same order.
 
     The two of a pair are one group, so that their prompt is computed once.
     """
     n = len(pairs)
-    completions = [
-        *(Demonstration(p.task, p.chosen) for p in pairs),
-        *(Demonstration(p.task, p.rejected) for p in pairs),
-    ]
+    completions = [Demonstration(p.task, p.responses[side]) for side in (0, 1) for p in pairs]
     rows = demonstrations_to_rollouts(policy, completions)
     once = rows.select(torch.arange(n))  # a row of each group
     group = rows.group % n
     return replace(rows, tasks=once.tasks, prompts=once.prompts, inputs=once.inputs, group=group)
 
 
+def check_pairs(objective: object, pairs: Sequence[Ranking]) -> None:
+    """Raises ValueError without pairs, for a longer ranking, and where margins would go unused."""
+    if not pairs:
+        raise ValueError("there are no preference pairs to train on")
+    for one in pairs:
+        if len(one.responses) != 2:
+            raise ValueError(
+                f"the ranking {one.task.id!r} has {len(one.responses)} responses, and preference "
+                "objectives learn from pairs; give chosen and rejected, or train a reward model "
+                "(--reward-model)"
+            )
+    check_margins(objective, pairs)
+
+
 def fit_preferences(
     policy: LanguagePolicy,
-    pairs: Sequence[PreferencePair],
+    pairs: Sequence[Ranking],
     objective: PreferenceObjective,
     *,
     epochs: int = 1,
@@ -56,10 +68,10 @@ def fit_preferences(
 ) -> list[Figures]:
     """Train on pairs; the reference is the policy as it came. Returns each update's metrics.
 
-    ``report`` is called after each. Raises ValueError without pairs.
+    ``report`` is called after each. Raises ValueError without pairs, for longer rankings and for
+    margins that the objective does not use.
     """
-    if not pairs:
-        raise ValueError("there are no preference pairs to train on")
+    check_pairs(objective, pairs)
     settings = optimiser or AdamW(lr=1e-6)
     reference = FixedReference().start(policy)
     sides = pairs_to_rollouts(policy, pairs)

@@ -1,25 +1,42 @@
-"""Training a reward model on ranked responses with the loop's own parts."""
+"""Training a scorer on ranked responses with the loop's own parts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol, runtime_checkable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from guerdon.rankings import Ranking
-from guerdon.records import Loss
-from guerdon.reward_models import RewardModel
+from guerdon.records import Loss, Rollouts, Task
+from guerdon.stages import Scorer
 from guerdon.training.held_out import HeldOut
-from guerdon.training.optimisers import AdamW, Optimiser
+from guerdon.training.optimisers import AdamW, Optimiser, Trainable
 from guerdon.training.passes import Figures, Report, descend, passes
 from guerdon.training.update import Guard
 
 
+class TrainableScorer(Scorer, Trainable, Protocol):
+    """A `Scorer` whose scores have a gradient at the weights of its ``module``."""
+
+
+@runtime_checkable
+class EncodesOnce(Protocol):
+    """A scorer that reads texts once: ``encode`` makes rows, ``forward`` scores any of them."""
+
+    def encode(self, tasks: Sequence[Task], responses: Sequence[Sequence[str]]) -> Rollouts: ...
+
+    def forward(self, rows: Rollouts) -> Tensor: ...
+
+
 class RankingObjective(Protocol):
-    """Scores [B, K], best response first, what of them there is, and margins [B] of pairs."""
+    """Scores [B, K], best response first, what of them there is, and margins [B] of pairs.
+
+    One that uses margins says so: ``uses_margins`` is True then. Others are given none.
+    """
 
     def __call__(
         self, score: Tensor, valid: Tensor | None = None, margin: Tensor | None = None
@@ -27,7 +44,7 @@ class RankingObjective(Protocol):
 
 
 def fit_rankings(
-    model: RewardModel,
+    model: TrainableScorer,
     rankings: Sequence[Ranking],
     objective: RankingObjective,
     *,
@@ -39,18 +56,16 @@ def fit_rankings(
 ) -> list[Figures]:
     """Train on rankings, ``batch`` of them an update. Returns each update's metrics.
 
-    The responses of a ranking are one group, so that their prompt is computed once. A ranking
-    without a margin has margin 0. ``report`` is called after each update. Raises ValueError
-    without rankings.
+    The responses of a ranking are scored together, so that a prompt is computed once where the
+    scorer can do so. A ranking without a margin has margin 0. ``report`` is called after each
+    update. Raises ValueError without rankings and for margins that the objective does not use.
     """
-    if not rankings:
-        raise ValueError("there are no rankings to train on")
+    check_margins(objective, rankings)
     settings = optimiser or AdamW(lr=1e-5)
-    data = _Encoded(model, rankings)
+    lists = ScoredLists(model, rankings)
 
     def learn(some: Tensor, adam: torch.optim.Optimizer, guard: Guard) -> Figures:
-        loss = objective(*data.scores(model, some), data.margins(some))
-        return descend(loss, model, adam, guard, settings.clip)
+        return descend(lists.loss(objective, some), model, adam, guard, settings.clip)
 
     return passes(
         model,
@@ -64,51 +79,93 @@ def fit_rankings(
     )
 
 
-def ranked_right(
-    model: RewardModel, rankings: Sequence[Ranking], batch: int = 16
-) -> HeldOut | None:
+def ranked_right(model: Scorer, rankings: Sequence[Ranking], batch: int = 16) -> HeldOut | None:
     """Per ranking, the share of its pairs that the model puts in order; a tie counts as wrong.
 
-    None without rankings; NaN for a ranking of one.
+    None without rankings; NaN for a ranking of one, and ``mean_length`` is NaN where the scorer
+    reads no tokens.
     """
     if not rankings:
         return None
-    data = _Encoded(model, rankings)
+    lists = ScoredLists(model, rankings)
     results: list[float] = []
-    with torch.no_grad():
+    with judging(model):
         for some in torch.arange(len(rankings)).split(batch):
-            for scores, valid in zip(*data.scores(model, some), strict=True):
+            for scores, valid in zip(*lists.scores(some), strict=True):
                 kept = scores[valid]
                 first, second = torch.triu_indices(len(kept), len(kept), 1)
                 results.append(float((kept[first] > kept[second]).float().mean()))
+    rows = lists.rows
     return HeldOut(
         results=tuple(results),
         metric="pair accuracy",
-        truncated=1.0 - float(data.rows.finished.float().mean()),
-        mean_length=float((data.rows.lengths - 1).float().mean()),
+        truncated=0.0 if rows is None else 1.0 - float(rows.finished.float().mean()),
+        mean_length=float("nan") if rows is None else float((rows.lengths - 1).float().mean()),
         ends=(0.0, 1.0),
     )
 
 
-class _Encoded:
-    """Rankings as rows of tokens, encoded once."""
+def check_margins(objective: object, rankings: Sequence[Ranking]) -> None:
+    """Raises ValueError without rankings, and where margins would go unused."""
+    if not rankings:
+        raise ValueError("there are no rankings to train on")
+    known = [one.task.id for one in rankings if one.margin is not None]
+    if known and not getattr(objective, "uses_margins", False):
+        name = type(objective).__name__
+        raise ValueError(
+            f"{name} uses no margins, and {len(known)} of {len(rankings)} rankings have one, the "
+            f"first {known[0]!r}; leave them unread with --pairs.margin '' or take an objective "
+            "that uses them, such as bradley-terry"
+        )
 
-    def __init__(self, model: RewardModel, rankings: Sequence[Ranking]) -> None:
-        self.rows = model.encode([r.task for r in rankings], [r.responses for r in rankings])
+
+@contextmanager
+def judging(model: Scorer) -> Iterator[None]:
+    """No gradient and no dropout: a scorer's ``module`` is in eval mode inside, and as before
+    after.
+    """
+    module = getattr(model, "module", nn.Identity())
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for part, mode in modes:
+            part.training = mode
+
+
+class ScoredLists:
+    """Rankings as a scorer reads them: encoded once where it can, else by their texts each time.
+
+    ``rows`` holds them as tokens, a row for each response; None where the scorer encodes none.
+    """
+
+    def __init__(self, model: Scorer, rankings: Sequence[Ranking]) -> None:
+        self.model, self.rankings = model, rankings
+        self.rows: Rollouts | None = None
+        if isinstance(model, EncodesOnce):
+            self.rows = model.encode([r.task for r in rankings], [r.responses for r in rankings])
         sizes = torch.tensor([len(r.responses) for r in rankings])
-        self.places = torch.arange(len(self.rows)).split(sizes.tolist())
+        self.places = torch.arange(int(sizes.sum())).split(sizes.tolist())
         known = [r.margin for r in rankings]
         self.margin_B = torch.tensor([m or 0.0 for m in known])
         self.has_margins = any(m is not None for m in known)
 
-    def scores(self, model: RewardModel, some: Tensor) -> tuple[Tensor, Tensor]:
+    def scores(self, some: Tensor) -> tuple[Tensor, Tensor]:
         """float[B, K] and bool[B, K] of these rankings, padded to the longest."""
         places = [self.places[i] for i in some.tolist()]
-        score_N = model.forward(self.rows.select(torch.cat(places)))
-        lists = score_N.split([len(p) for p in places])
+        lists = self._read(some, torch.cat(places)).split([len(p) for p in places])
         real = [torch.ones(len(p), dtype=torch.bool) for p in places]
         return pad_sequence(lists, batch_first=True), pad_sequence(real, batch_first=True)
 
-    def margins(self, some: Tensor) -> Tensor | None:
-        """float[B], or None where no ranking has one."""
-        return self.margin_B[some] if self.has_margins else None
+    def loss(self, objective: RankingObjective, some: Tensor) -> Loss:
+        """The objective of these rankings; margins are given where any ranking has one."""
+        margin_B = self.margin_B[some] if self.has_margins else None
+        return objective(*self.scores(some), margin_B)
+
+    def _read(self, some: Tensor, rows: Tensor) -> Tensor:
+        if self.rows is not None and isinstance(self.model, EncodesOnce):
+            return self.model.forward(self.rows.select(rows))
+        chosen = [self.rankings[i] for i in some.tolist()]
+        return self.model.score([r.task for r in chosen], [r.responses for r in chosen])

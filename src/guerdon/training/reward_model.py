@@ -16,7 +16,7 @@ from guerdon.training.checkpoint import seed_generators
 from guerdon.training.fitting import run_fitting
 from guerdon.training.held_out import HeldOut
 from guerdon.training.optimisers import AdamW, Optimiser
-from guerdon.training.ranking import RankingObjective, fit_rankings, ranked_right
+from guerdon.training.ranking import RankingObjective, check_margins, fit_rankings, ranked_right
 from guerdon.training.recipe import Model
 
 
@@ -73,6 +73,7 @@ def train_reward_model(
     """
     seed_generators(recipe.seed)
     train, held_out = recipe.pairs.load("train"), recipe.pairs.load("test")
+    check_margins(recipe.objective, train)
     model = load_reward_model(recipe.model) if model is None else model
     fitted = run_fitting(
         recipe,
