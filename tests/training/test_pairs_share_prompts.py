@@ -32,7 +32,7 @@ def test_a_pair_is_one_group_and_equals_its_sides():
     assert [t.id for t in both.tasks] == ["a", "b", "c"]
     with torch.no_grad():
         chosen, rejected = policy.forward(both).logps.sum(1).chunk(2)
-        for side, found in (("chosen", chosen), ("rejected", rejected)):
+        for side, found in ((0, chosen), (1, rejected)):
             alone = demonstrations_to_rollouts(
                 policy, [Demonstration(p.task, p.responses[side]) for p in PAIRS]
             )
