@@ -39,7 +39,7 @@ from guerdon.report import read_metrics
 from guerdon.rewards import reward
 from guerdon.rollout import LanguagePolicy
 from guerdon.stages import Sampling
-from guerdon.training import Loop, AdamW, PolicyRecipe, train
+from guerdon.training import AdamW, Loop, PolicyRecipe, train
 
 MANY_STEPS = 1_000_000
 """Both loops are asked for more steps than they get: the turns end them."""
