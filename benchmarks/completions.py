@@ -179,7 +179,6 @@ def rollouts_of(texts: list[str], tasks: list[Task], group_size: int) -> Rollout
         lengths=torch.full((n,), 8),
         logps=torch.zeros(n, 8),
         texts=tuple(texts),
-        finished=torch.ones(n).bool(),
         turn=torch.zeros(n, 8).long(),
         turn_rewards=torch.ones(n, 1),
     )

@@ -43,7 +43,6 @@ def made_up(prompt: int, group: int, tokens: int, tasks: int) -> Rollouts:
         lengths=lengths,
         logps=torch.zeros(mask.shape),
         texts=("",) * rows,
-        finished=torch.ones(rows, dtype=torch.bool),
     )
 
 

@@ -57,7 +57,6 @@ def make_rollouts(
         lengths=torch.tensor(lengths, dtype=torch.long),
         logps=torch.zeros(n, width) if logps is None else logps,
         texts=("",) * n,
-        finished=torch.ones(n, dtype=torch.bool),
         states=None if states is None else tuple(tuple(s) for s in states),
         turn=None if states is None else torch.arange(width).expand(n, width),
         turn_rewards=None if turn_rewards is None else torch.tensor(turn_rewards),

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
 from making import make_rollouts, make_scores
 
-from guerdon.records import Progress, Rollouts, Scores, Task, concat_rollouts, concat_scores
+from guerdon.records import (
+    Comparisons,
+    Ending,
+    Pairs,
+    Progress,
+    Rollouts,
+    Scores,
+    Task,
+    concat_rollouts,
+    concat_scores,
+)
 
 
 def numbered(group: list[int], lengths: list[int], **more: object) -> Rollouts:
@@ -89,8 +99,10 @@ def test_joining_refuses_what_does_not_fit() -> None:
 
 def test_rollouts_of_unequal_rows_are_refused() -> None:
     rows = numbered([0, 0], [1, 1])
-    with pytest.raises(ValueError, match="mask has 1 rows but ids has 2"):
-        replace(rows, mask=rows.mask[:1])
+    with pytest.raises(ValueError, match="ids has 1 entries for 2 rows of the mask"):
+        replace(rows, ids=rows.ids[:1])
+    with pytest.raises(ValueError, match=r"signals\['cost'\] has 1 entries"):
+        replace(rows, signals={"cost": torch.zeros(1, 1)})
     with pytest.raises(ValueError, match="texts has 1 entries"):
         replace(rows, texts=("one",))
     with pytest.raises(ValueError, match="prompts has 0 entries for 1 tasks"):
@@ -187,3 +199,135 @@ def test_a_prompt_as_text() -> None:
     chat = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": parts}]
     assert Task("a", "Plain.").text == "Plain."
     assert Task("a", chat).text == "system: Be brief.\nuser: <image> What is it?"
+
+
+def moved(n: int = 3) -> Rollouts:
+    """Rows of two continuous acts with everything a row may hold, told apart by their row."""
+    row_N = torch.arange(n).float()
+    return Rollouts(
+        tasks=(Task("a", ""), Task("b", "")),
+        group=torch.tensor([0, 1, 1][:n]),
+        prompts=(torch.zeros(0, dtype=torch.long),) * 2,
+        mask=torch.ones(n, 2, dtype=torch.bool),
+        lengths=torch.full((n,), 2),
+        logps=row_N[:, None] - torch.tensor([1.0, 2.0]),
+        actions=row_N[:, None, None].expand(n, 2, 4),
+        endings=(Ending.FINISHED, Ending.TIME_LIMIT, Ending.ENVIRONMENT_ERROR)[:n],
+        captions=tuple(f"moved {i}" for i in range(n)),
+        turn=torch.arange(2).expand(n, 2),
+        states=tuple((f"s{i}", f"t{i}") for i in range(n)),
+        observations=row_N[:, None, None].expand(n, 3, 5),
+        turn_rewards=row_N[:, None].expand(n, 2),
+        signals={"cost": 10 * row_N[:, None].expand(n, 2)},
+        final_values=row_N + 0.5,
+        old_logps=row_N[:, None].expand(n, 2),
+        reference_logps=row_N[:, None].expand(n, 2),
+        values=row_N[:, None].expand(n, 2),
+        returns=row_N[:, None].expand(n, 2),
+        inputs=({"pixels": torch.ones(1)}, {"pixels": torch.zeros(1)}),
+    )
+
+
+def test_every_field_says_along_what_it_runs_and_is_kept_by_that() -> None:
+    rows = moved()
+    silent = {f.name for f in fields(rows) if "along" not in f.metadata}
+    assert silent == {"temperature"}
+    assert (rows.ids.shape, rows.texts, rows.shown[1]) == ((3, 0), (), "moved 1")
+    back = concat_rollouts([rows, rows]).select(torch.tensor([3, 5, 4]))
+    order = torch.tensor([0, 2, 1])
+    for f in fields(rows):
+        given, found = getattr(rows, f.name), getattr(back, f.name)
+        if isinstance(given, torch.Tensor):
+            expected = given if f.name == "group" else given[order]
+            assert torch.equal(found, torch.tensor([0, 1, 1]) if f.name == "group" else expected)
+        elif f.name == "signals":
+            assert torch.equal(found["cost"], given["cost"][order])
+        elif f.name in ("endings", "captions", "states"):
+            assert found == tuple(given[i] for i in order.tolist())
+    assert [t.id for t in back.tasks] == ["a", "b"]
+    assert back.inputs is not None
+    assert [i["pixels"].item() for i in back.inputs] == [1, 0]
+
+
+def test_joining_fills_turns_that_are_missing() -> None:
+    short = replace(moved(), turn_rewards=torch.ones(3, 1), signals={"cost": torch.ones(3, 1)})
+    bare = replace(moved(), signals={})
+    joined = concat_rollouts([short, bare, moved()])
+    assert joined.turn_rewards is not None
+    assert joined.turn_rewards[0].tolist() == [1, 0]
+    assert joined.signals["cost"][0].isnan().tolist() == [False, True]
+    assert joined.signals["cost"][3:6].isnan().all()
+    assert joined.signals["cost"][8].tolist() == [20, 20]
+    with pytest.raises(ValueError, match="captions is set in some"):
+        concat_rollouts([moved(), replace(moved(), captions=None)])
+
+
+def test_some_positions_of_rows_know_which_turns_they_are() -> None:
+    part = moved().positions(1, 2)
+    assert part.lengths.tolist() == [1, 1, 1]
+    assert part.logps.tolist() == [[-2], [-1], [0]]
+    assert part.turn is not None
+    assert part.turn.tolist() == [[1]] * 3
+    assert part.actions is not None
+    assert part.observations is not None
+    assert (part.actions.shape, part.observations.shape) == ((3, 1, 4), (3, 3, 5))
+
+
+def test_ended_is_not_cut_off() -> None:
+    rows = moved()
+    assert rows.finished.tolist() == [True, False, False]
+    assert rows.value_after.tolist() == [0, 1.5, 0]
+    assert replace(rows, final_values=None).value_after.tolist() == [0, 0, 0]
+    unknown = replace(rows, final_values=torch.full((3,), math.nan))
+    assert unknown.value_after.tolist() == [0, 0, 0]
+    assert replace(rows, endings=()).finished.all()
+    assert {e for e in Ending if e.by_itself or e.cut} == set(Ending) - {Ending.ENVIRONMENT_ERROR}
+    assert not [e for e in Ending if e.by_itself and e.cut]
+
+
+def test_what_is_said_beside_scores_follows_the_rows() -> None:
+    first = make_scores(
+        [1.0, 2.0, 3.0],
+        diagnostics={"tokens": torch.tensor([4.0, 5.0, 6.0])},
+        remarks=("a", None, "c"),
+        comparisons=Comparisons(
+            torch.tensor([0, 0]), torch.tensor([1, 2]), torch.tensor([1.0, -2.0])
+        ),
+    )
+    joined = concat_scores([make_scores([0.0]), first])
+    assert joined.remarks == (None, "a", None, "c")
+    assert joined.diagnostics["tokens"].tolist()[1:] == [4, 5, 6]
+    assert joined.diagnostics["tokens"][0].isnan()
+    picked = joined.select(torch.tensor([3, 1]))
+    assert picked.remarks == ("c", "a")
+    told = picked.comparisons
+    assert told is not None
+    assert (told.first.tolist(), told.second.tolist(), told.strength.tolist()) == ([1], [0], [-2])
+    assert concat_scores([make_scores([0.0])]).comparisons is None
+    with pytest.raises(ValueError, match=r"diagnostic 'x' has shape \(2,\), not \(1,\)"):
+        make_scores([1.0], diagnostics={"x": torch.zeros(2)})
+    with pytest.raises(ValueError, match="2 remarks"):
+        make_scores([1.0], remarks=("a", "b"))
+
+
+def test_a_comparison_without_a_number_is_invalid() -> None:
+    told = Comparisons(torch.tensor([0, 1]), torch.tensor([1, 2]), torch.tensor([math.nan, 0.0]))
+    assert told.valid.tolist() == [False, True]
+    failed = replace(told, strength=torch.ones(2), valid=torch.tensor([True, False]))
+    assert failed.strength.isnan().tolist() == [False, True]
+    with pytest.raises(ValueError, match="pair 0 is row 2 with itself"):
+        Comparisons(torch.tensor([2]), torch.tensor([2]), torch.tensor([1.0]))
+
+
+def test_pairs() -> None:
+    pairs = Pairs(torch.tensor([0, 3]), torch.tensor([1, 2]), torch.tensor([0.5, 2.0]))
+    assert (len(pairs), pairs.weight.tolist()) == (2, [1, 1])
+    kept = pairs.select(torch.tensor([2, 0, 3]), 4)
+    assert (kept.chosen.tolist(), kept.rejected.tolist()) == ([2], [0])
+    assert kept.margin is not None
+    assert kept.margin.tolist() == [2]
+    assert len(pairs.select(torch.tensor([], dtype=torch.long), 4)) == 0
+    with pytest.raises(ValueError, match=r"Pairs.margin is nan in pair 1"):
+        replace(pairs, margin=torch.tensor([0.0, math.nan]))
+    with pytest.raises(ValueError, match=r"margin has shape \(1,\)"):
+        replace(pairs, margin=torch.ones(1))

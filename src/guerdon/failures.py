@@ -147,7 +147,7 @@ def tally(rollouts: Rollouts, scores: Scores) -> Tally:
             len(rows),
             scores.errors[rows[0]] or "",
             visible(str(rollouts.task_of(rows[0]).id)),
-            rollouts.texts[rows[0]][:_EXCERPT],
+            rollouts.shown[rows[0]][:_EXCERPT],
         )
         for kind, rows in found.items()
     }

@@ -12,6 +12,7 @@ from guerdon.advantages import (
     ReturnToGo,
     whiten,
 )
+from guerdon.records import Ending
 
 
 def test_reinforce_plus_plus():
@@ -52,6 +53,22 @@ def test_gae_credits_a_reward_on_an_observation_to_the_action_before_it():
     on_action = make_scores([1.0], placed=torch.tensor([[1.0, 0.0, 0.0]]))
     gae = GAE(0.9, 0.8, whitened=False)
     assert torch.equal(gae(on_observation, rollouts), gae(on_action, rollouts))
+
+
+def test_what_a_limit_cut_off_is_worth_its_final_value():
+    """Two acts, reward 1, V (2, 3) and 4 after: delta (.5 * 3 - 2, 1 + .5 * 4 - 3) = (-.5, 0)."""
+    rows = make_rollouts(
+        [0] * 3,
+        mask=[[1, 0, 1, 0]] * 3,
+        values=torch.tensor([[2.0, 9.0, 3.0, 9.0]]).expand(3, 4),
+        endings=(Ending.TURN_LIMIT, Ending.FINISHED, Ending.TOKEN_LIMIT),
+        final_values=torch.tensor([4.0, 4.0, float("nan")]),
+    )
+    made = GAE(0.5, 0.5, whitened=False)(make_scores([1.0] * 3), rows)
+    assert made[0].tolist() == pytest.approx([-0.5, 0, 0, 0])
+    assert made[1].tolist() == made[2].tolist() == pytest.approx([-1, 0, -2, 0])
+    to_go = ReturnToGo(0.5)(make_scores([1.0] * 3), rows)
+    assert to_go.tolist() == [[1.5, 0, 3, 0], [0.5, 0, 1, 0], [0.5, 0, 1, 0]]
 
 
 def test_return_to_go_discounts_per_action():

@@ -5,6 +5,7 @@ import torch
 from making import make_rollouts, make_scores
 
 from guerdon.advantages import AcrossTrajectories, MeanStdNorm, TwoLevel
+from guerdon.records import Ending
 
 ROLLOUTS = make_rollouts(
     [0, 0],
@@ -58,6 +59,20 @@ def test_equal_totals_still_tell_early_from_late():
     )
     made = TwoLevel()(make_scores([10.0, 10.0]), rollouts)
     assert made[0, 1] > 0 > made[1, 0]
+
+
+def test_a_turn_limit_is_worth_what_the_state_after_it_is():
+    """Row 1, cut after a turn, is worth .5 * 8 there; row 0, of two turns, ended: 3 and 6."""
+    rollouts = make_rollouts(
+        [0, 0],
+        [2, 1],
+        states=[("a", "b"), ("a",)],
+        turn_rewards=[[0.0, 6.0], [0.0, 0.0]],
+        endings=(Ending.FINISHED, Ending.TURN_LIMIT),
+        final_values=torch.tensor([8.0, 8.0]),
+    )
+    made = TwoLevel(0.5)(make_scores([0.0, 0.0]), rollouts)
+    assert made.tolist() == [[-0.5, 0.0], [0.5, 0.0]]
 
 
 def test_an_invalid_episode_takes_no_part():

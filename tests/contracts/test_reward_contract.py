@@ -135,7 +135,6 @@ def rollouts() -> Rollouts:
         lengths=mask.sum(1),
         logps=torch.zeros(n, 6),
         texts=TEXTS,
-        finished=torch.ones(n).bool(),
         turn=torch.arange(6).div(2, rounding_mode="floor").expand(n, 6),
         turn_rewards=torch.arange(3.0 * n).reshape(n, 3).remainder(5),
     )

@@ -11,7 +11,7 @@ from making import make_rollouts, make_scores
 
 from guerdon import shaping
 from guerdon.parts import describe, memories, rebuild
-from guerdon.records import Progress, Scores, Task
+from guerdon.records import Comparisons, Progress, Scores, Task
 from guerdon.schedules import Linear
 from guerdon.shaping import (
     Affine,
@@ -111,6 +111,13 @@ every = pytest.mark.parametrize("name", WITH_SETTINGS)
 VALUE = torch.tensor([1.0, 0.1, 1.0, 0.5, 1.0])
 PARTS = {"a": VALUE / 2, "b": VALUE}
 VALID = [True, True, True, True, False]
+BESIDE = {
+    "diagnostics": {"calls": torch.arange(5.0)},
+    "remarks": ("why", None, "why not", None, None),
+    "comparisons": Comparisons(
+        torch.tensor([0, 2]), torch.tensor([2, 1]), torch.tensor([1.0, 0.0])
+    ),
+}
 MASK = [[1, 1, 1, 1], [1, 0, 1, 0], [0, 1, 1, 0], [1, 0, 0, 0], [1, 1, 0, 0]]
 TEXTS = ("one two. Three!", "", "the the the", "a word, a word; \u202eanother?", "x")
 
@@ -127,7 +134,7 @@ def rollouts():
 
 
 def scores(placed=None):
-    return make_scores(VALUE.tolist(), VALID, parts=PARTS, placed=placed)
+    return make_scores(VALUE.tolist(), VALID, parts=PARTS, placed=placed, **BESIDE)
 
 
 def shaped(name, given, rows):
@@ -146,6 +153,8 @@ def test_parts_and_validity_stay(name):
     made = shaped(name, scores(), rollouts())
     assert made.valid.tolist() == VALID
     assert all(torch.equal(made.parts[part], value) for part, value in PARTS.items())
+    assert made.diagnostics["calls"].tolist() == [0, 1, 2, 3, 4]
+    assert (made.remarks, made.comparisons) == (BESIDE["remarks"], BESIDE["comparisons"])
     assert torch.isfinite(made.value[made.valid]).all()
     assert not torch.equal(made.value[made.valid], VALUE[made.valid])
 

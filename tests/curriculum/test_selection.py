@@ -73,7 +73,6 @@ def rollouts(sizes: list[int]) -> Rollouts:
         lengths=torch.ones(n, dtype=torch.long),
         logps=torch.zeros(n, 1),
         texts=("",) * n,
-        finished=torch.ones(n, dtype=torch.bool),
     )
 
 

@@ -35,7 +35,6 @@ def rows() -> Rollouts:
         lengths=torch.ones(n, dtype=torch.long),
         logps=torch.zeros(n, 1),
         texts=TEXTS,
-        finished=torch.ones(n, dtype=torch.bool),
     )
 
 

@@ -10,7 +10,7 @@ import torch
 from guerdon.advantages import TwoLevel
 from guerdon.claims import gigpo as miniature
 from guerdon.recipes import gigpo
-from guerdon.records import Progress, Rollouts, Task
+from guerdon.records import Ending, Progress, Rollouts, Task
 from guerdon.rewards import EnvironmentReturn
 from guerdon.training import Loop, train
 
@@ -28,7 +28,7 @@ def spec_episodes() -> Rollouts:
         lengths=lengths,
         logps=torch.zeros(2, 3),
         texts=("", ""),
-        finished=torch.tensor([True, False]),
+        endings=Ending.of(torch.tensor([True, False]), Ending.TOKEN_LIMIT),
         turn=torch.arange(3).expand(2, 3),
         states=(("s0", "s1"), ("s0", "s2", "s0")),
         turn_rewards=torch.tensor([[0.0, 10.0, 0.0], [0.0, 0.0, 0.0]]),

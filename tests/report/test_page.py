@@ -6,7 +6,7 @@ import re
 import pytest
 import torch
 
-from guerdon.records import Rollouts, Scores, Task
+from guerdon.records import Ending, Rollouts, Scores, Task
 from guerdon.report import build_report, draw_curves, number
 from guerdon.training.run_folder import RunFolder
 
@@ -31,13 +31,15 @@ def hostile_step():
         lengths=torch.tensor([2, 2, 2]),
         logps=torch.full((3, 2), -0.5),
         texts=(HOSTILE, "plain", "silent"),
-        finished=torch.tensor([True, False, True]),
+        endings=Ending.of(torch.tensor([True, False, True]), Ending.TOKEN_LIMIT),
     )
     scores = Scores(
         value=torch.tensor([1.0, 0.0, 5.0]),
         parts={"accuracy": torch.tensor([1.0, 0.0, float("nan")])},
         valid=torch.tensor([True, True, False]),
         reasons=(None, None, HOSTILE),
+        diagnostics={f"calls {HOSTILE}": torch.tensor([3.0, float("nan"), 2.0])},
+        remarks=(f"because {HOSTILE}", None, None),
     )
     advantage_NT = torch.tensor([[0.02, 0.02], [-0.01, 0.0], [0.0, 0.0]])
     return rollouts, scores, advantage_NT
@@ -94,7 +96,15 @@ def test_invalid_rows_show_their_reason_and_no_figure(tmp_path):
     page = made_run(tmp_path / "run")
     assert '<tr class="invalid"><td class="n"><b>invalid</b>' in page
     assert "accuracy <i>–</i>" in page
-    assert "cut off" in page
+    assert "cut off (token limit)" in page
+
+
+def test_what_is_not_paid_and_why_a_row_got_its_value_stand_beside_it(tmp_path):
+    page = made_run(tmp_path / "run")
+    assert '<div class="remark">because &lt;/script&gt;' in page
+    assert page.count('<div class="remark">') == 2  # one a step
+    assert '<span class="unpaid">calls &lt;/script&gt;' in page
+    assert "<i>3</i></span>" in page
 
 
 def test_a_policy_without_tokenizer_shows_whole_completions(tmp_path):

@@ -30,6 +30,5 @@ def rollouts_of(
         lengths=torch.full((n,), mask.shape[1]),
         logps=torch.zeros(mask.shape),
         texts=tuple(texts),
-        finished=torch.ones(n, dtype=torch.bool),
         **fields,
     )

@@ -42,7 +42,6 @@ def rollouts(tasks: Sequence[Task], texts: Sequence[str]) -> Rollouts:
         lengths=torch.ones(n, dtype=torch.long),
         logps=torch.zeros(n, 1),
         texts=tuple(texts),
-        finished=torch.ones(n, dtype=torch.bool),
     )
 
 

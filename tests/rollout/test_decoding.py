@@ -24,7 +24,7 @@ from transformers import (
 from guerdon.models import shared_cache
 from guerdon.models.row_engines import CopiedRows, SharedRows, row_engine
 from guerdon.models.shared_cache import ATTENTION, FIRST_BLOCK, _partial
-from guerdon.records import Task
+from guerdon.records import Ending, Task
 from guerdon.rollout import LanguagePolicy, decoding
 from guerdon.rollout.decoding import decode
 from guerdon.stages import Sampling
@@ -153,7 +153,7 @@ def test_samples_depend_on_nothing_but_seed_and_key(kind, monkeypatch):
     def text(**settings):
         made = sampled(model, UNEQUAL, fan, Sampling(max_tokens=24, **settings), 3, keys, end=end)
         assert bool((made.logps < 0).sum() == made.lengths.sum())
-        return made.ids, made.lengths, made.finished
+        return made.ids, made.lengths, torch.tensor([e.by_itself for e in made.endings])
 
     whole = text()
     assert len(set(whole[1].tolist())) > 3  # rows end at different times
@@ -240,7 +240,7 @@ def test_edges():
     assert sampled(model, UNEQUAL, []).lengths.tolist() == []
     one = sampled(model, UNEQUAL, [2, 0], Sampling(max_tokens=1))
     assert one.lengths.tolist() == [1, 1]
-    assert one.finished.tolist() == (one.ids[:, 0] == END).tolist()
+    assert [e is Ending.FINISHED for e in one.endings] == (one.ids[:, 0] == END).tolist()
     with pytest.raises(ValueError, match="no tokens"):
         sampled(model, [torch.zeros(0, dtype=torch.long)], [0])
 
@@ -269,6 +269,14 @@ def test_stop_strings_end_rows_where_the_text_first_shows_them():
         expected.append(min(ends, default=limit))
     assert made.lengths.tolist() == expected
     assert len(set(expected)) > 3
+    for ids, length, ending in zip(made.ids, made.lengths.tolist(), made.endings, strict=True):
+        if int(ids[length - 1]) == END:
+            assert ending is Ending.FINISHED
+        elif text_of(ids[:length]).endswith(stops):
+            assert ending is Ending.STOP_STRING
+        else:
+            assert (ending, length) == (Ending.TOKEN_LIMIT, limit)
+    assert len(set(made.endings)) > 1
     read.clear()
     sampled(model, UNEQUAL, fan, Sampling(max_tokens=limit, stop=stops), text_of=text_of)
     assert len(read) < int(made.lengths.sum()) / 2

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guerdon.records import Task
-from guerdon.rollout.environments import TOY_TEXT, Grid, ToyText, make_environment
+from guerdon.rollout.environments import TOY_TEXT, Grid, Step, ToyText, make_environment
 from guerdon.tasks import CornerTasks, GridTasks, ToyTextTasks
 
 
@@ -16,13 +16,13 @@ def test_grid_reads_as_the_seedling_learned_it() -> None:
     world = Grid(start=(2, 3))
     assert world.reset() == "You are at (2,3). Goal (5,5).\nMove:"
     step = world.step(" right\n")
-    assert step == ("You are at (3,3). Goal (5,5).\nMove:", 0.0, False, True)
+    assert step == Step("You are at (3,3). Goal (5,5).\nMove:", 0.0, False)
 
 
 def test_grid_pays_at_the_goal_and_ends() -> None:
     world = Grid(size=2)
-    assert world.step("down")[1:] == (0.0, False, True)
-    assert world.step("right")[1:] == (10.0, True, True)
+    assert world.step("down")[1:3] == (0.0, False)
+    assert world.step("right")[1:] == (10.0, True, True, False)
     world.reset()
     assert world.at == (0, 0)
 
@@ -30,7 +30,7 @@ def test_grid_pays_at_the_goal_and_ends() -> None:
 def test_walls_and_edges_hold() -> None:
     world = Grid(size=3, walls=((1, 0),))
     for action in ("up", "left", "right"):
-        assert world.step(action)[1:] == (0.0, False, True)
+        assert world.step(action)[1:] == (0.0, False, True, False)
         assert world.at == (0, 0)
 
 
@@ -103,6 +103,16 @@ def test_make_environment_names_task_and_mend() -> None:
             ToyText(unknown)
     own = make_environment(Task("a", "", columns={"environment": Grid, "settings": {"size": 3}}))
     assert own.reset().startswith("You are at (0,0). Goal (2,2)")
+
+
+def test_the_time_limit_of_a_world_is_not_its_end() -> None:
+    still = {"options": {"max_episode_steps": 2, "is_slippery": False}}
+    world = make_environment(Task("a", "", columns={"environment": "toy-text", "settings": still}))
+    world.reset()
+    assert [world.step("left")[2:] for _ in range(2)] == [(False, True, False), (True, True, True)]
+    world.reset()  # down and right of the start is a hole
+    last = [world.step(name) for name in ("down", "right")][-1]
+    assert (last.done, last.truncated) == (True, False)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from guerdon.records import Progress, Task
+from guerdon.records import Ending, Progress, Task
 from guerdon.rewards import EnvironmentReturn
 from guerdon.rollout import LanguagePolicy
 from guerdon.rollout.decoding import Continuations
@@ -61,7 +61,7 @@ class Scripted:
             ids=torch.tensor([said] * n),
             lengths=torch.full((n,), len(said)),
             logps=torch.full((n, len(said)), -0.5),
-            finished=torch.full((n,), self.finished),
+            endings=Ending.of(torch.full((n,), self.finished), Ending.TOKEN_LIMIT),
         )
 
 

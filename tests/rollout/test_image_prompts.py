@@ -50,7 +50,6 @@ def rollouts(kind: str, prompts=PROMPTS, lengths=((5, 9, 1), (2, 7), (6, 6, 0), 
         lengths=flat,
         logps=torch.zeros(shape),
         texts=("",) * len(flat),
-        finished=torch.ones(len(flat), dtype=torch.bool),
         temperature=1.3,
     )
 
@@ -263,7 +262,7 @@ def test_sampling_and_training_agree(kind, copied, tokenizer, always, monkeypatc
         mask=torch.arange(made.ids.shape[1]) < made.lengths[:, None],
         logps=made.logps,
         texts=("",) * 7,
-        finished=made.finished,
+        endings=made.endings,
         temperature=1.0,
     )
     with torch.no_grad():

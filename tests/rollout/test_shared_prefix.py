@@ -121,7 +121,6 @@ def rollouts(
         lengths=flat,
         logps=torch.zeros(rows, width),
         texts=("",) * rows,
-        finished=torch.ones(rows, dtype=torch.bool),
         temperature=1.3,
     )
 

@@ -35,7 +35,6 @@ def rows(lengths):
         lengths=lengths_N,
         logps=torch.zeros(n, width),
         texts=("",) * n,
-        finished=torch.ones(n, dtype=torch.bool),
     )
 
 

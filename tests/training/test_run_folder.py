@@ -6,7 +6,7 @@ import pyarrow.parquet
 import pytest
 import torch
 
-from guerdon.records import Rollouts, Scores, Task
+from guerdon.records import Ending, Rollouts, Scores, Task
 from guerdon.training.run_folder import RunFolder, write_whole
 
 
@@ -22,7 +22,7 @@ def two_groups():
         lengths=torch.tensor([3, 2, 1, 1]),
         logps=torch.tensor([[-1.0, -2.0, -3.0], [-1.0, -1.0, 0.0], [-0.5, 0, 0], [-4.0, 0, 0]]),
         texts=("two", "</script>", "", "?"),
-        finished=torch.tensor([True, True, False, True]),
+        endings=Ending.of(torch.tensor([True, True, False, True]), Ending.TOKEN_LIMIT),
     )
     scores = Scores(
         value=torch.tensor([1.0, 0.0, 0.5, 9.0]),

@@ -20,7 +20,8 @@ class ReturnToGo:
     """``sum_{k >= t} discount^(k - t) r_k`` on acted tokens: REINFORCE without a baseline.
 
     Positions the policy did not act on carry the return through undiscounted, so a reward
-    that falls on an observation still reaches the action before it. Summed in float64.
+    that falls on an observation still reaches the action before it. After the last action
+    of a row that was cut off comes what `Rollouts.value_after` says. Summed in float64.
     """
 
     discount: Share = 1.0
@@ -30,7 +31,7 @@ class ReturnToGo:
 
     def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
         reward_NT = scores.at_positions(rollouts.mask).double()
-        running_N = torch.zeros(len(scores), dtype=torch.float64)
+        running_N = rollouts.value_after.double()
         return_NT = torch.zeros(rollouts.mask.shape, dtype=torch.float64)
         for t in reversed(range(rollouts.mask.shape[1])):
             acted_N = rollouts.mask[:, t]
@@ -80,8 +81,9 @@ class GAE:
     """Generalised advantage estimation (1506.02438, eq. 16) with ``rollouts.values``.
 
     ``delta_t = r_t + discount V_{t+1} - V_t``, ``A_t = delta_t + discount lam A_{t+1}``.
-    Positions the policy did not act on pass both through unchanged. ``whitened`` applies to
-    the advantage only; `returns` are ``A + V`` before it.
+    Positions the policy did not act on pass both through unchanged. ``V`` after the last action
+    is 0 where the row ended and, at a limit, what `Rollouts.value_after` says. ``whitened``
+    applies to the advantage only; `returns` are ``A + V`` before it.
     """
 
     discount: Share = 1.0
@@ -112,7 +114,8 @@ class GAE:
         value_NT = _values(rollouts).double()
         n, width = rollouts.mask.shape
         # Rewards on observations are pending: they fall to the action before them.
-        next_value_N, next_advantage_N, pending_N = torch.zeros(3, n, dtype=torch.float64)
+        next_value_N = rollouts.value_after.double()
+        next_advantage_N, pending_N = torch.zeros(2, n, dtype=torch.float64)
         advantage_NT = torch.zeros(n, width, dtype=torch.float64)
         for t in reversed(range(width)):
             acted_N = rollouts.mask[:, t]

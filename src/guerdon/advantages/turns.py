@@ -72,6 +72,7 @@ class TwoLevel:
     discounted return from a turn on with those of all turns of the same task that started in
     an equal state, of any trajectory and time. A state met once gives ``A_step`` 0; a task
     with one valid episode gives ``A_episode`` 0 (the paper's code passes its raw reward).
+    After the last turn of a row that was cut off comes what `Rollouts.value_after` says.
     Needs rollouts with ``states`` and ``turn_rewards``; invalid rows take no part.
     """
 
@@ -90,7 +91,12 @@ class TwoLevel:
         if not len(row_M):
             return torch.zeros(rollouts.mask.shape)
         episode_N = self._episodes(scores, rollouts)
-        return_NK = returns_to_go(_rewards(rollouts).double(), self.discount)
+        reward_NK = _rewards(rollouts).double()
+        turns_N = torch.tensor([len(states) for states in rollouts.states or ()])
+        after_N = torch.where(turns_N > 0, self.discount * rollouts.value_after, 0.0).double()
+        last_N1 = (turns_N - 1).clamp_min(0)[:, None]
+        reward_NK = reward_NK.scatter_add(1, last_N1, after_N[:, None])
+        return_NK = returns_to_go(reward_NK, self.discount)
         return_M = return_NK[row_M, turn_M]
         all_valid = torch.ones_like(anchor_M, dtype=torch.bool)
         found = group_statistics(return_M, all_valid, anchor_M)
@@ -165,5 +171,5 @@ def _rewards(rollouts: Rollouts) -> Tensor:
 def _turn_of(rollouts: Rollouts) -> Tensor:
     """long[N, T], within the turns there are."""
     turns = _rewards(rollouts).shape[1]
-    turn = torch.zeros_like(rollouts.ids) if rollouts.turn is None else rollouts.turn
+    turn = rollouts.mask.long() * 0 if rollouts.turn is None else rollouts.turn
     return turn.clamp(0, max(turns - 1, 0))

@@ -70,7 +70,6 @@ def rollouts_of(probe: Probe, texts: Sequence[str]) -> Rollouts:
         lengths=lengths,
         logps=torch.zeros(mask.shape),
         texts=tuple(texts),
-        finished=torch.ones(n, dtype=torch.bool),
     )
 
 

@@ -82,7 +82,7 @@ def rollouts_of(rows: Sequence[Given], source: str, grouped: bool) -> GivenRollo
                 "is the completions of one prompt, and all of them must come in one call"
             )
     counts = [_count(row) for row in rows]
-    unknown = ["logps", "finished"]
+    unknown = ["logps", "endings", "finished"]
     if any(row.ids is None for row in rows):
         unknown.append("ids")
     if any(count is None for count in counts):
@@ -104,7 +104,6 @@ def rollouts_of(rows: Sequence[Given], source: str, grouped: bool) -> GivenRollo
         lengths=lengths_N,
         logps=torch.zeros(()).expand(mask_NT.shape),
         texts=tuple(row.completion for row in rows),
-        finished=torch.ones(len(rows), dtype=torch.bool),
         source=source,
         unknown=tuple(unknown),
     )

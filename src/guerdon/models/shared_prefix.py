@@ -248,5 +248,4 @@ def _made_up(vocabulary: int) -> Rollouts:
         lengths=lengths,
         logps=torch.zeros(5, 9),
         texts=("",) * 5,
-        finished=torch.ones(5, dtype=torch.bool),
     )

@@ -88,10 +88,10 @@ def _drawn(history: Sequence[dict[str, Any]], summary: dict[str, Any]) -> Any:
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    names = sorted({name for h in history for name in h if name.startswith("part/")})
-    parts = tuple((name, name.removeprefix("part/")) for name in names[: len(_COLOURS)])
+    parts, diagnostics = (_named(history, prefix) for prefix in ("part/", "diagnostic/"))
     panels = [p for p in _PANELS if any(_values(history, name) for name, _ in p.lines)]
     panels = panels or [_PANELS[0]]
+    panels[1:1] = [_Panel("Diagnostics, not paid", diagnostics)] if diagnostics else []
     panels[1:1] = [_Panel("Parts of the reward", parts)] if len(parts) > 1 else []
     columns = min((3, 4), key=lambda n: -len(panels) % n)  # the fewer empty places
     rows = math.ceil(len(panels) / columns)
@@ -106,6 +106,12 @@ def _drawn(history: Sequence[dict[str, Any]], summary: dict[str, Any]) -> Any:
     _held_out(axes[0], history, summary)
     figure.suptitle(_title(summary) + "\n", fontsize=13, x=0.01, ha="left", color=_INK)
     return figure
+
+
+def _named(history: Sequence[dict[str, Any]], prefix: str) -> tuple[tuple[str, str], ...]:
+    """The figures whose names begin so, with their labels; as many as there are colours."""
+    names = sorted({name for h in history for name in h if name.startswith(prefix)})
+    return tuple((name, name.removeprefix(prefix)) for name in names[: len(_COLOURS)])
 
 
 def _draw(axis: Any, panel: _Panel, history: Sequence[dict[str, Any]]) -> None:

@@ -199,10 +199,19 @@ def _row(row: dict[str, Any], largest: float) -> dict[str, Any]:
         "advantage": number(_mean(advantage), "{:+.2f}"),
         "reason": _shown(row["reason"] or ""),
         "parts": parts,
+        "diagnostics": [
+            (_shown(d["name"]), number(d["value"], "{:.3g}")) for d in row.get("diagnostics") or ()
+        ],
+        "remark": _shown(row.get("remark") or ""),
         "valid": row["valid"],
-        "finished": row["finished"],
+        "cut": "" if row["finished"] else _cut(row.get("ending")),
         "length": row["length"],
     }
+
+
+def _cut(ending: str | None) -> str:
+    """What of a row that did not end by itself; runs from before there was a column don't say."""
+    return f"cut off ({_shown(ending)})" if ending else "cut off"
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -13,7 +13,7 @@ from guerdon.models.loading import load_classifier, without_bars
 from guerdon.models.precision import is_mixed
 from guerdon.models.prompts import text_prompt
 from guerdon.models.shared_prefix import SharedPrefix
-from guerdon.records import Rollouts, Task
+from guerdon.records import Ending, Rollouts, Task
 
 
 class RewardModel:
@@ -129,7 +129,9 @@ class RewardModel:
             lengths=lengths,
             logps=torch.zeros(ids.shape),
             texts=tuple(text for some in responses for text in some),
-            finished=torch.tensor([len(ids) <= most for ids in found], dtype=torch.bool),
+            endings=tuple(
+                Ending.FINISHED if len(ids) <= most else Ending.TOKEN_LIMIT for ids in found
+            ),
         )
 
     def score(self, tasks: Sequence[Task], responses: Sequence[Sequence[str]]) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from guerdon.models.image_inputs import Inputs
 from guerdon.models.row_engines import RowEngine, row_engine
+from guerdon.records import Ending
 from guerdon.rollout.choosing import choose
 from guerdon.rollout.keyed import uniforms
 from guerdon.stages import Sampling
@@ -22,12 +23,12 @@ RETIRE_BELOW = 0.75
 
 @dataclass(frozen=True)
 class Continuations:
-    """ids long[N, T] right-padded with 0, lengths long[N], logps float[N, T], finished bool[N]."""
+    """ids long[N, T] right-padded with 0, lengths long[N], logps float[N, T], N endings."""
 
     ids: Tensor
     lengths: Tensor
     logps: Tensor
-    finished: Tensor
+    endings: tuple[Ending, ...]
 
 
 def decode(
@@ -46,7 +47,7 @@ def decode(
     """Continue ``contexts[fan[i]]`` for every row i by at most ``sampling.max_tokens`` tokens.
 
     ``inputs`` are what the model reads beside each context, if any shows images. The token that
-    ends a completion is part of it. ``finished`` is False where the length limit cut it. At most
+    ends a completion is part of it. It ends so, by a stop string or at the length limit. At most
     ``sampling.max_rows`` rows run at a time; rows that wait take the places of finished ones.
     Raises ValueError for a context without tokens.
     """
@@ -98,7 +99,8 @@ class _Pages:
         self.ids = torch.zeros(n, limit, dtype=torch.long, device=device)
         self.logps = torch.zeros(n, limit, device=device)
         self.lengths = torch.zeros(n, dtype=torch.long, device=device)
-        self.finished = torch.zeros(n, dtype=torch.bool, device=device)
+        self.ended = torch.zeros(n, dtype=torch.bool, device=device)
+        self.stopped: set[int] = set()
         self.done = torch.zeros(n, dtype=torch.bool, device=device)
         self.uniform = uniforms(seed, keys, limit).to(device)
         self.end = torch.tensor(end, device=device)
@@ -114,10 +116,10 @@ class _Pages:
         self.ids[writing, at] = written
         self.logps[writing, at] = logp[running].to(self.logps.dtype)
         self.lengths[writing] = at + 1
-        self.finished[writing] = torch.isin(written, self.end)
+        self.ended[writing] = torch.isin(written, self.end)
         if self.sampling.stop:
             self._stop(writing.tolist(), at.tolist(), written.tolist())
-        self.done[writing] = self.finished[writing] | (at + 1 == self.ids.shape[1])
+        self.done[writing] |= self.ended[writing] | (at + 1 == self.ids.shape[1])
         return token
 
     def _stop(self, rows: list[int], at: list[int], tokens: list[int]) -> None:
@@ -130,7 +132,8 @@ class _Pages:
             tail = self.text_of(self.ids[row, max(0, last + 1 - 4 * longest) : last + 1])
             # An earlier stop string would have ended the row already.
             if any(s in tail for s in self.sampling.stop):
-                self.finished[row] = True
+                self.done[row] = True
+                self.stopped.add(row)
 
     def _may_stop(self, token: int) -> bool:
         """Whether the token could be the last of a stop string: it shows one's last character.
@@ -151,7 +154,14 @@ class _Pages:
             self.ids[:, :width].cpu(),
             self.lengths.cpu(),
             self.logps[:, :width].cpu(),
-            self.finished.cpu(),
+            tuple(
+                Ending.STOP_STRING
+                if row in self.stopped and not ended
+                else Ending.FINISHED
+                if ended
+                else Ending.TOKEN_LIMIT
+                for row, ended in enumerate(self.ended.tolist())
+            ),
         )
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from guerdon.extras import install
 from guerdon.models.prompts import refuse_images
 from guerdon.ranges import PositiveInt, Seconds, between, check_ranges
-from guerdon.records import PolicyOutput, Rollouts, Task
+from guerdon.records import Ending, PolicyOutput, Rollouts, Task
 from guerdon.rollout.keyed import row_key
 from guerdon.rollout.language import LanguagePolicy
 from guerdon.stages import Policy, Sampling
@@ -41,7 +41,7 @@ class Answer:
     """What came of one request: a text, or the reason why there is none."""
 
     text: str = ""
-    finished: bool = False
+    ending: Ending = Ending.TOKEN_LIMIT
     error: str | None = None
 
 
@@ -141,7 +141,7 @@ class EndpointPolicy:
             lengths=torch.ones(n, dtype=torch.long),
             logps=torch.zeros(n, 1),
             texts=tuple(a.text for a in got),
-            finished=torch.tensor([a.finished for a in got], dtype=torch.bool),
+            endings=tuple(a.ending for a in got),
             temperature=sampling.temperature or 1.0,
         )
 
@@ -257,7 +257,7 @@ def _read(raw: bytes, chat: bool) -> Answer:
         text = ""
     if not isinstance(text, str):
         raise _Again(f"the answer's text is a {type(text).__name__}")
-    return Answer(text=text, finished=reason == "stop")
+    return Answer(text=text, ending=Ending.FINISHED if reason == "stop" else Ending.TOKEN_LIMIT)
 
 
 def _says(status: int, raw: bytes) -> str:

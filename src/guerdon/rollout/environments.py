@@ -18,14 +18,16 @@ from guerdon.records import Task
 class Step(NamedTuple):
     """What an action did.
 
-    ``done`` ends the episode. ``valid`` is False where the text named no action; the world
-    then stands still.
+    ``done`` ends the episode; with ``truncated`` it is the world's own time limit that does, and
+    more would have followed. ``valid`` is False where the text named no action; the world then
+    stands still.
     """
 
     observation: str
     reward: float
     done: bool
     valid: bool = True
+    truncated: bool = False
 
 
 class Environment(Protocol):
@@ -141,8 +143,9 @@ class ToyText:
 
     ``id`` is one of `TOY_TEXT` with its version, "FrozenLake-v1"; ``seed`` fixes start and
     chance, ``options`` go to ``gymnasium.make``. Every `reset` replays the same seed. An
-    episode ends when the world terminates it or its own time limit does. Raises ValueError
-    for an id without version or that the installed Gymnasium lacks, naming those it has.
+    episode ends when the world terminates it or its own time limit does (``truncated``). Raises
+    ValueError for an id without version or that the installed Gymnasium lacks, naming those it
+    has.
     """
 
     def __init__(
@@ -177,7 +180,9 @@ class ToyText:
             return Step(self._observation(), 0.0, False, valid=False)
         state, reward, terminated, truncated, _ = self.world.step(self.actions.index(name))
         self.state = int(state)
-        return Step(self._observation(), float(reward), bool(terminated or truncated))
+        limit = bool(truncated and not terminated)
+        done = bool(terminated) or limit
+        return Step(self._observation(), float(reward), done, truncated=limit)
 
     def _observation(self) -> str:
         if self.name == "Taxi":

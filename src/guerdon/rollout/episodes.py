@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from guerdon.failures import told
-from guerdon.records import Rollouts, Task
+from guerdon.records import Ending, Rollouts, Task
 from guerdon.rollout.decoding import Continuations
-from guerdon.rollout.environments import Environment, make_environment
+from guerdon.rollout.environments import Environment, Step, make_environment
 from guerdon.rollout.keyed import row_key
 from guerdon.stages import Sampling
 
@@ -65,6 +65,13 @@ def answer_of(ask: Callable[[], T], said: str) -> T | None:
         return None
 
 
+def ending_of(step: Step) -> Ending | None:
+    """Why the episode ended with this step; None where it goes on."""
+    if not step.done:
+        return None
+    return Ending.TIME_LIMIT if step.truncated else Ending.FINISHED
+
+
 @dataclass
 class _Episode:
     """One row while it is played."""
@@ -78,14 +85,13 @@ class _Episode:
     turn: list[int] = field(default_factory=list)
     states: list[Hashable] = field(default_factory=list)
     rewards: list[float] = field(default_factory=list)
-    done: bool = False
-    failed: bool = False
+    ending: Ending | None = None
 
     def fail(self) -> None:
         """The world raised in this turn: there is no further one."""
         self.states.append(None)
         self.rewards.append(math.nan)
-        self.failed = True
+        self.ending = Ending.ENVIRONMENT_ERROR
 
     def add(self, ids: list[int], logps: list[float], turn: int, acted: bool) -> None:
         self.ids += ids
@@ -107,7 +113,7 @@ def play(
 
     One row is one episode: the turns' tokens with the world's text between them (mask False,
     belonging to the turn that it opens). The prompt is the world's first observation. An
-    episode ends when the world says so (``finished``) or after ``sampling.max_turns`` turns;
+    episode ends when the world says so or after ``sampling.max_turns`` turns;
     a turn has at most ``sampling.max_turn_tokens`` tokens. A text that names no action costs
     ``penalty`` in its turn's reward, hence in the episode's total, and leaves the world as it
     was. The whole history is the context of every turn and is read anew each time. A world that
@@ -133,7 +139,7 @@ def play(
         if group_size
     ]
     for turn in range(sampling.max_turns):
-        live = [episode for episode in episodes if not (episode.done or episode.failed)]
+        live = [episode for episode in episodes if episode.ending is None]
         if not live:
             break
         groups = sorted({e.group for e in live})
@@ -169,10 +175,10 @@ def _act(
     state, step = answer
     episode.states.append(state)
     episode.rewards.append(step.reward - (0.0 if step.valid else penalty))
-    episode.done = step.done
+    episode.ending = ending_of(step)
     if not step.done and not last:
         # A turn that was cut off has no end mark to keep its text from the world's.
-        text = step.observation if made.finished[row] else "\n" + step.observation
+        text = step.observation if made.endings[row].by_itself else "\n" + step.observation
         heard = policy.tokenizer.encode(text, add_special_tokens=False)
         episode.add(heard, [0.0] * len(heard), turn + 1, False)
 
@@ -197,7 +203,7 @@ def _rows(
         lengths=lengths,
         logps=torch.tensor([_padded(e.logps, width, 0.0) for e in episodes]),
         texts=tuple(policy.decode(torch.tensor(e.ids), len(e.ids)) for e in episodes),
-        finished=torch.tensor([e.done for e in episodes], dtype=torch.bool),
+        endings=tuple(e.ending or Ending.TURN_LIMIT for e in episodes),
         turn=torch.tensor([_padded(e.turn, width, 0) for e in episodes], dtype=torch.long),
         states=tuple(tuple(e.states) for e in episodes),
         turn_rewards=torch.tensor([_padded(e.rewards, turns, 0.0) for e in episodes]),

@@ -161,7 +161,7 @@ class LanguagePolicy:
             lengths=made.lengths,
             logps=made.logps,
             texts=tuple(self.decode(row, n) for row, n in zip(made.ids, made.lengths, strict=True)),
-            finished=made.finished,
+            endings=made.endings,
             temperature=sampling.temperature or 1.0,
         )
 

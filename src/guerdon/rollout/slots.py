@@ -75,7 +75,6 @@ class SlotPolicy(nn.Module):
             lengths=torch.full((n,), t),
             logps=logps.reshape(n, t),
             texts=tuple(texts),
-            finished=torch.ones(n, dtype=torch.bool),
             temperature=sampling.temperature or 1.0,
         )
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from guerdon.records import PolicyOutput, Rollouts, Task
+from guerdon.records import Ending, PolicyOutput, Rollouts, Task
 from guerdon.rollout.choosing import choose
 from guerdon.rollout.environments import Environment, make_environment
-from guerdon.rollout.episodes import INVALID_ACTION, answer_of, is_played
+from guerdon.rollout.episodes import INVALID_ACTION, answer_of, ending_of, is_played
 from guerdon.rollout.keyed import row_key, uniforms
 from guerdon.stages import Sampling
 
@@ -27,12 +27,12 @@ class _Play:
     logps: list[float] = field(default_factory=list)
     states: list[Hashable] = field(default_factory=list)
     rewards: list[float] = field(default_factory=list)
-    done: bool = False
+    ending: Ending | None = None
 
     def fail(self) -> None:
         """The world raised: there is no further turn."""
         self.rewards.append(math.nan)
-        self.done = True
+        self.ending = Ending.ENVIRONMENT_ERROR
 
     @property
     def state(self) -> Hashable:
@@ -88,7 +88,7 @@ class TabularPolicy(nn.Module):
         uniform_NK = uniforms(seed, keys, turns)
         table_SA = self.logits.detach()
         for turn in range(turns):
-            live = [row for row, played in enumerate(plays) if not played.done]
+            live = [row for row, played in enumerate(plays) if played.ending is None]
             if not live:
                 break
             rows = torch.tensor([self._row(plays[i].state) for i in live])
@@ -122,7 +122,7 @@ class TabularPolicy(nn.Module):
         played.ids.append(action)
         played.logps.append(logp)
         if played.world is None:
-            played.done = True
+            played.ending = Ending.FINISHED
             return
         name, world = self.actions[action], played.world
         step = answer_of(lambda: world.step(name), name)
@@ -130,7 +130,7 @@ class TabularPolicy(nn.Module):
             played.fail()
             return
         played.rewards.append(step.reward - (0.0 if step.valid else INVALID_ACTION))
-        played.done = step.done
+        played.ending = ending_of(step)
 
     def _rows(
         self,
@@ -158,7 +158,7 @@ class TabularPolicy(nn.Module):
             lengths=lengths,
             logps=table([p.logps for p in plays]),
             texts=tuple(" ".join(self.actions[i] for i in p.ids) for p in plays),
-            finished=torch.tensor([p.done for p in plays], dtype=torch.bool),
+            endings=tuple(p.ending or Ending.TURN_LIMIT for p in plays),
             turn=torch.arange(width).expand(n, width).clone(),
             states=tuple(tuple(p.states) for p in plays),
             turn_rewards=None if single else table([p.rewards for p in plays]),

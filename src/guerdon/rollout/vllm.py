@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from guerdon.ranges import PositiveInt, Range, check_ranges
-from guerdon.records import PolicyOutput, Rollouts, Task
+from guerdon.records import Ending, PolicyOutput, Rollouts, Task
 from guerdon.rollout.episodes import is_played
 from guerdon.rollout.keyed import row_key
 from guerdon.rollout.language import LanguagePolicy
@@ -191,9 +191,16 @@ class VLLMEngine:
             lengths=lengths,
             logps=logps,
             texts=tuple(self.policy.decode(i, k) for i, k in zip(ids, lengths, strict=True)),
-            finished=torch.tensor([o.finish_reason == "stop" for o in outputs], dtype=torch.bool),
+            endings=tuple(map(_ending, outputs)),
             temperature=sampling.temperature or 1.0,
         )
+
+
+def _ending(output: Any) -> Ending:
+    """vLLM names the stop string, or the further end token, that ended a completion."""
+    if output.finish_reason != "stop":
+        return Ending.TOKEN_LIMIT
+    return Ending.STOP_STRING if isinstance(output.stop_reason, str) else Ending.FINISHED
 
 
 def _llm(settings: VLLM) -> Any:

@@ -288,7 +288,7 @@ def _learn(
                 state.optimiser,
                 recipe.objective,
                 rollouts,
-                collected.advantage[batch, : rollouts.ids.shape[1]],
+                collected.advantage[batch, : rollouts.mask.shape[1]],
                 guard=state.guard,
                 clip=recipe.optimiser.clip,
                 microbatch=recipe.loop.microbatch,

@@ -3,12 +3,12 @@
 A run's ``rollouts`` folder is so one data set for whatever reads Parquet. The parts of a reward
 are columns ``part:NAME``, and which there are is settled by the run's first step. A part that a
 later step lacks is null there; one that comes up later has no column, and is in the list
-``more_parts`` of (name, value) pairs, which every file has.
+``more_parts`` of (name, value) pairs, which every file has. Diagnostics are such a list too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -40,10 +40,13 @@ def rollout_schema(parts: Sequence[str]) -> pyarrow.Schema:
         MORE: pyarrow.list_(pair),
         "valid": pyarrow.bool_(),
         "reason": text,
+        "remark": text,
+        "diagnostics": pyarrow.list_(pair),
         "advantage": real,
         "logp": real,
         "length": whole,
         "finished": pyarrow.bool_(),
+        "ending": text,
         "token": pyarrow.list_(text),
         "token_advantage": pyarrow.list_(real),
         "token_logp": pyarrow.list_(real),
@@ -80,25 +83,28 @@ def rollout_table(
     parts = {storable(name): part.tolist() for name, part in scores.parts.items()}
     kept = [n.removeprefix(PART) for n in schema.names if n.startswith(PART)]
     none = [None] * len(rollouts)
-    later = [(name, values) for name, values in parts.items() if name not in kept]
+    later = {name: part for name, part in scores.parts.items() if storable(name) not in kept}
     columns: dict[str, list[Any]] = {
         "step": [step] * len(rollouts),
         "group": group,
         "member": _members(group),
         "task": [storable(rollouts.tasks[g].id) for g in group],
         "prompt": [storable(rollouts.tasks[g].text) for g in group],
-        "completion": [storable(text) for text in rollouts.texts],
+        "completion": [storable(text) for text in rollouts.shown],
         "answer": [storable(str(rollouts.tasks[g].answer)) for g in group],
         "value": scores.value.tolist(),
         "shaped_value": shaped.value.tolist(),
         **{PART + name: parts.get(name, none) for name in kept},
-        MORE: [[{"name": n, "value": v[row]} for n, v in later] for row in range(len(rollouts))],
+        MORE: _pairs(later, len(rollouts)),
         "valid": scores.valid.tolist(),
         "reason": [None if r is None else storable(r) for r in scores.reasons],
+        "remark": [None if r is None else storable(r) for r in scores.remarks],
+        "diagnostics": _pairs(scores.diagnostics, len(rollouts)),
         "advantage": ((advantage_NT * rollouts.mask).sum(1) / acted_N).tolist(),
         "logp": ((rollouts.logps * rollouts.mask).sum(1) / acted_N).tolist(),
         "length": rollouts.mask.sum(1).tolist(),
         "finished": rollouts.finished.tolist(),
+        "ending": [str(ending) for ending in rollouts.endings],
         "token": [[storable(t) for t in row] for row in token_texts],
         "token_advantage": [r[:n] for r, n in zip(advantage_NT.tolist(), lengths, strict=True)],
         "token_logp": [r[:n] for r, n in zip(rollouts.logps.tolist(), lengths, strict=True)],
@@ -121,6 +127,12 @@ def write_table(table: pyarrow.Table, file: IO[bytes]) -> None:
 def storable(text: str) -> str:
     """``text`` with what UTF-8 can't hold (lone surrogates) replaced."""
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _pairs(named: Mapping[str, Tensor], rows: int) -> list[list[dict[str, Any]]]:
+    """Per row, the named figures as a list of name and value."""
+    values = [(storable(name), figure.tolist()) for name, figure in named.items()]
+    return [[{"name": name, "value": v[row]} for name, v in values] for row in range(rows)]
 
 
 def _members(group: Sequence[int]) -> list[int]:

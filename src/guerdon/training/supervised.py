@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from guerdon.objectives import PolicyGradient, TokenMean
-from guerdon.records import Rollouts, Task
+from guerdon.records import Ending, Rollouts, Task
 from guerdon.rollout import LanguagePolicy
 from guerdon.training.optimisers import AdamW, Optimiser
 from guerdon.training.passes import Figures, passes
@@ -59,7 +59,7 @@ def demonstrations_to_rollouts(
         lengths=lengths,
         logps=torch.zeros(len(ids), width),
         texts=tuple(d.completion for d in demonstrations),
-        finished=finished,
+        endings=Ending.of(finished, Ending.TOKEN_LIMIT),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ def step_metrics(collected: Collected, figures: dict[str, float]) -> dict[str, f
     metrics = {
         "reward": _mean(raw.value, raw.valid),
         **{f"part/{name}": _mean(part, raw.valid) for name, part in raw.parts.items()},
+        **_diagnostics(raw),
         "shaped_reward": _mean(collected.scores.value, collected.scores.valid),
         "judged_rows": float(counted.rows),
         "invalid_rows": float(counted.invalid),
@@ -172,6 +174,8 @@ class Telemetry:
             return [[] for _ in range(len(rollouts))]
         known: dict[int, str] = {}
         rows = []
+        if not rollouts.ids.shape[1]:  # nothing was chosen by number
+            return [[] for _ in range(len(rollouts))]
         for ids, length in zip(rollouts.ids.tolist(), rollouts.lengths.tolist(), strict=True):
             for token in ids[:length]:
                 if token not in known:
@@ -252,6 +256,15 @@ def sum_up_on_disk(run: RunFolder, summary: dict[str, Any], stopped: Stopped | N
     if stopped is None or PAGE not in stopped.skipped:
         with writing_to(run.path / "report.html"):
             summary["report"] = str(build_report(run.path))
+
+
+def _diagnostics(scores: Scores) -> dict[str, float]:
+    """Means over the rows that have the figure; those that no row has are left out."""
+    means = {
+        f"diagnostic/{name}": _mean(figure, torch.isfinite(figure))
+        for name, figure in scores.diagnostics.items()
+    }
+    return {name: mean for name, mean in means.items() if math.isfinite(mean)}
 
 
 def _mean(value_N: Tensor, valid_N: Tensor) -> float:

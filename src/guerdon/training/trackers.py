@@ -119,7 +119,7 @@ def samples_of(collected: Collected) -> list[Row]:
         (
             rollouts.task_of(row).id,
             _cell(rollouts.task_of(row).text),
-            _cell(rollouts.texts[row]),
+            _cell(rollouts.shown[row]),
             _cell(str(rollouts.task_of(row).answer)),
             float(raw.value[row]) if bool(raw.valid[row]) else None,
             float(advantage_N[row]),

@@ -157,7 +157,7 @@ def _apart(
     metrics: dict[str, float] = {}
     for rows in pieces:
         piece = rollouts.select(rows)
-        width = piece.ids.shape[1]
+        width = piece.mask.shape[1]
         now = policy.forward(piece, objective.needs - {"reference"})
         with naming("the objective", objective):
             loss = objective(now, piece, advantage_NT[rows, :width], row_weight_N[rows])
@@ -201,7 +201,7 @@ def _coupled(
     leaves: dict[str, Tensor] = {}
     for name in names:
         one = getattr(everywhere[0][1], name)
-        leaves[name] = one.new_zeros((*rollouts.ids.shape, *one.shape[2:]))
+        leaves[name] = one.new_zeros((*rollouts.mask.shape, *one.shape[2:]))
         for rows, now in everywhere:
             leaves[name][rows, : now.logps.shape[1]] = getattr(now, name)
         leaves[name].requires_grad_(name != "largest")

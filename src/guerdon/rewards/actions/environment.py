@@ -60,7 +60,7 @@ def _placed(rollouts: Rollouts, reward_NK: Tensor) -> Tensor:
         raise ValueError(
             f"EnvironmentReturn: {turns} turns of rewards, but the rollouts have no turn index"
         )
-    turn_NT = torch.zeros_like(rollouts.ids) if rollouts.turn is None else rollouts.turn
+    turn_NT = rollouts.mask.long() * 0 if rollouts.turn is None else rollouts.turn
     placed_NT = torch.zeros(mask_NT.shape)
     if mask_NT.shape[1] == 0:
         return placed_NT

@@ -1,0 +1,29 @@
+"""What flows through the pipeline: tasks in, rollouts and scores between, a loss out.
+
+Shape letters used everywhere: ``N`` completions (rows), ``B`` groups (one per task), ``T``
+positions of a completion (tokens, turns or denoising steps), ``K`` turns, ``D`` dimensions of a
+continuous action, ``M`` pairs of rows, ``P`` prompt tokens.
+"""
+
+from guerdon.records.outputs import Loss, PolicyOutput
+from guerdon.records.pairs import Comparisons, Pairs
+from guerdon.records.rollouts import Along, Ending, Rollouts, concat_rollouts
+from guerdon.records.scores import INVALID, Scores, concat_scores
+from guerdon.records.tasks import Message, Progress, Task
+
+__all__ = [
+    "INVALID",
+    "Along",
+    "Comparisons",
+    "Ending",
+    "Loss",
+    "Message",
+    "Pairs",
+    "PolicyOutput",
+    "Progress",
+    "Rollouts",
+    "Scores",
+    "Task",
+    "concat_rollouts",
+    "concat_scores",
+]

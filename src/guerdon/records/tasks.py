@@ -1,0 +1,54 @@
+"""What is asked, and how far the run is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Message = Mapping[str, Any]
+"""One chat message: ``{"role": ..., "content": ...}``."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One prompt and what is needed to judge an answer to it.
+
+    ``id`` names the task; groups are made by id, never by prompt text, so that two tasks
+    that happen to read alike stay apart. ``columns`` carries every further field of the data
+    (choices, schema, gold tool calls, images...) to the rewards. ``link`` names the question
+    of which this task is one view (linked groups share it).
+    """
+
+    id: str
+    prompt: str | Sequence[Message]
+    answer: Any = None
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    link: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The prompt as plain text; chat messages are joined one per line, images are <image>."""
+        if isinstance(self.prompt, str):
+            return self.prompt
+        return "\n".join(f"{m['role']}: {_said(m['content'])}" for m in self.prompt)
+
+
+def _said(content: Any) -> Any:
+    """A message's text, where its content is a list of parts."""
+    if not isinstance(content, list | tuple):
+        return content
+    return " ".join(str(part.get("text", f"<{part.get('type')}>")) for part in content)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where the run stands: ``step`` counts from 0 up to ``total - 1``."""
+
+    step: int = 0
+    total: int = 1
+
+    @property
+    def fraction(self) -> float:
+        """Share of the run that is done, in [0, 1)."""
+        return self.step / max(self.total, 1)
