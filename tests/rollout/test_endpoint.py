@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from guerdon.records import Task
+from guerdon.records import Ending, Task
 from guerdon.rollout.endpoint import EndpointError, EndpointPolicy
 from guerdon.stages import Policy, Sampling
 
@@ -133,7 +133,7 @@ def test_settings_that_the_protocol_lacks_are_refused_not_dropped(server):
 def test_plain_completions_and_truncation(server):
     answer = asked(server, "long", chat=False)
     assert answer.text == "re: long"
-    assert not answer.finished
+    assert answer.ending is Ending.TOKEN_LIMIT
 
 
 @pytest.mark.parametrize("prompt", ["refuse 2", "garble 2"])
