@@ -40,9 +40,7 @@ def test_a_run_that_was_stopped_and_read_back_is_the_run_that_was_not(slug, tmp_
     resumed = train(PolicyRecipe.load(cut / "recipe.yaml"), cut, quiet=True, resume=True)
     assert figures(cut) == figures(whole)
     assert resumed.after == unbroken.after
-    pairs = zip(
-        resumed.policy.module.parameters(), unbroken.policy.module.parameters(), strict=True
-    )
+    pairs = zip(resumed.model.module.parameters(), unbroken.model.module.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
 
 

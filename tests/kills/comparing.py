@@ -78,7 +78,10 @@ def weights_move(folder: Path) -> bool:
     Else a comparison finds nothing.
     """
     states = [state_of(path) for path in sorted((folder / "checkpoints").glob("step-*"))]
-    modules = [{k: v for k, v in state.items() if k.startswith("/module")} for state in states]
+    modules = [
+        {k: v for k, v in state.items() if k.startswith("/memory/learner/weights")}
+        for state in states
+    ]
     return (
         len(modules) > 1
         and all(any(not torch.equal(a[k], b[k]) for k in a) for a, b in pairwise(modules))

@@ -72,4 +72,4 @@ def test_runs_in_the_real_loop(tmp_path: Path) -> None:
     recipe = replace(bleuberi.build(loop=loop), tasks=tasks)
     result = train(recipe, tmp_path / "run", quiet=True)
     assert len(result.history) == 2
-    assert all(torch.isfinite(p).all() for p in result.policy.module.parameters())
+    assert all(torch.isfinite(p).all() for p in result.model.module.parameters())

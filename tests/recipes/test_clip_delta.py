@@ -73,8 +73,8 @@ def test_runs_in_the_real_loop_and_sees_steps() -> None:
     )
     result = train(recipe, quiet=True)
     assert len(result.history) == 2
-    assert all(torch.isfinite(p).all() for p in result.policy.module.parameters())
-    rows = result.policy.sample(recipe.tasks.load("train")[:4], 2, recipe.sampling, 0)
+    assert all(torch.isfinite(p).all() for p in result.model.module.parameters())
+    rows = result.model.sample(recipe.tasks.load("train")[:4], 2, recipe.sampling, 0)
     (shaper,) = recipe.shaping
     assert isinstance(shaper, StepRewards)
     ends = shaper.ends(rows).sum(1)

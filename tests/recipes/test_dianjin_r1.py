@@ -75,4 +75,4 @@ def test_runs_in_the_real_loop(tmp_path: Path) -> None:
     assert len(result.history) == 2
     assert result.after is not None
     assert 0 <= result.after.mean <= 1
-    assert all(torch.isfinite(p).all() for p in result.policy.module.parameters())
+    assert all(torch.isfinite(p).all() for p in result.model.module.parameters())

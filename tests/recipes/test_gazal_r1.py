@@ -63,4 +63,4 @@ def test_runs_on_the_seedling() -> None:
     loop = Loop(steps=2, groups=3, group_size=4, evaluation_tasks=4, checkpoint_every=0)
     result = train(gazal_r1.build(loop=loop), quiet=True)
     assert len(result.history) == 2
-    assert all(torch.isfinite(p).all() for p in result.policy.module.parameters())
+    assert all(torch.isfinite(p).all() for p in result.model.module.parameters())

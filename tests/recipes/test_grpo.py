@@ -14,4 +14,4 @@ def test_runs_the_default_recipe() -> None:
     assert len(result.history) == 1
     assert result.before is not None
     assert result.after is not None
-    assert all(torch.isfinite(p).all() for p in result.policy.module.parameters())
+    assert all(torch.isfinite(p).all() for p in result.model.module.parameters())

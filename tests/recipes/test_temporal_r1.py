@@ -97,4 +97,4 @@ def test_runs_on_the_seedling() -> None:
     few = replace(recipe.tasks, source=TextIntervals(train=12), count=4)
     result = train(replace(recipe, tasks=few), quiet=True)
     assert len(result.history) == 2
-    assert all(torch.isfinite(p).all() for p in result.policy.module.parameters())
+    assert all(torch.isfinite(p).all() for p in result.model.module.parameters())

@@ -85,4 +85,4 @@ def test_runs_in_the_real_loop() -> None:
     loop = Loop(steps=2, groups=2, group_size=4, evaluation_tasks=4, checkpoint_every=0)
     result = train(transform_combine.build(tasks=tasks, loop=loop), quiet=True)
     assert len(result.history) == 2
-    assert all(torch.isfinite(p).all() for p in result.policy.module.parameters())
+    assert all(torch.isfinite(p).all() for p in result.model.module.parameters())

@@ -45,4 +45,4 @@ def test_runs_and_drops_groups_without_contrast() -> None:
     loop = Loop(steps=2, groups=3, group_size=6, resample=2, evaluation_tasks=4, checkpoint_every=0)
     result = train(unlikeliness.build(loop=loop), quiet=True)
     assert len(result.history) == 2
-    assert all(torch.isfinite(p).all() for p in result.policy.module.parameters())
+    assert all(torch.isfinite(p).all() for p in result.model.module.parameters())

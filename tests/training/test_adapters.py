@@ -26,7 +26,7 @@ def recipe(adapter: str) -> PolicyRecipe:
 @pytest.mark.parametrize("adapter", ["lora", "dora", "rslora"])
 def test_a_run_trains_the_adapter_alone_and_resumes(adapter: str, tmp_path: Path) -> None:
     start = LanguagePolicy.load()
-    whole = train(recipe(adapter), tmp_path / "whole", quiet=True).policy
+    whole = train(recipe(adapter), tmp_path / "whole", quiet=True).model
     assert isinstance(whole, LanguagePolicy)
     plain = {
         name.removeprefix("base_model.model.").replace(".base_layer.", "."): weight
@@ -46,7 +46,7 @@ def test_a_run_trains_the_adapter_alone_and_resumes(adapter: str, tmp_path: Path
     assert newest is not None
     saved = load_checkpoint(newest)["module"]
     assert {n for n, _ in whole.module.named_parameters() if ".lora_" in n} == saved.keys()
-    resumed = train(recipe(adapter), tmp_path / "broken", quiet=True, resume=True).policy
+    resumed = train(recipe(adapter), tmp_path / "broken", quiet=True, resume=True).model
     theirs = dict(resumed.module.named_parameters())
     assert all(torch.equal(p, theirs[name]) for name, p in whole.module.named_parameters())
 

@@ -79,13 +79,13 @@ def by_hand(made: PolicyRecipe) -> LanguagePolicy:
 
 def test_a_run_ahead_is_the_sequential_loop_that_samples_with_the_previous_weights() -> None:
     ahead = train(recipe(), quiet=True)
-    assert same(ahead.policy, by_hand(recipe()))
-    assert not same(ahead.policy, train(recipe(loop=replace(LOOP, ahead=0)), quiet=True).policy)
+    assert same(ahead.model, by_hand(recipe()))
+    assert not same(ahead.model, train(recipe(loop=replace(LOOP, ahead=0)), quiet=True).model)
 
 
 def test_the_same_seed_gives_the_same_run_and_metrics_say_how_far_off_it_is() -> None:
     first, second = train(recipe(), quiet=True), train(recipe(), quiet=True)
-    assert same(first.policy, second.policy)
+    assert same(first.model, second.model)
     assert untimed(first.history) == untimed(second.history)
     assert [figures["staleness"] for figures in first.history] == [0, 1, 1, 1]
     fresh, *stale = first.history
@@ -101,7 +101,7 @@ def test_the_weight_corrects() -> None:
     """Uncorrected, the same batches give another update."""
     cut = ClippedSurrogate(engine_cap=None)
     assert not same(
-        train(recipe(), quiet=True).policy, train(recipe(objective=cut), quiet=True).policy
+        train(recipe(), quiet=True).model, train(recipe(objective=cut), quiet=True).model
     )
 
 
@@ -170,7 +170,7 @@ def test_a_stopped_run_goes_on_as_if_it_never_had(tmp_path: Any, stop: int) -> N
     resumed = train(made, tmp_path / "cut", quiet=True, resume=True)
     assert untimed(resumed.history) == untimed(whole.history)
     assert [figures["staleness"] for figures in resumed.history] == [0, 1, 1, 1]
-    assert same(resumed.policy, whole.policy)
+    assert same(resumed.model, whole.model)
 
 
 def test_what_fails_on_the_thread_ends_the_run() -> None:

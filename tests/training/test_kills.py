@@ -41,7 +41,7 @@ def changes_are_found(whole: Path, other: Path) -> None:
     assert differences(whole, other) == []
     checkpoint = other / "checkpoints/step-000004"
     state = torch.load(checkpoint / "state.pt", weights_only=True)
-    next(iter(state["module"].values())).view(-1)[0] += 1e-6
+    next(iter(state["memory"]["learner"]["weights"].values())).view(-1)[0] += 1e-6
     torch.save(state, checkpoint / "state.pt")
     metrics = other / "metrics.jsonl"
     metrics.write_text(
@@ -55,7 +55,7 @@ def changes_are_found(whole: Path, other: Path) -> None:
     found = differences(whole, other)
     assert {"metrics.jsonl", "rollouts/step-000002.parquet", "left behind: run.lock"} <= set(found)
     assert "model/model.safetensors" in found
-    assert any(one.startswith("step-000004/module/") for one in found)
+    assert any(one.startswith("step-000004/memory/learner/weights/") for one in found)
 
 
 def test_every_phase_gets_every_blow_that_it_can() -> None:

@@ -70,7 +70,7 @@ def test_a_resumed_run_equals_an_unbroken_one(unbroken, tmp_path):
     whole, again = (json.loads((f / "summary.json").read_text()) for f in (unbroken[1], folder))
     assert again["alarms"] == whole["alarms"]
     for a, b in zip(
-        resumed.policy.module.parameters(), unbroken[0].policy.module.parameters(), strict=True
+        resumed.model.module.parameters(), unbroken[0].model.module.parameters(), strict=True
     ):
         assert torch.equal(a, b)
 
@@ -225,8 +225,8 @@ def test_ppo_learns_values_in_the_real_loop():
     # V = 0 and lam .95: returns of a row of L tokens are .95^(L - 1), ..., .95, 1
     assert 0.1 < losses[0] < 0.5
     assert losses[-1] < 0.3 * losses[0]
-    rollouts = result.policy.sample(recipe.tasks.load("train")[:2], 2, recipe.sampling, 7)
-    values = result.policy.forward(rollouts, frozenset({"values"})).values[rollouts.mask]
+    rollouts = result.model.sample(recipe.tasks.load("train")[:2], 2, recipe.sampling, 7)
+    values = result.model.forward(rollouts, frozenset({"values"})).values[rollouts.mask]
     assert values.mean().item() == pytest.approx(1.0, abs=0.25)
 
 

@@ -40,7 +40,7 @@ def test_a_step_in_bfloat16(model: Model) -> None:
     start = [p.detach().clone() for p in LanguagePolicy.load(dtype=model.dtype).module.parameters()]
     result = train(replace(recipe, tasks=replace(recipe.tasks, test=0)), quiet=True)
     assert math.isfinite(result.history[0]["grad_norm"])
-    end = list(result.policy.module.parameters())
+    end = list(result.model.module.parameters())
     assert {p.dtype for p in end} == {getattr(torch, model.dtype)}
     assert any(not torch.equal(a, b) for a, b in zip(start, end, strict=True))
 

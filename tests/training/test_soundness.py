@@ -208,9 +208,7 @@ def test_a_shaper_that_raises_ends_the_run_whole_and_a_resume_equals_the_unbroke
     if ahead:
         return  # the batch in flight is sampled again, with the newest weights
     unbroken = train(whole, tmp_path / "unbroken", quiet=True)
-    pairs = zip(
-        resumed.policy.module.parameters(), unbroken.policy.module.parameters(), strict=True
-    )
+    pairs = zip(resumed.model.module.parameters(), unbroken.model.module.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
     assert resumed.history[-1]["reward"] == unbroken.history[-1]["reward"]
 
@@ -331,7 +329,7 @@ def test_a_row_that_fails_takes_no_part_in_the_update():
     runs = [
         train(recipe(reward=FunctionReward(f), loop=loop), quiet=True) for f in (failing, refusing)
     ]
-    pairs = zip(*(run.policy.module.parameters() for run in runs), strict=True)
+    pairs = zip(*(run.model.module.parameters() for run in runs), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
     assert [h["invalid_rows"] for h in runs[0].history] == [
         h["invalid_rows"] for h in runs[1].history

@@ -63,7 +63,7 @@ class Tuned:
         tasks = source if not self.steps else selected(source, self.count, self.which)
         result = train(build(tasks=tasks, loop=loop), quiet=True)
         held_out = FactQuestions().load("test")[: self.held_out]
-        rows = result.policy.sample(held_out, 1, Sampling(temperature=0.0), seed)
+        rows = result.model.sample(held_out, 1, Sampling(temperature=0.0), seed)
         silent = [h["zero_std_share"] for h in result.history]
         return {
             "share right": FunctionReward(facts_right)(rows, Progress()).value.mean().item(),

@@ -3,12 +3,12 @@
 from guerdon.training.agreement import check_start
 from guerdon.training.held_out import HeldOut, evaluate
 from guerdon.training.held_out_summary import describe_held_out, held_out_summary
-from guerdon.training.loop import Result, train
+from guerdon.training.loop import train
 from guerdon.training.optimisers import OPTIMISERS, SGD, Adam, AdamW, Optimiser
 from guerdon.training.pairs import PreferenceRecipe, PreferenceResult, train_on_pairs
 from guerdon.training.preference import fit_preferences
 from guerdon.training.ranking import fit_rankings, ranked_right
-from guerdon.training.recipe import Loop, Model, PolicyRecipe
+from guerdon.training.recipe import Loop, Model, PolicyRecipe, Recipe, Result
 from guerdon.training.reference import (
     AdapterOffReference,
     FixedReference,
@@ -22,6 +22,7 @@ from guerdon.training.reward_model import (
     RewardModelResult,
     train_reward_model,
 )
+from guerdon.training.run import Learner, Run
 from guerdon.training.selected import SelectedTasks
 from guerdon.training.soundness import TooManyFailed
 from guerdon.training.stopping import PartFailed, TrainingStopped
@@ -54,6 +55,7 @@ __all__ = [
     "FixedReference",
     "Guard",
     "HeldOut",
+    "Learner",
     "Loop",
     "Model",
     "MovingReference",
@@ -63,11 +65,13 @@ __all__ = [
     "PolicyRecipe",
     "PreferenceRecipe",
     "PreferenceResult",
+    "Recipe",
     "Reference",
     "RefreshedReference",
     "Result",
     "RewardModelRecipe",
     "RewardModelResult",
+    "Run",
     "SelectedTasks",
     "Shard",
     "TooManyFailed",

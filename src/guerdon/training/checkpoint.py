@@ -20,8 +20,8 @@ import numpy as np
 import torch
 
 from guerdon.sealed import SUMS, fault, seal, sync_folder
-from guerdon.stages import Policy
 from guerdon.training.disk import remove_folder, whole_file, writing_to
+from guerdon.training.optimisers import Trainable
 
 STATE = "state.pt"
 
@@ -160,12 +160,12 @@ def _bytes(value: Any) -> int:
     return sum(map(_bytes, value)) if isinstance(value, list | tuple) else 8
 
 
-def trained_state(policy: Policy) -> dict[str, torch.Tensor]:
+def trained_state(model: Trainable) -> dict[str, torch.Tensor]:
     """Trainable weights and buffers: with an adapter, the base model is read anew on resume."""
     # A tied weight has two names, and both must count as frozen.
-    named = policy.module.named_parameters(remove_duplicate=False)
+    named = model.module.named_parameters(remove_duplicate=False)
     frozen = {name for name, p in named if not p.requires_grad}
-    return {k: v for k, v in policy.module.state_dict().items() if k not in frozen}
+    return {k: v for k, v in model.module.state_dict().items() if k not in frozen}
 
 
 def seed_generators(seed: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, runtime_checkable
 
 from guerdon.advantages import GroupNormalised
 from guerdon.curriculum import ShuffledTasks
@@ -43,6 +43,9 @@ from guerdon.training.disk import write_whole
 from guerdon.training.optimisers import AdamW, Optimiser
 from guerdon.training.recipe_file import read_recipe, recipe_text
 from guerdon.training.reference import NoReference, Reference
+
+if TYPE_CHECKING:
+    from guerdon.training.held_out import HeldOut
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,55 @@ class Loop:
 
 
 @dataclass(frozen=True)
+class Result:
+    """What a run ends with. ``before`` and ``after`` are None where nothing was held out.
+
+    ``model`` is what was trained. ``signal``: the number of the one that ended it before it was
+    done, else 0. ``nothing_learned``: why not one of its steps updated the weights, "" where one
+    did.
+    """
+
+    model: Any
+    before: HeldOut | None
+    after: HeldOut | None
+    history: tuple[dict[str, Any], ...]
+    folder: Path | None = None
+    signal: int = 0
+    nothing_learned: str = ""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal ended it before it was done."""
+        return self.signal != 0
+
+
+@runtime_checkable
+class Recipe(Protocol):
+    """One run of any kind, whole: a frozen dataclass that can be written down, and runs itself."""
+
+    @property
+    def name(self) -> str:
+        """What the run is called: its folder's default name, and its name on the page."""
+        ...
+
+    def run(
+        self,
+        folder: Path | None = None,
+        *,
+        resume: bool = False,
+        quiet: bool = False,
+        trackers: Sequence[str] = (),
+        stop_after: int | None = None,
+    ) -> Result:
+        """Run; write to ``folder`` (None = keep nothing on disk).
+
+        ``resume`` goes on with the run in it, bit for bit as if it had never stopped;
+        ``stop_after`` ends it early after so many steps, whole.
+        """
+        ...
+
+
+@dataclass(frozen=True)
 class PolicyRecipe:
     """One run, whole: what is sampled, how it is judged and what is learned from it."""
 
@@ -143,6 +195,22 @@ class PolicyRecipe:
         check_name(self.name, "recipe.name")
         check_composition(self)
         check_agreement(self)
+
+    def run(
+        self,
+        folder: Path | None = None,
+        *,
+        resume: bool = False,
+        quiet: bool = False,
+        trackers: Sequence[str] = (),
+        stop_after: int | None = None,
+    ) -> Result:
+        """See `guerdon.training.train`."""
+        from guerdon.training.loop import train
+
+        return train(
+            self, folder, resume=resume, quiet=quiet, trackers=trackers, stop_after=stop_after
+        )
 
     def save(self, path: Path) -> None:
         """Write the complete recipe as YAML: the file is the old one or the whole new one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -15,13 +15,11 @@ from torch import Tensor
 from guerdon.curriculum import Informative
 from guerdon.records import Rollouts, Scores
 from guerdon.report import Alarms, alarm_counts, build_report, invalid_counts
-from guerdon.stages import Policy
 from guerdon.training.collect import Collected
 from guerdon.training.disk import writing_to
 from guerdon.training.display import Display
 from guerdon.training.held_out import HeldOut
 from guerdon.training.held_out_summary import describe_before, held_out_summary
-from guerdon.training.recipe import PolicyRecipe
 from guerdon.training.recipe_file import recipe_text
 from guerdon.training.run_folder import RunFolder
 from guerdon.training.trackers import Trackers, check_trackers, samples_of
@@ -75,10 +73,12 @@ class Telemetry:
     def __init__(
         self,
         run: RunFolder | None,
-        recipe: PolicyRecipe,
+        recipe: Any,
+        steps: int,
         *,
         quiet: bool = False,
         trackers: Sequence[str] = (),
+        told: Mapping[str, Any] | None = None,
     ) -> None:
         """Looks, and writes nothing: that begins with `begin`, when the start is sound.
 
@@ -87,9 +87,9 @@ class Telemetry:
         check_trackers(trackers)
         # Now, since a part that can't be written down should not be found out after loading.
         self._recipe_text = "" if run is None or run.resume else recipe_text(recipe)
-        self.recipe, self.run = recipe, run
-        self.policy: Policy | None = None
-        self.display = Display(recipe.loop.steps, quiet=quiet)
+        self.recipe, self.run, self.told = recipe, run, dict(told or {})
+        self.model: Any = None
+        self.display = Display(steps, quiet=quiet)
         self.trackers = Trackers((), None)
         self._names = tuple(trackers)
         self.alarms = Alarms()
@@ -115,12 +115,12 @@ class Telemetry:
             elif self.run is not None:
                 self.run.release()
 
-    def begin(self, step: int, policy: Policy, before: HeldOut | None) -> None:
+    def begin(self, step: int, model: Any, before: HeldOut | None) -> None:
         """Called once, before the first step of this process (``step`` > 0 on resume).
 
         From here on the run is on disk.
         """
-        self.policy = policy
+        self.model = model
         if self.run is not None:
             if not self.run.resume:
                 self.run.claim(self._recipe_text)
@@ -133,24 +133,20 @@ class Telemetry:
             self.note(f"resumed after {step} steps")
         self.note(describe_before(before))
 
-    def step(self, step: int, collected: Collected, metrics: dict[str, float]) -> None:
-        """Record one finished step."""
-        counted = collected.tally
+    def step(self, step: int, collected: Collected | None, metrics: dict[str, float]) -> None:
+        """Record one finished step; one without rollouts has figures alone."""
         figures: dict[str, Any] = {"step": step, **metrics}
-        if counted.invalid:
-            figures["invalid"] = counted.reasons
         self.history.append(figures)
-        sounding = self.alarms.look(collected.rollouts, collected.raw, self.history, counted)
-        figures["alarms"] = [alarm.name for alarm in sounding]
-        for alarm in sounding:
-            if alarm.news:
-                self.note(f"{alarm.name}: {alarm.message}")
+        if collected is not None:
+            self._watch(collected, figures)
         self.display.update(step, metrics)
         self.trackers.log(metrics, step)
-        self.trackers.show(samples_of(collected), counted.reasons, step)
+        if collected is not None:
+            self.trackers.show(samples_of(collected), collected.tally.reasons, step)
         if self.run is not None:
             self.run.log_metrics(figures)
-            self.run.log_failures(step, counted)
+        if self.run is not None and collected is not None:
+            self.run.log_failures(step, collected.tally)
             self.run.log_rollouts(
                 step,
                 collected.rollouts,
@@ -159,6 +155,17 @@ class Telemetry:
                 shaped=collected.scores,
                 token_texts=self._token_texts(collected.rollouts),
             )
+
+    def _watch(self, collected: Collected, figures: dict[str, Any]) -> None:
+        """Add to ``figures``, the newest of `history`, what is invalid and which alarms sound."""
+        counted = collected.tally
+        if counted.invalid:
+            figures["invalid"] = counted.reasons
+        sounding = self.alarms.look(collected.rollouts, collected.raw, self.history, counted)
+        figures["alarms"] = [alarm.name for alarm in sounding]
+        for alarm in sounding:
+            if alarm.news:
+                self.note(f"{alarm.name}: {alarm.message}")
 
     def amend(self, figures: dict[str, float]) -> None:
         """Add to the figures of the newest step, which came too late for it."""
@@ -169,7 +176,7 @@ class Telemetry:
 
     def _token_texts(self, rollouts: Rollouts) -> list[list[str]]:
         """Each row's tokens as text; whole bytes may be missing inside a token."""
-        tokenizer = getattr(self.policy, "tokenizer", None)
+        tokenizer = getattr(self.model, "tokenizer", None)
         if tokenizer is None:
             return [[] for _ in range(len(rollouts))]
         known: dict[int, str] = {}
@@ -211,10 +218,11 @@ class Telemetry:
             **({} if stopped is None else {"stopped": stopped.summary()}),
             "alarms": alarm_counts(self.history),
             "invalid": invalid_counts(self.history),
+            **self.told,
             **held_out_summary(before, after),
         }
         if self.run is not None:
-            save_on_disk(self.run, self.policy)
+            save_on_disk(self.run, self.model)
             sum_up_on_disk(self.run, summary, stopped)
         self.display.summary(summary)
 
