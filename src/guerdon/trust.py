@@ -45,6 +45,7 @@ FUNCTIONS: Mapping[str, frozenset[str]] = MappingProxyType(
             "claims.gigpo": "step_only",
             "claims.reasoning_sql": "words_in_common",
             "claims.shop_r1": "exact",
+            "curriculum.peer_review": "by_both by_itself by_peer",
             "curriculum.selection": "at_random easy hard medium",
             "objectives.kl": "k1 k2 k3 k3_corrected k3_straight_through",
             "parsing.sections": "answer_text",
