@@ -19,6 +19,8 @@ SPINE = frozenset(
     {
         "composition",
         "declared",
+        "examples",
+        "exports",
         "extras",
         "failures",
         "groups",
@@ -204,6 +206,8 @@ def test_the_spine_does_not_look_upwards() -> None:
     assert ours(SOURCE / "declared.py") == {"composition"}
     assert ours(SOURCE / "older.py") == set()
     assert ours(SOURCE / "schedules.py") == {"composition", "ranges", "records"}
+    assert ours(SOURCE / "examples.py") == {"records", "stages"}
+    assert ours(SOURCE / "exports.py") == set()
     assert ours(SOURCE / "trust.py") == set()
     assert ours(SOURCE / "names.py") == set()
     assert ours(SOURCE / "groups.py") == set()

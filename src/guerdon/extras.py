@@ -6,6 +6,7 @@ import re
 from importlib import metadata
 
 _EXTRA = re.compile(r"""\bextra\s*==\s*['"]([\w.-]+)['"]""")
+_ENDS = re.compile(r"[^\w.-]")
 
 
 def requirements(extra: str) -> list[str]:
@@ -21,6 +22,17 @@ def requirements(extra: str) -> list[str]:
     if not found:
         raise ValueError(f"guerdon has no extra {extra!r}")
     return found
+
+
+def missing(extra: str | None) -> list[str]:
+    """What an extra lists and this installation lacks; nothing for None. Raises as above."""
+    lacked = []
+    for requirement in requirements(extra) if extra else []:
+        try:
+            metadata.version(_ENDS.split(requirement)[0])
+        except metadata.PackageNotFoundError:
+            lacked.append(requirement)
+    return lacked
 
 
 def install(extra: str) -> str:

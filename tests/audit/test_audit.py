@@ -15,8 +15,6 @@ from guerdon.audit import (
     Audit,
     AuditError,
     Expect,
-    Judges,
-    Probe,
     audit,
     best_form,
     probes_of,
@@ -25,6 +23,7 @@ from guerdon.audit.cases import cases_of
 from guerdon.audit.judging import MOST_TOKENS, rollouts_of
 from guerdon.audit.keys import MASTER_KEYS
 from guerdon.audit.page import visible, write_page
+from guerdon.examples import Judges, Probe
 from guerdon.records import Task
 from guerdon.rewards import (
     AnswerMatch,

@@ -8,13 +8,11 @@ from pathlib import Path
 import pytest
 
 from guerdon.audit import audit
-from guerdon.audit.composed import COMPOSED
 from guerdon.audit.explained import EXPLAINED
-from guerdon.audit.gallery import MADE_OF_OTHERS, NEED_MORE, section
-from guerdon.audit.modelled import MODELLED
+from guerdon.audit.gallery import has_section, section
 from guerdon.audit.results import kept, render, unexplained
-from guerdon.audit.shipped import LEFT_OUT, subjects
-from guerdon.rewards import NAMES, OPTIONAL
+from guerdon.audit.shipped import left_out, subjects
+from guerdon.rewards import NAMES
 
 DOCS = Path(__file__).parents[2] / "docs"
 RESULTS = json.loads((DOCS / "audit.json").read_text())
@@ -30,13 +28,11 @@ QUICK = (
     "router",
     "answer-likelihood",
 )
-EXTRAS = set(OPTIONAL) - set(LEFT_OUT)
-WHOLES = {*COMPOSED, *MODELLED}
 
 
-def test_every_reward_on_the_command_line_is_audited_or_left_out_with_a_reason() -> None:
-    audited = set(RESULTS["after"])
-    assert audited == (set(NAMES) | EXTRAS | WHOLES) - set(LEFT_OUT)
+def test_every_named_reward_is_audited_or_left_out_with_a_reason() -> None:
+    assert set(RESULTS["after"]) == ({*NAMES} | {"entropy"}) - {*left_out()}
+    assert all(reason.startswith("it") for reason in left_out().values())
 
 
 def test_what_was_found_in_our_rewards_is_mended_or_explained() -> None:
@@ -52,7 +48,8 @@ def test_no_explanation_is_of_something_that_is_gone() -> None:
         for name, kept_of in RESULTS["after"].items()
         for finding in kept_of["findings"]
     }
-    assert set(EXPLAINED) <= found
+    own = {(n, attack) for n, subject in subjects().items() for attack in subject.stays}
+    assert set(EXPLAINED) | own <= found
 
 
 def test_the_page_is_made_from_the_file() -> None:
@@ -67,7 +64,7 @@ def test_an_audit_today_finds_nothing_new(name: str) -> None:
     assert found["counts"] == RESULTS["after"][name]["counts"]
 
 
-@pytest.mark.parametrize("name", sorted({*subjects()} - {*MODELLED}))
+@pytest.mark.parametrize("name", [n for n, one in subjects().items() if has_section(n, one)])
 def test_the_gallery_is_current(name: str) -> None:
     page = (DOCS / "rewards.md").read_text()
     assert section(name, subjects()[name]) in page
@@ -75,10 +72,8 @@ def test_the_gallery_is_current(name: str) -> None:
 
 def test_the_gallery_has_every_reward() -> None:
     page = (DOCS / "rewards.md").read_text()
-    for name in {*NAMES} - set(LEFT_OUT):
-        assert f"## {name}\n" in page
-    for name in (*MADE_OF_OTHERS, *NEED_MORE):
-        assert f"| `{name}` |" in page
+    for name in NAMES:
+        assert f"## {name}\n" in page or f"| `{name}` |" in page
 
 
 @pytest.mark.parametrize(("name", "known"), [("code", "(2, 3): 5"), ("sql", "UNION SELECT 'cora'")])

@@ -33,7 +33,7 @@ VARIANTS = {
     "whitened": Whiten(GroupNormalised()),
     "two-level std": TwoLevel(norm=MeanStdNorm(), statistic=AcrossTrajectories()),
 }
-ADVANTAGES = {**{name: part() for name, part in advantages.NAMES.items()}, **VARIANTS}
+ADVANTAGES = {**{name: part() for name, part in advantages.NAMES.alone().items()}, **VARIANTS}
 CENTRED = (
     *("group-normalised", "leave-one-out", "normalised-parts"),
     *("mean only", "batch std", "two-level std"),

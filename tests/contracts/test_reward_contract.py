@@ -1,42 +1,30 @@
 """What every reward promises, checked for every reward on the command line's list."""
 
-import importlib.util
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from toy_predictor import ToyPredictor, ToyScorer, count_vectors, letter_vectors
 
+from guerdon.audit.shipped import subjects
+from guerdon.composition import places
 from guerdon.parts import describe, rebuild
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards import (
     NAMES,
-    AnswerLikelihood,
     Certainty,
-    EditSimilarity,
-    EmbeddingSimilarity,
+    EnvironmentReturn,
+    FrozenModel,
     FunctionReward,
-    Gate,
-    GroupZAverage,
-    LanguageShare,
-    Maximum,
-    Meteor,
-    OnlyIfWrong,
+    MeanPooled,
     OptionProbability,
-    Product,
-    QuantityMatch,
     Router,
     ScorerReward,
-    TokenSimilarity,
-    WeightedSum,
+    StaticEmbeddings,
     entropy,
 )
-from guerdon.rewards.actions.web_action import CallsAsActions
-from guerdon.rewards.answers.extension import LabelAndExtension
-from guerdon.rewards.answers.roles import DistinctRoles, RoleAccuracy, majority
-from guerdon.rewards.models.above_reference import AboveReference
-from guerdon.rewards.programs.sandbox import isolation_in_force
 
 TEXTS = (
     "",
@@ -67,54 +55,46 @@ COLUMNS: dict[str, Any] = {
     "schema": "CREATE TABLE B (B)",
     "query": "SELECT B FROM B",
     "tests": ["assert f(1) == 2"],
+    "options": ["B", "C"],
+    "task_type": "number",
 }
 """What rewards read of a task beside its answer."""
-
-if not isolation_in_force()["kernel"]:
-    NAMES = {name: part for name, part in NAMES.items() if name != "code"}
 
 
 async def asynchronous(completion: str, answer: str) -> float:
     return float(answer in completion)
 
 
+TOYS = {FrozenModel: ToyPredictor(), MeanPooled: count_vectors, StaticEmbeddings: letter_vectors}
+"""What stands for a language model here: the contract is about the rewards' own rules."""
 LABELS = ("B", "B, C", str(["2 December 2024", "5 km"]))
+FITTED = {
+    "label-and-extension": {"labels": LABELS, "label": "answer", "extension": "think"},
+    "overlong": {"limit": 4, "buffer": 2},
+}
+"""Settings that suit the rollouts below."""
 
 
-def long(task: Task, label: str, extension: str) -> float:
-    return len(extension) / 10
+def with_toys(part: Any) -> Any:
+    """The example's reward without its language model."""
+    held = {place: TOYS[type(one)] for place, one in places(part) if type(one) in TOYS}
+    return replace(part, **held)
 
 
-COMPOSED: dict[str, Any] = {
-    "weighted-sum": WeightedSum({n: part() for n, part in NAMES.items()}, {"bleu": 0.5}),
-    "product": Product({"form": NAMES["format"](), "match": NAMES["answer-match"]()}),
-    "gate": Gate(NAMES["format"](), NAMES["answer-match"](), otherwise=-1),
-    "group-z": GroupZAverage({"bleu": NAMES["bleu"](), "length": NAMES["length"]()}),
-    "maximum": Maximum({"bleu": NAMES["bleu"](), "length": NAMES["length"]()}),
-    "router": Router({"a": NAMES["bleu"](), "b": NAMES["length"]()}, by="kind"),
-    "only-if-wrong": OnlyIfWrong(NAMES["answer-match"](), NAMES["token-f1"]()),
-    "token-similarity": TokenSimilarity(letter_vectors),
-    "embedding-similarity": EmbeddingSimilarity(count_vectors),
-    "answer-likelihood": AnswerLikelihood(ToyPredictor()),
-    "option-probability": OptionProbability(ToyPredictor(), ("B", "B, C")),
-    "reward-model": ScorerReward(ToyScorer(), batch=4),
-    "certainty": Certainty(ToyPredictor(), entropy),
-    "async": FunctionReward(asynchronous),
-    "above-reference": AboveReference(NAMES["bleu"]()),
-    "calls-as-actions": CallsAsActions(NAMES["web-action"]()),
-    "label-and-extension": LabelAndExtension(long, LABELS, label="answer", extension="think"),
-    "roles": RoleAccuracy(majority),
-    "distinct-roles": DistinctRoles(),
+REWARDS: dict[str, Any] = {
+    name: replace(with_toys(example.reward), **FITTED.get(name, {}))
+    for name, example in subjects().items()
+    if name in NAMES
+}
+REWARDS |= {
+    "asynchronous": FunctionReward(asynchronous),
+    "entropy": Certainty(ToyPredictor(), entropy),
+    "environment-return": EnvironmentReturn(),
     "function": FunctionReward(lambda completion, answer: float(answer in completion)),
+    "given options": OptionProbability(ToyPredictor(), ("B", "B, C")),
+    "other routes": Router({"a": NAMES["bleu"](), "b": NAMES["length"]()}, by="kind"),
+    "scorer": ScorerReward(ToyScorer(), batch=4),
 }
-OPTIONAL = {
-    "edit": ("rapidfuzz", EditSimilarity()),
-    "language-share": ("py3langid", LanguageShare()),
-    "meteor": ("nltk", Meteor()),
-    "quantity": ("pint", QuantityMatch()),
-}
-COMPOSED |= {n: part for n, (needs, part) in OPTIONAL.items() if importlib.util.find_spec(needs)}
-REWARDS = {**{name: part() for name, part in NAMES.items()}, **COMPOSED}
 
 
 def rollouts() -> Rollouts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from guerdon.audit.cases import Probe
+from guerdon.examples import Probe
 from hostile import grammar
 
 

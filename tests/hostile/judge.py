@@ -7,8 +7,8 @@ import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from guerdon.audit.cases import Judges, Probe, Subject
 from guerdon.audit.judging import rollouts_of
+from guerdon.examples import Example, Judges, Probe
 from guerdon.records import Progress, Scores
 from hostile.completions import Completion, says_answer
 
@@ -46,7 +46,7 @@ class Finding:
 
 
 def judge(
-    name: str, subject: Subject, probe: Probe, completions: Sequence[Completion]
+    name: str, subject: Example, probe: Probe, completions: Sequence[Completion]
 ) -> list[Finding]:
     """What is wrong with the judgement of these completions; nothing, if all is well.
 
@@ -71,7 +71,7 @@ def judge(
     return list(_wrong(name, subject, probe, completions, scores))
 
 
-def _scores(subject: Subject, probe: Probe, texts: Sequence[str]) -> tuple[Scores, float]:
+def _scores(subject: Example, probe: Probe, texts: Sequence[str]) -> tuple[Scores, float]:
     rollouts = rollouts_of(probe, texts)
     begun = time.process_time()
     scores = subject.reward(rollouts, Progress())
@@ -79,13 +79,13 @@ def _scores(subject: Subject, probe: Probe, texts: Sequence[str]) -> tuple[Score
 
 
 def _alone(
-    name: str, subject: Subject, probe: Probe, completions: Sequence[Completion]
+    name: str, subject: Example, probe: Probe, completions: Sequence[Completion]
 ) -> list[Finding]:
     return [f for one in completions for f in judge(name, subject, probe, [one])]
 
 
 def _wrong(
-    name: str, subject: Subject, probe: Probe, completions: Sequence[Completion], scores: Scores
+    name: str, subject: Example, probe: Probe, completions: Sequence[Completion], scores: Scores
 ) -> Iterable[Finding]:
     good = _scores(subject, probe, [probe.good, probe.bad])[0].value[0].item()
     for row, one in enumerate(completions):

@@ -5,10 +5,9 @@ import time
 
 import pytest
 
-from guerdon.audit.cases import Subject
-from guerdon.audit.probes import lists
+from guerdon.examples import Example
 from guerdon.records import Scores
-from guerdon.rewards import NAMES, OPTIONAL, ListMatch, Ungradable, gather
+from guerdon.rewards import NAMES, ListMatch, Ungradable, gather
 from hostile import subjects
 from hostile.completions import Completion, completion, mutated, says_answer
 from hostile.judge import judge
@@ -22,7 +21,7 @@ SUBJECTS = subjects.light()
 
 def test_every_named_reward_is_fed():
     assert not subjects.missing()
-    assert set(NAMES) | set(OPTIONAL) > {"list-match", "quantity-match"}
+    assert set(NAMES) > {"list-match", "quantity-match"}
 
 
 @pytest.mark.parametrize("name", SUBJECTS)
@@ -38,7 +37,7 @@ def test_nothing_fails_hangs_or_is_paid(name):
 
 
 def test_the_generator_repeats_itself():
-    probe = lists()[0]
+    probe = ListMatch.example().probes[0]
     one, two = ([completion(probe, random.Random(3)) for _ in range(50)] for _ in range(2))
     assert one == two
     assert len({c.text for c in one}) == 1  # a new source each: the same first completion
@@ -48,7 +47,7 @@ def test_the_generator_repeats_itself():
 
 def found_by(reward, text, knows=False):
     """The kinds of findings about a made-up reward: that the judge sees each."""
-    subject = Subject(reward, lists()[:1])
+    subject = Example(reward, ListMatch.example().probes[:1])
     return [f.kind for f in judge("made-up", subject, subject.probes[0], [Completion(text, knows)])]
 
 
@@ -78,7 +77,7 @@ def test_the_judge_sees_what_it_looks_for():
 
 
 def test_saying_the_answer_is_seen_through_separators():
-    probe = lists()[0]
+    probe = ListMatch.example().probes[0]
     assert says_answer(probe, "x[2]\n3;5")
     assert not says_answer(probe, "2, 3")
     assert mutated("abc", random.Random(0)) != "abc"

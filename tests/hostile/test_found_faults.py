@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from guerdon.audit.probes import probe
+from guerdon.examples import probe
 from guerdon.records import Progress
 from guerdon.rewards import (
     BoxReward,

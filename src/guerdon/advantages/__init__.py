@@ -1,69 +1,34 @@
 """Scores to an advantage per position."""
 
-from guerdon.advantages.group import (
-    BatchStd,
-    GroupNormalised,
-    GroupStd,
-    LeaveOneOut,
-    LengthWeightedBaseline,
-    NormalisedParts,
-    NoScale,
-    SingleRaw,
-    SingleZero,
-)
-from guerdon.advantages.spread import whiten
-from guerdon.advantages.tokens import (
-    GAE,
-    ReinforcePlusPlus,
-    ReinforcePlusPlusBaseline,
-    ReturnToGo,
-    Whiten,
-)
-from guerdon.advantages.turns import (
-    AcrossSteps,
-    AcrossTrajectories,
-    MeanNorm,
-    MeanStdNorm,
-    TwoLevel,
-    returns_to_go,
-)
+from typing import TYPE_CHECKING
 
-NAMES = {
-    "group-normalised": GroupNormalised,
-    "leave-one-out": LeaveOneOut,
-    "length-weighted-baseline": LengthWeightedBaseline,
-    "normalised-parts": NormalisedParts,
-    "return-to-go": ReturnToGo,
-    "reinforce++": ReinforcePlusPlus,
-    "reinforce++-baseline": ReinforcePlusPlusBaseline,
-    "gae": GAE,
-    "two-level": TwoLevel,
-}
+from guerdon.exports import Index, exporting
 
-SCALES = {"group-std": GroupStd, "none": NoScale, "batch-std": BatchStd}
+if TYPE_CHECKING:
+    from guerdon.advantages.group import BatchStd as BatchStd
+    from guerdon.advantages.group import GroupNormalised as GroupNormalised
+    from guerdon.advantages.group import GroupStd as GroupStd
+    from guerdon.advantages.group import LeaveOneOut as LeaveOneOut
+    from guerdon.advantages.group import LengthWeightedBaseline as LengthWeightedBaseline
+    from guerdon.advantages.group import NormalisedParts as NormalisedParts
+    from guerdon.advantages.group import NoScale as NoScale
+    from guerdon.advantages.group import SingleRaw as SingleRaw
+    from guerdon.advantages.group import SingleZero as SingleZero
+    from guerdon.advantages.spread import whiten as whiten
+    from guerdon.advantages.tokens import GAE as GAE
+    from guerdon.advantages.tokens import ReinforcePlusPlus as ReinforcePlusPlus
+    from guerdon.advantages.tokens import ReinforcePlusPlusBaseline as ReinforcePlusPlusBaseline
+    from guerdon.advantages.tokens import ReturnToGo as ReturnToGo
+    from guerdon.advantages.tokens import Whiten as Whiten
+    from guerdon.advantages.turns import AcrossSteps as AcrossSteps
+    from guerdon.advantages.turns import AcrossTrajectories as AcrossTrajectories
+    from guerdon.advantages.turns import MeanNorm as MeanNorm
+    from guerdon.advantages.turns import MeanStdNorm as MeanStdNorm
+    from guerdon.advantages.turns import TwoLevel as TwoLevel
+    from guerdon.advantages.turns import returns_to_go as returns_to_go
 
-__all__ = [
-    "GAE",
-    "NAMES",
-    "SCALES",
-    "AcrossSteps",
-    "AcrossTrajectories",
-    "BatchStd",
-    "GroupNormalised",
-    "GroupStd",
-    "LeaveOneOut",
-    "LengthWeightedBaseline",
-    "MeanNorm",
-    "MeanStdNorm",
-    "NoScale",
-    "NormalisedParts",
-    "ReinforcePlusPlus",
-    "ReinforcePlusPlusBaseline",
-    "ReturnToGo",
-    "SingleRaw",
-    "SingleZero",
-    "TwoLevel",
-    "Whiten",
-    "returns_to_go",
-    "whiten",
-]
+NAMES = Index(__name__)
+SCALES = Index(__name__, {"group-std": "GroupStd", "none": "NoScale", "batch-std": "BatchStd"})
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__, __all__ = exporting(__name__)

@@ -92,6 +92,8 @@ class GroupNormalised:
     epsilon). Reckoned in float64, with a gradient that is finite everywhere.
     """
 
+    name: ClassVar[str] = "group-normalised"
+
     scale: Scale = field(default_factory=GroupStd)
     unbiased: bool = True
     single: Single = field(default_factory=SingleZero)
@@ -123,6 +125,8 @@ def _normalised(
 class LeaveOneOut:
     """RLOO (2402.14740): ``R_i`` less the mean of the group's other valid rows; alone, 0."""
 
+    name: ClassVar[str] = "leave-one-out"
+
     scope: ClassVar[str] = "group"
 
     def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
@@ -136,6 +140,8 @@ class LeaveOneOut:
 @dataclass(frozen=True)
 class LengthWeightedBaseline:
     """OPO (2505.23585): ``R_i - sum_j L_j R_j / sum_j L_j`` over the group's valid rows."""
+
+    name: ClassVar[str] = "length-weighted-baseline"
 
     scope: ClassVar[str] = "group"
 
@@ -157,6 +163,8 @@ class NormalisedParts:
     over the batch's valid rows; ``whitened=False`` leaves it out. A part that is not finite in a
     row, as in rows of a batch that lacks it, adds 0 there and does not count in its group.
     """
+
+    name: ClassVar[str] = "normalised-parts"
 
     weights: dict[str, Finite] = field(default_factory=dict)
     epsilon: NonNegative = 1e-6

@@ -24,6 +24,8 @@ class ReturnToGo:
     of a row that was cut off comes what `Rollouts.value_after` says. Summed in float64.
     """
 
+    name: ClassVar[str] = "return-to-go"
+
     discount: Share = 1.0
 
     def __post_init__(self) -> None:
@@ -44,6 +46,9 @@ class ReturnToGo:
 class Whiten:
     """Another advantage, whitened over the batch's acted tokens of valid rows."""
 
+    name: ClassVar[str] = "whiten"
+    made_of: ClassVar[str] = "another advantage"
+
     inner: Advantage
 
     def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
@@ -53,6 +58,8 @@ class Whiten:
 @dataclass(frozen=True)
 class ReinforcePlusPlus:
     """REINFORCE++ (2501.03262): return-to-go whitened over all tokens of the batch."""
+
+    name: ClassVar[str] = "reinforce++"
 
     discount: Share = 1.0
 
@@ -66,6 +73,8 @@ class ReinforcePlusPlus:
 @dataclass(frozen=True)
 class ReinforcePlusPlusBaseline:
     """``R`` less the group mean on every token, whitened over all tokens of the batch."""
+
+    name: ClassVar[str] = "reinforce++-baseline"
 
     scope: ClassVar[str] = "group"
 
@@ -85,6 +94,8 @@ class GAE:
     is 0 where the row ended and, at a limit, what `Rollouts.value_after` says. ``whitened``
     applies to the advantage only; `returns` are ``A + V`` before it.
     """
+
+    name: ClassVar[str] = "gae"
 
     discount: Share = 1.0
     lam: Share = 0.95

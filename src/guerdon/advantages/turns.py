@@ -76,6 +76,8 @@ class TwoLevel:
     Needs rollouts with ``states`` and ``turn_rewards``; invalid rows take no part.
     """
 
+    name: ClassVar[str] = "two-level"
+
     discount: Share = 0.95
     omega: NonNegative = 1.0
     norm: Norm = MeanNorm()

@@ -1,7 +1,7 @@
 """Audits of rewards: attack one before a run is wasted on it."""
 
 from guerdon.audit.attacks import ATTACKS
-from guerdon.audit.cases import Attack, Case, Expect, Judges, Probe, Subject
+from guerdon.audit.cases import Attack, Case, Expect
 from guerdon.audit.data import FORMS, best_form, probes_of
 from guerdon.audit.findings import KINDS, Audit, Finding, Tally
 from guerdon.audit.run import AuditError, audit
@@ -16,9 +16,6 @@ __all__ = [
     "Case",
     "Expect",
     "Finding",
-    "Judges",
-    "Probe",
-    "Subject",
     "Tally",
     "audit",
     "best_form",

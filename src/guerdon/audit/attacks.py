@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from guerdon.audit import disguise, hedging, injection, keys, numerals, rewrites, tags
-from guerdon.audit.cases import Attack, Expect, Judges, Probe
+from guerdon.audit.cases import Attack, Expect
+from guerdon.examples import Judges, Probe
 
 _EVERY = frozenset(Judges)
 

@@ -6,11 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from guerdon.records import Task
-from guerdon.stages import Reward
-
-THOUGHT = "I work it out."
-"""What stands in the thinking section of a completion that nothing else is put into."""
+from guerdon.examples import Judges, Probe
 
 
 class Expect(StrEnum):
@@ -19,58 +15,6 @@ class Expect(StrEnum):
     LOW = "low"
     HIGH = "high"
     ANY = "any"
-
-
-class Judges(StrEnum):
-    """What a reward looks at: whether the answer is right, the sections, or the style."""
-
-    ANSWER = "answer"
-    FORM = "form"
-    STYLE = "style"
-
-
-@dataclass(frozen=True)
-class Probe:
-    """One task with its right answer and some that are wrong beyond dispute.
-
-    ``right``, ``wrong`` and ``rewrites`` (right answers written otherwise) are bare answers;
-    ``form`` makes a completion of one: a text with ``{answer}`` and, if it has a place for
-    thinking, ``{think}``. ``choices``: the letters of a multiple-choice task.
-    """
-
-    task: Task
-    right: str
-    wrong: tuple[str, ...]
-    rewrites: tuple[str, ...] = ()
-    form: str = "{answer}"
-    choices: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if not self.wrong:
-            raise ValueError(f"task {self.task.id!r}: an audit needs at least one wrong answer")
-
-    def wrap(self, answer: str, thought: str = THOUGHT) -> str:
-        """The completion that gives this answer in form."""
-        return self.form.replace("{think}", thought).replace("{answer}", answer)
-
-    @property
-    def good(self) -> str:
-        """The right answer in form."""
-        return self.wrap(self.right)
-
-    @property
-    def bad(self) -> str:
-        """The first wrong answer in form."""
-        return self.wrap(self.wrong[0])
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A reward with probes, and what it looks at."""
-
-    reward: Reward
-    probes: tuple[Probe, ...]
-    judges: Judges = Judges.ANSWER
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from guerdon.audit.cases import Probe
 from guerdon.audit.judging import Bench
 from guerdon.audit.numerals import number_of
+from guerdon.examples import Probe
 from guerdon.records import Task
 from guerdon.stages import Reward
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from guerdon.audit.cases import Probe
 from guerdon.audit.numerals import number_of
+from guerdon.examples import Probe
 
 _CONFUSABLE = str.maketrans("ABCEHKMOPTXaceopxy0123456789", "АВСЕНКМОРТХасеорху𝟎𝟏𝟐𝟑𝟒𝟓𝟔𝟕𝟖𝟗")
 _WIDE = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}

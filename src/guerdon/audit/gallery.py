@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from guerdon import rewards
-from guerdon.audit.cases import Probe, Subject
 from guerdon.audit.judging import rollouts_of
-from guerdon.audit.modelled import MODELLED
-from guerdon.audit.shipped import subjects
+from guerdon.audit.shipped import left_out, reads_a_model, subjects
+from guerdon.examples import Example, Probe
 from guerdon.records import Progress, Scores
 
 _HEAD = """# Rewards
@@ -23,32 +22,27 @@ it (what that found is in [audit.md](audit.md)). The values below are computed w
 made.
 
 """
-MADE_OF_OTHERS = (
-    *("WeightedSum", "Product", "Gate", "Maximum", "OnlyIfWrong"),
-    *("Router", "GroupZAverage", "Cached"),
-)
-NEED_MORE = (
-    *("AnswerLikelihood", "OptionProbability", "Certainty", "PolicyEntropy", "PolicyConfidence"),
-    *("TokenSimilarity", "EmbeddingSimilarity", "SpanReward", "SqlReward"),
-    *("EnvironmentReturn", "ReasoningGymScore", "FunctionReward"),
-)
-"""Rewards that need a model, an embedding, a judge, an environment or a user's function."""
-
 _SHOWN = 400
 
 
-def render(found: Mapping[str, Subject]) -> str:
+def render(found: Mapping[str, Example]) -> str:
     """The whole page."""
-    shown = {name: subject for name, subject in found.items() if name not in MODELLED}
-    parts = [_HEAD, *(section(name, subject) for name, subject in shown.items())]
-    parts += ["## Made of other rewards\n\n", *_table(MADE_OF_OTHERS)]
-    parts += ["\n## With a model, a judge, an environment or your own function\n\n"]
-    return "".join([*parts, *_table(NEED_MORE)])
+    shown = [
+        section(name, example) for name, example in found.items() if has_section(name, example)
+    ]
+    more = [name for name in rewards.NAMES if name in left_out() or reads_a_model(found[name])]
+    told = "\n## With a model, an environment or your own function\n\n"
+    return "".join([_HEAD, *shown, told, *_table(more)])
 
 
-def section(name: str, subject: Subject) -> str:
+def has_section(name: str, example: Example) -> bool:
+    """Whether a reward is shown at work: not by a language model, whose values may differ."""
+    return name in rewards.NAMES and not reads_a_model(example)
+
+
+def section(name: str, example: Example) -> str:
     """One reward: what it is, its parts and range, a right and a wrong example."""
-    probe, reward = subject.probes[0], subject.reward
+    probe, reward = example.probes[0], example.reward
     scores = reward(rollouts_of(probe, [probe.good, probe.bad]), Progress())
     named = ", ".join(f'"{part}"' for part in scores.parts)
     kind = type(reward).__name__
@@ -87,8 +81,9 @@ def _first_line(kind: type) -> str:
 def _table(names: Sequence[str]) -> Iterator[str]:
     yield "| reward | what it is |\n|---|---|\n"
     for name in names:
-        about = _first_line(getattr(rewards, name)).replace("|", "\\|")
-        yield f"| `{name}` | {about} |\n"
+        kind = rewards.NAMES[name]
+        about = _first_line(kind).replace("|", "\\|")
+        yield f"| `{name}` | `{kind.__name__}`: {about} |\n"
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from guerdon.audit.cases import Probe
+from guerdon.examples import Probe
 
 
 def many_answers(probe: Probe) -> Iterator[str]:

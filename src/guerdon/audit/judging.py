@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from guerdon.audit.cases import Probe
+from guerdon.examples import Probe
 from guerdon.judging import judged
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.running.memory import limit_memory

@@ -18,7 +18,8 @@ from guerdon.audit.explained import EXPLAINED, FIXED
 from guerdon.audit.findings import KINDS, Audit
 from guerdon.audit.page import visible
 from guerdon.audit.run import audit
-from guerdon.audit.shipped import LEFT_OUT, subjects
+from guerdon.audit.shipped import left_out, subjects
+from guerdon.rewards import NAMES
 
 SECONDS = 10.0
 """Limit of one completion."""
@@ -62,13 +63,20 @@ def kept(found: Audit) -> dict[str, Any]:
     return {**{name: data[name] for name in names}, "attacks": tallies}
 
 
+def explained(name: str, attack: str) -> str | None:
+    """Why what an attack found in a reward stays."""
+    example = getattr(NAMES.get(name), "example", None)
+    own = example().stays if example else {}
+    return own.get(attack) or EXPLAINED.get((name, attack))
+
+
 def unexplained(name: str, found: Kept) -> list[str]:
-    """Attacks with findings that no entry of `EXPLAINED` covers. Trouble is never explained."""
+    """Attacks with findings that nothing explains. Trouble is never explained."""
     return sorted(
         {
             finding["attack"]
             for finding in found["findings"]
-            if (name, finding["attack"]) not in EXPLAINED
+            if explained(name, finding["attack"]) is None
             or finding["kind"] not in ("false positive", "false negative")
         }
     )
@@ -82,7 +90,7 @@ def render(data: Mapping[str, Mapping[str, Kept]]) -> str:
     lines += ["\nWhere two numbers stand, the first was found before the fixes below.\n\n"]
     lines += ["## What was mended\n\n", *(f"- {text}\n" for text in FIXED)]
     lines += ["\n## What remains, and why\n\n", *_remaining(after)]
-    lines += ["\n## Left out\n\n", *(f"- `{name}`: {why}\n" for name, why in LEFT_OUT.items())]
+    lines += ["\n## Left out\n\n", *(f"- `{name}`: {why}\n" for name, why in left_out().items())]
     lines += ["\n## The attacks\n\n| attack | what it tries | deserves |\n|---|---|---|\n"]
     lines += [_row([f"`{a.name}`", a.about, str(a.expect)]) for a in ATTACKS]
     return "".join(lines)
@@ -123,7 +131,7 @@ def _remaining(after: Mapping[str, Kept]) -> list[str]:
     for name, found in after.items():
         for finding in found["findings"]:
             attack = finding["attack"]
-            reason = EXPLAINED.get((name, attack), "not explained")
+            reason = explained(name, attack) or "not explained"
             tally = found["attacks"][attack]
             count = f"{attack} {tally['found'].get(finding['kind'], 0)}{_from(tally['parts'])}"
             by_reason.setdefault(reason, []).append((name, finding, count))

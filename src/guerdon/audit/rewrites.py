@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from guerdon.audit.cases import Probe
+from guerdon.examples import Probe
 
 FILLER = "So far nothing speaks against it, and I go on. "
 PADDING = (0, 2, 8, 32, 128)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from guerdon.audit.cases import Probe
+from guerdon.examples import Probe
 
 _TAG = re.compile(r"<(\w{1,40})>")
 

@@ -18,22 +18,17 @@ from guerdon.audit import (
     ATTACKS,
     KINDS,
     Audit,
-    Judges,
-    Probe,
-    Subject,
     audit,
     best_form,
     probes_of,
 )
-from guerdon.audit.composed import COMPOSED
 from guerdon.audit.judging import MEGABYTES
-from guerdon.audit.modelled import MODELLED
 from guerdon.audit.page import write_page
-from guerdon.audit.probes import sums
-from guerdon.audit.shipped import LEFT_OUT, subjects
+from guerdon.audit.shipped import left_out, subjects
 from guerdon.cli.options import UsageError, none_left, number, reading_arguments, whole_number
 from guerdon.cli.part_names import part_of
 from guerdon.cli.showing import shown
+from guerdon.examples import Example, Judges, Probe, sums
 from guerdon.parsing.visible import visible
 from guerdon.ranges import PositiveInt, Seconds, between
 
@@ -76,7 +71,7 @@ def run(options: dict[str, Any], rest: list[str]) -> int:
 
 def subject_of(
     text: str, path: str | None, count: int, seconds: float, folders: tuple[str, ...] = ()
-) -> Subject:
+) -> Example:
     """What an audit of the reward that ``text`` names is run on.
 
     The first ``count`` of the tasks at ``path`` (a file or one of our sources), in the form that
@@ -85,16 +80,16 @@ def subject_of(
     does not fit.
     """
     name = text.partition(":")[0]
-    if path is None and name in {**COMPOSED, **MODELLED}:
-        return _ours(name)
-    if path is None and name in LEFT_OUT:
-        raise ValueError(f"{name} is not audited by itself: {LEFT_OUT[name]}")
+    if path is None and name in left_out():
+        raise ValueError(f"{name} is not audited by itself: {left_out()[name]}")
+    if path is None and not folders and text in (*rewards.NAMES, *subjects()):
+        return _ours(text)
     part = part_of("reward", text)
     if folders:
         if not hasattr(part, "databases"):
             raise ValueError(f"--databases: {name} opens no databases; leave it out")
         part = replace(part, databases=folders)
-    if path is None and name in {**rewards.NAMES, **rewards.OPTIONAL}:
+    if path is None and name in rewards.NAMES:
         return replace(_ours(name), reward=part)
     if path is None:
         probes: Sequence[Probe] = sums()
@@ -104,10 +99,10 @@ def subject_of(
         rows = [task for split in splits for task in source.load(split)]
         probes = probes_of(rows[:count])
     form = best_form(part, probes, seconds)
-    return Subject(part, tuple(replace(probe, form=form) for probe in probes))
+    return Example(part, tuple(replace(probe, form=form) for probe in probes))
 
 
-def _ours(name: str) -> Subject:
+def _ours(name: str) -> Example:
     found = subjects()
     if name not in found:
         raise ValueError(f"{name} lacks what it needs on this machine; see guerdon doctor")

@@ -23,9 +23,9 @@ Choices = Mapping[str, Mapping[str, Any]]
 POLICY_CHOICES: Choices = MappingProxyType(
     {
         "tasks": tasks.NAMES,
-        "reward": {**rewards.NAMES, **rewards.OPTIONAL, "reward-model": SavedRewardModel},
-        "shaping": shaping.NAMES,
-        "advantage": advantages.NAMES,
+        "reward": {**rewards.NAMES.alone(), "reward-model": SavedRewardModel},
+        "shaping": shaping.NAMES.alone(),
+        "advantage": advantages.NAMES.alone(),
         "advantage.scale": advantages.SCALES,
         "objective": objectives.NAMES,
         "objective.aggregation": objectives.AGGREGATIONS,
@@ -101,6 +101,11 @@ def _file(path: str, table: Mapping[str, Any]) -> Any:
 
 def _own_reward(path: str, table: Mapping[str, Any]) -> Any:
     module, colon, _ = path.rpartition(":")
+    if path in rewards.NAMES:
+        raise ValueError(
+            f"--reward: {path} is made of {rewards.NAMES[path].made_of}: make it in a file of "
+            "yours and give FILE:NAME, or write it in a recipe's file"
+        )
     if not colon or (module.isidentifier() and find_spec(module) is None):
         near = get_close_matches(path.partition(":")[0], table, 3, 0.6)
         meant = f"; did you mean {' or '.join(near)}?" if near else "."

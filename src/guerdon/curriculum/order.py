@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,6 +19,8 @@ class ShuffledTasks:
     A batch that spans two passes takes the end of one and the start of the next. The state is
     one number, so a resumed run draws what an unbroken one would.
     """
+
+    name: ClassVar[str] = "shuffled"
 
     seed: Seed = 0
 
@@ -53,6 +55,8 @@ class ShuffledTasks:
 @dataclass
 class SequentialTasks:
     """Tasks in the order they come, from the start again at the end."""
+
+    name: ClassVar[str] = "sequential"
 
     def __post_init__(self) -> None:
         self._drawn = 0

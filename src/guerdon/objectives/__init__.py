@@ -1,93 +1,63 @@
 """Advantage and log-probabilities to a loss; preference losses."""
 
-from guerdon.objectives.aggregation import (
-    ConstantLength,
-    SequenceMean,
-    SequenceSumMean,
-    TokenMean,
-    TokenSum,
-)
-from guerdon.objectives.discriminative import (
-    AllGroups,
-    DisCO,
-    LikelihoodRatio,
-    LogLikelihood,
-    MixedGroups,
-)
-from guerdon.objectives.kl import KL, k1, k2, k3, k3_corrected, k3_straight_through
-from guerdon.objectives.preference import DPO, IPO, Hinge
-from guerdon.objectives.ranking import BradleyTerry, PlackettLuce
-from guerdon.objectives.surrogate import (
-    CISPO,
-    GSPO,
-    PPO,
-    SAPO,
-    ClippedSurrogate,
-    PolicyGradient,
-    Surrogate,
-    Terms,
-)
+from typing import TYPE_CHECKING
 
-NAMES = {
-    "clipped-surrogate": ClippedSurrogate,
-    "gspo": GSPO,
-    "cispo": CISPO,
-    "policy-gradient": PolicyGradient,
-    "sapo": SAPO,
-    "ppo": PPO,
-    "disco": DisCO,
-}
+from guerdon.exports import Index, exporting
 
-AGGREGATIONS = {
-    "token-mean": TokenMean,
-    "sequence-mean": SequenceMean,
-    "sequence-sum-mean": SequenceSumMean,
-    "constant-length": ConstantLength,
-    "token-sum": TokenSum,
-}
-ESTIMATORS = {
-    "k1": k1,
-    "k2": k2,
-    "k3": k3,
-    "k3-straight-through": k3_straight_through,
-    "k3-corrected": k3_corrected,
-}
-PREFERENCES = {"dpo": DPO, "ipo": IPO, "hinge": Hinge}
-RANKINGS = {"bradley-terry": BradleyTerry, "plackett-luce": PlackettLuce}
+if TYPE_CHECKING:
+    from guerdon.objectives.aggregation import ConstantLength as ConstantLength
+    from guerdon.objectives.aggregation import SequenceMean as SequenceMean
+    from guerdon.objectives.aggregation import SequenceSumMean as SequenceSumMean
+    from guerdon.objectives.aggregation import TokenMean as TokenMean
+    from guerdon.objectives.aggregation import TokenSum as TokenSum
+    from guerdon.objectives.discriminative import AllGroups as AllGroups
+    from guerdon.objectives.discriminative import DisCO as DisCO
+    from guerdon.objectives.discriminative import LikelihoodRatio as LikelihoodRatio
+    from guerdon.objectives.discriminative import LogLikelihood as LogLikelihood
+    from guerdon.objectives.discriminative import MixedGroups as MixedGroups
+    from guerdon.objectives.kl import KL as KL
+    from guerdon.objectives.kl import k1 as k1
+    from guerdon.objectives.kl import k2 as k2
+    from guerdon.objectives.kl import k3 as k3
+    from guerdon.objectives.kl import k3_corrected as k3_corrected
+    from guerdon.objectives.kl import k3_straight_through as k3_straight_through
+    from guerdon.objectives.preference import DPO as DPO
+    from guerdon.objectives.preference import IPO as IPO
+    from guerdon.objectives.preference import Hinge as Hinge
+    from guerdon.objectives.ranking import BradleyTerry as BradleyTerry
+    from guerdon.objectives.ranking import PlackettLuce as PlackettLuce
+    from guerdon.objectives.surrogate import CISPO as CISPO
+    from guerdon.objectives.surrogate import GSPO as GSPO
+    from guerdon.objectives.surrogate import PPO as PPO
+    from guerdon.objectives.surrogate import SAPO as SAPO
+    from guerdon.objectives.surrogate import ClippedSurrogate as ClippedSurrogate
+    from guerdon.objectives.surrogate import PolicyGradient as PolicyGradient
+    from guerdon.objectives.surrogate import Surrogate as Surrogate
+    from guerdon.objectives.surrogate import Terms as Terms
 
-__all__ = [
-    "AGGREGATIONS",
-    "CISPO",
-    "DPO",
-    "ESTIMATORS",
-    "GSPO",
-    "IPO",
-    "KL",
-    "NAMES",
-    "PPO",
-    "PREFERENCES",
-    "RANKINGS",
-    "SAPO",
-    "AllGroups",
-    "BradleyTerry",
-    "ClippedSurrogate",
-    "ConstantLength",
-    "DisCO",
-    "Hinge",
-    "LikelihoodRatio",
-    "LogLikelihood",
-    "MixedGroups",
-    "PlackettLuce",
-    "PolicyGradient",
-    "SequenceMean",
-    "SequenceSumMean",
-    "Surrogate",
-    "Terms",
-    "TokenMean",
-    "TokenSum",
-    "k1",
-    "k2",
-    "k3",
-    "k3_corrected",
-    "k3_straight_through",
-]
+NAMES = Index(__name__)
+AGGREGATIONS = Index(
+    __name__,
+    {
+        "token-mean": "TokenMean",
+        "sequence-mean": "SequenceMean",
+        "sequence-sum-mean": "SequenceSumMean",
+        "constant-length": "ConstantLength",
+        "token-sum": "TokenSum",
+    },
+)
+ESTIMATORS = Index(
+    __name__,
+    {
+        "k1": "k1",
+        "k2": "k2",
+        "k3": "k3",
+        "k3-straight-through": "k3_straight_through",
+        "k3-corrected": "k3_corrected",
+    },
+)
+PREFERENCES = Index(__name__, {"dpo": "DPO", "ipo": "IPO", "hinge": "Hinge"})
+RANKINGS = Index(__name__, {"bradley-terry": "BradleyTerry", "plackett-luce": "PlackettLuce"})
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__, __all__ = exporting(__name__)

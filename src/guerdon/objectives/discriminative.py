@@ -75,6 +75,8 @@ class DisCO:
         estimator: of the KL, called with (logps at sampling, logps); `k1` or `k3`.
     """
 
+    name: ClassVar[str] = "disco"
+
     score: Callable[[Tensor, Tensor, Tensor], Tensor] = LikelihoodRatio()
     tau: Annotated[float, Range(0, open_low=True, infinite=True, note="inf for plain means")] = 1.0
     delta: NonNegative = 1e-4

@@ -108,6 +108,8 @@ class ClippedSurrogate(Terms):
     of a negative advantage by ``-c A`` (1912.09729).
     """
 
+    name: ClassVar[str] = "clipped-surrogate"
+
     clip_low: NonNegative = 0.2
     clip_high: NonNegative = 0.2
     dual_clip: Annotated[float | None, above(1)] = None
@@ -129,6 +131,8 @@ class GSPO(Terms):
 
     The gradient flows through the mean of the row's log-probs. Aggregated per sequence.
     """
+
+    name: ClassVar[str] = "gspo"
 
     clip_low: NonNegative = 3e-4
     clip_high: NonNegative = 4e-4
@@ -154,6 +158,8 @@ class CISPO(Terms):
     recipe); TRL's ``epsilon_high`` is ``1 + clip_high`` here.
     """
 
+    name: ClassVar[str] = "cispo"
+
     clip_low: NonNegative = 10.0
     clip_high: NonNegative = 0.2
 
@@ -169,6 +175,8 @@ class CISPO(Terms):
 class PolicyGradient(Terms):
     """``-A logp``: REINFORCE; with advantage 1 it is the likelihood of demonstrations."""
 
+    name: ClassVar[str] = "policy-gradient"
+
     def surrogate(self, now: PolicyOutput, rollouts: Rollouts, advantage: Tensor) -> Surrogate:
         return Surrogate(-advantage * now.logps, {})
 
@@ -176,6 +184,8 @@ class PolicyGradient(Terms):
 @dataclass(frozen=True, kw_only=True)
 class SAPO(Terms):
     """``-(4 / tau) sigmoid(tau (rho - 1)) A``, tau by the sign of A: a soft clip."""
+
+    name: ClassVar[str] = "sapo"
 
     tau_positive: Positive = 1.0
     tau_negative: Positive = 1.05
@@ -194,6 +204,8 @@ class PPO(ClippedSurrogate):
     ``clip(V)`` keeps the new value within ``value_clip`` of the one at sampling time. Needs a
     value head, and `GAE` for the targets.
     """
+
+    name: ClassVar[str] = "ppo"
 
     value_weight: NonNegative = 1.0
     value_clip: NonNegative = 0.5

@@ -1,248 +1,126 @@
 """Rewards: completions to scores. Each declares its ``scope`` and the ``range`` of its values."""
 
-from guerdon.rewards.actions.environment import EnvironmentReturn
-from guerdon.rewards.actions.grounding import BoxReward, IntervalFormat, IntervalReward, PointReward
-from guerdon.rewards.actions.mobile_step import MobileStepReward
-from guerdon.rewards.actions.tools import ToolReward
-from guerdon.rewards.actions.web_action import WebActionReward
-from guerdon.rewards.answers.answer import (
-    AnswerMatch,
-    Boxed,
-    Extractor,
-    LastNumber,
-    Tagged,
-    WholeText,
-)
-from guerdon.rewards.answers.charts import ChartAnswer, CountReward
-from guerdon.rewards.answers.choice import (
-    ChoiceCredit,
-    ChoiceMatch,
-    DianjinReward,
-    gated,
-    jaccard,
-    none_wrong,
-    right_in_form,
-    summed,
-)
-from guerdon.rewards.answers.dates_units import DateMatch, QuantityMatch
-from guerdon.rewards.answers.free_text import TextMatch, TokenF1, exact_match, token_f1
-from guerdon.rewards.answers.lists import ListMatch, right_places, same_list, same_set, set_f1
-from guerdon.rewards.composing.compose import Gate, GroupZAverage, Product, WeightedSum
-from guerdon.rewards.composing.levels import Scale
-from guerdon.rewards.composing.routing import Maximum, OnlyIfWrong, Router
-from guerdon.rewards.models.likelihood import (
-    AnswerLikelihood,
-    Certainty,
-    FrozenModel,
-    OptionProbability,
-    PolicyConfidence,
-    PolicyEntropy,
-    Predictor,
-    arithmetic_mean,
-    divergence_from_uniform,
-    entropy,
-    geometric_mean,
-    joint,
-    self_certainty,
-)
-from guerdon.rewards.models.scored import ScorerReward
-from guerdon.rewards.models.spans import SpanReward
-from guerdon.rewards.programs.code import CodeReward
-from guerdon.rewards.programs.reasoning_gym import ReasoningGymScore
-from guerdon.rewards.programs.sandbox import Limits
-from guerdon.rewards.programs.sql import SqlExecution, SqlReward
-from guerdon.rewards.programs.sql_engines import DuckDb, QueryLimits, Sqlite
-from guerdon.rewards.running.cache import Cached
-from guerdon.rewards.running.function import FunctionReward, reward
-from guerdon.rewards.running.rows import Judged, Ungradable, gather
-from guerdon.rewards.text.format import FormatReward, StageShare, TagShare
-from guerdon.rewards.text.language import LANGUAGES, LanguageShare, ScriptShare
-from guerdon.rewards.text.length import (
-    CosineLength,
-    GroupRelativeLength,
-    LengthReward,
-    OverlongReward,
-)
-from guerdon.rewards.text.overlap import (
-    HarmonicBleuRouge,
-    ReferenceBLEU,
-    RougeL,
-    add_one_bleu,
-    bleu_rouge,
-    brevity_penalty,
-    harmonic_mean,
-    rouge_l,
-    sacrebleu_bleu,
-)
-from guerdon.rewards.text.references import references_of
-from guerdon.rewards.text.repetition import RepetitionPenalty, characters, words
-from guerdon.rewards.text.similarity import (
-    ChrF,
-    EditSimilarity,
-    EmbeddingSimilarity,
-    MeanPooled,
-    Meteor,
-    StaticEmbeddings,
-    TokenSimilarity,
-    chrf,
-    edit_similarity,
-    max_average,
-    meteor,
-)
+from typing import TYPE_CHECKING
 
-NAMES = {
-    "answer-match": AnswerMatch,
-    "bleu": ReferenceBLEU,
-    "bleu-rouge": HarmonicBleuRouge,
-    "box": BoxReward,
-    "chart": ChartAnswer,
-    "choice-credit": ChoiceCredit,
-    "choice-match": ChoiceMatch,
-    "chrf": ChrF,
-    "code": CodeReward,
-    "cosine-length": CosineLength,
-    "count": CountReward,
-    "date-match": DateMatch,
-    "dianjin": DianjinReward,
-    "environment-return": EnvironmentReturn,
-    "format": FormatReward,
-    "interval": IntervalReward,
-    "interval-format": IntervalFormat,
-    "length": LengthReward,
-    "list-match": ListMatch,
-    "mobile-step": MobileStepReward,
-    "overlong": OverlongReward,
-    "point": PointReward,
-    "relative-length": GroupRelativeLength,
-    "repetition": RepetitionPenalty,
-    "rouge-l": RougeL,
-    "script-share": ScriptShare,
-    "sql": SqlExecution,
-    "stage-share": StageShare,
-    "tag-share": TagShare,
-    "text-match": TextMatch,
-    "token-f1": TokenF1,
-    "tools": ToolReward,
-    "web-action": WebActionReward,
-}
-"""Command-line names of the rewards that need no further settings and no optional package."""
+from guerdon.exports import Index, exporting
 
-OPTIONAL = {
-    "edit": EditSimilarity,
-    "language-share": LanguageShare,
-    "meteor": Meteor,
-    "quantity-match": QuantityMatch,
-    "reasoning-gym": ReasoningGymScore,
-}
-"""Command-line names of those that need an extra."""
+if TYPE_CHECKING:
+    from guerdon.rewards.actions.environment import EnvironmentReturn as EnvironmentReturn
+    from guerdon.rewards.actions.grounding import BoxReward as BoxReward
+    from guerdon.rewards.actions.grounding import IntervalFormat as IntervalFormat
+    from guerdon.rewards.actions.grounding import IntervalReward as IntervalReward
+    from guerdon.rewards.actions.grounding import PointReward as PointReward
+    from guerdon.rewards.actions.mobile_step import MobileStepReward as MobileStepReward
+    from guerdon.rewards.actions.tools import ToolReward as ToolReward
+    from guerdon.rewards.actions.web_action import CallsAsActions as CallsAsActions
+    from guerdon.rewards.actions.web_action import WebActionReward as WebActionReward
+    from guerdon.rewards.answers.answer import AnswerMatch as AnswerMatch
+    from guerdon.rewards.answers.answer import Boxed as Boxed
+    from guerdon.rewards.answers.answer import Extractor as Extractor
+    from guerdon.rewards.answers.answer import LastNumber as LastNumber
+    from guerdon.rewards.answers.answer import Tagged as Tagged
+    from guerdon.rewards.answers.answer import WholeText as WholeText
+    from guerdon.rewards.answers.charts import ChartAnswer as ChartAnswer
+    from guerdon.rewards.answers.charts import CountReward as CountReward
+    from guerdon.rewards.answers.choice import ChoiceCredit as ChoiceCredit
+    from guerdon.rewards.answers.choice import ChoiceMatch as ChoiceMatch
+    from guerdon.rewards.answers.choice import DianjinReward as DianjinReward
+    from guerdon.rewards.answers.choice import gated as gated
+    from guerdon.rewards.answers.choice import jaccard as jaccard
+    from guerdon.rewards.answers.choice import none_wrong as none_wrong
+    from guerdon.rewards.answers.choice import right_in_form as right_in_form
+    from guerdon.rewards.answers.choice import summed as summed
+    from guerdon.rewards.answers.dates_units import DateMatch as DateMatch
+    from guerdon.rewards.answers.dates_units import QuantityMatch as QuantityMatch
+    from guerdon.rewards.answers.extension import LabelAndExtension as LabelAndExtension
+    from guerdon.rewards.answers.free_text import TextMatch as TextMatch
+    from guerdon.rewards.answers.free_text import TokenF1 as TokenF1
+    from guerdon.rewards.answers.free_text import exact_match as exact_match
+    from guerdon.rewards.answers.free_text import token_f1 as token_f1
+    from guerdon.rewards.answers.lists import ListMatch as ListMatch
+    from guerdon.rewards.answers.lists import right_places as right_places
+    from guerdon.rewards.answers.lists import same_list as same_list
+    from guerdon.rewards.answers.lists import same_set as same_set
+    from guerdon.rewards.answers.lists import set_f1 as set_f1
+    from guerdon.rewards.answers.roles import DistinctRoles as DistinctRoles
+    from guerdon.rewards.answers.roles import RoleAccuracy as RoleAccuracy
+    from guerdon.rewards.answers.roles import each_role as each_role
+    from guerdon.rewards.answers.roles import majority as majority
+    from guerdon.rewards.composing.compose import Gate as Gate
+    from guerdon.rewards.composing.compose import GroupZAverage as GroupZAverage
+    from guerdon.rewards.composing.compose import Product as Product
+    from guerdon.rewards.composing.compose import WeightedSum as WeightedSum
+    from guerdon.rewards.composing.levels import Scale as Scale
+    from guerdon.rewards.composing.routing import Maximum as Maximum
+    from guerdon.rewards.composing.routing import OnlyIfWrong as OnlyIfWrong
+    from guerdon.rewards.composing.routing import Router as Router
+    from guerdon.rewards.models.above_reference import AboveReference as AboveReference
+    from guerdon.rewards.models.likelihood import AnswerLikelihood as AnswerLikelihood
+    from guerdon.rewards.models.likelihood import Certainty as Certainty
+    from guerdon.rewards.models.likelihood import FrozenModel as FrozenModel
+    from guerdon.rewards.models.likelihood import OptionProbability as OptionProbability
+    from guerdon.rewards.models.likelihood import PolicyConfidence as PolicyConfidence
+    from guerdon.rewards.models.likelihood import PolicyEntropy as PolicyEntropy
+    from guerdon.rewards.models.likelihood import Predictor as Predictor
+    from guerdon.rewards.models.likelihood import arithmetic_mean as arithmetic_mean
+    from guerdon.rewards.models.likelihood import divergence_from_uniform as divergence_from_uniform
+    from guerdon.rewards.models.likelihood import entropy as entropy
+    from guerdon.rewards.models.likelihood import geometric_mean as geometric_mean
+    from guerdon.rewards.models.likelihood import joint as joint
+    from guerdon.rewards.models.likelihood import self_certainty as self_certainty
+    from guerdon.rewards.models.scored import ScorerReward as ScorerReward
+    from guerdon.rewards.models.spans import SpanReward as SpanReward
+    from guerdon.rewards.programs.code import CodeReward as CodeReward
+    from guerdon.rewards.programs.reasoning_gym import ReasoningGymScore as ReasoningGymScore
+    from guerdon.rewards.programs.sandbox import Limits as Limits
+    from guerdon.rewards.programs.sql import SqlExecution as SqlExecution
+    from guerdon.rewards.programs.sql import SqlReward as SqlReward
+    from guerdon.rewards.programs.sql_engines import DuckDb as DuckDb
+    from guerdon.rewards.programs.sql_engines import QueryLimits as QueryLimits
+    from guerdon.rewards.programs.sql_engines import Sqlite as Sqlite
+    from guerdon.rewards.running.cache import Cached as Cached
+    from guerdon.rewards.running.function import FunctionReward as FunctionReward
+    from guerdon.rewards.running.function import reward as reward
+    from guerdon.rewards.running.rows import Judged as Judged
+    from guerdon.rewards.running.rows import Ungradable as Ungradable
+    from guerdon.rewards.running.rows import gather as gather
+    from guerdon.rewards.text.format import FormatReward as FormatReward
+    from guerdon.rewards.text.format import StageShare as StageShare
+    from guerdon.rewards.text.format import TagShare as TagShare
+    from guerdon.rewards.text.language import LANGUAGES as LANGUAGES
+    from guerdon.rewards.text.language import LanguageShare as LanguageShare
+    from guerdon.rewards.text.language import ScriptShare as ScriptShare
+    from guerdon.rewards.text.length import CosineLength as CosineLength
+    from guerdon.rewards.text.length import GroupRelativeLength as GroupRelativeLength
+    from guerdon.rewards.text.length import LengthReward as LengthReward
+    from guerdon.rewards.text.length import OverlongReward as OverlongReward
+    from guerdon.rewards.text.overlap import HarmonicBleuRouge as HarmonicBleuRouge
+    from guerdon.rewards.text.overlap import ReferenceBLEU as ReferenceBLEU
+    from guerdon.rewards.text.overlap import RougeL as RougeL
+    from guerdon.rewards.text.overlap import add_one_bleu as add_one_bleu
+    from guerdon.rewards.text.overlap import bleu_rouge as bleu_rouge
+    from guerdon.rewards.text.overlap import brevity_penalty as brevity_penalty
+    from guerdon.rewards.text.overlap import harmonic_mean as harmonic_mean
+    from guerdon.rewards.text.overlap import rouge_l as rouge_l
+    from guerdon.rewards.text.overlap import sacrebleu_bleu as sacrebleu_bleu
+    from guerdon.rewards.text.references import references_of as references_of
+    from guerdon.rewards.text.repetition import RepetitionPenalty as RepetitionPenalty
+    from guerdon.rewards.text.repetition import characters as characters
+    from guerdon.rewards.text.repetition import words as words
+    from guerdon.rewards.text.similarity import ChrF as ChrF
+    from guerdon.rewards.text.similarity import EditSimilarity as EditSimilarity
+    from guerdon.rewards.text.similarity import EmbeddingSimilarity as EmbeddingSimilarity
+    from guerdon.rewards.text.similarity import MeanPooled as MeanPooled
+    from guerdon.rewards.text.similarity import Meteor as Meteor
+    from guerdon.rewards.text.similarity import StaticEmbeddings as StaticEmbeddings
+    from guerdon.rewards.text.similarity import TokenSimilarity as TokenSimilarity
+    from guerdon.rewards.text.similarity import chrf as chrf
+    from guerdon.rewards.text.similarity import edit_similarity as edit_similarity
+    from guerdon.rewards.text.similarity import max_average as max_average
+    from guerdon.rewards.text.similarity import meteor as meteor
 
-__all__ = [
-    "LANGUAGES",
-    "NAMES",
-    "OPTIONAL",
-    "AnswerLikelihood",
-    "AnswerMatch",
-    "BoxReward",
-    "Boxed",
-    "Cached",
-    "Certainty",
-    "ChartAnswer",
-    "ChoiceCredit",
-    "ChoiceMatch",
-    "ChrF",
-    "CodeReward",
-    "CosineLength",
-    "CountReward",
-    "DateMatch",
-    "DianjinReward",
-    "DuckDb",
-    "EditSimilarity",
-    "EmbeddingSimilarity",
-    "EnvironmentReturn",
-    "Extractor",
-    "FormatReward",
-    "FrozenModel",
-    "FunctionReward",
-    "Gate",
-    "GroupRelativeLength",
-    "GroupZAverage",
-    "HarmonicBleuRouge",
-    "IntervalFormat",
-    "IntervalReward",
-    "Judged",
-    "LanguageShare",
-    "LastNumber",
-    "LengthReward",
-    "Limits",
-    "ListMatch",
-    "Maximum",
-    "MeanPooled",
-    "Meteor",
-    "MobileStepReward",
-    "OnlyIfWrong",
-    "OptionProbability",
-    "OverlongReward",
-    "PointReward",
-    "PolicyConfidence",
-    "PolicyEntropy",
-    "Predictor",
-    "Product",
-    "QuantityMatch",
-    "QueryLimits",
-    "ReasoningGymScore",
-    "ReferenceBLEU",
-    "RepetitionPenalty",
-    "RougeL",
-    "Router",
-    "Scale",
-    "ScorerReward",
-    "ScriptShare",
-    "SpanReward",
-    "SqlExecution",
-    "SqlReward",
-    "Sqlite",
-    "StageShare",
-    "StaticEmbeddings",
-    "TagShare",
-    "Tagged",
-    "TextMatch",
-    "TokenF1",
-    "TokenSimilarity",
-    "ToolReward",
-    "Ungradable",
-    "WebActionReward",
-    "WeightedSum",
-    "WholeText",
-    "add_one_bleu",
-    "arithmetic_mean",
-    "bleu_rouge",
-    "brevity_penalty",
-    "characters",
-    "chrf",
-    "divergence_from_uniform",
-    "edit_similarity",
-    "entropy",
-    "exact_match",
-    "gated",
-    "gather",
-    "geometric_mean",
-    "harmonic_mean",
-    "jaccard",
-    "joint",
-    "max_average",
-    "meteor",
-    "none_wrong",
-    "references_of",
-    "reward",
-    "right_in_form",
-    "right_places",
-    "rouge_l",
-    "sacrebleu_bleu",
-    "same_list",
-    "same_set",
-    "self_certainty",
-    "set_f1",
-    "summed",
-    "token_f1",
-    "words",
-]
+NAMES = Index(__name__)
+"""The rewards by the names that they bring themselves; some need an extra, or settings."""
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__, __all__ = exporting(__name__)

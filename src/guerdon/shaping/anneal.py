@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -22,6 +23,8 @@ class Annealed:
     the shaper places rewards, or they were placed before, placements are mixed alike. A row
     that the shaper makes invalid is invalid.
     """
+
+    name: ClassVar[str] = "annealed"
 
     shaper: Shaper = Affine()
     weight: Share = Linear(0.0, 1.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from guerdon.ranges import Unbounded, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
@@ -16,6 +17,8 @@ class Clamp:
     ``high`` alone is PAR's ceiling baseline (2502.18770; 3 to 5); -10 and 10 is the clip of
     2310.02743.
     """
+
+    name: ClassVar[str] = "clamp"
 
     low: Unbounded = -math.inf
     high: Unbounded = math.inf

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
@@ -25,6 +26,9 @@ class RankWithinClass:
     behaviour. A row whose score is not finite becomes invalid. Raises ValueError for a part the
     reward lacks, and for placed scores.
     """
+
+    name: ClassVar[str] = "rank-within-class"
+    made_of: ClassVar[str] = "two named parts"
 
     verdict: str
     score: str

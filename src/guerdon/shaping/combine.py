@@ -28,6 +28,8 @@ class NormalisedSum:
     scores.
     """
 
+    name: ClassVar[str] = "normalised-sum"
+
     weights: Mapping[str, Finite] = field(default_factory=dict)
     epsilon: NonNegative = 1e-6
     unbiased: bool = True
@@ -57,6 +59,8 @@ class GatedSum:
     reward lacks, and for placed scores.
     """
 
+    name: ClassVar[str] = "gated-sum"
+
     component: str
     threshold: Finite = 0.5
     otherwise: Finite = -1.0
@@ -85,6 +89,8 @@ class WorstPart:
     A part that is not finite makes the row invalid. Raises ValueError for a part the reward
     lacks, and for placed scores.
     """
+
+    name: ClassVar[str] = "worst-part"
 
     components: tuple[str, ...] = ()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import torch
 
@@ -52,6 +53,8 @@ class Diversity:
     group of equal rewards the std-normalised advantage is that of D alone, for every ``keep``
     below 1. Adds the parts "diversity" (what was paid) and "diversity/<signal>" (raw).
     """
+
+    name: ClassVar[str] = "diversity"
 
     keep: Share = 0.9
     weights: Mapping[str, Finite] = field(default_factory=dict)

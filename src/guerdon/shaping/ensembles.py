@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -71,6 +71,8 @@ class Ensemble:
     none is finite becomes invalid. Raises ValueError for a part the reward lacks, and for
     placed scores.
     """
+
+    name: ClassVar[str] = "ensemble"
 
     members: tuple[str, ...] = ()
     aggregate: Aggregate = MeanMember()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -29,6 +30,8 @@ def add_to_rows(scores: Scores, rollouts: Rollouts, amount_N: Tensor) -> Scores:
 class Affine:
     """``scale * value + shift``; placed rewards are scaled, and shifted on the last acted one."""
 
+    name: ClassVar[str] = "affine"
+
     scale: Finite = 1.0
     shift: Finite = 0.0
 
@@ -49,6 +52,8 @@ class WeightedParts:
     and for placed scores, whose parts have no positions.
     """
 
+    name: ClassVar[str] = "weighted-parts"
+
     weights: Mapping[str, Finite] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -66,6 +71,8 @@ class WeightedParts:
 @dataclass(frozen=True)
 class Chain:
     """Several shapers as one, first to last; none is the identity."""
+
+    name: ClassVar[str] = "chain"
 
     shapers: tuple[Shaper, ...] = ()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -127,6 +127,8 @@ class LogProbability:
     statement needs a part that is not finite becomes invalid. Raises ValueError for placed
     scores.
     """
+
+    name: ClassVar[str] = "log-probability"
 
     statement: Statement = Good()
 

@@ -29,6 +29,8 @@ class KLPenalty:
     a reference policy. Adds the part "kl_penalty".
     """
 
+    name: ClassVar[str] = "kl-penalty"
+
     coefficient: NonNegative = 0.001
     estimator: Callable[[Tensor, Tensor], Tensor] = log_ratio
     needs_reference: ClassVar[bool] = True
@@ -59,6 +61,8 @@ class OverlongPenalty(SoftOverlong):
     Adds the part "overlong". `guerdon.rewards.OverlongReward` is the same as a reward.
     """
 
+    name: ClassVar[str] = "overlong"
+
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         penalty_N = self.penalty(rollouts.mask.sum(1))
         shaped = add_to_rows(scores, rollouts, penalty_N)
@@ -71,6 +75,8 @@ class LengthPenalty:
 
     Laid over the reward before any transform there. Adds the part "length_penalty".
     """
+
+    name: ClassVar[str] = "length-penalty"
 
     rate: NonNegative = 0.01
     free: Count = 300

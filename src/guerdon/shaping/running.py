@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -64,6 +64,8 @@ class RunningStandardise(_Running):
     Without any spread the std counts as 1. Raises ValueError for placed scores.
     """
 
+    name: ClassVar[str] = "running-standardise"
+
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         self.seen.observe(scores)
         return scores.map(lambda value_N: (value_N.double() - self.seen.mean) / self.seen.std)
@@ -75,6 +77,8 @@ class RunningClip(_Running):
 
     While all rewards are equal it changes nothing. Raises ValueError for placed scores.
     """
+
+    name: ClassVar[str] = "running-clip"
 
     width: NonNegative = 1.0
 
@@ -95,6 +99,8 @@ class RunningMinMax(_Running):
     Affine within a batch, so group-normalised advantages ignore it. Raises ValueError for
     placed scores.
     """
+
+    name: ClassVar[str] = "running-min-max"
 
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         self.seen.observe(scores)

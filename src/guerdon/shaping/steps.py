@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -130,6 +130,9 @@ class StepRewards:
     returns the scores untouched. Adds the part "steps". Raises ValueError where ``process``
     places nothing.
     """
+
+    name: ClassVar[str] = "step-rewards"
+    made_of: ClassVar[str] = "a reward of steps"
 
     process: Reward
     ends: StepEnds

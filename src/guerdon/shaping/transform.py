@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -22,6 +23,8 @@ class Transform:
     and references alike changes nothing. Raises ValueError for placed scores: shape first,
     then lay penalties over tokens.
     """
+
+    name: ClassVar[str] = "transform"
 
     curve: Curve = Sigmoid()
     references: References = ColumnReferences()

@@ -67,6 +67,8 @@ class Unlikeliness:
     part "unlikeliness", what was taken off. Placed rewards take their row's factor.
     """
 
+    name: ClassVar[str] = "unlikeliness"
+
     beta: Share = 0.25
     likelihood: Likelihood = MeanLogProb()
     form: Form = ReleasedForm()

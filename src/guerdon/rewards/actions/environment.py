@@ -27,6 +27,9 @@ class EnvironmentReturn:
     index.
     """
 
+    name: ClassVar[str] = "environment-return"
+    no_example: ClassVar[str] = "it reads the environment's rewards, not the completion"
+
     scope: ClassVar[str] = "turn"
     range: ClassVar[tuple[float, float] | None] = None
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from guerdon.examples import Example, Judges, probe
 from guerdon.parsing import sections
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards.actions.boxes import (
@@ -63,6 +64,8 @@ class BoxReward:
     naming the task where it is missing or malformed.
     """
 
+    name: ClassVar[str] = "box"
+
     overlap: Overlap = box_iou
     section: str = "answer"
     column: str = "box"
@@ -86,6 +89,18 @@ class BoxReward:
 
         return _by_row("overlap", rollouts, golds, judge)
 
+    @classmethod
+    def example(cls) -> Example:
+        probes = (
+            probe(
+                *("box", "A box at (3,4) is 6 wide and 6 high.", "[3,4,9,10]"),
+                ("[11,11,14,14]", "[0,0,1,1]", "[9,10,3,4]", "[3,4]"),
+                ("[3.0, 4.0, 9.0, 10.0]",),
+                box=(3, 4, 9, 10),
+            ),
+        )
+        return Example(cls(), probes)
+
 
 @dataclass(frozen=True)
 class IntervalReward:
@@ -100,6 +115,8 @@ class IntervalReward:
     that holds the duration, it is a share of that. Raises ValueError naming the task where a
     reference is missing or malformed.
     """
+
+    name: ClassVar[str] = "interval"
 
     section: str = "answer"
     column: str = "interval"
@@ -129,6 +146,18 @@ class IntervalReward:
             )
         return start * duration, end * duration
 
+    @classmethod
+    def example(cls) -> Example:
+        probes = (
+            probe(
+                *("event", "It starts at 20 and lasts 15. When?", "[20,35]"),
+                ("[60,80]", "[35,20]", "[0,99]", "20"),
+                ("[20.0, 35.0]", "from [20, 35]", "(20, 35)"),
+                interval=(20, 35),
+            ),
+        )
+        return Example(cls(), probes)
+
 
 def read_interval(text: str) -> tuple[float, float] | None:
     """The last ``[start, end]`` of a text, or a text that is the JSON object of both times."""
@@ -152,12 +181,21 @@ class IntervalFormat:
     passes here, and is no number to `IntervalReward`. Part "format"; never invalid.
     """
 
+    name: ClassVar[str] = "interval-format"
+
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         holds = [float(_in_template(text)) for text in rollouts.texts]
         return gather([Judged(value, {"format": value}) for value in holds])
+
+    @classmethod
+    def example(cls) -> Example:
+        right = '<think>x</think><answer>{"start_time": "1", "end_time": "2.5"}</answer>'
+        wrong = ("[1, 2.5]", right.replace('"1"', "1"), right.replace("end_time", "end"))
+        probes = (probe("times", "When?", right, wrong, (right + "\n",), "{answer}", answer="x"),)
+        return Example(cls(), probes, Judges.FORM)
 
 
 def _in_template(text: str) -> bool:
@@ -173,6 +211,8 @@ class PointReward:
     text). Several points are one answer's last word, not many chances. Part "inside"; never
     invalid. The reference is the task's ``column``: a box, or boxes of which any will do.
     """
+
+    name: ClassVar[str] = "point"
 
     section: str = "answer"
     column: str = "box"
@@ -190,6 +230,18 @@ class PointReward:
             )
 
         return _by_row("inside", rollouts, golds, judge)
+
+    @classmethod
+    def example(cls) -> Example:
+        probes = (
+            probe(
+                *("box", "A box at (3,4) is 6 wide and 6 high.", "[6, 7]"),
+                ("[12, 12]", "[0, 0]", "[3, 4, 9, 10]", "6"),
+                ("[6.0,7.0]", "(6, 7)"),
+                box=(3, 4, 9, 10),
+            ),
+        )
+        return Example(cls(), probes)
 
 
 def _by_row(

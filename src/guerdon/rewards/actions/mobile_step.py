@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from guerdon.examples import Example, probe
 from guerdon.parsing import sections
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards.actions.boxes import inside, numbers_of
@@ -30,6 +32,8 @@ class MobileStepReward:
     The label is the task's ``column``, ``{"name", "arguments", "box"?}``; clicks and swipes
     need the box [x1, y1, x2, y2]. Raises ValueError naming the task where it does not hold.
     """
+
+    name: ClassVar[str] = "mobile-step"
 
     column: str = "step"
 
@@ -59,6 +63,23 @@ class MobileStepReward:
                 '{"name": ..., "arguments": {...}}, and for click and swipe "box": [x1,y1,x2,y2]'
             ) from error
         return label
+
+    @classmethod
+    def example(cls) -> Example:
+        def step(**arguments: Any) -> str:
+            return json.dumps({"name": "click", "arguments": arguments})
+
+        label = {"name": "click", "arguments": {"x": 5, "y": 5}, "box": [0, 0, 10, 10]}
+        form = "<think>{think}</think><action>tap</action><tool_call>{answer}</tool_call>"
+        probes = (
+            probe(
+                *("tap", "Open the mail.", step(x=5, y=5)),
+                ('{"name": "wait"}', step(x=50, y=5), step(x="5", y="5"), step(x=True, y=True)),
+                *((step(x=6.5, y=0), step(y=5, x=5)), form),
+                step=label,
+            ),
+        )
+        return Example(cls(), probes)
 
 
 def _judge(text: str, label: Mapping[str, Any]) -> Judged:

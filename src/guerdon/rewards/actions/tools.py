@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from guerdon.examples import Example, probe
 from guerdon.parsing import sections
 from guerdon.ranges import Positive, check_ranges
 from guerdon.records import Progress, Rollouts, Scores, Task
@@ -63,6 +65,8 @@ class ToolReward:
     answer in words too? by default only where there is no call); without ``calls``, the
     answer in the form above. Raises ValueError naming the task where neither can be read.
     """
+
+    name: ClassVar[str] = "tools"
 
     form: Scale = Scale(0.0, 1.0)
     calls: Scale = Scale(-3.0, 3.0)
@@ -127,6 +131,24 @@ class ToolReward:
         blocks += [self.tag] if gold.calls else []
         blocks += ["response"] if gold.response else []
         return _in_form(text, blocks, self.tag, newlines=self.think)
+
+    @classmethod
+    def example(cls) -> Example:
+        call = {"name": "weather", "parameters": {"city": "Oslo", "day": "today"}}
+        other = {"name": "alarm", "parameters": {"hour": 7}}
+        turned = {"parameters": {"day": "today", "city": "Oslo"}, "name": "weather"}
+        spaced = json.dumps(call).replace(":", " :").replace("{", "{ ")
+        probes = (
+            probe(
+                *("rain", "Tools: weather(city,day) alarm(hour)\nWill it rain in Oslo today?"),
+                json.dumps(call),
+                (json.dumps(other), "{}", '{"name": "weather"}', "weather(Oslo)"),
+                (json.dumps(turned), spaced),
+                "<think>{think}</think>\n<tool_call>\n{answer}\n</tool_call>",
+                calls=[call],
+            ),
+        )
+        return Example(cls(), probes)
 
 
 def _in_form(text: str, blocks: Sequence[str], tag: str, newlines: bool) -> bool:

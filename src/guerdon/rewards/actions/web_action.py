@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from guerdon.examples import Example, probe
 from guerdon.parsing import json_object, sections
 from guerdon.ranges import NonNegative, Share, check_ranges
 from guerdon.records import Progress, Rollouts, Scores, Task
@@ -52,6 +53,8 @@ class WebActionReward:
     The gold is the task's ``column``, ``{"type", "name"?, "text"?, "box"?}``. Raises
     ValueError naming the task where it is missing or of no known type.
     """
+
+    name: ClassVar[str] = "web-action"
 
     difficulty: NonNegative = 1000.0
     threshold: Share = 0.75
@@ -119,6 +122,31 @@ class WebActionReward:
         value = rouge_l_f1(one, two)
         return value if value >= self.threshold else 0.0
 
+    @classmethod
+    def example(cls) -> Example:
+        def action(**fields: Any) -> str:
+            return json.dumps({"rationale": "because", "action": fields})
+
+        click = {"type": "click", "name": "add to cart"}
+        typed = {"type": "type_and_submit", "name": "search", "text": "red running shoes"}
+        others = (action(type="terminate"), action(type="click", name="log out"), "{}")
+        spaced = action(**click).replace(":", " : ")
+        probes = (
+            probe(
+                *("cart", "Buy it.", action(**click), others, (spaced,)),
+                "{answer}",
+                action=click,
+            ),
+            probe(
+                *("search", "Look for red running shoes.", action(**typed)),
+                (*others, action(type="type_and_submit", name="search", text="blue")),
+                (action(type="type_and_submit", name="search", text="Red running shoes"),),
+                "{answer}",
+                action=typed,
+            ),
+        )
+        return Example(cls(), probes)
+
 
 @dataclass(frozen=True)
 class CallsAsActions:
@@ -128,6 +156,9 @@ class CallsAsActions:
     is the first call of the task's column "calls". No readable call is no action. Stands for
     browsing where a policy knows only tool calls.
     """
+
+    name: ClassVar[str] = "calls-as-actions"
+    made_of: ClassVar[str] = "another reward"
 
     reward: WebActionReward
 
@@ -155,6 +186,21 @@ class CallsAsActions:
         if not isinstance(call.get("name"), str) or not isinstance(call.get("parameters"), dict):
             return ""
         return json.dumps({"rationale": "", "action": submitted(call)})
+
+    @classmethod
+    def example(cls) -> Example:
+        call = {"name": "rain", "parameters": {"city": "Oslo"}}
+        probes = (
+            probe(
+                *("call", "Is it wet in Oslo?", json.dumps(call)),
+                ('{"name": "sun", "parameters": {}}', "rain"),
+                form="<tool>{answer}</tool>",
+                calls=[call],
+            ),
+        )
+        last = "the last call of the section is the action; those before it are not made"
+        attacks = ("many-answers", "repeated-answer", "odd-tags")
+        return Example(cls(WebActionReward()), probes, stays=dict.fromkeys(attacks, last))
 
 
 def submitted(call: Mapping[str, Any]) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
+from guerdon.examples import Example, numbers
 from guerdon.parsing import answer_text, last_boxed, last_number, sections
 from guerdon.ranges import between, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
@@ -75,6 +76,8 @@ class AnswerMatch:
     A list as reference answer accepts each of its members.
     """
 
+    name: ClassVar[str] = "answer-match"
+
     extract: tuple[Extractor, ...] = (Tagged(), Boxed(), LastNumber())
     symbolic_seconds: Annotated[float, between(0, 1_000_000, "0 is off")] = 2.0
 
@@ -117,6 +120,10 @@ class AnswerMatch:
         flat = [(a, g) for a, gold in pairs for g in gold if same_answer(a, g) is None]
         by_pair = dict(zip(flat, compare(flat, self.symbolic_seconds), strict=True))
         return [_any_of([by_pair[a, g] for g in gold if (a, g) in by_pair]) for a, gold in pairs]
+
+    @classmethod
+    def example(cls) -> Example:
+        return Example(cls(), numbers())
 
 
 def _judged(correct: bool) -> Judged:

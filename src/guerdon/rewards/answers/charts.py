@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar
 
+from guerdon.examples import Example, probe
 from guerdon.parsing import last_number, parse_number, sections
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.running.rows import Judged, Ungradable, accepted_answers, gather
@@ -42,6 +43,8 @@ class ChartAnswer:
     best counts. A task without reference answer makes its rows invalid.
     """
 
+    name: ClassVar[str] = "chart"
+
     credit: Tolerance = within_five_per_cent
     section: str = "answer"
 
@@ -68,6 +71,16 @@ class ChartAnswer:
             a, y = a * 100, y * 100
         error = abs(a - y) / max(abs(y), Fraction(1, 10**6))
         return self.credit(float(min(error, _WORST)))
+
+    @classmethod
+    def example(cls) -> Example:
+        probes = (
+            probe("sales", "Sales in May?", "2400", ("4800", "24", "-2400"), ("2,400", "$2400")),
+            probe(
+                "who", "Which country leads?", "Norway", ("Chile", "Peru"), ("norway", " Norway ")
+            ),
+        )
+        return Example(cls(), probes)
 
 
 def _per_cent(text: str) -> bool:
@@ -107,6 +120,8 @@ class CountReward:
     ValueError naming the task where that is no such number.
     """
 
+    name: ClassVar[str] = "count"
+
     credit: Tolerance | None = None
     section: str = "answer"
     column: str = "count"
@@ -135,6 +150,14 @@ class CountReward:
         if count is None or self.credit is None:
             return float(count == gold)
         return self.credit(float(min(Fraction(abs(count - gold), max(gold, 1)), _WORST)))
+
+    @classmethod
+    def example(cls) -> Example:
+        rewrites = ("7.0", "7 birds", "There are 7")
+        probes = (
+            probe("birds", "How many birds?", "7", ("8", "17", "70", "-7"), rewrites, count=7),
+        )
+        return Example(cls(), probes)
 
 
 def _count(text: str) -> int | None:

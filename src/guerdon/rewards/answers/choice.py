@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from guerdon.examples import ANSWER, BOXED, Example, choices
 from guerdon.parsing import (
     LETTERS,
     choice_letters,
@@ -38,6 +39,8 @@ class ChoiceMatch:
     reference would reward empty boxes.
     """
 
+    name: ClassVar[str] = "choice-match"
+
     section: str = "answer"
     strict: bool = False
     letters: str = LETTERS
@@ -59,6 +62,10 @@ class ChoiceMatch:
             return None
         parse = separated_choice_letters if self.strict else choice_letters
         return parse(boxed, self.letters)
+
+    @classmethod
+    def example(cls) -> Example:
+        return Example(cls(), choices(BOXED))
 
 
 def gold_letters(task: Task, letters: str) -> str:
@@ -100,6 +107,8 @@ class ChoiceCredit:
     the task whose reference holds no choice letter.
     """
 
+    name: ClassVar[str] = "choice-credit"
+
     credit: Credit = none_wrong
     extract: tuple[Extractor, ...] = (Tagged(), Boxed(), WholeText())
     letters: str = LETTERS
@@ -114,6 +123,10 @@ class ChoiceCredit:
             chosen = chosen_letters(first_found(self.extract, text) or "", self.letters)
             values.append(self.credit(chosen, golds[group]) if chosen else 0.0)
         return single("choices", torch.tensor(values))
+
+    @classmethod
+    def example(cls) -> Example:
+        return Example(cls(), choices(ANSWER))
 
 
 Combination = Callable[[Tensor, Tensor], Mapping[str, Tensor]]
@@ -153,6 +166,8 @@ class DianjinReward:
     Raises ValueError for a reference without choice letters.
     """
 
+    name: ClassVar[str] = "dianjin"
+
     combine: Combination = gated
     strict_outside: bool = False
     require_order: bool = False
@@ -174,3 +189,7 @@ class DianjinReward:
         accuracy_N = ChoiceMatch(strict=self.strict_choices)(rollouts, progress).value
         parts = self.combine(format_N, accuracy_N)
         return Scores(value=torch.stack(list(parts.values())).sum(0), parts=parts)
+
+    @classmethod
+    def example(cls) -> Example:
+        return Example(cls(), choices(BOXED))

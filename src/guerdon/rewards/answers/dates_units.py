@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, ClassVar
 
+from guerdon.examples import Example, probe
 from guerdon.extras import install
 from guerdon.parsing import parse_number, plain_answer
 from guerdon.ranges import NonNegative, check_ranges
@@ -60,6 +61,8 @@ class DateMatch:
     the reference: invalid.
     """
 
+    name: ClassVar[str] = "date-match"
+
     day_first: bool = False
     extract: tuple[Extractor, ...] = _READERS
 
@@ -77,6 +80,21 @@ class DateMatch:
             value = float(any(one.items() <= given.items() for one in wanted))
             rows.append(Judged(value, {"date": value}))
         return gather(rows)
+
+    @classmethod
+    def example(cls) -> Example:
+        probes = (
+            probe(
+                *("day", "When was it signed?", "2 December 2024"),
+                ("3 December 2024", "December 2024", "2 December 2023", "2", "2024"),
+                ("2024-12-02", "Dec 2, 2024", "12/02/2024", "2nd of December 2024"),
+            ),
+            probe(
+                *("month", "In which month?", "May 2024", ("June 2024", "May 2023", "5", "May")),
+                ("2024-05", "2024-05-17", "17 May 2024"),
+            ),
+        )
+        return Example(cls(), probes)
 
 
 # Factors with small exponents only: "m^9^9^9" never reaches the library's arithmetic.
@@ -98,6 +116,9 @@ class QuantityMatch:
     is no amount makes its rows invalid.
     """
 
+    name: ClassVar[str] = "quantity-match"
+    extra: ClassVar[str] = "metrics"
+
     tolerance: NonNegative = 1e-6
     extract: tuple[Extractor, ...] = _READERS
 
@@ -118,6 +139,16 @@ class QuantityMatch:
             value = float(any(_near(given, one, self.tolerance) for one in wanted))
             rows.append(Judged(value, {"quantity": value}))
         return gather(rows)
+
+    @classmethod
+    def example(cls) -> Example:
+        probes = (
+            probe(
+                *("distance", "How far is it?", "5 km", ("5 m", "5", "5 kg", "6 km", "50 km")),
+                ("5000 m", r"5\text{ km}", "5.0 km", "500000 cm"),
+            ),
+        )
+        return Example(cls(), probes)
 
 
 @lru_cache(maxsize=1)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from guerdon.examples import Example, probe
 from guerdon.failures import told
 from guerdon.parsing import last_boxed, sections
 from guerdon.ranges import NonNegative, check_ranges
@@ -39,6 +40,9 @@ class LabelAndExtension:
     judge that fails or gives no finite number makes the row invalid. Raises ValueError naming
     a task whose answer is not in its set.
     """
+
+    name: ClassVar[str] = "label-and-extension"
+    made_of: ClassVar[str] = "a judge of your own"
 
     judge: ExtensionJudge
     labels: tuple[str, ...] = ()
@@ -90,3 +94,15 @@ class LabelAndExtension:
         pays = zip(self.weights, (form, right, rated), strict=True)
         parts = dict(zip(("form", "right", "extension"), (w * x for w, x in pays), strict=True))
         return Judged(sum(parts.values()), parts)
+
+    @classmethod
+    def example(cls) -> Example:
+        form = "<class>{answer}</class><extension>{think}</extension>"
+        probes = (probe("label", "Which of a, b and c is it?", "b", ("a", "c", "d"), form=form),)
+        stays = {"changing-answers": "the first section is the label: what follows earns nothing"}
+        return Example(cls(_content, ("a", "b", "c")), probes, stays=stays)
+
+
+def _content(task: Task, label: str, extension: str) -> float:
+    """The example's judge, content with any extension."""
+    return 1.0

@@ -7,7 +7,9 @@ import string
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
+from guerdon.examples import Example, sentences
 from guerdon.parsing import answer_text
 from guerdon.rewards.text.references import AgainstReferences
 
@@ -50,10 +52,16 @@ class TextMatch(AgainstReferences):
     list). Value and part "exact": float[N] of 0 and 1; no reference: invalid.
     """
 
+    name: ClassVar[str] = "text-match"
+
     read: Callable[[str], str] = answer_text
 
     part = "exact"
     metric = staticmethod(exact_match)
+
+    @classmethod
+    def example(cls) -> Example:
+        return Example(cls(), sentences(short=True))
 
 
 @dataclass(frozen=True)
@@ -63,7 +71,13 @@ class TokenF1(AgainstReferences):
     Value and part "f1": float[N] in [0, 1].
     """
 
+    name: ClassVar[str] = "token-f1"
+
     read: Callable[[str], str] = answer_text
 
     part = "f1"
     metric = staticmethod(token_f1)
+
+    @classmethod
+    def example(cls) -> Example:
+        return Example(cls(), sentences(short=True))

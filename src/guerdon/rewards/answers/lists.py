@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, ClassVar
 
+from guerdon.examples import Example, probe
 from guerdon.parsing import list_items, parse_number
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards.answers.answer import Boxed, Extractor, Tagged, WholeText, first_found
@@ -60,6 +61,8 @@ class ListMatch:
     its rows invalid.
     """
 
+    name: ClassVar[str] = "list-match"
+
     credit: Credit = set_f1
     extract: tuple[Extractor, ...] = (Tagged(), Boxed(), WholeText())
 
@@ -77,6 +80,20 @@ class ListMatch:
             value = self.credit([_key(item) for item in list_items(found)], golds[group])
             rows.append(Judged(value, {"items": value}))
         return gather(rows)
+
+    @classmethod
+    def example(cls) -> Example:
+        probes = (
+            probe(
+                *("primes", "Which primes lie below 6?", "2, 3, 5", ("7, 11", "4", "1, 4, 6, 8")),
+                ("[2, 3, 5]", "5, 3 and 2", r"\{2, 3, 5\}", "- 2\n- 3\n- 5", "2; 3; 5.0"),
+            ),
+            probe(
+                *("colours", "Which colours has the flag?", "red, white", ("green, black", "blue")),
+                ("White, Red", '["red", "white"]', "red and white"),
+            ),
+        )
+        return Example(cls(), probes)
 
 
 def _gold(task: Task) -> list[Item]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from guerdon.examples import Example, Judges, probe, style
 from guerdon.ranges import PositiveInt, check_ranges
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards.running.rows import Judged, gather
@@ -68,6 +69,8 @@ class RoleAccuracy:
     ValueError naming a task that has neither.
     """
 
+    name: ClassVar[str] = "roles"
+
     rule: Rule = each_role
     column: str = "roles"
 
@@ -89,6 +92,14 @@ class RoleAccuracy:
             )
         return {str(k).lower(): str(v).lower() for k, v in given.items()}
 
+    @classmethod
+    def example(cls) -> Example:
+        said = "role: ann\nanswer: {answer}\nrole: ben\nanswer: {answer}"
+        probes = (probe("roles", "Who is it? A, B or C", "B", ("A", "C"), form=said),)
+        first = "a role's answer is its first word: what follows earns nothing"
+        attacks = ("many-answers", "repeated-answer")
+        return Example(cls(majority), probes, stays=dict.fromkeys(attacks, first))
+
 
 @dataclass(frozen=True)
 class DistinctRoles:
@@ -96,6 +107,8 @@ class DistinctRoles:
 
     Value and part "roles": float[N] in [0, 1].
     """
+
+    name: ClassVar[str] = "distinct-roles"
 
     of: PositiveInt = 3
 
@@ -108,3 +121,10 @@ class DistinctRoles:
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         counts = [len({role for role, _ in role_answers(text)}) for text in rollouts.texts]
         return gather([Judged(v, {"roles": v}) for v in (min(n / self.of, 1.0) for n in counts)])
+
+    @classmethod
+    def example(cls) -> Example:
+        several = "role: ann answer: A role: ben answer: B role: cy answer: A"
+        return Example(
+            cls(), style(several, "role: ann answer: A role: ann answer: B"), Judges.STYLE
+        )

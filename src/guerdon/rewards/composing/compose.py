@@ -6,11 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from guerdon.examples import Example, numbers, sentences
 from guerdon.groups import standardised
 from guerdon.ranges import Finite, NonNegative, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
@@ -28,6 +29,9 @@ class WeightedSum:
     non-zero weight is invalid. Placed rewards stay placed; beside them, an unplaced one falls
     on the row's last acted position (a row without one is invalid).
     """
+
+    name: ClassVar[str] = "weighted-sum"
+    made_of: ClassVar[str] = "other rewards"
 
     rewards: Mapping[str, Reward]
     weights: Mapping[str, Finite] = field(default_factory=dict)
@@ -71,6 +75,19 @@ class WeightedSum:
         total_N = total(parts, len(rollouts))
         return Scores(total_N, parts, valid_N, tuple(reasons), placed, errors)
 
+    @classmethod
+    def example(cls) -> Example:
+        from guerdon.rewards.answers.answer import AnswerMatch
+        from guerdon.rewards.text.format import FormatReward
+        from guerdon.rewards.text.repetition import RepetitionPenalty
+
+        named: dict[str, Reward] = {
+            "format": FormatReward(),
+            "answer": AnswerMatch(),
+            "repetition": RepetitionPenalty(),
+        }
+        return Example(cls(named, {"format": 0.2, "repetition": 0.1}), numbers())
+
 
 @dataclass(frozen=True)
 class Product:
@@ -80,6 +97,9 @@ class Product:
     product, so that they sum to it (format 1 and accuracy 0: parts 1 and -1). A row that is
     invalid in any reward is invalid. Raises ValueError for placed scores.
     """
+
+    name: ClassVar[str] = "product"
+    made_of: ClassVar[str] = "other rewards"
 
     rewards: Mapping[str, Reward]
 
@@ -107,6 +127,13 @@ class Product:
         total_N = total(parts, len(rollouts))
         return Scores(total_N, parts, valid_N, tuple(reasons), errors=errors)
 
+    @classmethod
+    def example(cls) -> Example:
+        from guerdon.rewards.answers.answer import AnswerMatch
+        from guerdon.rewards.text.format import FormatReward
+
+        return Example(cls({"format": FormatReward(), "answer": AnswerMatch()}), numbers())
+
 
 @dataclass(frozen=True)
 class Gate:
@@ -116,6 +143,9 @@ class Gate:
     ``otherwise`` where the gate is closed. A row is invalid where ``on`` is, and where the
     gate is open and ``then`` is: behind a closed gate nothing was to be judged.
     """
+
+    name: ClassVar[str] = "gate"
+    made_of: ClassVar[str] = "other rewards"
 
     on: Reward
     then: Reward
@@ -157,6 +187,13 @@ class Gate:
             errors=first_errors(on, then),
         )
 
+    @classmethod
+    def example(cls) -> Example:
+        from guerdon.rewards.answers.answer import AnswerMatch
+        from guerdon.rewards.text.format import FormatReward
+
+        return Example(cls(FormatReward(), AnswerMatch(), otherwise=-1.0), numbers())
+
 
 @dataclass(frozen=True)
 class GroupZAverage:
@@ -167,6 +204,9 @@ class GroupZAverage:
     group of equal values give 0. Parts: ``z_k / K`` float[N]. Row-order equivariant; the
     value of a row depends on its group. Raises ValueError for placed scores.
     """
+
+    name: ClassVar[str] = "group-z-average"
+    made_of: ClassVar[str] = "other rewards"
 
     rewards: Mapping[str, Reward]
     epsilon: NonNegative = 1e-6
@@ -195,6 +235,13 @@ class GroupZAverage:
         }
         total_N = total(parts, len(rollouts))
         return Scores(total_N, parts, valid_N, tuple(reasons), errors=errors)
+
+    @classmethod
+    def example(cls) -> Example:
+        from guerdon.rewards.answers.free_text import TextMatch, TokenF1
+
+        named = {"match": TextMatch(), "overlap": TokenF1()}
+        return Example(cls(named), sentences(short=True)[:1])
 
 
 def check_names(owner: Any, rewards: Mapping[str, Reward]) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from guerdon.examples import BOXED, Example, choices, numbers, sentences
 from guerdon.ranges import Finite, check_ranges
 from guerdon.records import INVALID, Progress, Rollouts, Scores
 from guerdon.rewards.composing.compose import (
@@ -29,6 +31,9 @@ class Router:
     names no route goes to ``otherwise``; without one its rows are invalid. Raises ValueError
     for placed scores.
     """
+
+    name: ClassVar[str] = "router"
+    made_of: ClassVar[str] = "other rewards"
 
     rewards: Mapping[str, Reward]
     by: str = "task_type"
@@ -69,6 +74,15 @@ class Router:
             return str(value)
         return "otherwise" if "otherwise" in rewards else None
 
+    @classmethod
+    def example(cls) -> Example:
+        from guerdon.rewards.answers.answer import AnswerMatch
+        from guerdon.rewards.answers.choice import ChoiceMatch
+
+        kinds = {"number": numbers()[:2], "choice": choices(BOXED)}
+        probes = [one.with_columns(task_type=kind) for kind in kinds for one in kinds[kind]]
+        return Example(cls({"number": AnswerMatch(), "choice": ChoiceMatch()}), tuple(probes))
+
 
 @dataclass(frozen=True)
 class OnlyIfWrong:
@@ -79,6 +93,9 @@ class OnlyIfWrong:
     elsewhere. A row that ``first`` could not judge is invalid. Raises ValueError where ``then``
     compares rows of a group, since it does not see whole groups, and for placed scores.
     """
+
+    name: ClassVar[str] = "only-if-wrong"
+    made_of: ClassVar[str] = "other rewards"
 
     first: Reward
     then: Reward
@@ -109,6 +126,12 @@ class OnlyIfWrong:
             made.put(rows, self.then(rollouts.select(rows), progress), "then", self)
         return made.scores()
 
+    @classmethod
+    def example(cls) -> Example:
+        from guerdon.rewards.answers.free_text import TextMatch, TokenF1
+
+        return Example(cls(TextMatch(), TokenF1()), sentences(short=True))
+
 
 @dataclass(frozen=True)
 class Maximum:
@@ -117,6 +140,9 @@ class Maximum:
     Parts: each reward's value where it is the largest (the first such, at ties), 0 elsewhere. A
     row that is invalid in any reward is invalid. Raises ValueError for placed scores.
     """
+
+    name: ClassVar[str] = "maximum"
+    made_of: ClassVar[str] = "other rewards"
 
     rewards: Mapping[str, Reward]
 
@@ -140,6 +166,12 @@ class Maximum:
         best_N = value_KN.argmax(0) if len(rollouts) else torch.zeros(0, dtype=torch.long)
         parts = {name: torch.where(best_N == k, value_KN[k], 0.0) for k, name in enumerate(scores)}
         return Scores(value_KN.amax(0), parts, valid_N, tuple(reasons), errors=errors)
+
+    @classmethod
+    def example(cls) -> Example:
+        from guerdon.rewards.answers.free_text import TextMatch, TokenF1
+
+        return Example(cls({"match": TextMatch(), "overlap": TokenF1()}), sentences(short=True))
 
 
 class _Rows:

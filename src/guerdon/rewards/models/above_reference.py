@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import torch
 
+from guerdon.examples import Example, probe
 from guerdon.ranges import Positive, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.composing.compose import first_errors, scope_of
@@ -23,6 +24,9 @@ class AboveReference:
     in [0, 1); invalid where S of the completion or of the reference is. Raises ValueError for
     a scorer that compares rows of a group.
     """
+
+    name: ClassVar[str] = "above-reference"
+    made_of: ClassVar[str] = "another reward"
 
     scorer: Reward
     steepness: Positive = 1.0
@@ -51,3 +55,19 @@ class AboveReference:
         )
         valid_N, errors = scores.valid & theirs.valid, first_errors(scores, theirs)
         return Scores(above_N, {"above": above_N}, valid_N, reasons, errors=errors)
+
+    @classmethod
+    def example(cls) -> Example:
+        from guerdon.rewards.text.overlap import RougeL
+
+        probes = (
+            probe(
+                *("longer", "What keeps Ben?", "two grey cats and a dog", ("a dog", "no cats")),
+                form="{answer}",
+                answer="two grey cats",
+                references=["two grey cats and a dog"],
+            ),
+        )
+        theirs = "it pays what its scorer pays beyond the reference: here an overlap of words"
+        attacks = ("many-answers", "changing-answers", "odd-tags", "padded-right")
+        return Example(cls(RougeL()), probes, stays=dict.fromkeys(attacks, theirs))

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Protocol
 import torch
 from torch import Tensor
 
+from guerdon.examples import Example, Judges, Probe, probe
 from guerdon.models.loaded import loaded
 from guerdon.models.loading import load_model
 from guerdon.parsing import sections
@@ -194,6 +195,9 @@ class AnswerLikelihood:
     No reference answer: invalid.
     """
 
+    name: ClassVar[str] = "answer-likelihood"
+    made_of: ClassVar[str] = "a frozen model"
+
     model: Predictor
     mean: Callable[[Tensor], float] = geometric_mean
     context: Callable[[str], str] = up_to_answer
@@ -224,6 +228,10 @@ class AnswerLikelihood:
             rows.append(Judged(value, {"likelihood": value}))
         return gather(rows)
 
+    @classmethod
+    def example(cls) -> Example:
+        return Example(cls(_seedling()), _thoughts())
+
 
 @dataclass(frozen=True)
 class OptionProbability:
@@ -236,6 +244,9 @@ class OptionProbability:
     Value and part "option": float[N] in [0, 1]. A task whose answer is none of its options
     makes its rows invalid.
     """
+
+    name: ClassVar[str] = "option-probability"
+    made_of: ClassVar[str] = "a frozen model"
 
     model: Predictor
     options: tuple[str, ...] = ()
@@ -260,6 +271,10 @@ class OptionProbability:
             value = float(torch.softmax(logp_K, 0)[options.index(str(task.answer))])
             rows.append(Judged(value, {"option": value}))
         return gather(rows)
+
+    @classmethod
+    def example(cls) -> Example:
+        return Example(cls(_seedling()), _thoughts())
 
 
 def self_certainty(logp_TV: Tensor) -> Tensor:
@@ -289,6 +304,9 @@ class Certainty:
 
     Value and a part named as the statistic: float[N] in [0, cap].
     """
+
+    name: ClassVar[str] = "self-certainty"
+    made_of: ClassVar[str] = "a frozen model"
 
     model: Predictor
     statistic: Callable[[Tensor], Tensor] = self_certainty
@@ -325,6 +343,19 @@ class Certainty:
         opening = f"<{self.section}>"
         return text[: text.index(opening) + len(opening)], inside
 
+    @classmethod
+    def example(cls) -> Example:
+        worked = "<think>carry: 7+8=15 3+4+1=8</think><answer>85</answer>"
+        noise = "zq xv!! 9k j# ~~ wq"
+        probes = (probe("sum", "Compute 37+48.\n", worked, (noise,), form="{answer}", answer="85"),)
+        return Example(cls(_seedling()), probes, Judges.STYLE)
+
+
+_READS_NO_TEXT = (
+    "it reads the policy's distributions over the sampled tokens, not the text; `self-certainty` "
+    "reads a frozen model's"
+)
+
 
 @dataclass(frozen=True)
 class PolicyEntropy:
@@ -333,6 +364,10 @@ class PolicyEntropy:
     Computed on the rollouts' own tokens by ``policy.forward``, without gradient, in batches of
     ``batch`` rows. Value and part "entropy": float[N] from 0; 0 where nothing was acted.
     """
+
+    name: ClassVar[str] = "policy-entropy"
+    made_of: ClassVar[str] = "a policy"
+    no_example: ClassVar[str] = _READS_NO_TEXT
 
     policy: Policy
     batch: PositiveInt = 16
@@ -358,6 +393,10 @@ class PolicyConfidence:
     float[N] from 0; 0 where nothing was acted. Impossible tokens count as they are: a row with
     one among the K is invalid.
     """
+
+    name: ClassVar[str] = "policy-confidence"
+    made_of: ClassVar[str] = "a policy"
+    no_example: ClassVar[str] = _READS_NO_TEXT
 
     policy: Policy
     batch: PositiveInt = 16
@@ -387,3 +426,21 @@ def _mean_over_actions(policy: Policy, rollouts: Rollouts, batch: int, need: str
         total_N = torch.where(acted_NT, told_NT, 0.0).sum(1)
         means.append(total_N / acted_NT.sum(1).clamp(min=1))
     return torch.cat(means).clamp(min=0).float()
+
+
+def _seedling() -> FrozenModel:
+    return FrozenModel("seedling", longest=512)
+
+
+def _thoughts() -> tuple[Probe, ...]:
+    """A sum worked rightly, with carrying, and wrongly: the thought is what is attacked."""
+    wrong = ("carry: 7+8=15 3+4=7", "quick: 7+8=15 3+4=7", "carry: 8+9=17 4+5+1=10", "I work it.")
+    return (
+        probe(
+            *("sum", "Compute 37+48.\n", "carry: 7+8=15 3+4+1=8", wrong),
+            ("quick: 7+8=15 3+4+1=8",),
+            form="<think>{answer}</think><answer>",
+            answer="85",
+            options=["85", "75", "86", "95"],
+        ),
+    )

@@ -24,6 +24,10 @@ class ScorerReward:
     that is not finite makes its row invalid.
     """
 
+    name: ClassVar[str] = "scorer"
+    made_of: ClassVar[str] = "a reward model"
+    no_example: ClassVar[str] = "it says what your reward model says"
+
     scorer: Scorer
     batch: PositiveInt = 64
 

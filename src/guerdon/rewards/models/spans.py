@@ -166,6 +166,10 @@ class SpanReward:
     that never acted but has spans.
     """
 
+    name: ClassVar[str] = "span"
+    made_of: ClassVar[str] = "your own functions"
+    no_example: ClassVar[str] = "it places what your own function says of every span"
+
     score: SpanScorer
     locate: Locator
     split: Splitter = sentence_ends

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
+from guerdon.examples import Example, probe
 from guerdon.failures import told
 from guerdon.parsing import answer_text
 from guerdon.parsing.fenced import FENCE, last_fenced
@@ -41,6 +42,8 @@ class CodeReward:
 
     The tests are the task's ``column``, a list of what `read_case` takes.
     """
+
+    name: ClassVar[str] = "code"
 
     partial: bool = False
     limits: Limits = Limits()
@@ -116,6 +119,29 @@ class CodeReward:
         share = passed / len(cases)
         value = share if self.partial else float(passed == len(cases))
         return Judged(value, {"tests": value})
+
+    @classmethod
+    def example(cls) -> Example:
+        trick = "class Same:\n    def __eq__(self, other):\n        return True\n"
+        probes = (
+            probe(
+                *("add", "Write add(a, b).", "def add(a, b):\n    return a + b"),
+                (
+                    "def add(a, b):\n    return a - b",
+                    f"{trick}def add(a, b):\n    return Same()",
+                    "def add(a, b):\n    raise SystemExit(0)",
+                    "import os\nos._exit(0)",
+                    "def add(a, b):\n    while True:\n        pass",
+                    "print(5)\nprint(0)",
+                    "def add(a, b):\n    return {(2, 3): 5, (-1, 1): 0}[(a, b)]",
+                ),
+                ("add = lambda a, b: a + b", "from operator import add"),
+                "{think}\n```python\n{answer}\n```",
+                answer="",
+                tests=["assert add(2, 3) == 5", "assert add(-1, 1) == 0"],
+            ),
+        )
+        return Example(cls(limits=Limits(wall_seconds=4)), probes)
 
 
 def _first_lines(written: Sequence[Any], count: int) -> list[Any]:

@@ -32,6 +32,10 @@ class ReasoningGymScore:
     Raises ImportError naming the extra, ValueError for tasks without the column.
     """
 
+    name: ClassVar[str] = "reasoning-gym"
+    extra: ClassVar[str] = "reasoning-gym"
+    no_example: ClassVar[str] = "its scorers are reasoning-gym's; give --tasks to try one data set"
+
     timeout: Seconds = 10.0
     workers: Annotated[int, at_least(0, "0 is one per core")] = 0
     _scorer: FunctionReward = field(init=False, repr=False, compare=False)

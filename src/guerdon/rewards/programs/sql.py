@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
+from guerdon.examples import Example, Probe, probe
 from guerdon.parsing import sections
 from guerdon.ranges import NonNegative, between, check_ranges
 from guerdon.records import Progress, Rollouts, Scores, Task
@@ -87,6 +88,8 @@ class SqlExecution:
     any, they bring ``schema`` and ``rows``. Raises ValueError where one of these is no folder.
     """
 
+    name: ClassVar[str] = "sql"
+
     engine: Engine = Sqlite()
     compare: Compare = same_set
     limits: QueryLimits = QueryLimits()
@@ -108,6 +111,10 @@ class SqlExecution:
     def check_tasks(self, tasks: Sequence[Task]) -> None:
         """See `check_databases`."""
         check_databases(tasks, self.engine, self.databases)
+
+    @classmethod
+    def example(cls) -> Example:
+        return Example(cls(), _queries())
 
 
 @dataclass(frozen=True)
@@ -266,6 +273,9 @@ class SqlReward:
     A wrong copy that the judge likes may outweigh a right query in other words: `bounds`.
     """
 
+    name: ClassVar[str] = "sql-reward"
+    extra: ClassVar[str] = "sql"
+
     engine: Engine = Sqlite()
     compare: Compare = same_set
     limits: QueryLimits = QueryLimits()
@@ -384,6 +394,11 @@ class SqlReward:
             return self.fallback
         return min(max(float(reply), 0.0), 1.0)
 
+    @classmethod
+    def example(cls) -> Example:
+        form = "<reasoning>{think}</reasoning>\n<answer>\n```sql\n{answer}\n```\n</answer>"
+        return Example(cls(), tuple(replace(one, form=form) for one in _queries()))
+
 
 @lru_cache(maxsize=4096)
 def _asks_for_order(sql: str, dialect: str) -> bool:
@@ -400,3 +415,21 @@ def _parsers() -> WorkerPool:
 @lru_cache(maxsize=1)
 def _order_readers() -> WorkerPool:
     return WorkerPool(orders, PARSE_SECONDS, workers=1, megabytes=PARSE_MEGABYTES)
+
+
+def _queries() -> tuple[Probe, ...]:
+    columns: dict[str, Any] = {
+        "schema": "CREATE TABLE pets (name TEXT, age INTEGER)",
+        "rows": [("ada", 3), ("bela", 9), ("cora", 12), ("dino", 9)],
+        "table": "pets",
+    }
+    by_heart = "SELECT 'bela' UNION SELECT 'cora' UNION SELECT 'dino'"
+    return (
+        probe(
+            *("old", "Table pets(name, age). Show name where age > 5."),
+            "SELECT name FROM pets WHERE age > 5",
+            ("SELECT name FROM pets WHERE age < 5", "SELECT * FROM pets", by_heart),
+            ("select name from pets where age > 5;", "SELECT name FROM pets WHERE 5 < age"),
+            **columns,
+        ),
+    )

@@ -10,7 +10,7 @@ import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -36,6 +36,10 @@ class Cached:
     damaged is set aside and built anew, and one that can't be read or written is done without;
     a warning says so.
     """
+
+    name: ClassVar[str] = "cached"
+    made_of: ClassVar[str] = "another reward"
+    no_example: ClassVar[str] = "it passes on what another reward says"
 
     reward: Reward
     folder: str

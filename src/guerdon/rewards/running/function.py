@@ -54,6 +54,10 @@ class FunctionReward:
     Raises ValueError naming the parameter and the task where a column is missing.
     """
 
+    name: ClassVar[str] = "function"
+    made_of: ClassVar[str] = "your own function"
+    no_example: ClassVar[str] = "it says what your own function says"
+
     function: Callable[..., Any]
     range: tuple[Unbounded, Unbounded] | None = None
     timeout: Seconds | None = None

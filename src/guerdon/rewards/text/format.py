@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import torch
 
+from guerdon.examples import Example, Judges, probe, tagged
 from guerdon.parsing import last_boxed, sections
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.running.rows import single
@@ -23,6 +24,8 @@ class FormatReward:
 
     Value and part "format": float[N] of 0 and 1; never invalid.
     """
+
+    name: ClassVar[str] = "format"
 
     sections: tuple[str, ...] = ("think", "answer")
     strict: bool = True
@@ -53,6 +56,10 @@ class FormatReward:
             return False
         return not self.box_in or last_boxed(found.once(self.box_in) or "") is not None
 
+    @classmethod
+    def example(cls) -> Example:
+        return Example(cls(), tagged(), Judges.FORM)
+
 
 @dataclass(frozen=True)
 class TagShare:
@@ -61,6 +68,8 @@ class TagShare:
     Two sections have four tags, each worth 1/4; order and text outside do not matter. A tag
     that is missing or repeated earns nothing. Value and part "tags": float[N] in [0, 1].
     """
+
+    name: ClassVar[str] = "tag-share"
 
     sections: tuple[str, ...] = ("think", "answer")
 
@@ -75,6 +84,10 @@ class TagShare:
         tags = [tag for name in self.sections for tag in (f"<{name}>", f"</{name}>")]
         once = [sum(text.count(tag) == 1 for tag in tags) for text in rollouts.texts]
         return single("tags", torch.tensor(once) / len(tags))
+
+    @classmethod
+    def example(cls) -> Example:
+        return Example(cls(), tagged(), Judges.FORM)
 
 
 CLINICAL_STAGES: Mapping[str, tuple[str, ...]] = {
@@ -96,6 +109,8 @@ class StageShare:
     with an accuracy term. Value and part "stages": float[N] in [0, 1].
     """
 
+    name: ClassVar[str] = "stage-share"
+
     stages: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: dict(CLINICAL_STAGES))
     section: str = "think"
 
@@ -114,3 +129,13 @@ class StageShare:
         low = (inside or "").lower()
         there = [any(p.lower() in low for p in phrases) for phrases in self.stages.values()]
         return sum(there) / len(there)
+
+    @classmethod
+    def example(cls) -> Example:
+        told = (
+            "On examination there is fever. The differential includes flu and measles. Measles is "
+            "less likely without a rash. Therefore it is flu."
+        )
+        right, wrong = f"<think>{told}</think>flu", ("<think>It is flu.</think>flu", told, "flu")
+        probes = (probe("ward", "What is it?", right, wrong, (), "{answer}", answer="flu"),)
+        return Example(cls(), probes, Judges.STYLE)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from guerdon.examples import Example, Judges, style
 from guerdon.extras import install
 from guerdon.parsing import prose
 from guerdon.ranges import PositiveInt, Share, check_ranges
@@ -50,6 +51,8 @@ class ScriptShare:
     float[N] in [0, 1]. Raises ValueError for a script that `SCRIPTS` lacks.
     """
 
+    name: ClassVar[str] = "script-share"
+
     scripts: tuple[str, ...] = ("latin",)
     longest: PositiveInt = 200_000
 
@@ -72,6 +75,10 @@ class ScriptShare:
         letters = _NO_LETTERS.sub("", prose(text[: self.longest]))
         foreign = _pattern(self.scripts).sub("", letters)
         return 1 - len(foreign) / len(letters) if letters else 1.0
+
+    @classmethod
+    def example(cls) -> Example:
+        return Example(cls(), style("Seven it is.", "Это семь."), Judges.STYLE)
 
 
 LANGUAGES = (
@@ -107,6 +114,9 @@ class LanguageShare:
     codes that the library does not know. After DeepSeek-R1's language consistency (arXiv
     2501.12948).
     """
+
+    name: ClassVar[str] = "language-share"
+    extra: ClassVar[str] = "language"
 
     language: str = "en"
     column: str = ""
@@ -161,6 +171,14 @@ class LanguageShare:
                 last, held, weight = (held, weight), "", 0
         if last[1]:
             yield last[0] + held, last[1] + weight
+
+    @classmethod
+    def example(cls) -> Example:
+        return Example(
+            cls(),
+            style("Seven it is, as the sum shows.", "Sieben ist es, wie die Summe zeigt."),
+            Judges.STYLE,
+        )
 
 
 def _letters(text: str) -> int:

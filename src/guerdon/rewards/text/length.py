@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from guerdon.examples import Example, Judges, numbers, probe, style
 from guerdon.overlong import SoftOverlong
 from guerdon.ranges import Count, Finite, PositiveInt, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
@@ -25,6 +26,8 @@ class LengthReward:
     A completion ``d`` tokens outside gets ``max(0, 1 - d / margin)``. Value and part
     "length": float[N] in [0, 1]; never invalid (no acted token is length 0).
     """
+
+    name: ClassVar[str] = "length"
 
     shortest: Count = 0
     longest: Count = 256
@@ -45,6 +48,10 @@ class LengthReward:
         outside_N = (self.shortest - length_N).clamp(min=0) + (length_N - self.longest).clamp(min=0)
         return single("length", (1 - outside_N / self.margin).clamp(min=0))
 
+    @classmethod
+    def example(cls) -> Example:
+        return Example(cls(), style("a word or two", "word " * 900), Judges.STYLE)
+
 
 @dataclass(frozen=True)
 class OverlongReward(SoftOverlong):
@@ -57,6 +64,8 @@ class OverlongReward(SoftOverlong):
     invalid.
     """
 
+    name: ClassVar[str] = "overlong"
+
     scope: ClassVar[str] = "completion"
 
     @property
@@ -65,6 +74,12 @@ class OverlongReward(SoftOverlong):
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         return single("overlong", self.penalty(rollouts.mask.sum(1)))
+
+    @classmethod
+    def example(cls) -> Example:
+        return Example(
+            cls(limit=1024, buffer=256), style("a word or two", "word " * 900), Judges.STYLE
+        )
 
 
 def cosine_between(length_N: Tensor, limit: int, first: float, last: float) -> Tensor:
@@ -89,6 +104,8 @@ class CosineLength:
 
     Value and part "cosine_length": float[N]; invalid where ``correct`` is.
     """
+
+    name: ClassVar[str] = "cosine-length"
 
     correct: Reward = field(default_factory=AnswerMatch)
     limit: PositiveInt = 256
@@ -127,6 +144,10 @@ class CosineLength:
             errors=correct.errors,
         )
 
+    @classmethod
+    def example(cls) -> Example:
+        return Example(cls(), numbers())
+
 
 @dataclass(frozen=True)
 class GroupRelativeLength:
@@ -138,6 +159,8 @@ class GroupRelativeLength:
     term. Value and part "relative_length": float[N] in [-1/2, 1/2]; invalid where ``correct``
     is.
     """
+
+    name: ClassVar[str] = "relative-length"
 
     correct: Reward = field(default_factory=AnswerMatch)
 
@@ -165,3 +188,9 @@ class GroupRelativeLength:
             correct.reasons,
             errors=correct.errors,
         )
+
+    @classmethod
+    def example(cls) -> Example:
+        long = "75, as the sum of the tens and the ones is " + "checked again and " * 20 + "75"
+        probes = (probe("sum", "Compute 37+48.", "85", (long,)),)
+        return Example(cls(), probes, Judges.STYLE)

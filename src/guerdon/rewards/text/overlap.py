@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
+from guerdon.examples import Example, sentences
 from guerdon.parsing import answer_text
 from guerdon.rewards.text.references import AgainstReferences, Metric
 
@@ -90,10 +91,16 @@ class ReferenceBLEU(AgainstReferences):
     answer is 0; a task without reference text makes its rows invalid.
     """
 
+    name: ClassVar[str] = "bleu"
+
     metric: Metric = add_one_bleu
     read: Callable[[str], str] = answer_text
 
     part = "bleu"
+
+    @classmethod
+    def example(cls) -> Example:
+        return Example(cls(), sentences())
 
 
 @dataclass(frozen=True)
@@ -103,10 +110,16 @@ class RougeL(AgainstReferences):
     Value and part "rouge_l": float[N] in [0, 1].
     """
 
+    name: ClassVar[str] = "rouge-l"
+
     read: Callable[[str], str] = answer_text
 
     part = "rouge_l"
     metric = staticmethod(rouge_l)
+
+    @classmethod
+    def example(cls) -> Example:
+        return Example(cls(), sentences())
 
 
 @dataclass(frozen=True)
@@ -116,10 +129,16 @@ class HarmonicBleuRouge(AgainstReferences):
     Value and part "bleu_rouge": float[N] in [0, 1].
     """
 
+    name: ClassVar[str] = "bleu-rouge"
+
     read: Callable[[str], str] = answer_text
 
     part = "bleu_rouge"
     metric = staticmethod(bleu_rouge)
+
+    @classmethod
+    def example(cls) -> Example:
+        return Example(cls(), sentences())
 
 
 @lru_cache(maxsize=1)

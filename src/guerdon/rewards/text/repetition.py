@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 
 import torch
 
+from guerdon.examples import Example, Judges, style
 from guerdon.ranges import PositiveInt, Range, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.running.rows import single
@@ -42,6 +43,8 @@ class RepetitionPenalty:
     "repetition": float[N] from ``penalty`` (below 0) to 0.
     """
 
+    name: ClassVar[str] = "repetition"
+
     n: PositiveInt = 3
     penalty: Annotated[float, Range(high=0, open_high=True)] = -1.0
     split: Callable[[str], Sequence[str]] = words
@@ -59,3 +62,9 @@ class RepetitionPenalty:
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         shares = [repetition(self.split(t[: self.longest]), self.n) for t in rollouts.texts]
         return single("repetition", self.penalty * torch.tensor(shares))
+
+    @classmethod
+    def example(cls) -> Example:
+        return Example(
+            cls(), style("no word comes twice here", "the same words " * 40), Judges.STYLE
+        )

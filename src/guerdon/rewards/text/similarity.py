@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar
 import torch
 from torch import Tensor
 
+from guerdon.examples import Example, sentences
 from guerdon.extras import install
 from guerdon.models.loaded import loaded
 from guerdon.models.loading import load_encoder
@@ -70,10 +71,16 @@ class ChrF(AgainstReferences):
     Value and part "chrf": float[N] in [0, 1].
     """
 
+    name: ClassVar[str] = "chrf"
+
     read: Callable[[str], str] = answer_text
 
     part = "chrf"
     metric = staticmethod(chrf)
+
+    @classmethod
+    def example(cls) -> Example:
+        return Example(cls(), sentences())
 
 
 @dataclass(frozen=True)
@@ -83,10 +90,17 @@ class EditSimilarity(AgainstReferences):
     Value and part "edit": float[N] in [0, 1]. Needs the extra ``metrics``.
     """
 
+    name: ClassVar[str] = "edit"
+    extra: ClassVar[str] = "metrics"
+
     read: Callable[[str], str] = answer_text
 
     part = "edit"
     metric = staticmethod(edit_similarity)
+
+    @classmethod
+    def example(cls) -> Example:
+        return Example(cls(), sentences())
 
 
 @dataclass(frozen=True)
@@ -96,10 +110,17 @@ class Meteor(AgainstReferences):
     Value and part "meteor": float[N] in [0, 1]. Needs the extra ``metrics``.
     """
 
+    name: ClassVar[str] = "meteor"
+    extra: ClassVar[str] = "metrics"
+
     read: Callable[[str], str] = answer_text
 
     part = "meteor"
     metric = staticmethod(meteor)
+
+    @classmethod
+    def example(cls) -> Example:
+        return Example(cls(), sentences())
 
 
 def max_average(one_MD: Tensor, two_ND: Tensor) -> tuple[float, float]:
@@ -158,6 +179,9 @@ class TokenSimilarity:
     to it. The best reference counts. No answer or no token: 0; no reference: invalid.
     """
 
+    name: ClassVar[str] = "token-similarity"
+    made_of: ClassVar[str] = "an encoder of tokens"
+
     embed: Callable[[str], Tensor]
     baseline: Annotated[float, Range(-1, 1, open_high=True)] = 0.0
     read: Callable[[str], str] = answer_text
@@ -189,6 +213,10 @@ class TokenSimilarity:
         value = min(1.0, max(0.0, precision + recall))
         clipped = value - precision - recall
         return Judged(value, {"precision": precision, "recall": recall, "clipped": clipped})
+
+    @classmethod
+    def example(cls) -> Example:
+        return Example(cls(StaticEmbeddings("seedling")), sentences()[:1])
 
 
 @dataclass(frozen=True)
@@ -241,6 +269,9 @@ class EmbeddingSimilarity:
     0; no reference: invalid.
     """
 
+    name: ClassVar[str] = "embedding-similarity"
+    made_of: ClassVar[str] = "an encoder of texts"
+
     encode: Callable[[list[str]], Tensor]
     read: Callable[[str], str] = answer_text
 
@@ -262,3 +293,7 @@ class EmbeddingSimilarity:
             value = min(1.0, max([-1.0, *found]))
             rows.append(Judged(value, {"similarity": value}))
         return gather(rows)
+
+    @classmethod
+    def example(cls) -> Example:
+        return Example(cls(MeanPooled("seedling")), sentences()[:1])
