@@ -21,8 +21,8 @@ from guerdon.ranges import Range, RangeError, check_ranges
 from guerdon.recipes import all_recipes, load_recipe
 
 PACKAGES = (
-    *("stages", "overlong", "schedules", "training", "tasks", "rollout", "rewards", "reward_models"),
-    *("shaping", "advantages", "objectives", "curriculum"),
+    *("stages", "overlong", "schedules", "training", "tasks", "rollout", "rewards"),
+    *("reward_models", "shaping", "advantages", "objectives", "curriculum"),
 )
 MADE = frozenset(
     [
