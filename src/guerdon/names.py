@@ -47,7 +47,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
     Upper and lower case and the sign between words (``_``, space or ``-``) make no difference.
     """
     plain = {_plain(one): one for one in known}
-    found = [repr(plain[one]) for one in get_close_matches(_plain(name), plain, 3, 0.6)]
+    meant = _plain(name)
+    near = [meant] if meant in plain else get_close_matches(meant, plain, 3, 0.6)
+    found = [repr(plain[one]) for one in near]
     return f"; did you mean {' or '.join(found)}?" if found else ""
 
 

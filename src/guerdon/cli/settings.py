@@ -25,7 +25,7 @@ from guerdon.objectives import KL
 from guerdon.parsing.visible import visible
 from guerdon.parts import PartError, describe
 from guerdon.ranges import Count, NonNegative, RangeError, Seed, checked_later
-from guerdon.recipes import load_recipe
+from guerdon.recipes import build_recipe
 from guerdon.rollout import EndpointPolicy
 from guerdon.tasks import RankingFile
 from guerdon.training import (
@@ -50,7 +50,7 @@ def recipe_from(
         if from_file:
             recipe = PolicyRecipe.load(Path(slug), (*trust, *_named_here(arguments)))
         else:
-            recipe = load_recipe(slug).build()
+            recipe = build_recipe(slug)
         made: PolicyRecipe = _overlaid(recipe, arguments, POLICY_CHOICES, settings)
     if from_file:  # what else it runs was named on the command line
         show_foreign(made)

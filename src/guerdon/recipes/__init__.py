@@ -3,15 +3,20 @@
 The index is the listing of this package: module ``dianjin_r1`` is recipe ``dianjin-r1``. A
 recipe has a docstring, ``SLUG``, ``PAPER`` and ``build(**overrides)``, which returns the recipe of
 a real run. Adding a file adds a recipe. What its paper claims is in ``guerdon.claims``.
+
+Beside the systems stand compositions by the names that people use, such as ``dr-grpo`` or ``ppo``;
+their table is ``_named.py``. `build_recipe` makes either.
 """
 
 from __future__ import annotations
 
+import ast
 import importlib
+from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from guerdon.names import slugs_in
+from guerdon.names import nearest, slugs_in
 
 _REQUIRED = ("SLUG", "PAPER", "build")
 
@@ -28,6 +33,43 @@ def all_recipes() -> tuple[str, ...]:
     return slugs_in(__path__)
 
 
+def told_in_a_line(slug: str) -> str:
+    """The first line of a recipe's docstring, read from its source; imports nothing."""
+    return _first_line(ast.parse(_source(slug.replace("-", "_"))))
+
+
+def named_recipes() -> dict[str, str]:
+    """The compositions by name, each told in a line; read from the source, imports nothing."""
+    body = ast.parse(_source("_named")).body
+    made = {node.name: node for node in body if isinstance(node, ast.FunctionDef)}
+    table = next(node for node in ast.walk(body[-1]) if isinstance(node, ast.Dict))
+    return {
+        name.value: _first_line(made[maker.id])
+        for name, maker in zip(table.keys, table.values, strict=True)
+        if isinstance(name, ast.Constant) and isinstance(maker, ast.Name)
+    }
+
+
+def build_recipe(name: str, **overrides: Any) -> Any:
+    """The recipe of a system or of a composition by name, with fields of it replaced.
+
+    Raises ValueError for an unknown name, with those that are near to it.
+    """
+    if name in named_recipes():
+        from guerdon.recipes._named import NAMED
+
+        return NAMED[name](**overrides)
+    return load_recipe(name).build(**overrides)
+
+
+def _source(module: str) -> str:
+    return Path(__file__).with_name(f"{module}.py").read_text(encoding="utf-8")
+
+
+def _first_line(node: ast.Module | ast.FunctionDef) -> str:
+    return (ast.get_docstring(node) or "").partition("\n")[0]
+
+
 def load_recipe(slug: str) -> ModuleType:
     """The module of a recipe.
 
@@ -35,7 +77,9 @@ def load_recipe(slug: str) -> ModuleType:
     one of ``SLUG``, ``PAPER``, ``build`` or whose ``SLUG`` does not fit its file.
     """
     if slug not in all_recipes():
-        raise ValueError(f"there is no recipe {slug!r}; the recipes are {', '.join(all_recipes())}")
+        meant = nearest(slug, (*all_recipes(), *named_recipes()))
+        known = meant or f"; the recipes are {', '.join((*all_recipes(), *named_recipes()))}"
+        raise ValueError(f"there is no recipe {slug!r}{known} (guerdon recipes tells them)")
     module = importlib.import_module(f"{__name__}.{slug.replace('-', '_')}")
     for name in _REQUIRED:
         if not hasattr(module, name):
@@ -45,4 +89,11 @@ def load_recipe(slug: str) -> ModuleType:
     return module
 
 
-__all__ = ["Paper", "all_recipes", "load_recipe"]
+__all__ = [
+    "Paper",
+    "all_recipes",
+    "build_recipe",
+    "load_recipe",
+    "named_recipes",
+    "told_in_a_line",
+]
