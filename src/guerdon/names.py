@@ -41,15 +41,16 @@ def slugs_in(package_path: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(name.replace("_", "-") for name in found if not name.startswith("_")))
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str], form: str = "{!r}") -> str:
     """``"; did you mean 'x' or 'y'?"`` of the names that are near to it; "" where none is.
 
-    Upper and lower case and the sign between words (``_``, space or ``-``) make no difference.
+    ``form`` is how a name is written there. Upper and lower case and the sign between words
+    (``_``, space or ``-``) make no difference.
     """
     plain = {_plain(one): one for one in known}
     meant = _plain(name)
-    near = [meant] if meant in plain else get_close_matches(meant, plain, 3, 0.6)
-    found = [repr(plain[one]) for one in near]
+    near = [meant] if meant in plain else get_close_matches(meant, plain, 2, 0.6)
+    found = [form.format(plain[one]) for one in near]
     return f"; did you mean {' or '.join(found)}?" if found else ""
 
 

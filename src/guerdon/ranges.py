@@ -247,12 +247,12 @@ def expected(hint: Any) -> str:
 
 def _check_settings(part: Any, place: str) -> None:
     kind: Any = type(part)
-    for name, hint in _hints(kind):
+    for name, hint in settings_of(kind):
         check_value(within(place, name), getattr(part, name), hint)
 
 
 @cache
-def _hints(kind: Any) -> tuple[tuple[str, Any], ...]:
+def settings_of(kind: Any) -> tuple[tuple[str, Any], ...]:
     """A dataclass's settings with their types; none where a type's name can't be found.
 
     That is so for classes inside functions and names that only type checkers import.
@@ -266,7 +266,7 @@ def _hints(kind: Any) -> tuple[tuple[str, Any], ...]:
 
 def is_whole(kind: Any, name: str) -> bool:
     """Whether a dataclass's setting of that name is declared as a whole number."""
-    hints = dict(_hints(kind))
+    hints = dict(settings_of(kind))
     return name in hints and _bare(hints[name])[0] is int
 
 

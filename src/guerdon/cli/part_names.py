@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass, replace
-from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from guerdon import advantages, curriculum, objectives, rewards, rollout, shaping, tasks, training
+from guerdon.names import check_name, nearest
 from guerdon.parts import locate
 from guerdon.reward_models import SavedRewardModel
 
@@ -50,6 +51,63 @@ def choose(recipe: Any, option: str, text: str, choices: Choices) -> Any:
     return _put(recipe, option.split("."), part_of(option, text, choices), option)
 
 
+def called_after(base: Any, made: Any, choices: Choices) -> Any:
+    """``made``, which is ``base`` with other parts, called after what it is now.
+
+    ``grpo`` with the objective ``gspo`` is ``grpo+gspo``; a recipe that is called after a part takes
+    the new one's name in its place. Only parts that say what is learned, and how, count; numbers
+    don't, nor does a recipe that was given another name.
+    """
+    name = made.name
+    if name != base.name:
+        return made
+    for option in METHOD:
+        if option in choices:
+            was, now = (name_at(option, getattr(one, option), choices) for one in (base, made))
+            name = _called(name, was, now or f"no-{option}") if was != now else name
+    held = [getattr(one.objective, "kl", None) is not None for one in (base, made)]
+    if held[0] != held[1]:
+        name += "+kl" if held[1] else "+no-kl"
+    return replace(made, name=name) if _fits(name) else made
+
+
+METHOD = ("reward", "shaping", "advantage", "objective", "curriculum", "filter", "reference")
+"""The places where another part is another method."""
+
+
+def _called(name: str, was: str, now: str) -> str:
+    if was and f"+{was}+" in f"+{name}+":
+        return f"+{name}+".replace(f"+{was}+", f"+{now}+", 1)[1:-1]
+    return f"{name}+{now}"
+
+
+def _fits(name: str) -> bool:
+    """Whether a run may be called so: a user's function may have any name."""
+    with suppress(ValueError):
+        check_name(name, "name")
+        return True
+    return False
+
+
+def name_at(option: str, part: Any, choices: Choices) -> str:
+    """The name of the part at ``option`` in that option's list; a user's part has its own.
+
+    "" where nothing stands there.
+    """
+    if isinstance(part, tuple):
+        return "+".join(name_at(option, one, choices) for one in part)
+    found = (name for name, one in choices[option].items() if one in (part, type(part)))
+    name = next(found, None)
+    if part is None or name is not None:
+        return name or ""
+    return str(getattr(getattr(part, "function", part), "__name__", type(part).__name__))
+
+
+def is_own_reward(text: str, choices: Choices = POLICY_CHOICES) -> bool:
+    """Whether a reward's name is that of a user's function, and none of ours."""
+    return ":" in text and text.partition(":")[0] not in choices["reward"]
+
+
 def part_of(option: str, text: str, choices: Choices = POLICY_CHOICES) -> Any:
     """The part that ``text`` names at ``option``.
 
@@ -75,7 +133,8 @@ def part_of(option: str, text: str, choices: Choices = POLICY_CHOICES) -> Any:
 def _named(option: str, text: str, table: Mapping[str, Any]) -> Any:
     name, colon, value = text.partition(":")
     if name not in table:
-        raise ValueError(f"--{option} takes {', '.join(table)}, not {name!r}")
+        meant = nearest(name, table)
+        raise ValueError(f"--{option} takes {', '.join(table)}, not {name!r}{meant}")
     part = table[name]
     if not isinstance(part, type):
         return part
@@ -107,11 +166,10 @@ def _own_reward(path: str, table: Mapping[str, Any]) -> Any:
             "yours and give FILE:NAME, or write it in a recipe's file"
         )
     if not colon or (module.isidentifier() and find_spec(module) is None):
-        near = get_close_matches(path.partition(":")[0], table, 3, 0.6)
-        meant = f"; did you mean {' or '.join(near)}?" if near else "."
+        meant = nearest(path.partition(":")[0], table) or f", which are {', '.join(sorted(table))}"
         raise ValueError(
-            f"--reward: {path!r} is none of ours{meant} Ours are {', '.join(sorted(table))}; one "
-            "of yours reads FILE:FUNCTION or module:name"
+            f"--reward: {path!r} is none of ours{meant} (guerdon rewards tells them); one of yours "
+            "reads FILE:FUNCTION or module:name"
         )
     found = locate(path, "--reward")
     if isinstance(found, type):

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import fields, is_dataclass, make_dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Any
 
-import tyro
-
-from guerdon.cli.options import number, reading_arguments, whole_number
+from guerdon.cli.laying import lay
+from guerdon.cli.options import UsageError, number, reading_arguments, whole_number
 from guerdon.cli.part_names import (
     POLICY_CHOICES,
     PREFERENCE_CHOICES,
     RANKING_CHOICES,
     Choices,
+    called_after,
     choose,
+    is_own_reward,
 )
-from guerdon.cli.schedule_options import take_schedules, with_schedules
+from guerdon.cli.recipe_files import load_recipe_file
 from guerdon.objectives import KL
 from guerdon.parsing.visible import visible
 from guerdon.parts import PartError, describe
@@ -38,142 +39,113 @@ from guerdon.training import (
 from guerdon.trust import foreign, told
 
 
-def recipe_from(
-    slug: str, arguments: list[str], *, settings: bool = False, trust: Sequence[str] = ()
-) -> PolicyRecipe:
+def recipe_from(slug: str, arguments: Sequence[str], *, trust: Sequence[str] = ()) -> PolicyRecipe:
     """A named recipe (or a recipe.yaml) with command-line overrides laid over it.
 
     A recipe.yaml may name guerdon's own parts and what ``trust`` lists or the arguments name.
     """
     with reading_arguments():
-        from_file = slug.endswith((".yaml", ".yml"))
-        if from_file:
-            recipe = PolicyRecipe.load(Path(slug), (*trust, *_named_here(arguments)))
+        if is_file(slug):
+            recipe = load_recipe_file(Path(slug), POLICY_CHOICES, (*trust, *_named_here(arguments)))
         else:
             recipe = build_recipe(slug)
-        made: PolicyRecipe = _overlaid(recipe, arguments, POLICY_CHOICES, settings)
-    if from_file:  # what else it runs was named on the command line
+        made: PolicyRecipe = overlaid(recipe, arguments, POLICY_CHOICES)
+    if is_file(slug):  # what else it runs was named on the command line
         show_foreign(made)
     return made
 
 
-def _named_here(arguments: list[str]) -> Iterator[str]:
+def is_file(slug: str) -> bool:
+    """Whether what --recipe names is a file."""
+    return slug.endswith((".yaml", ".yml"))
+
+
+def _named_here(arguments: Sequence[str]) -> Iterator[str]:
     """What the user names on the command line, and so trusts: a reward's file, an address."""
     words = [word for one in arguments for word in one.split("=", 1)]
     for option, value in pairwise(words):
         if option == "--endpoint":
             yield value
-        elif option == "--reward" and value.partition(":")[0] not in POLICY_CHOICES["reward"]:
-            module, colon, _ = value.rpartition(":")
-            if colon:
-                yield module
+        elif option == "--reward" and is_own_reward(value):
+            yield value.rpartition(":")[0]
 
 
-def show_foreign(recipe: Any, file: Any = None) -> None:
+def show_foreign(recipe: Any) -> None:
     """Say which code besides guerdon's the recipe runs, and where it sends what it reads."""
+    if said := beyond(recipe):
+        print(visible(f"guerdon: {said}"), file=sys.stderr)
+
+
+def beyond(recipe: Any) -> str:
+    """What a recipe reaches besides guerdon, in a sentence; "" where that is nothing."""
     with suppress(PartError):  # what can't be described was named by the user
         if found := foreign(describe(recipe)):
-            print(visible(f"guerdon: this recipe {told(found)}"), file=file or sys.stderr)
+            return f"this recipe {told(found)}"
+    return ""
 
 
-def preference_recipe_from(
-    path: str, arguments: list[str], *, settings: bool = False
-) -> PreferenceRecipe:
+def preference_recipe_from(path: str, arguments: Sequence[str]) -> PreferenceRecipe:
     """The recipe of a run on the pairs in a file, with overrides laid over it."""
     with reading_arguments():
         recipe = PreferenceRecipe(pairs=RankingFile(path))
-        made: PreferenceRecipe = _overlaid(recipe, arguments, PREFERENCE_CHOICES, settings)
+        made: PreferenceRecipe = overlaid(recipe, arguments, PREFERENCE_CHOICES)
     return made
 
 
-def reward_model_recipe_from(
-    path: str, arguments: list[str], *, settings: bool = False
-) -> RewardModelRecipe:
+def reward_model_recipe_from(path: str, arguments: Sequence[str]) -> RewardModelRecipe:
     """The recipe of a reward model trained on a file's pairs or rankings, with overrides."""
     with reading_arguments():
         recipe = RewardModelRecipe(pairs=RankingFile(path))
-        made: RewardModelRecipe = _overlaid(recipe, arguments, RANKING_CHOICES, settings)
+        made: RewardModelRecipe = overlaid(recipe, arguments, RANKING_CHOICES)
     return made
 
 
-def _overlaid(recipe: Any, arguments: list[str], choices: Choices, settings: bool) -> Any:
+def overlaid(recipe: Any, arguments: Sequence[str], choices: Choices) -> Any:
+    """``recipe`` with options laid over it, checked whole. Raises ValueError naming the option."""
     try:
         # Options come one by one: what they make is checked whole, where every place is known.
         with checked_later():
-            made = _laid_over(recipe, arguments, choices, settings)
+            made = called_after(recipe, _laid_over(recipe, arguments, choices), choices)
         return replace(made)
     except RangeError as error:
         raise RangeError(f"--{error.place.replace('_', '-')}", error.told) from error
 
 
-def _laid_over(recipe: Any, arguments: list[str], choices: Choices, settings: bool) -> Any:
-    recipe, rest = _short_forms(recipe, arguments, choices)
-    recipe, scheduled, rest = take_schedules(recipe, rest)
-    if settings:
-        show_foreign(recipe, sys.stdout)
-    for one in rest:
-        if one.startswith("--") and visible(one) != one:
-            raise ValueError(f"there is no option {one}")
-    parts = {f.name: getattr(recipe, f.name) for f in fields(recipe)}
-    shape = _settings_of(type(recipe), parts)
-    unprefixed: Any = Annotated[shape, tyro.conf.arg(name="")]
-    overridden = tyro.cli(
-        unprefixed,
-        default=shape(**parts),
-        args=["--help"] if settings else rest,
-        prog="guerdon train",
-        config=(tyro.conf.SuppressFixed, tyro.conf.AvoidSubcommands),
-    )
-    made = replace(recipe, **{name: getattr(overridden, name) for name in parts})
-    return with_schedules(made, scheduled, rest)
-
-
-def _settings_of(kind: Any, parts: Mapping[str, Any]) -> Any:
-    """A dataclass of these parts by their own types.
-
-    A recipe's fields are typed by stage, and a stage that has properties (`Objective`) can't
-    be narrowed to the part that fills it: its settings would be missing from the options.
-    """
-    declared = get_type_hints(kind)
-    made = [(name, _own_type(part) or declared[name]) for name, part in parts.items()]
-    return make_dataclass("Settings", made, namespace={"__doc__": kind.__doc__})
-
-
-def _own_type(part: Any) -> Any:
-    if is_dataclass(part):
-        return type(part)
-    if isinstance(part, tuple) and part and all(map(is_dataclass, part)):
-        return tuple[tuple(map(type, part))]  # type: ignore[misc]
-    return None
-
-
-def _short_forms(recipe: Any, arguments: list[str], choices: Choices) -> tuple[Any, list[str]]:
-    """Take parts by name and the other short forms out of the arguments, and lay them over."""
-    forms = {*choices, "model", "endpoint", "kl", "steps", "seed"}
-    rest: list[str] = []
-    given: list[tuple[str, str]] = []
-    pending = list(arguments)
-    while pending:
-        name, equals, value = pending.pop(0).partition("=")
-        option = name.removeprefix("--") if name.startswith("--") else ""
-        if option not in forms:
-            rest.append(name + equals + value)
-            continue
-        if not equals:
-            if not pending:
-                raise ValueError(f"{name} needs a value")
-            value = pending.pop(0)
-        given.append((option, value))
+def _laid_over(recipe: Any, arguments: Sequence[str], choices: Choices) -> Any:
+    short = {"model", "endpoint", "kl", "steps", "seed"}
+    given = list(_options_in(arguments))
     # A part comes before what is inside it, in whatever order they were written.
-    for option, value in sorted(given, key=lambda one: (one[0].count("."), one[0] == "kl")):
+    named = [one for one in given if one[0] in {*choices, *short}]
+    for option, words in sorted(named, key=lambda one: (one[0].count("."), one[0] == "kl")):
+        if not words:
+            raise UsageError(f"--{option} needs a value")
+        if words[1:]:
+            raise UsageError(f"unknown argument {words[1]!r}")
         if option in choices:
-            recipe = choose(recipe, option, value, choices)
+            recipe = choose(recipe, option, words[0], choices)
         else:
-            recipe = _lay(recipe, option, value)
-    return recipe, rest
+            recipe = _short(recipe, option, words[0])
+    for option, words in given:
+        if option not in choices and option not in short:
+            recipe = lay(recipe, option, words, sorted({*choices, *short}))
+    return recipe
 
 
-def _lay(recipe: Any, option: str, value: str) -> Any:
+def _options_in(arguments: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    """Each option with the words that follow it, up to the next; ``--a=b`` has one."""
+    found: list[tuple[str, list[str]]] = []
+    for one in arguments:
+        if one.startswith("--"):
+            name, equals, value = one.removeprefix("--").partition("=")
+            found.append((name, [value] if equals else []))
+        elif found:
+            found[-1][1].append(one)
+        else:
+            raise UsageError(f"unknown argument {one!r}")
+    return iter(found)
+
+
+def _short(recipe: Any, option: str, value: str) -> Any:
     """One short form over a recipe."""
     if option == "model":
         return replace(recipe, model=replace(recipe.model, name=value))

@@ -44,9 +44,9 @@ def named_recipes() -> dict[str, str]:
     made = {node.name: node for node in body if isinstance(node, ast.FunctionDef)}
     table = next(node for node in ast.walk(body[-1]) if isinstance(node, ast.Dict))
     return {
-        name.value: _first_line(made[maker.id])
+        str(ast.literal_eval(name)): _first_line(made[maker.id])
         for name, maker in zip(table.keys, table.values, strict=True)
-        if isinstance(name, ast.Constant) and isinstance(maker, ast.Name)
+        if name is not None and isinstance(maker, ast.Name)
     }
 
 

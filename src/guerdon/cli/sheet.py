@@ -1,0 +1,114 @@
+"""A recipe's settings written out: which part fills each place, which others could, and ranges.
+
+What is written is itself a recipe file (see `guerdon.cli.recipe_files`).
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any, get_origin
+
+import yaml
+
+from guerdon.cli.part_names import Choices, name_at
+from guerdon.cli.settings import beyond
+from guerdon.parsing.visible import visible
+from guerdon.parts import describe, name_of
+from guerdon.ranges import expected, settings_of
+
+_HEAD = "# {name}: every setting, and what else could stand in its place."
+_USE = """\
+# A line such as steps below loop is also an option: --loop.steps 60.
+# This is a recipe file: save it, change it, leave out what you don't change, and run it by
+#   guerdon train --recipe FILE.yaml"""
+_WIDTH = 96
+_COMMENT = 36
+"""Where comments begin, if the line leaves room."""
+
+_OBVIOUS = ("a text", "a function", "true or false", "a number that is finite")
+
+
+def sheet(recipe: Any, choices: Choices, base: str = "") -> str:
+    """The recipe's settings, as a file that lays them over the recipe called ``base``.
+
+    Without one it is for reading only.
+    """
+    said = beyond(recipe)
+    head = [_HEAD.format(name=recipe.name), *([_USE] if base else [])]
+    head += _comment(said) if said else []
+    head += [f"recipe: {base}"] if base else []
+    return "\n".join([*head, *map(_aligned, _settings(recipe, "", choices))]) + "\n"
+
+
+def _settings(part: Any, place: str, choices: Choices) -> Iterator[str]:
+    """The lines of a part's settings, each a place in the recipe."""
+    kind: Any = type(part)
+    hints = dict(settings_of(kind))
+    for setting in fields(part):
+        if setting.init:
+            inside = f"{place}.{setting.name}" if place else setting.name
+            held = getattr(part, setting.name)
+            yield from _setting(setting.name, held, hints.get(setting.name, Any), inside, choices)
+
+
+def _setting(name: str, held: Any, hint: Any, place: str, choices: Choices) -> Iterator[str]:
+    option = place.replace("_", "-")
+    if option in choices:
+        others = [one for one in choices[option] if one != name_at(option, held, choices)]
+        yield from _comment(f"or {', '.join(others)}")
+    if is_dataclass(held):
+        yield f"{name}:"
+        if hint is not type(held):
+            yield f"  part: {_part_name(option, held, choices)}"
+        yield from (f"  {line}" for line in _settings(held, place, choices))
+    elif isinstance(held, tuple) and any(map(is_dataclass, held)):
+        yield f"{name}:"
+        for one in held:
+            yield f"  - part: {_part_name(option, one, choices)}"
+            yield from (f"    {line}" for line in _settings(one, place, choices))
+    elif isinstance(held, Mapping) and held:
+        yield f"{name}:"
+        for key, one in held.items():
+            inside = _setting(str(key), one, Any, f"{place}.{key}", choices)
+            yield from (f"  {line}" for line in inside)
+    else:
+        short = name_at(option, held, choices) if option in choices else ""
+        short = short if short in choices.get(option, {}) else ""
+        yield f"{name}: {_plain(short or describe(held, place))}\t{_range(held, hint)}"
+
+
+def _part_name(option: str, part: Any, choices: Choices) -> str:
+    """A part's name in its place's list, where it has one; else where it is defined."""
+    short = name_at(option, part, choices) if option in choices else ""
+    return short if short in choices.get(option, {}) else name_of(type(part))
+
+
+def _plain(value: Any) -> str:
+    text: str = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000)
+    return text.removesuffix("...\n").strip()
+
+
+def _aligned(line: str) -> str:
+    """A line whose comment follows a tab, with comments below each other."""
+    setting, _, comment = line.partition("\t")
+    return f"{setting.ljust(_COMMENT)}  # {comment}" if comment else setting
+
+
+def _range(held: Any, hint: Any) -> str:
+    """What may stand there, in words; "" where these would say nothing."""
+    if callable(held) or hint is Any or get_origin(hint) is dict:
+        return ""
+    told = expected(hint).replace("None", "null")
+    return "" if "a part (" in told or told in _OBVIOUS else told
+
+
+def _comment(text: str) -> list[str]:
+    return textwrap.wrap(
+        visible(text),
+        _WIDTH,
+        initial_indent="# ",
+        subsequent_indent="#    ",
+        break_on_hyphens=False,
+    )
