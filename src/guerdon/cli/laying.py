@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields, is_dataclass, replace
+from functools import partial
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from guerdon.cli.options import UsageError
@@ -20,34 +21,59 @@ Reader = Callable[[Any, Any], Any]
 """(what stands there, its declared type) -> what is to stand there."""
 
 
-def lay(recipe: Any, option: str, words: Sequence[str], known: Sequence[str] = ()) -> Any:
-    """``recipe`` with the setting that ``option`` (``loop.steps``) names read from ``words``.
+class NoSuchPlaceError(LookupError):
+    """A recipe has no such place, which is told."""
+
+
+def lay(recipe: Any, given: Mapping[str, Sequence[str]], known: Iterable[str] = ()) -> Any:
+    """``recipe`` with the settings that options (``loop.steps``) name, read from their words.
 
     A whole-or-not setting needs no word, and is taken off by ``no-`` before its own name.
     Raises UsageError for an option that there is not (with the nearest, among ``known`` too) and
     for words that are not what the setting's type says. Ranges are not checked here.
     """
-    found = _without_no(recipe, option)
+    flags = {place for place, held in _leaves(recipe) if isinstance(held, bool)}
+    readers: dict[str, Reader] = {}
+    for option, words in given.items():
+        before, dot, last = option.rpartition(".")
+        off = f"{before}{dot}{last.removeprefix('no-')}"
+        if off != option and off in flags and not words:
+            readers[off] = lambda held, hint: False
+        else:
+            readers[option] = partial(_read, option, words)
     try:
-        if found != option and not words:
-            return put(recipe, found, lambda held, hint: False)
-        return put(recipe, option, lambda held, hint: _read(option, words, hint, held))
-    except LookupError:
-        meant = _meant(option, [*options_of(recipe), *known])
-        raise UsageError(f"there is no option --{option}{meant} (--settings lists all)") from None
+        return put(recipe, readers)
+    except NoSuchPlaceError as error:
+        option = str(error)
+        told = f"there is no option --{option}{meant(option, recipe, '--{}', known)}"
+        raise UsageError(f"{told} (--settings lists all)") from None
 
 
-def put(whole: Any, place: str, read: Reader) -> Any:
-    """``whole`` with what ``read`` gives at ``place`` (``loop.steps``, ``shaping.0.limit``).
+def put(whole: Any, readers: Mapping[str, Reader]) -> Any:
+    """``whole`` with what ``readers`` give at their places (``loop.steps``, ``shaping.0.limit``).
 
-    Raises LookupError where there is no such place.
+    A part's settings are replaced together, since each may fit the others alone. Raises
+    NoSuchPlaceError.
     """
-    return _put(whole, place.split("."), read, Any)
+    return _put(whole, [(place.split("."), place, read) for place, read in readers.items()], Any)
 
 
 def options_of(recipe: Any) -> list[str]:
     """Every option of a recipe's settings, such as ``loop.steps`` and ``shaping.0.limit``."""
     return [option for option, _ in _leaves(recipe)]
+
+
+def meant(place: str, recipe: Any, form: str, more: Iterable[str] = ()) -> str:
+    """What a place that a recipe has not was meant to be, for an error; each in ``form``.
+
+    Settings of the same last name, else those, parts and ``more`` that are spelled alike.
+    """
+    options, last = options_of(recipe), place.rpartition(".")[2]
+    found = [form.format(one) for one in options if one.rpartition(".")[2] == last][:3]
+    if found:
+        return f"; did you mean {' or '.join(found)}?"
+    parts = [one.rpartition(".")[0] for one in options]
+    return nearest(place, [*options, *filter(None, parts), *more], form)
 
 
 def _leaves(part: Any, before: str = "") -> Iterator[tuple[str, Any]]:
@@ -64,47 +90,49 @@ def _leaves(part: Any, before: str = "") -> Iterator[tuple[str, Any]]:
         yield from _leaves(held, f"{before}.{name}" if before else str(name))
 
 
-def _meant(option: str, known: Sequence[str]) -> str:
-    """The nearest options: those that end in the same name, else those spelled alike."""
-    last = option.rpartition(".")[2]
-    ends = [one for one in known if one.rpartition(".")[2] == last]
-    found = [f"--{one}" for one in ends[:3]]
-    return f"; did you mean {' or '.join(found)}?" if found else nearest(option, known, "--{}")
+_Changes = Sequence[tuple[Sequence[str], str, Reader]]
+"""What is changed: the steps that lead there from a part, the whole place, and its reader."""
 
 
-def _without_no(recipe: Any, option: str) -> str:
-    """The option that ``no-`` takes off, such as ``model.value-head``; else the option itself."""
-    before, dot, last = option.rpartition(".")
-    off = f"{before}{dot}{last.removeprefix('no-')}"
-    flags = {one for one, held in _leaves(recipe) if isinstance(held, bool)}
-    return off if off in flags else option
-
-
-def _put(part: Any, steps: Sequence[str], read: Reader, hint: Any) -> Any:
-    if not steps:
-        return read(part, hint)
-    first, *rest = steps
+def _put(part: Any, changes: _Changes, hint: Any) -> Any:
+    inside: dict[str, list[tuple[Sequence[str], str, Reader]]] = {}
+    for steps, place, read in changes:
+        if steps:
+            first = steps[0].replace("-", "_") if is_dataclass(part) else steps[0]
+            inside.setdefault(first, []).append((steps[1:], place, read))
+        else:
+            part = read(part, hint)
+    if not inside:
+        return part
+    held = _held(part, hint, inside)
+    for name, within in inside.items():
+        if name not in held:
+            raise NoSuchPlaceError(within[0][1])
+    new = {name: _put(held[name][0], within, held[name][1]) for name, within in inside.items()}
     if isinstance(part, tuple):
-        index = int(first) if first.isdecimal() else len(part)
-        new = _put(part[index], rest, read, Any)
-        return (*part[:index], new, *part[index + 1 :])
+        return tuple(new.get(str(i), one) for i, one in enumerate(part))
+    return {**part, **new} if isinstance(part, Mapping) else replace(part, **new)
+
+
+def _held(part: Any, hint: Any, named: Iterable[str]) -> dict[str, tuple[Any, Any]]:
+    """What stands in a part, by name, with its declared type; a mapping takes what is ``named``."""
+    if isinstance(part, tuple):
+        return {str(i): (one, Any) for i, one in enumerate(part)}
     if isinstance(part, Mapping):
-        inside = next(iter(get_args(_bare(hint))[1:]), Any)
-        if rest and first not in part:
-            raise LookupError(first)
-        return {**part, first: _put(part.get(first), rest, read, inside)}
-    name = first.replace("-", "_")
-    if not is_dataclass(part) or isinstance(part, type) or name not in _settable(part):
-        raise LookupError(first)
-    hints = dict(settings_of(type(part)))
-    return replace(part, **{name: _put(getattr(part, name), rest, read, hints.get(name, Any))})
+        kind = next(iter(get_args(_bare(hint))[1:]), Any)
+        return {name: (part.get(name), kind) for name in named}
+    if not is_dataclass(part) or isinstance(part, type):
+        return {}
+    whole: Any = type(part)
+    hints = dict(settings_of(whole))
+    return {name: (getattr(part, name), hints.get(name, Any)) for name in _settable(part)}
 
 
 def _settable(part: Any) -> list[str]:
     return [f.name for f in fields(part) if f.init]
 
 
-def _read(option: str, words: Sequence[str], hint: Any, held: Any) -> Any:
+def _read(option: str, words: Sequence[str], held: Any, hint: Any) -> Any:
     """Words as what a type says; several only where it takes several."""
     kinds = list(_kinds(hint))
     several = next((kind for kind in kinds if get_origin(kind) in (tuple, list, Sequence)), None)
@@ -121,16 +149,15 @@ def _read(option: str, words: Sequence[str], hint: Any, held: Any) -> Any:
         raise UsageError(f"--{option} needs a value")
     if is_dataclass(held) and not isinstance(held, type) and not _plain(kinds):
         inside = ", ".join(f"--{option}.{one}" for one in options_of(held)[:3])
-        raise UsageError(
-            f"--{option} is a part ({type(held).__name__}); give its settings: {inside}"
-        )
+        told = f"its settings are {inside}" if inside != f"--{option}." else "it has no settings"
+        raise UsageError(f"--{option} is a part ({type(held).__name__}); {told}")
     return _one(option, words[0], hint)
 
 
 def _one(option: str, word: str, hint: Any) -> Any:
     """One word as what a type says. Raises UsageError where it is none of what that allows."""
     kinds = list(_kinds(hint))
-    if (schedule := scheduled(word, hint)) is not None:
+    if {int, float} & {*kinds} and str not in kinds and (schedule := named(word)) is not None:
         return schedule
     for kind in kinds:
         if kind is type(None) and word.lower() in ("none", "null"):
@@ -147,14 +174,8 @@ def _one(option: str, word: str, hint: Any) -> Any:
     if str in kinds or Any in kinds:
         return word
     if not _plain(kinds):
-        raise UsageError(f"--{option} holds a part or a function; a recipe's file can name another")
+        raise UsageError(f"--{option} holds parts or functions; a recipe's file can name others")
     raise UsageError(f"--{option} is {word!r:.60}; give {expected(hint)}")
-
-
-def scheduled(text: str, hint: Any) -> Any:
-    """The schedule that a text names where a number belongs; None elsewhere."""
-    kinds = list(_kinds(hint))
-    return named(text) if {int, float} & {*kinds} and str not in kinds else None
 
 
 def _plain(kinds: Sequence[Any]) -> bool:

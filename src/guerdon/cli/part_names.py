@@ -54,9 +54,9 @@ def choose(recipe: Any, option: str, text: str, choices: Choices) -> Any:
 def called_after(base: Any, made: Any, choices: Choices) -> Any:
     """``made``, which is ``base`` with other parts, called after what it is now.
 
-    ``grpo`` with the objective ``gspo`` is ``grpo+gspo``; a recipe that is called after a part takes
-    the new one's name in its place. Only parts that say what is learned, and how, count; numbers
-    don't, nor does a recipe that was given another name.
+    ``grpo`` with the objective ``gspo`` is ``grpo+gspo``; a recipe that is called after a part
+    takes the new one's name in its place. Only parts that say what is learned, and how, count;
+    numbers don't, nor does a recipe that was given another name.
     """
     name = made.name
     if name != base.name:
@@ -130,12 +130,17 @@ def part_of(option: str, text: str, choices: Choices = POLICY_CHOICES) -> Any:
     return rewards.ScorerReward(part) if isinstance(part, SavedRewardModel) else part
 
 
-def _named(option: str, text: str, table: Mapping[str, Any]) -> Any:
-    name, colon, value = text.partition(":")
+def kind_of(option: str, name: str, table: Mapping[str, Any]) -> Any:
+    """The class, or the function that is the part, of a name. Raises ValueError."""
     if name not in table:
         meant = nearest(name, table)
         raise ValueError(f"--{option} takes {', '.join(table)}, not {name!r}{meant}")
-    part = table[name]
+    return table[name]
+
+
+def _named(option: str, text: str, table: Mapping[str, Any]) -> Any:
+    name, colon, value = text.partition(":")
+    part = kind_of(option, name, table)
     if not isinstance(part, type):
         return part
     given = [yaml.safe_load(value)] if colon else []

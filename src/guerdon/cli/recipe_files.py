@@ -16,13 +16,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from guerdon.cli.laying import Reader, options_of, put, scheduled
-from guerdon.cli.part_names import Choices, called_after, choose, is_own_reward, part_of
-from guerdon.names import nearest
+from guerdon.cli.laying import NoSuchPlaceError, Reader, meant, put
+from guerdon.cli.part_names import Choices, called_after, choose, is_own_reward, kind_of, part_of
 from guerdon.parsing.strict_yaml import read_yaml
-from guerdon.parts import PartError, build, describe
+from guerdon.parts import PartError, build, describe, name_of
 from guerdon.ranges import checked_later
 from guerdon.recipes import build_recipe
+from guerdon.reward_models import SavedRewardModel
+from guerdon.rewards import ScorerReward
+from guerdon.schedules import named
 from guerdon.training import PolicyRecipe
 from guerdon.trust import refuse_untrusted
 
@@ -35,7 +37,12 @@ def load_recipe_file(path: Path, choices: Choices, trust: Sequence[str] = ()) ->
     """
     try:
         data = read_yaml(path)
-        if not isinstance(data, Mapping) or "recipe" not in data:
+        if not isinstance(data, Mapping) or not {"recipe", "part"} & {*data}:
+            raise PartError(
+                "it does not hold a recipe: its top level says neither `recipe: NAME`, as a short "
+                "file does, nor `part`, as a run's own"
+            )
+        if "recipe" not in data:
             return PolicyRecipe.load(path, trust)
         with checked_later():
             recipe = _composed(data, choices, trust)
@@ -56,45 +63,37 @@ def _composed(data: Mapping[str, Any], choices: Choices, trust: Sequence[str]) -
     begun: PolicyRecipe = build_recipe(base)
     recipe = begun
     given = [one for key in data if key != "recipe" for one in _settings_in(data[key], str(key))]
+    readers: dict[str, Reader] = {}
     # A part comes before what is inside it, in whatever order they were written.
     for place, value in sorted(given, key=lambda one: one[0].count(".")):
         option = place.replace("_", "-")
         if isinstance(value, str) and option in choices:
             _refuse_strangers(option, value, choices, trust)
             recipe = choose(recipe, option, value, choices)
-            continue
-        try:
-            recipe = put(recipe, place, _reader(value, option, choices, trust))
-        except LookupError:
-            meant = nearest(option, options_of(recipe), "{}")
-            raise PartError(f"the recipe has no {place}{meant} (--settings lists all)") from None
+        else:
+            readers[place] = _reader(value, option, choices, trust)
+    try:
+        recipe = put(recipe, readers)
+    except NoSuchPlaceError as error:
+        told = f"the recipe has no {error}{meant(str(error), recipe, '{}')}"
+        raise PartError(f"{told} (--settings lists all)") from None
     made: PolicyRecipe = called_after(begun, recipe, choices)
     return made
 
 
 def _settings_in(value: Any, place: str) -> Iterator[tuple[str, Any]]:
-    """What a file says of single places: a part's name first, then the settings inside it."""
-    if not isinstance(value, Mapping) or _is_described(value):
-        yield place, value
-        return
-    if "part" in value:
-        yield place, value["part"]
-    for key, inside in value.items():
-        if key != "part":
+    """What a file says of single places: settings inside of what stands there, or another part."""
+    if isinstance(value, Mapping) and not {"part", "function"} & {*value}:
+        for key, inside in value.items():
             yield from _settings_in(inside, f"{place}.{key}")
-
-
-def _is_described(value: Mapping[str, Any]) -> bool:
-    """Whether it names a class or function in full, as whole files do."""
-    return "function" in value or ":" in str(value.get("part", ""))
+    else:
+        yield place, value
 
 
 def _reader(value: Any, option: str, choices: Choices, trust: Sequence[str]) -> Reader:
     """What puts a file's value at a place of a recipe."""
 
     def read(held: Any, hint: Any) -> Any:
-        if isinstance(value, str) and (schedule := scheduled(value, hint)) is not None:
-            return schedule
         return build(_in_full(value, option, choices, trust), option, trust)
 
     return read
@@ -103,21 +102,31 @@ def _reader(value: Any, option: str, choices: Choices, trust: Sequence[str]) -> 
 def _in_full(value: Any, option: str, choices: Choices, trust: Sequence[str]) -> Any:
     """A file's value with parts by name as whole files have them, however deep they stand."""
     if isinstance(value, list):
+        if option not in choices and all(isinstance(one, str) for one in value):
+            return value  # texts, such as where a completion stops
         return [_in_full(one, option, choices, trust) for one in value]
     if isinstance(value, str) and option in choices:
         _refuse_strangers(option, value, choices, trust)
         part = part_of(option, value, choices)
         return describe(part[0] if isinstance(part, tuple) and len(part) == 1 else part)
+    if isinstance(value, str) and (schedule := named(value)) is not None:
+        return describe(schedule)
     if not isinstance(value, Mapping) or "function" in value:
         return value
     inside = {
         key: one if key == "part" else _in_full(one, f"{option}.{key}", choices, trust)
         for key, one in value.items()
     }
-    if "part" in value and not _is_described(value):
-        named = _in_full(value["part"], option, choices, trust)
-        return {**named, **inside, "part": named["part"]}
-    return inside
+    if "part" not in value or ":" in str(value["part"]):
+        return inside
+    kind = kind_of(option, str(value["part"]), choices.get(option, {}))
+    if not isinstance(kind, type):
+        return {**inside, "function": name_of(kind)}
+    if kind is type(None):
+        return None
+    made = {**inside, "part": name_of(kind)}
+    # A reward model is no reward by itself: it knows of texts, not of rollouts.
+    return {"part": name_of(ScorerReward), "scorer": made} if kind is SavedRewardModel else made
 
 
 def _refuse_strangers(option: str, text: str, choices: Choices, trust: Sequence[str]) -> None:

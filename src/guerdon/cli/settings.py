@@ -125,10 +125,8 @@ def _laid_over(recipe: Any, arguments: Sequence[str], choices: Choices) -> Any:
             recipe = choose(recipe, option, words[0], choices)
         else:
             recipe = _short(recipe, option, words[0])
-    for option, words in given:
-        if option not in choices and option not in short:
-            recipe = lay(recipe, option, words, sorted({*choices, *short}))
-    return recipe
+    settings = {option: words for option, words in given if option not in {*choices, *short}}
+    return lay(recipe, settings, sorted({*choices, *short}))
 
 
 def _options_in(arguments: Sequence[str]) -> Iterator[tuple[str, list[str]]]:

@@ -37,7 +37,7 @@ def sheet(recipe: Any, choices: Choices, base: str = "") -> str:
     """
     said = beyond(recipe)
     head = [_HEAD.format(name=recipe.name), *([_USE] if base else [])]
-    head += _comment(said) if said else []
+    head += [f"# {visible(said)}"] if said else []
     head += [f"recipe: {base}"] if base else []
     return "\n".join([*head, *map(_aligned, _settings(recipe, "", choices))]) + "\n"
 
@@ -54,13 +54,14 @@ def _settings(part: Any, place: str, choices: Choices) -> Iterator[str]:
 
 
 def _setting(name: str, held: Any, hint: Any, place: str, choices: Choices) -> Iterator[str]:
+    name = _plain(name)  # YAML takes `on` for true
     option = place.replace("_", "-")
     if option in choices:
         others = [one for one in choices[option] if one != name_at(option, held, choices)]
         yield from _comment(f"or {', '.join(others)}")
     if is_dataclass(held):
         yield f"{name}:"
-        if hint is not type(held):
+        if "." in place or hint is not type(held):  # else the recipe below has the same
             yield f"  part: {_part_name(option, held, choices)}"
         yield from (f"  {line}" for line in _settings(held, place, choices))
     elif isinstance(held, tuple) and any(map(is_dataclass, held)):
@@ -106,9 +107,5 @@ def _range(held: Any, hint: Any) -> str:
 
 def _comment(text: str) -> list[str]:
     return textwrap.wrap(
-        visible(text),
-        _WIDTH,
-        initial_indent="# ",
-        subsequent_indent="#    ",
-        break_on_hyphens=False,
+        text, _WIDTH, initial_indent="# ", subsequent_indent="#    ", break_on_hyphens=False
     )
