@@ -28,7 +28,7 @@ from guerdon.objectives import (
 )
 from guerdon.recipes.grpo import build
 from guerdon.shaping import KLPenalty, OverlongPenalty
-from guerdon.tasks import PreferenceFile
+from guerdon.tasks import RankingFile
 from guerdon.training import FixedReference, Model, PolicyRecipe, PreferenceRecipe
 
 _LENGTH = build().sampling.max_tokens
@@ -143,7 +143,7 @@ def ppo(**overrides: Any) -> PolicyRecipe:
 
 def dpo(pairs: str, **overrides: Any) -> PreferenceRecipe:
     """DPO (2305.18290), beta 0.1: no sampling, it learns from --pairs FILE."""
-    made = PreferenceRecipe(name="dpo", pairs=PreferenceFile(pairs), objective=DPO(beta=0.1))
+    made = PreferenceRecipe(name="dpo", pairs=RankingFile(pairs), objective=DPO(beta=0.1))
     return replace(made, **overrides)
 
 
