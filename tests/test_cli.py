@@ -287,7 +287,7 @@ def test_dry_run_scores_and_trains_nothing(tmp_path: Path, capsys: Captured) -> 
         (["train", "--seed"], "--seed needs a value"),
         (["train", "--reward", "nowhere"], "one of ours"),
         (["train", "--tasks", "nowhere.jsonl"], "no file or folder 'nowhere.jsonl'"),
-        (["train", "--advantage", "gea"], "--advantage takes group-normalised"),
+        (["train", "--advantage", "gea"], "--advantage takes gae, group-normalised"),
         (["train", "--objective.aggregation", "constant-length"], "constant-length:VALUE"),
         (["train", "--objective.kl.estimator", "k2"], "nothing stands there"),
         (["train", "--kl", "much"], "--kl is 'much'; give a number"),
@@ -345,7 +345,7 @@ def test_all_settings_are_listed_and_nothing_that_is_none(capsys: Captured) -> N
     assert shown["objective"]["part"] == "gspo"
     assert shown["objective"]["kl"]["coefficient"] == 0.1
     assert "_drawn" not in told
-    assert "# or clipped-surrogate, cispo" in told  # what else could stand there
+    assert "# or cispo, clipped-surrogate" in told  # what else could stand there
     assert "group_size: 8                       # a whole number of 1 or more" in told
     assert "0 or more (0 is greedy)" in told
 

@@ -94,7 +94,7 @@ def test_settings_written_out_are_read_as_the_same_recipe(name: str, tmp_path: P
         ("recipe: grpo\nloop: {stpes: 3}", "the recipe has no loop.stpes; did you mean loop.steps"),
         ("recipe: grpo\nloop: {steps: x}", "loop.steps is 'x'; give a whole number"),
         ("recipe: grpo\nloop: {steps: -1}", "loop.steps is -1; give a whole number of 0 or more"),
-        ("recipe: grpo\nobjective: gsop", "objective takes clipped-surrogate"),
+        ("recipe: grpo\nobjective: gsop", "objective takes cispo, clipped-surrogate"),
         ("recipe: grpo\nobjective: {part: gspo, clip: 1}", "GSPO has no setting 'clip'"),
         ("recipe: grpo\nobjective.kl.estimator: k2", "nothing stands there"),
         ("recipe: grpo\nloop: {group_size: 1}", "GroupNormalised compares"),
