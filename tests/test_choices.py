@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from guerdon.advantages import GAE, BatchStd, GroupNormalised
+from guerdon.cli.choices import POLICY_CHOICES
 from guerdon.cli.helping import overrides
-from guerdon.cli.part_names import POLICY_CHOICES, part_of
+from guerdon.cli.part_names import part_of
 from guerdon.cli.settings import recipe_from
 from guerdon.curriculum import Informative
 from guerdon.objectives import GSPO, KL, PPO, ConstantLength, k2

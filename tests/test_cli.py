@@ -10,9 +10,11 @@ import pytest
 import yaml
 
 from guerdon import __version__
+from guerdon.claims import all_claims
 from guerdon.cli import main
+from guerdon.cli.choices import POLICY_CHOICES
 from guerdon.cli.commands import COMMANDS
-from guerdon.recipes import all_recipes
+from guerdon.recipes import all_recipes, named_recipes
 from guerdon.training import PolicyRecipe
 
 QUICK = [
@@ -74,9 +76,31 @@ def test_unknown_command_is_2_and_names_the_known(capsys: Captured) -> None:
 def test_recipes_as_json(capsys: Captured) -> None:
     assert main(["recipes", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert [entry["slug"] for entry in found] == list(all_recipes())
+    assert [entry["slug"] for entry in found] == [*all_recipes(), *named_recipes()]
+    assert all(entry["about"] for entry in found)
+    assert all(entry["verdict"] for entry in found if entry["slug"] in all_claims())
     assert main(["recipes", "--wide"]) == 2
     assert "--wide" in capsys.readouterr().err
+
+
+def test_rewards_are_listed_with_a_line_each(capsys: Captured) -> None:
+    assert main(["rewards", "--json"]) == 0
+    found = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
+    assert {name for name, one in found.items() if one["option"]} == {*POLICY_CHOICES["reward"]}
+    assert all(entry["about"] for entry in found.values())
+    assert main(["rewards"]) == 0
+    assert "answer-match" in capsys.readouterr().out
+
+
+def test_recipes_are_listed_with_what_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.chdir(tmp_path)  # outside a checkout
+    assert main(["recipes"]) == 0
+    told = capsys.readouterr().out
+    for name in ("grpo", "dr-grpo", "reinforce++"):
+        assert name in told
+    assert "shown" in told
 
 
 def test_sample_as_json(capsys: Captured) -> None:

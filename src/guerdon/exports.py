@@ -24,6 +24,7 @@ from typing import Any
 _EXPORT = re.compile(r"^    from (guerdon[\w.]*) import (\w+) as \2$", re.MULTILINE)
 _CLASS = re.compile(r"^class (\w+)", re.MULTILINE)
 _NAME = re.compile(r'^    name: ClassVar\[str\] = "([^"]+)"$', re.MULTILINE)
+_DOC = re.compile(r'^    r?"""(.+?)(?:"""|\n\n)', re.MULTILINE | re.DOTALL)
 _MADE_OF = re.compile(r"^    made_of: ClassVar\[str\] = ", re.MULTILINE)
 
 
@@ -42,13 +43,20 @@ class Index(Mapping[str, Any]):
         made = _alone(self._package)
         return Index(self._package, {n: kind for n, kind in self._names.items() if kind in made})
 
+    def told(self) -> dict[str, str]:
+        """Each name with the first line of its part's docstring, read from the source."""
+        lines = _first_lines(self._package)
+        return {n: lines.get(kind, "") for n, kind in self._names.items() if isinstance(kind, str)}
+
     @property
     def _names(self) -> Mapping[str, Any]:
         return _named(self._package) if self._given is None else self._given
 
     def __getitem__(self, name: str) -> Any:
         found = self._names[name]
-        return getattr(sys.modules[self._package], found) if isinstance(found, str) else found
+        if not isinstance(found, str):
+            return found
+        return getattr(importlib.import_module(self._package), found)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -100,6 +108,12 @@ def _named(package: str) -> dict[str, str]:
 def _alone(package: str) -> frozenset[str]:
     """The exported classes that are not made of others."""
     return frozenset(kind for kind, body in _bodies(package) if not _MADE_OF.search(body))
+
+
+@cache
+def _first_lines(package: str) -> dict[str, str]:
+    found = {kind: _DOC.search(body) for kind, body in _bodies(package)}
+    return {kind: " ".join(doc[1].split()) for kind, doc in found.items() if doc}
 
 
 def _bodies(package: str) -> Iterator[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -86,7 +87,9 @@ def test_it_works_where_it_was_put(elsewhere: Path, tmp_path: Path) -> None:
     )
     assert Path(told.strip()).is_relative_to(elsewhere)
     guerdon = [sys.executable, "-m", "guerdon.cli"]
-    run(*guerdon, "recipes", cwd=tmp_path, **where)
+    told = json.loads(run(*guerdon, "recipes", "--json", cwd=tmp_path, **where))
+    (grpo,) = (one for one in told if one["slug"] == "grpo")
+    assert (grpo["parts"], grpo["runs"], grpo["verdict"]) == (True, True, "shown")
     small = ["--loop.groups", "2", "--loop.group-size", "2", "--loop.evaluation-tasks", "4"]
     run(*guerdon, "train", "--steps", "1", "--quiet", *small, cwd=tmp_path, **where)
     assert (tmp_path / "runs" / "grpo" / "report.html").is_file()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from guerdon.cli.part_names import POLICY_CHOICES
+from guerdon.cli.choices import POLICY_CHOICES
 from guerdon.cli.recipe_files import load_recipe_file
 from guerdon.cli.settings import recipe_from
 from guerdon.cli.sheet import sheet

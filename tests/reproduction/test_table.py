@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from guerdon.recipes import Paper, all_recipes, load_recipe
+from guerdon.recipes import MARKS, Paper, all_recipes, load_recipe
 from guerdon.reproduction import Claim, Expectation, run_claim, write
 from guerdon.reproduction.picture import draw
-from guerdon.reproduction.table import in_readme, marks, render
+from guerdon.reproduction.table import as_data, in_readme, marks, render
 
 ROOT = Path(__file__).parents[2]
 
@@ -76,6 +76,7 @@ def test_unknown_recipe_names_the_known():
 @pytest.mark.skipif(not all_recipes(), reason="no recipe in the package yet")
 def test_committed_table_is_current():
     assert (ROOT / "docs" / "systems.md").read_text() == render(ROOT)
+    assert MARKS.read_text() == as_data(ROOT)
     readme = (ROOT / "README.md").read_text()
     assert in_readme(readme, ROOT) == readme
 

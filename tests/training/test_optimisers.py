@@ -7,7 +7,7 @@ import torch
 
 from guerdon.records import Progress
 from guerdon.schedules import Linear
-from guerdon.training import OPTIMISERS, SGD, Adam, AdamW, Optimiser
+from guerdon.training import SGD, Adam, AdamW, Optimiser
 
 
 def stepped(settings, gradients, step=0, total=1):
@@ -47,7 +47,7 @@ def test_the_rate_rises_and_follows_its_schedule():
     assert AdamW().clip == 1.0
 
 
-@pytest.mark.parametrize("kind", OPTIMISERS.values())
+@pytest.mark.parametrize("kind", [AdamW, Adam, SGD])
 def test_all_are_optimisers(kind):
     assert isinstance(kind(0.5), Optimiser)
     assert kind(0.5).lr == 0.5

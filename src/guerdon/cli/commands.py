@@ -100,8 +100,13 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
             "claim's)",
         ),
         "recipes": Command(
-            "the systems, and what works of each",
-            "The systems, and what works of each.",
+            "the systems and what works of each, and other recipes by name",
+            "The systems and what works of each, and compositions by the names that people use.",
+            flags=("--json",),
+        ),
+        "rewards": Command(
+            "the rewards by name, a line each",
+            "The rewards by name, a line each.",
             flags=("--json",),
         ),
         "report": Command(
@@ -149,6 +154,8 @@ def run(argv: Sequence[str] | None = None) -> int:
         options, rest = read_options(name, given)
         module = importlib.import_module(f"guerdon.cli.{name}")
         return int(module.run(options, rest))
+    except SystemExit:  # help was asked for, and nothing is imported for it
+        raise
     except UsageError as error:
         print(f"guerdon {name}: {visible(error)}", file=sys.stderr)
         return 2

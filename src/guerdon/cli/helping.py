@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-from guerdon.cli.part_names import (
-    POLICY_CHOICES,
-    PREFERENCE_CHOICES,
-    RANKING_CHOICES,
-    Choices,
-)
+from guerdon.cli.choices import POLICY_CHOICES, PREFERENCE_CHOICES, RANKING_CHOICES, Choices
 
 
 def overrides() -> str:

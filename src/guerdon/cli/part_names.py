@@ -8,42 +8,15 @@ from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import yaml
 
-from guerdon import advantages, curriculum, objectives, rewards, rollout, shaping, tasks, training
+from guerdon import rewards, tasks
+from guerdon.cli.choices import POLICY_CHOICES, Choices
 from guerdon.names import check_name, nearest
 from guerdon.parts import locate
 from guerdon.reward_models import SavedRewardModel
-
-Choices = Mapping[str, Mapping[str, Any]]
-"""Option (a path in the recipe) to name to part: a class, or a function that is the part."""
-
-POLICY_CHOICES: Choices = MappingProxyType(
-    {
-        "tasks": tasks.NAMES,
-        "reward": {**rewards.NAMES.alone(), "reward-model": SavedRewardModel},
-        "shaping": shaping.NAMES.alone(),
-        "advantage": advantages.NAMES.alone(),
-        "advantage.scale": advantages.SCALES,
-        "objective": objectives.NAMES,
-        "objective.aggregation": objectives.AGGREGATIONS,
-        "objective.kl.estimator": objectives.ESTIMATORS,
-        "curriculum": curriculum.NAMES,
-        "filter": curriculum.FILTERS,
-        "reference": training.REFERENCES,
-        "optimiser": training.OPTIMISERS,
-        "model.engine": rollout.NAMES,
-    }
-)
-PREFERENCE_CHOICES: Choices = MappingProxyType(
-    {"objective": objectives.PREFERENCES, "optimiser": training.OPTIMISERS}
-)
-RANKING_CHOICES: Choices = MappingProxyType(
-    {"objective": objectives.RANKINGS, "optimiser": training.OPTIMISERS}
-)
 
 
 def choose(recipe: Any, option: str, text: str, choices: Choices) -> Any:

@@ -16,8 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from guerdon.cli.choices import Choices
 from guerdon.cli.laying import NoSuchPlaceError, Reader, meant, put
-from guerdon.cli.part_names import Choices, called_after, choose, is_own_reward, kind_of, part_of
+from guerdon.cli.part_names import called_after, choose, is_own_reward, kind_of, part_of
 from guerdon.parsing.strict_yaml import read_yaml
 from guerdon.parts import PartError, build, describe, name_of
 from guerdon.ranges import checked_later

@@ -1,31 +1,50 @@
-"""``guerdon recipes``: the systems and the compositions by name."""
+"""``guerdon recipes``: the systems with their marks, and the compositions by name."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from guerdon.cli.showing import shown
-from guerdon.recipes import all_recipes
-from guerdon.reproduction.table import marks
+from guerdon.recipes import marks, named_recipes, told_in_a_line
 
 
 def run(options: dict[str, Any], rest: list[str]) -> int:
-    """Show the table."""
-    root = Path.cwd()
-    found = [{"slug": slug, **asdict(marks(slug, root))} for slug in all_recipes()]
+    """Show both tables."""
+    systems = marks()
     if options["json"]:
+        found = [
+            {"slug": slug, "about": told_in_a_line(slug), "system": True, **marked._asdict()}
+            for slug, marked in systems.items()
+        ]
+        found += [
+            {"slug": name, "about": about, "system": False}
+            for name, about in named_recipes().items()
+        ]
         print(json.dumps(found, indent=2))
         return 0
-    table = Table(title="recipes")
-    for heading in found[0]:
-        table.add_column(heading)
-    for entry in found:
-        table.add_row(*(shown(v) for v in entry.values()))
-    Console().print(table)
+    console = Console()
+    table = _table("name", "parts", "runs", "shows", "what it is")
+    for slug, marked in systems.items():
+        done = ("yes" if one else "no" for one in (marked.parts, marked.runs))
+        table.add_row(slug, *done, marked.verdict or "–", Text(told_in_a_line(slug)))
+    console.print("systems: their parts are tested, they run in the loop, their claim shows")
+    console.print(table)
+    table = _table("name", "what it is")
+    for name, about in named_recipes().items():
+        table.add_row(name, Text(about))
+    console.print("compositions by name: other parts in the recipe grpo")
+    console.print(table)
+    console.print("guerdon train --recipe NAME trains by one; --settings shows what it is made of")
     return 0
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in headings:
+        table.add_column(heading, no_wrap=heading != "what it is")
+    return table

@@ -10,17 +10,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from guerdon.cli.choices import POLICY_CHOICES, PREFERENCE_CHOICES, RANKING_CHOICES, Choices
 from guerdon.cli.laying import lay
 from guerdon.cli.options import UsageError, number, reading_arguments, whole_number
-from guerdon.cli.part_names import (
-    POLICY_CHOICES,
-    PREFERENCE_CHOICES,
-    RANKING_CHOICES,
-    Choices,
-    called_after,
-    choose,
-    is_own_reward,
-)
+from guerdon.cli.part_names import called_after, choose, is_own_reward
 from guerdon.cli.recipe_files import load_recipe_file
 from guerdon.objectives import KL
 from guerdon.parsing.visible import visible

@@ -12,7 +12,8 @@ from typing import Any, get_origin
 
 import yaml
 
-from guerdon.cli.part_names import Choices, name_at
+from guerdon.cli.choices import Choices
+from guerdon.cli.part_names import name_at
 from guerdon.cli.settings import beyond
 from guerdon.parsing.visible import visible
 from guerdon.parts import describe, name_of

@@ -8,8 +8,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from guerdon.cli.choices import POLICY_CHOICES, PREFERENCE_CHOICES, RANKING_CHOICES
 from guerdon.cli.options import UsageError, own_output, reading_arguments
-from guerdon.cli.part_names import POLICY_CHOICES, PREFERENCE_CHOICES, RANKING_CHOICES
 from guerdon.cli.score import score_file
 from guerdon.cli.settings import (
     is_file,

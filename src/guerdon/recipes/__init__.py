@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -70,6 +71,29 @@ def _first_line(node: ast.Module | ast.FunctionDef) -> str:
     return (ast.get_docstring(node) or "").partition("\n")[0]
 
 
+class Marks(NamedTuple):
+    """How far a system works: its parts are tested, it runs in the loop, what its claim came to.
+
+    ``verdict`` is None where the claim has not been run.
+    """
+
+    parts: bool
+    runs: bool
+    verdict: str | None
+
+
+def marks() -> dict[str, Marks]:
+    """Every system's marks, as they were when the package was made; imports nothing.
+
+    ``python -m guerdon.reproduction.table`` reads them from tests and results.
+    """
+    known: dict[str, Any] = json.loads(MARKS.read_text(encoding="utf-8"))
+    return {slug: Marks(*known.get(slug, (False, False, None))) for slug in all_recipes()}
+
+
+MARKS = Path(__file__).with_name("marks.json")
+
+
 def load_recipe(slug: str) -> ModuleType:
     """The module of a recipe.
 
@@ -90,10 +114,13 @@ def load_recipe(slug: str) -> ModuleType:
 
 
 __all__ = [
+    "MARKS",
+    "Marks",
     "Paper",
     "all_recipes",
     "build_recipe",
     "load_recipe",
+    "marks",
     "named_recipes",
     "told_in_a_line",
 ]

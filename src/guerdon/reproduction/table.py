@@ -1,20 +1,21 @@
 """The table of systems, generated from the recipes and their result files.
 
-``python -m guerdon.reproduction.table`` writes ``docs/systems.md`` and the short table of
-``README.md``, between its two marks. A system's marks (parts, runs, shows) are
-read, not claimed: *parts* if ``tests/recipes/test_<module>.py`` exists, *runs* if that file
-has a test whose name begins with ``test_runs``, *shows* if its result file says ``shown``.
+``python -m guerdon.reproduction.table`` writes ``docs/systems.md``, the short table of
+``README.md`` between its two marks, and ``marks.json`` for `guerdon.recipes.marks`. A system's
+marks (parts, runs, shows) are read, not claimed: *parts* if ``tests/recipes/test_<module>.py``
+exists, *runs* if that file has a test whose name begins with ``test_runs``, *shows* if its result
+file says ``shown``.
 """
 
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from guerdon.recipes import Paper, all_recipes, load_recipe
+from guerdon.recipes import MARKS, Marks, Paper, all_recipes, load_recipe
 from guerdon.reproduction.claim import Expectation, Role, Verdict
 from guerdon.reproduction.run import read
 
@@ -48,20 +49,6 @@ _BRIEF = """| system | paper | parts | runs | shows |
 _BEGIN, _END = "<!-- systems begin -->", "<!-- systems end -->"
 
 
-@dataclass(frozen=True)
-class Marks:
-    """How far a system works; ``verdict`` is None where no result file is there."""
-
-    parts: bool
-    runs: bool
-    verdict: str | None
-
-    @property
-    def shows(self) -> bool:
-        """Whether the result file says shown."""
-        return self.verdict == "shown"
-
-
 def marks(slug: str, root: Path) -> Marks:
     """The marks of one recipe in the repository at ``root``."""
     test = root / "tests" / "recipes" / f"test_{slug.replace('-', '_')}.py"
@@ -72,6 +59,12 @@ def marks(slug: str, root: Path) -> Marks:
     result = root / "reproductions" / f"{slug}.json"
     verdict = str(read(result)["verdict"]) if result.is_file() else None
     return Marks(test.is_file(), runs, verdict)
+
+
+def as_data(root: Path) -> str:
+    """The marks of every recipe as JSON, a line each."""
+    rows = (f"{json.dumps(slug)}: {json.dumps(marks(slug, root))}" for slug in all_recipes())
+    return "{\n" + ",\n".join(rows) + "\n}\n"
 
 
 def render(root: Path, papers: Sequence[tuple[str, Paper]] | None = None) -> str:
@@ -173,3 +166,4 @@ if __name__ == "__main__":
     (here / "docs" / "systems.md").write_text(render(here))
     readme = here / "README.md"
     readme.write_text(in_readme(readme.read_text(), here))
+    MARKS.write_text(as_data(here))

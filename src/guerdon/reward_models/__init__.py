@@ -1,7 +1,16 @@
 """Trainable scorers: a prompt and responses to one number per response."""
 
-from guerdon.reward_models.features import FeatureScorer
-from guerdon.reward_models.saved import SavedRewardModel
-from guerdon.reward_models.scalar_head import RewardModel
+from typing import TYPE_CHECKING
 
-__all__ = ["FeatureScorer", "RewardModel", "SavedRewardModel"]
+from guerdon.exports import Index, exporting
+
+if TYPE_CHECKING:
+    from guerdon.reward_models.features import FeatureScorer as FeatureScorer
+    from guerdon.reward_models.saved import SavedRewardModel as SavedRewardModel
+    from guerdon.reward_models.scalar_head import RewardModel as RewardModel
+
+
+NAMES = Index(__name__, {"reward-model": "SavedRewardModel"})
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__, __all__ = exporting(__name__)

@@ -1,36 +1,30 @@
 """How completions are made: policies over language models and small tables, and engines."""
 
-from guerdon.rollout.endpoint import EndpointError, EndpointPolicy
-from guerdon.rollout.engines import Engine, Transformers
-from guerdon.rollout.environments import Environment, Grid, Step, ToyText, make_environment
-from guerdon.rollout.episodes import play
-from guerdon.rollout.language import LanguagePolicy
-from guerdon.rollout.slots import SlotPolicy
-from guerdon.rollout.tabular import TabularPolicy
-from guerdon.rollout.vllm import VLLM, VLLMEngine
+from typing import TYPE_CHECKING
 
-NAMES = {
-    "transformers": Transformers,
-    "vllm": VLLM,
-    "endpoint": EndpointPolicy,
-}
+from guerdon.exports import Index, exporting
+
+if TYPE_CHECKING:
+    from guerdon.rollout.endpoint import EndpointError as EndpointError
+    from guerdon.rollout.endpoint import EndpointPolicy as EndpointPolicy
+    from guerdon.rollout.engines import Engine as Engine
+    from guerdon.rollout.engines import Transformers as Transformers
+    from guerdon.rollout.environments import Environment as Environment
+    from guerdon.rollout.environments import Grid as Grid
+    from guerdon.rollout.environments import Step as Step
+    from guerdon.rollout.environments import ToyText as ToyText
+    from guerdon.rollout.environments import make_environment as make_environment
+    from guerdon.rollout.episodes import play as play
+    from guerdon.rollout.language import LanguagePolicy as LanguagePolicy
+    from guerdon.rollout.slots import SlotPolicy as SlotPolicy
+    from guerdon.rollout.tabular import TabularPolicy as TabularPolicy
+    from guerdon.rollout.vllm import VLLM as VLLM
+    from guerdon.rollout.vllm import VLLMEngine as VLLMEngine
+
+NAMES = Index(
+    __name__, {"transformers": "Transformers", "vllm": "VLLM", "endpoint": "EndpointPolicy"}
+)
 """The engines, by what ``--model.engine`` calls them."""
 
-__all__ = [
-    "NAMES",
-    "VLLM",
-    "EndpointError",
-    "EndpointPolicy",
-    "Engine",
-    "Environment",
-    "Grid",
-    "LanguagePolicy",
-    "SlotPolicy",
-    "Step",
-    "TabularPolicy",
-    "ToyText",
-    "Transformers",
-    "VLLMEngine",
-    "make_environment",
-    "play",
-]
+if not TYPE_CHECKING:
+    __getattr__, __dir__, __all__ = exporting(__name__)

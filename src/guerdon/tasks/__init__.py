@@ -1,69 +1,56 @@
 """Where prompts and rankings come from."""
 
-from guerdon.tasks.arithmetic import Arithmetic
-from guerdon.tasks.choices import LETTERS, MultiChoice, MultipleChoice
-from guerdon.tasks.examples import WithExamples
-from guerdon.tasks.facts import (
-    VALUES,
-    FactQuestions,
-    corrupted_report,
-    fact_report,
-    facts_right,
-    paraphrase,
-    stated_facts,
+from typing import TYPE_CHECKING
+
+from guerdon.exports import Index, exporting
+
+if TYPE_CHECKING:
+    from guerdon.tasks.arithmetic import Arithmetic as Arithmetic
+    from guerdon.tasks.choices import LETTERS as LETTERS
+    from guerdon.tasks.choices import MultiChoice as MultiChoice
+    from guerdon.tasks.choices import MultipleChoice as MultipleChoice
+    from guerdon.tasks.examples import WithExamples as WithExamples
+    from guerdon.tasks.facts import VALUES as VALUES
+    from guerdon.tasks.facts import FactQuestions as FactQuestions
+    from guerdon.tasks.facts import corrupted_report as corrupted_report
+    from guerdon.tasks.facts import fact_report as fact_report
+    from guerdon.tasks.facts import facts_right as facts_right
+    from guerdon.tasks.facts import paraphrase as paraphrase
+    from guerdon.tasks.facts import stated_facts as stated_facts
+    from guerdon.tasks.files import FileTasks as FileTasks
+    from guerdon.tasks.files import RankingFile as RankingFile
+    from guerdon.tasks.gym import ReasoningGym as ReasoningGym
+    from guerdon.tasks.mixture import MixedTasks as MixedTasks
+    from guerdon.tasks.reading import DataError as DataError
+    from guerdon.tasks.reading import check_prompt as check_prompt
+    from guerdon.tasks.reading import read_rows as read_rows
+    from guerdon.tasks.regions import TextBoxes as TextBoxes
+    from guerdon.tasks.regions import TextIntervals as TextIntervals
+    from guerdon.tasks.sql import SqlQueries as SqlQueries
+    from guerdon.tasks.tool_calls import TOOLS as TOOLS
+    from guerdon.tasks.tool_calls import ToolCalls as ToolCalls
+    from guerdon.tasks.worlds import CornerTasks as CornerTasks
+    from guerdon.tasks.worlds import GridTasks as GridTasks
+    from guerdon.tasks.worlds import ToyTextTasks as ToyTextTasks
+
+NAMES = Index(
+    __name__,
+    {
+        "arithmetic": "Arithmetic",
+        "multiple-choice": "MultipleChoice",
+        "multi-choice": "MultiChoice",
+        "facts": "FactQuestions",
+        "tool-calls": "ToolCalls",
+        "sql": "SqlQueries",
+        "boxes": "TextBoxes",
+        "intervals": "TextIntervals",
+        "grid": "GridTasks",
+        "corner": "CornerTasks",
+        "toy-text": "ToyTextTasks",
+        "file": "FileTasks",
+        "reasoning-gym": "ReasoningGym",
+    },
 )
-from guerdon.tasks.files import FileTasks, RankingFile
-from guerdon.tasks.gym import ReasoningGym
-from guerdon.tasks.mixture import MixedTasks
-from guerdon.tasks.reading import DataError, check_prompt, read_rows
-from guerdon.tasks.regions import TextBoxes, TextIntervals
-from guerdon.tasks.sql import SqlQueries
-from guerdon.tasks.tool_calls import TOOLS, ToolCalls
-from guerdon.tasks.worlds import CornerTasks, GridTasks, ToyTextTasks
 
-NAMES = {
-    "arithmetic": Arithmetic,
-    "multiple-choice": MultipleChoice,
-    "multi-choice": MultiChoice,
-    "facts": FactQuestions,
-    "tool-calls": ToolCalls,
-    "sql": SqlQueries,
-    "boxes": TextBoxes,
-    "intervals": TextIntervals,
-    "grid": GridTasks,
-    "corner": CornerTasks,
-    "toy-text": ToyTextTasks,
-    "file": FileTasks,
-    "reasoning-gym": ReasoningGym,
-}
-
-__all__ = [
-    "LETTERS",
-    "NAMES",
-    "TOOLS",
-    "VALUES",
-    "Arithmetic",
-    "CornerTasks",
-    "DataError",
-    "FactQuestions",
-    "FileTasks",
-    "GridTasks",
-    "MixedTasks",
-    "MultiChoice",
-    "MultipleChoice",
-    "RankingFile",
-    "ReasoningGym",
-    "SqlQueries",
-    "TextBoxes",
-    "TextIntervals",
-    "ToolCalls",
-    "ToyTextTasks",
-    "WithExamples",
-    "check_prompt",
-    "corrupted_report",
-    "fact_report",
-    "facts_right",
-    "paraphrase",
-    "read_rows",
-    "stated_facts",
-]
+if not TYPE_CHECKING:
+    __getattr__, __dir__, __all__ = exporting(__name__)

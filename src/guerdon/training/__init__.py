@@ -4,7 +4,7 @@ from guerdon.training.agreement import check_start
 from guerdon.training.held_out import HeldOut, evaluate
 from guerdon.training.held_out_summary import describe_held_out, held_out_summary
 from guerdon.training.loop import train
-from guerdon.training.optimisers import OPTIMISERS, SGD, Adam, AdamW, Optimiser
+from guerdon.training.optimisers import SGD, Adam, AdamW, Optimiser
 from guerdon.training.pairs import PreferenceRecipe, PreferenceResult, train_on_pairs
 from guerdon.training.preference import fit_preferences
 from guerdon.training.ranking import fit_rankings, ranked_right
@@ -35,18 +35,8 @@ from guerdon.training.update import (
     update,
 )
 
-REFERENCES = {
-    "none": NoReference,
-    "fixed": FixedReference,
-    "moving": MovingReference,
-    "refreshed": RefreshedReference,
-    "adapter-off": AdapterOffReference,
-}
-
 __all__ = [
     "ALONE",
-    "OPTIMISERS",
-    "REFERENCES",
     "SGD",
     "Adam",
     "AdamW",

@@ -114,6 +114,3 @@ class SGD(Guarded):
 
     def start(self, model: Trainable) -> torch.optim.Optimizer:
         return torch.optim.SGD(trainable(model))
-
-
-OPTIMISERS = {"adamw": AdamW, "adam": Adam, "sgd": SGD}
