@@ -19,7 +19,9 @@ SHORT = Loop(steps=2, groups=2, group_size=4, evaluation_tasks=2, checkpoint_eve
 
 def short(slug):
     """The recipe's own parts for two small steps."""
-    recipe = load_recipe(slug).build(loop=SHORT)
+    recipe = load_recipe(slug).build()
+    loop = replace(SHORT, minibatch=4 if recipe.loop.minibatch else 0)
+    recipe = replace(recipe, loop=loop)
     if isinstance(recipe.tasks, PREPARED):  # sampling for hundreds of tasks
         few = replace(recipe.tasks, source=replace(recipe.tasks.source, train=6), count=4)
         recipe = replace(recipe, tasks=few)

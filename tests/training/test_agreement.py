@@ -21,7 +21,7 @@ from guerdon.advantages import (
     Whiten,
 )
 from guerdon.curriculum import Informative
-from guerdon.objectives import DPO, KL, PPO, BradleyTerry, ClippedSurrogate
+from guerdon.objectives import DPO, KL, PPO, BradleyTerry, ClippedSurrogate, DisCO
 from guerdon.ranges import RangeError
 from guerdon.rewards import AnswerMatch, WeightedSum
 from guerdon.schedules import Steps
@@ -169,3 +169,14 @@ def test_recipes_of_pairs_and_rankings_are_walked_too() -> None:
         PreferenceRecipe(RankingFile("x.jsonl"), epochs=0)
     assert PreferenceRecipe(RankingFile("x.jsonl"), objective=DPO()).batch == 16
     assert RewardModelRecipe(RankingFile("x.jsonl"), objective=BradleyTerry()).batch == 16
+
+
+def test_a_constraint_that_could_never_act_is_refused_at_the_start() -> None:
+    recipe = PolicyRecipe(loop=FEW, objective=DisCO())
+    with pytest.raises(
+        ValueError, match=r"needs 2 updates per batch: give a loop\.minibatch of at"
+    ):
+        check_start(recipe)
+    check_start(replace(recipe, loop=replace(FEW, minibatch=4)))
+    check_start(replace(recipe, loop=replace(FEW, epochs=2)))
+    check_start(replace(recipe, objective=DisCO(beta=0.0)))

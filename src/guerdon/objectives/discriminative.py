@@ -59,7 +59,8 @@ class DisCO:
     against those of the negatives, of which the highest weigh most. ``tau`` inf gives plain means
     (DisCO-b). ``KL`` is the mean over all acted tokens of ``estimator``, an estimate of
     KL(sampler || policy); inside the ball of ``delta`` it exerts no force. It needs two or more
-    updates per batch: at the first the policy is the sampler, and the constraint can't act.
+    updates per batch: at the first the policy is the sampler, and the constraint can't
+    act (a run with one is refused).
 
     A group's positives are the rows whose advantage is the higher of its two values, or, with
     ``threshold``, those above it; graded advantages without one are an error that names the task. A
@@ -91,6 +92,11 @@ class DisCO:
 
     def __post_init__(self) -> None:
         check_ranges(self)
+
+    @property
+    def least_updates(self) -> int:
+        """How many updates a batch needs, for the constraint to act at all."""
+        return 2 if self.beta else 1
 
     def __call__(
         self,

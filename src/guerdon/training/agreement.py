@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -93,6 +94,15 @@ def _obstacles(recipe: PolicyRecipe, loads_model: bool) -> Iterator[str]:
         yield (
             "sampling.temperature is 0: a group's completions would all be the same, and nothing "
             "could be learned from them; give a number above 0 (evaluation_sampling may be greedy)"
+        )
+    loop, rows = recipe.loop, recipe.loop.groups * recipe.loop.group_size
+    least = getattr(recipe.objective, "least_updates", 1)
+    if loop.epochs * math.ceil(rows / (loop.minibatch or rows)) < least:
+        yield (
+            f"{type(recipe.objective).__name__} holds the policy near the one that sampled. At a "
+            f"batch's first update they are the same, so it needs {least} updates per batch: give "
+            f"a loop.minibatch of at most {rows // least} rows (such as --loop.minibatch "
+            f"{max(rows // 4, 1)}), or more loop.epochs"
         )
     model, values = recipe.model, "values" in getattr(recipe.objective, "needs", ())
     if loads_model and values and not model.value_head:
