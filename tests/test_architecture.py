@@ -185,6 +185,12 @@ def test_systems_do_not_import_each_other() -> None:
     assert not wrong
 
 
+def test_the_contracts_see_the_spine_alone() -> None:
+    inside = [path for path in FILES if path.is_relative_to(SOURCE / "contracts")]
+    assert set().union(*map(ours, inside)) <= SPINE | {"contracts"}
+    assert not {p for p in FILES if p not in inside and "contracts" in ours(p)}
+
+
 def test_the_audit_sees_rewards_and_only_the_command_line_sees_it() -> None:
     inside = [path for path in FILES if path.is_relative_to(SOURCE / "audit")]
     assert set().union(*map(ours, inside)) <= SPINE | {"audit", "rewards", "nursery"}

@@ -10,42 +10,26 @@ from hypothesis import strategies as st
 from making import make_rollouts, make_scores
 
 from guerdon import shaping
-from guerdon.parts import describe, memories, rebuild
+from guerdon.contracts import check_shaper
 from guerdon.records import Comparisons, Progress, Scores, Task
 from guerdon.schedules import Linear
 from guerdon.shaping import (
     Affine,
-    And,
     Annealed,
     Chain,
-    Clamp,
     Clip,
-    Diversity,
     Ensemble,
-    GatedSum,
     GaussianQuantile,
-    Good,
     KLPenalty,
-    LengthPenalty,
-    LogProbability,
     LogSigmoid,
-    MeanLessVariance,
     NormalisedSum,
-    Not,
-    Or,
     OverlongPenalty,
-    RankWithinClass,
-    RunningClip,
-    RunningMinMax,
     RunningStandardise,
     SeparatorEnds,
     StepRewards,
-    SumLogProb,
     Transform,
     Unlikeliness,
-    Weighted,
     WeightedParts,
-    WorstPart,
 )
 
 NOW = Progress()
@@ -58,55 +42,12 @@ def process(rollouts, progress):
 
 
 WITH_SETTINGS = {
-    "affine": Affine(2.0, -1.0),
-    "annealed": Annealed(KLPenalty(0.1), Linear(0.5, 1.0)),
+    **{n: kind.example() for n, kind in shaping.NAMES.items() if not hasattr(kind, "no_example")},
     "annealed memory": Annealed(RunningStandardise(), Linear(0.5, 1.0)),
-    "chain": Chain((KLPenalty(0.1), OverlongPenalty(4, 3), Affine(2.0, 1.0), Unlikeliness())),
-    "clamp": Clamp(0.2, 0.7),
-    "diversity": Diversity(0.8),
-    "ensemble": Ensemble(("a", "b"), MeanLessVariance(0.5), {"a": (0.1, 2.0)}),
-    "gated-sum": GatedSum("a", 0.3),
-    "kl-penalty": KLPenalty(0.1),
-    "length-penalty": LengthPenalty(0.1, 1),
-    "log-probability": LogProbability(
-        And((Good("a"), Or((Good("b"), Not(Good("a")))), Weighted(Good(), 0.5)))
-    ),
+    "chain of all": Chain((KLPenalty(0.1), OverlongPenalty(4, 3), Affine(2.0), Unlikeliness())),
     "lsc": Transform(LogSigmoid(), GaussianQuantile()),
-    "normalised-sum": NormalisedSum({"a": 1.0, "b": 0.5}),
-    "overlong": OverlongPenalty(4, 3),
-    "rank-within-class": RankWithinClass("b", "a"),
-    "running-clip": RunningClip(0.5),
-    "running-min-max": RunningMinMax(),
-    "running-standardise": RunningStandardise(),
     "step-rewards": StepRewards(process, SeparatorEnds((1,)), 0.5, (Clip(0.9),)),
-    "transform": Transform(),
-    "unlikeliness": Unlikeliness(0.5, SumLogProb()),
-    "weighted-parts": WeightedParts({"a": 2.0, "b": 0.5}),
-    "worst-part": WorstPart(("a", "b")),
 }
-TRIVIAL = {
-    "affine": Affine(),
-    "annealed": Annealed(Affine(3.0, 1.0), 0.0),
-    "chain": Chain(),
-    "clamp": Clamp(),
-    "diversity": Diversity(1.0),
-    "kl-penalty": KLPenalty(0.0),
-    "length-penalty": LengthPenalty(0.0),
-    "overlong": OverlongPenalty(4, 3, factor=0.0),
-    "running-clip": RunningClip(100.0),
-    "step-rewards": StepRewards(process, SeparatorEnds((1,)), 0.0),
-    "unlikeliness": Unlikeliness(0.0),
-    "weighted-parts": WeightedParts(),
-}
-NEVER_TRIVIAL = {
-    *("ensemble", "gated-sum", "log-probability", "normalised-sum", "rank-within-class"),
-    *("running-min-max", "running-standardise", "transform", "worst-part"),
-}
-"""These replace the total by another quantity, whatever their settings."""
-REPLACES_TOTALS = NEVER_TRIVIAL | {"annealed memory", "clamp", "lsc", "running-clip"}
-REPLACES_TOTALS |= {"weighted-parts"}
-"""These refuse rewards at positions: they have no rule for a position."""
-
 every = pytest.mark.parametrize("name", WITH_SETTINGS)
 VALUE = torch.tensor([1.0, 0.1, 1.0, 0.5, 1.0])
 PARTS = {"a": VALUE / 2, "b": VALUE}
@@ -142,87 +83,40 @@ def shaped(name, given, rows):
     return deepcopy(WITH_SETTINGS[name])(given, rows, NOW)
 
 
-def test_every_listed_shaper_is_checked_here():
-    assert set(shaping.NAMES) <= set(WITH_SETTINGS)
-    assert set(shaping.NAMES) <= set(TRIVIAL) | NEVER_TRIVIAL
-    assert not set(TRIVIAL) & NEVER_TRIVIAL
+def test_every_shaper_shows_itself_or_says_why_not():
+    for name, kind in shaping.NAMES.items():
+        assert hasattr(kind, "example") != hasattr(kind, "no_example"), name
+        assert name in WITH_SETTINGS
 
 
 @every
-def test_parts_and_validity_stay(name):
+def test_the_contract(name):
+    check_shaper(WITH_SETTINGS[name])
+
+
+@every
+def test_its_settings_change_something(name):
     made = shaped(name, scores(), rollouts())
-    assert made.valid.tolist() == VALID
-    assert all(torch.equal(made.parts[part], value) for part, value in PARTS.items())
-    assert made.diagnostics["calls"].tolist() == [0, 1, 2, 3, 4]
-    assert (made.remarks, made.comparisons) == (BESIDE["remarks"], BESIDE["comparisons"])
-    assert torch.isfinite(made.value[made.valid]).all()
     assert not torch.equal(made.value[made.valid], VALUE[made.valid])
 
 
-@every
-def test_placements_sum_to_the_value_or_are_refused(name):
-    placed = scores().at_positions(rollouts().mask)
-    if name in REPLACES_TOTALS:
-        with pytest.raises(ValueError, match="placed at positions"):
-            shaped(name, scores(placed), rollouts())
-        return
-    made = shaped(name, scores(placed), rollouts())
-    assert torch.allclose(made.placed.sum(1)[made.valid], made.value[made.valid], atol=1e-6)
-    assert (made.placed[~rollouts().mask] == 0).all()
-
-
-@pytest.mark.parametrize("name", sorted(set(WITH_SETTINGS) - REPLACES_TOTALS))
-def test_a_placed_reward_totals_what_an_unplaced_one_does(name):
-    placed = scores().at_positions(rollouts().mask)
-    valid = torch.tensor(VALID)
-    found = [shaped(name, s, rollouts()).value[valid] for s in (scores(), scores(placed))]
-    assert torch.allclose(*found)
-
-
-@pytest.mark.parametrize("shaper", TRIVIAL.values(), ids=TRIVIAL.keys())
-def test_the_identity_when_trivial(shaper):
-    made = shaper(scores(), rollouts(), NOW)
+def test_step_rewards_of_no_weight_change_nothing():
+    made = StepRewards(process, SeparatorEnds((1,)), 0.0)(scores(), rollouts(), NOW)
     assert torch.equal(made.value[made.valid], VALUE[made.valid])
 
 
-@every
-def test_an_invalid_row_is_as_good_as_absent(name):
-    kept = torch.tensor(VALID)
-    alone = shaped(name, scores().select(kept), rollouts().select(kept))
-    assert torch.allclose(shaped(name, scores(), rollouts()).value[kept], alone.value)
+ADDS = (
+    *("affine", "annealed", "chain of all", "diversity", "kl-penalty", "length-penalty"),
+    *("overlong", "step-rewards", "unlikeliness"),
+)
+"""These add to the total or scale it, so that rewards keep their places; others refuse them."""
 
 
-@every
-def test_row_order_does_not_matter(name):
-    order = torch.tensor([3, 4, 0, 2, 1])
-    moved = shaped(name, scores().select(order), rollouts().select(order))
-    plain = shaped(name, scores(), rollouts()).select(order)
-    assert torch.allclose(moved.value, plain.value, equal_nan=True)
-
-
-@every
-def test_nothing_to_shape_is_no_error(name):
-    none = torch.zeros(5, dtype=torch.bool)
-    assert len(shaped(name, scores().select(none), rollouts().select(none))) == 0
-    invalid = make_scores(VALUE.tolist(), [False] * 5, parts=PARTS)
-    assert not shaped(name, invalid, rollouts()).valid.any()
-
-
-@every
-def test_written_and_read_back(name):
-    assert rebuild(describe(WITH_SETTINGS[name])) == WITH_SETTINGS[name]
-
-
-@every
-def test_memory_survives_a_checkpoint(name):
-    used, fresh = deepcopy(WITH_SETTINGS[name]), deepcopy(WITH_SETTINGS[name])
-    used(scores(), rollouts(), NOW)
-    taken_up = memories(fresh)
-    for place, part in memories(used).items():
-        taken_up[place].load_state_dict(part.state_dict())
-    later = make_scores([3.0, -2.0, 0.5, 1.0, 0.0], VALID, parts=PARTS)
-    made, again = (s(later, rollouts(), NOW).value for s in (used, fresh))
-    assert torch.equal(made.nan_to_num(), again.nan_to_num())
+@pytest.mark.parametrize("name", ADDS)
+def test_a_placed_reward_totals_what_an_unplaced_one_does(name):
+    placed, valid = scores().at_positions(rollouts().mask), torch.tensor(VALID)
+    found = [shaped(name, s, rollouts()).value[valid] for s in (scores(), scores(placed))]
+    assert torch.allclose(*found)
 
 
 def test_a_chain_needs_what_its_members_do():
@@ -263,15 +157,14 @@ def test_finite_or_invalid_with_a_reason_over_the_whole_range(name, value, a, b,
     assert all(torch.isfinite(part[made.valid]).all() for part in added.values())
 
 
-NOT_FOR_ITS_SIZE = {
-    *("chain", "clamp", "diversity", "ensemble", "gated-sum", "log-probability", "lsc", "overlong"),
-    *("annealed memory", "kl-penalty", "length-penalty", "rank-within-class", "step-rewards"),
-    *("affine", "annealed", "transform"),
-}
-"""These add, clip or bend at fixed numbers, so a reward's size is meant to matter."""
+OF_ANY_SIZE = (
+    *("normalised-sum", "running-clip", "running-min-max", "running-standardise"),
+    *("unlikeliness", "weighted-parts", "worst-part"),
+)
+"""Others add, clip or bend at fixed numbers: a reward's size is meant to matter."""
 
 
-@pytest.mark.parametrize("name", sorted(set(WITH_SETTINGS) - NOT_FOR_ITS_SIZE))
+@pytest.mark.parametrize("name", OF_ANY_SIZE)
 def test_rewards_of_any_size_are_shaped_alike(name):
     """By powers of two, which round nothing: what is relative stays, the rest grows with them."""
 

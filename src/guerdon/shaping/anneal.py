@@ -48,6 +48,14 @@ class Annealed:
             placed = _between(plain_NT, bent_NT, weight)
         return replace(shaped, value=_between(scores.value, shaped.value, weight), placed=placed)
 
+    @classmethod
+    def example(cls) -> Annealed:
+        return cls(Affine(3.0, 1.0), 0.5)
+
+    @classmethod
+    def trivial(cls) -> Annealed:
+        return cls(Affine(3.0, 1.0), 0.0)
+
 
 def _between(plain: Tensor, bent: Tensor, weight: float) -> Tensor:
     """In float64, since the difference of two float32 numbers need not be one."""

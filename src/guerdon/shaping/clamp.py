@@ -30,3 +30,11 @@ class Clamp:
 
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         return scores.map(lambda value_N: value_N.clamp(self.low, self.high))
+
+    @classmethod
+    def example(cls) -> Clamp:
+        return cls(0.2, 0.7)
+
+    @classmethod
+    def trivial(cls) -> Clamp:
+        return cls()

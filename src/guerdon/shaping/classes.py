@@ -43,3 +43,7 @@ class RankWithinClass:
         steep_N = (self.steepness * raw_N).clamp(-_BOUND, _BOUND)
         shaped_N = torch.where(torch.isfinite(raw_N), steep_N.sigmoid() + verdict_N - 1, raw_N)
         return scores.map(lambda _: shaped_N)
+
+    @classmethod
+    def example(cls) -> RankWithinClass:
+        return cls("b", "a")

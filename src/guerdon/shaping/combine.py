@@ -50,6 +50,10 @@ class NormalisedSum:
             )
         return scores.map(lambda _: torch.where(there_N, total_N, math.nan))
 
+    @classmethod
+    def example(cls) -> NormalisedSum:
+        return cls({"a": 1.0, "b": 0.5})
+
 
 @dataclass(frozen=True)
 class GatedSum:
@@ -81,6 +85,10 @@ class GatedSum:
         gated_N = torch.where(gate_N < self.threshold, self.otherwise, total_N)
         return scores.map(lambda _: torch.where(torch.isfinite(gate_N), gated_N, gate_N))
 
+    @classmethod
+    def example(cls) -> GatedSum:
+        return cls("a", 0.3)
+
 
 @dataclass(frozen=True)
 class WorstPart:
@@ -97,3 +105,7 @@ class WorstPart:
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         parts = parts_of(self, scores, self.components)
         return scores.map(lambda _: torch.stack(list(parts.values())).amin(0))
+
+    @classmethod
+    def example(cls) -> WorstPart:
+        return cls(("a", "b"))

@@ -81,3 +81,11 @@ class Diversity:
         shaped = add_to_rows(Affine(self.keep)(scores, rollouts, progress), rollouts, paid_N)
         named = {f"diversity/{name}": signal for name, signal in signals.items()}
         return replace(shaped, parts={**scores.parts, "diversity": paid_N, **named})
+
+    @classmethod
+    def example(cls) -> Diversity:
+        return cls(0.8)
+
+    @classmethod
+    def trivial(cls) -> Diversity:
+        return cls(1.0)

@@ -89,3 +89,7 @@ class Ensemble:
             part_N = torch.where(torch.isfinite(part_N), part_N, math.nan).double()
             standardised.append((part_N - mean) / std)
         return scores.map(lambda _: self.aggregate(torch.stack(standardised)))
+
+    @classmethod
+    def example(cls) -> Ensemble:
+        return cls(("a", "b"), MeanLessVariance(0.5), {"a": (0.1, 2.0)})

@@ -43,6 +43,14 @@ class Affine:
         scaled = replace(scores, value=self.scale * scores.value, placed=placed)
         return add_to_rows(scaled, rollouts, torch.full_like(scores.value, self.shift))
 
+    @classmethod
+    def example(cls) -> Affine:
+        return cls(2.0, -1.0)
+
+    @classmethod
+    def trivial(cls) -> Affine:
+        return cls()
+
 
 @dataclass(frozen=True)
 class WeightedParts:
@@ -67,6 +75,14 @@ class WeightedParts:
             total_N = total_N + self.weights[name] * part_N.double()
         return scores.map(lambda _: total_N)
 
+    @classmethod
+    def example(cls) -> WeightedParts:
+        return cls({"a": 2.0, "b": 0.5})
+
+    @classmethod
+    def trivial(cls) -> WeightedParts:
+        return cls()
+
 
 @dataclass(frozen=True)
 class Chain:
@@ -85,3 +101,11 @@ class Chain:
         for shaper in self.shapers:
             scores = shaper(scores, rollouts, progress)
         return scores
+
+    @classmethod
+    def example(cls) -> Chain:
+        return cls((WeightedParts({"a": 2.0}), Affine(2.0, 1.0)))
+
+    @classmethod
+    def trivial(cls) -> Chain:
+        return cls()

@@ -134,3 +134,8 @@ class LogProbability:
 
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         return scores.map(lambda _: self.statement(scores, rollouts)[0])
+
+    @classmethod
+    def example(cls) -> LogProbability:
+        either = Or((Good("b"), Not(Good("a"))))
+        return cls(And((Good("a"), either, Weighted(Good(), 0.5))))

@@ -53,6 +53,14 @@ class KLPenalty:
             parts={**scores.parts, "kl_penalty": penalty_N},
         )
 
+    @classmethod
+    def example(cls) -> KLPenalty:
+        return cls(0.1)
+
+    @classmethod
+    def trivial(cls) -> KLPenalty:
+        return cls(0.0)
+
 
 @dataclass(frozen=True)
 class OverlongPenalty(SoftOverlong):
@@ -67,6 +75,14 @@ class OverlongPenalty(SoftOverlong):
         penalty_N = self.penalty(rollouts.mask.sum(1))
         shaped = add_to_rows(scores, rollouts, penalty_N)
         return replace(shaped, parts={**scores.parts, "overlong": penalty_N})
+
+    @classmethod
+    def example(cls) -> OverlongPenalty:
+        return cls(4, 3)
+
+    @classmethod
+    def trivial(cls) -> OverlongPenalty:
+        return cls(4, 3, factor=0.0)
 
 
 @dataclass(frozen=True)
@@ -88,3 +104,11 @@ class LengthPenalty:
         penalty_N = -self.rate * (rollouts.mask.sum(1) - self.free).clamp_min(0)
         shaped = add_to_rows(scores, rollouts, penalty_N)
         return replace(shaped, parts={**scores.parts, "length_penalty": penalty_N})
+
+    @classmethod
+    def example(cls) -> LengthPenalty:
+        return cls(0.1, 1)
+
+    @classmethod
+    def trivial(cls) -> LengthPenalty:
+        return cls(0.0)

@@ -70,6 +70,10 @@ class RunningStandardise(_Running):
         self.seen.observe(scores)
         return scores.map(lambda value_N: (value_N.double() - self.seen.mean) / self.seen.std)
 
+    @classmethod
+    def example(cls) -> RunningStandardise:
+        return cls()
+
 
 @dataclass(frozen=True)
 class RunningClip(_Running):
@@ -91,6 +95,14 @@ class RunningClip(_Running):
         low, high = self.seen.mean - reach, self.seen.mean + reach
         return scores.map(lambda value_N: value_N.double().clamp(low, high))
 
+    @classmethod
+    def example(cls) -> RunningClip:
+        return cls(0.5)
+
+    @classmethod
+    def trivial(cls) -> RunningClip:
+        return cls(100.0)
+
 
 @dataclass(frozen=True)
 class RunningMinMax(_Running):
@@ -108,3 +120,7 @@ class RunningMinMax(_Running):
         if span > 0:
             return scores.map(lambda value_N: (value_N.double() - self.seen.low) / span)
         return scores.map(lambda value_N: torch.full_like(value_N, 0.5))
+
+    @classmethod
+    def example(cls) -> RunningMinMax:
+        return cls()

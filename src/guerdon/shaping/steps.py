@@ -133,6 +133,7 @@ class StepRewards:
 
     name: ClassVar[str] = "step-rewards"
     made_of: ClassVar[str] = "a reward of steps"
+    no_example: ClassVar[str] = "it shapes by a reward of steps of your own"
 
     process: Reward
     ends: StepEnds

@@ -94,3 +94,11 @@ class Unlikeliness:
             placed=None if scores.placed is None else scores.placed * kept_N[:, None],
             parts={**scores.parts, "unlikeliness": taken_N},
         )
+
+    @classmethod
+    def example(cls) -> Unlikeliness:
+        return cls(0.5, SumLogProb())
+
+    @classmethod
+    def trivial(cls) -> Unlikeliness:
+        return cls(0.0)
