@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from guerdon.records import Task
 
@@ -35,4 +37,23 @@ class Ranking:
             raise ValueError(
                 f"the ranking of task {self.task.id!r} has a margin of {self.margin}; "
                 "give a number or none"
+            )
+
+
+@runtime_checkable
+class RankingSource(Protocol):
+    """Where rankings come from. ``load`` is deterministic; splits never share a prompt."""
+
+    def load(self, split: str) -> Sequence[Ranking]:
+        """The rankings of "train" or "test", each with an id of its own."""
+        ...
+
+
+def refuse_longer(rankings: Sequence[Ranking], who: str) -> None:
+    """Raises ValueError for a ranking that is no pair, where ``who`` takes pairs alone."""
+    for one in rankings:
+        if len(one.responses) != 2:
+            raise ValueError(
+                f"the ranking {one.task.id!r} has {len(one.responses)} responses, and {who} takes "
+                "pairs; give chosen and rejected, or train a reward model (--reward-model)"
             )

@@ -164,8 +164,11 @@ class EasyToHard:
         judged: Callable[[], Margins],
         generator: torch.Generator,
     ) -> tuple[Tensor, Tensor]:
-        first, second = (self._sorted(margin, rate, generator) for margin in judged())
-        return first, second
+        first, second = judged()
+        drawn = generator.get_state()
+        ours = self._sorted(first, rate, generator)
+        generator.set_state(drawn)  # alike for both: which of them is the first changes nothing
+        return ours, self._sorted(second, rate, generator)
 
     def pick(self, judged_n: Callable[[], Margins], size: int, rate: float) -> Margins:
         return torch.arange(size), torch.arange(size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -10,6 +11,17 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from guerdon.records import Task
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features [N, ...] of N responses."""
+
+    values: Tensor
+
+    def select(self, rows: Tensor) -> Features:
+        """Those of ``rows`` long[M], in that order."""
+        return Features(self.values[rows])
 
 
 class FeatureScorer:
@@ -28,7 +40,11 @@ class FeatureScorer:
         return self._module
 
     def score(self, tasks: Sequence[Task], responses: Sequence[Sequence[str]]) -> Tensor:
-        """float[N], with gradient where grad mode is on.
+        """float[N], with gradient where grad mode is on. Raises ValueError as `encode` does."""
+        return self.forward(self.encode(tasks, responses))
+
+    def encode(self, tasks: Sequence[Task], responses: Sequence[Sequence[str]]) -> Features:
+        """The features of the responses to each task, for `forward`.
 
         Raises ValueError for a response without features and where they do not fit together.
         """
@@ -37,16 +53,20 @@ class FeatureScorer:
             for task, some in zip(tasks, responses, strict=True)
             for text in some
         ]
-        if not found:
-            return torch.zeros(0)
         for one in found:
             if one.shape != found[0].shape:
                 raise ValueError(
                     f"column {self.column!r} holds features of shape {tuple(found[0].shape)} and "
                     f"of shape {tuple(one.shape)}; all responses need the same"
                 )
-        scores: Tensor = self.module(torch.stack(found))
-        return scores.reshape(len(found))
+        return Features(torch.stack(found) if found else torch.zeros(0))
+
+    def forward(self, rows: Features) -> Tensor:
+        """float[N], the scores of what `encode` made, in any order and selection."""
+        if not len(rows.values):
+            return torch.zeros(0)
+        scores: Tensor = self.module(rows.values)
+        return scores.reshape(len(rows.values))
 
     def save(self, folder: Path) -> None:
         """The module's weights as ``model.safetensors``; its shape is the caller's to know."""

@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from guerdon.rankings import Ranking
+from guerdon.rankings import Ranking, refuse_longer
 from guerdon.records import Loss, Rollouts
 from guerdon.rollout import LanguagePolicy
 from guerdon.training.optimisers import AdamW, Optimiser
@@ -45,13 +45,7 @@ def check_pairs(objective: object, pairs: Sequence[Ranking]) -> None:
     """Raises ValueError without pairs, for a longer ranking, and where margins would go unused."""
     if not pairs:
         raise ValueError("there are no preference pairs to train on")
-    for one in pairs:
-        if len(one.responses) != 2:
-            raise ValueError(
-                f"the ranking {one.task.id!r} has {len(one.responses)} responses, and preference "
-                "objectives learn from pairs; give chosen and rejected, or train a reward model "
-                "(--reward-model)"
-            )
+    refuse_longer(pairs, "a preference objective")
     check_margins(objective, pairs)
 
 

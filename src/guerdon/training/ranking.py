@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -23,13 +23,19 @@ class TrainableScorer(Scorer, Trainable, Protocol):
     """A `Scorer` whose scores have a gradient at the weights of its ``module``."""
 
 
+class Rows(Protocol):
+    """Responses as a scorer reads them."""
+
+    def select(self, rows: Tensor) -> Self: ...
+
+
 @runtime_checkable
 class EncodesOnce(Protocol):
     """A scorer that reads texts once: ``encode`` makes rows, ``forward`` scores any of them."""
 
-    def encode(self, tasks: Sequence[Task], responses: Sequence[Sequence[str]]) -> Rollouts: ...
+    def encode(self, tasks: Sequence[Task], responses: Sequence[Sequence[str]]) -> Any: ...
 
-    def forward(self, rows: Rollouts) -> Tensor: ...
+    def forward(self, rows: Any) -> Tensor: ...
 
 
 class RankingObjective(Protocol):
@@ -95,7 +101,7 @@ def ranked_right(model: Scorer, rankings: Sequence[Ranking], batch: int = 16) ->
                 kept = scores[valid]
                 first, second = torch.triu_indices(len(kept), len(kept), 1)
                 results.append(float((kept[first] > kept[second]).float().mean()))
-    rows = lists.rows
+    rows = lists.rows if isinstance(lists.rows, Rollouts) else None
     return HeldOut(
         results=tuple(results),
         metric="pair accuracy",
@@ -138,26 +144,29 @@ def judging(model: Scorer) -> Iterator[None]:
 class ScoredLists:
     """Rankings as a scorer reads them: encoded once where it can, else by their texts each time.
 
-    ``rows`` holds them as tokens, a row for each response; None where the scorer encodes none.
+    ``rows`` holds what was encoded, a row for each response; None where the scorer encodes none.
     """
 
     def __init__(self, model: Scorer, rankings: Sequence[Ranking]) -> None:
         self.model, self.rankings = model, rankings
-        self.rows: Rollouts | None = None
+        self.rows: Rows | None = None
         if isinstance(model, EncodesOnce):
             self.rows = model.encode([r.task for r in rankings], [r.responses for r in rankings])
-        sizes = torch.tensor([len(r.responses) for r in rankings])
-        self.places = torch.arange(int(sizes.sum())).split(sizes.tolist())
+        self.sizes = [len(r.responses) for r in rankings]
+        self.places = torch.arange(sum(self.sizes)).split(self.sizes)
         known = [r.margin for r in rankings]
         self.margin_B = torch.tensor([m or 0.0 for m in known])
         self.has_margins = any(m is not None for m in known)
 
     def scores(self, some: Tensor) -> tuple[Tensor, Tensor]:
         """float[B, K] and bool[B, K] of these rankings, padded to the longest."""
-        places = [self.places[i] for i in some.tolist()]
-        lists = self._read(some, torch.cat(places)).split([len(p) for p in places])
-        real = [torch.ones(len(p), dtype=torch.bool) for p in places]
-        return pad_sequence(lists, batch_first=True), pad_sequence(real, batch_first=True)
+        chosen = some.tolist()
+        sizes = [self.sizes[i] for i in chosen]
+        score_N = self._read(some, torch.cat([self.places[i] for i in chosen]))
+        real = torch.arange(max(sizes)) < torch.tensor(sizes)[:, None]
+        if real.all():  # as pairs are: nothing to pad
+            return score_N.view(len(sizes), -1), real
+        return pad_sequence(score_N.split(sizes), batch_first=True), real
 
     def loss(self, objective: RankingObjective, some: Tensor) -> Loss:
         """The objective of these rankings; margins are given where any ranking has one."""
