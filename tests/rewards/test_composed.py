@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guerdon.parts import build, describe
-from guerdon.records import Progress, Rollouts, Scores
+from guerdon.records import Comparisons, Progress, Rollouts, Scores
 from guerdon.rewards import (
     AnswerMatch,
     EnvironmentReturn,
@@ -17,6 +17,8 @@ from guerdon.rewards import (
     Gate,
     GroupZAverage,
     LengthReward,
+    Maximum,
+    OnlyIfWrong,
     Product,
     WeightedSum,
 )
@@ -43,6 +45,45 @@ def judge(part: object, rows: int, group: tuple[int, ...] = ()) -> Scores:
 def adds_up(scores: Scores) -> bool:
     total = sum(scores.parts.values())
     return torch.allclose(total[scores.valid], scores.value[scores.valid])  # type: ignore[index]
+
+
+@dataclass(frozen=True)
+class Speaking:
+    """Values with all that a reward may say beside them."""
+
+    said: str
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        n = len(rollouts)
+        ends = torch.arange(n)
+        return Scores(
+            torch.ones(n),
+            diagnostics={"calls": ends.float()},
+            remarks=(self.said, *[None] * (n - 1)),
+            comparisons=Comparisons(ends[:-1], ends[1:], torch.ones(n - 1)),
+        )
+
+
+@pytest.mark.parametrize("kind", [WeightedSum, Product, GroupZAverage, Maximum])
+def test_what_is_said_beside_the_parts_is_said_beside_the_whole(kind: type) -> None:
+    scores = judge(kind({"a": Speaking("good"), "b": Speaking("bad"), "c": Fixed((1, 1))}), 2)
+    assert {n: f.tolist() for n, f in scores.diagnostics.items()} == {
+        "a/calls": [0, 1],
+        "b/calls": [0, 1],
+    }
+    assert scores.remarks == ("a: good; b: bad", None)
+    assert scores.comparisons is not None
+    assert scores.comparisons.first.tolist() == [0, 0]
+
+
+def test_a_second_opinion_s_remarks_stand_at_its_rows() -> None:
+    first = Fixed((1, 0, 0))
+    scores = judge(OnlyIfWrong(first, Speaking("looked again")), 3)
+    assert scores.remarks == (None, "looked again", None)
+    assert scores.diagnostics["calls"].isnan().tolist() == [True, False, False]
+    told = scores.comparisons
+    assert told is not None
+    assert (told.first.tolist(), told.second.tolist()) == ([1], [2])
 
 
 def test_weighted_sum() -> None:

@@ -5,12 +5,14 @@ import random
 import resource
 import sqlite3
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 from completions import START, rollouts_of, task
 
-from guerdon.records import Scores
+from guerdon.records import Comparisons, Progress, Rollouts, Scores
 from guerdon.rewards import Cached, ListMatch
 from guerdon.rewards.running import cache_file
 from guerdon.rewards.running.cache_file import PATIENCE
@@ -38,6 +40,38 @@ def filled(tmp_path: Path) -> Path:
 def known(folder: Path) -> int:
     with sqlite3.connect(folder / "scores.sqlite") as file:
         return int(file.execute("SELECT count(*) FROM scores").fetchone()[0])
+
+
+@dataclass(frozen=True)
+class Remarking:
+    """A value, and why."""
+
+    compares: bool = False
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        compared = Comparisons(*(torch.tensor([i]) for i in (0, 1)), torch.ones(1))
+        return Scores(
+            torch.ones(2),
+            diagnostics={"calls": torch.tensor([2.0, float("nan")])},
+            remarks=("as asked", None),
+            comparisons=compared if self.compares else None,
+        )
+
+
+def test_remarks_and_diagnostics_are_kept_and_rows_without_are_read(tmp_path: Path) -> None:
+    rows = rollouts_of(["a", "b"], task("1"))
+    for _ in range(2):  # judged, then known
+        found = Cached(Remarking(), str(tmp_path))(rows, START)
+        assert found.remarks == ("as asked", None)
+        assert found.diagnostics["calls"].isnan().tolist() == [False, True]
+    with sqlite3.connect(tmp_path / "scores.sqlite") as file:  # as an older version wrote them
+        for key, _ in list(file.execute("SELECT key, judged FROM scores")):
+            row = ("[3.0, {}]", cache_file._digest(key, "[3.0, {}]"), key)
+            file.execute("UPDATE scores SET judged = ?, digest = ? WHERE key = ?", row)
+    found = Cached(Remarking(), str(tmp_path))(rows, START)
+    assert (found.value.tolist(), found.remarks) == ([3, 3], (None, None))
+    with pytest.raises(ValueError, match="not comparisons"):
+        Cached(Remarking(compares=True), str(tmp_path))(rows, START)
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.001, 0.1, 0.5, 0.9])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -48,6 +49,18 @@ class Comparisons:
     def after(self, rows: int) -> Comparisons:
         """The same where the rows they speak of stand behind ``rows`` others."""
         return Comparisons(self.first + rows, self.second + rows, self.strength, self.valid)
+
+
+def joined(comparisons: Sequence[Comparisons]) -> Comparisons | None:
+    """All of these, of the same rows; None where there are none."""
+    if not comparisons:
+        return None
+    return Comparisons(
+        torch.cat([told.first for told in comparisons]),
+        torch.cat([told.second for told in comparisons]),
+        torch.cat([told.strength for told in comparisons]),
+        torch.cat([told.valid for told in comparisons]),
+    )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from guerdon.records.pairs import Comparisons
+from guerdon.records.pairs import Comparisons, joined
 
 INVALID = float("nan")
 """What ``value`` and ``parts`` hold in invalid rows: loud if anybody uses it by mistake."""
@@ -166,11 +166,4 @@ def _all_comparisons(batches: Sequence[Scores]) -> Comparisons | None:
         if b.comparisons is not None:
             found.append(b.comparisons.after(before))
         before += len(b)
-    if not found:
-        return None
-    return Comparisons(
-        torch.cat([c.first for c in found]),
-        torch.cat([c.second for c in found]),
-        torch.cat([c.strength for c in found]),
-        torch.cat([c.valid for c in found]),
-    )
+    return joined(found)

@@ -15,6 +15,7 @@ from guerdon.examples import Example, numbers, sentences
 from guerdon.groups import standardised
 from guerdon.ranges import Finite, NonNegative, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
+from guerdon.records.pairs import joined
 from guerdon.schedules import at, ends
 from guerdon.stages import Reward
 
@@ -73,7 +74,7 @@ class WeightedSum:
             total_NT = torch.stack(placed_each).sum(0)
             placed = torch.where(valid_N[:, None], total_NT, torch.zeros_like(total_NT))
         total_N = total(parts, len(rollouts))
-        return Scores(total_N, parts, valid_N, tuple(reasons), placed, errors)
+        return Scores(total_N, parts, valid_N, tuple(reasons), placed, errors, **beside(scores))
 
     @classmethod
     def example(cls) -> Example:
@@ -125,7 +126,8 @@ class Product:
             parts[name] = product_N if running_N is None else product_N - running_N
             running_N = product_N
         total_N = total(parts, len(rollouts))
-        return Scores(total_N, parts, valid_N, tuple(reasons), errors=errors)
+        said = beside(scores)
+        return Scores(total_N, parts, valid_N, tuple(reasons), errors=errors, **said)
 
     @classmethod
     def example(cls) -> Example:
@@ -185,6 +187,7 @@ class Gate:
             ),
             placed=placed,
             errors=first_errors(on, then),
+            **beside({"on": on, "then": then}),
         )
 
     @classmethod
@@ -234,7 +237,8 @@ class GroupZAverage:
             for name, score in scores.items()
         }
         total_N = total(parts, len(rollouts))
-        return Scores(total_N, parts, valid_N, tuple(reasons), errors=errors)
+        said = beside(scores)
+        return Scores(total_N, parts, valid_N, tuple(reasons), errors=errors, **said)
 
     @classmethod
     def example(cls) -> Example:
@@ -242,6 +246,27 @@ class GroupZAverage:
 
         named = {"match": TextMatch(), "overlap": TokenF1()}
         return Example(cls(named), sentences(short=True)[:1])
+
+
+def beside(scores: Mapping[str, Scores]) -> dict[str, Any]:
+    """What named rewards say beside their scores, for the scores of a reward made of them.
+
+    Diagnostics and remarks are under the reward's name; comparisons are all of them.
+    """
+    remarks = [
+        "; ".join(f"{name}: {said}" for name, said in zip(scores, row, strict=True) if said) or None
+        for row in zip(*(score.remarks for score in scores.values()), strict=True)
+    ]
+    told = [score.comparisons for score in scores.values() if score.comparisons is not None]
+    return {
+        "diagnostics": {
+            f"{name}/{figure}": value
+            for name, score in scores.items()
+            for figure, value in score.diagnostics.items()
+        },
+        "remarks": tuple(remarks),
+        "comparisons": joined(told),
+    }
 
 
 def check_names(owner: Any, rewards: Mapping[str, Reward]) -> None:

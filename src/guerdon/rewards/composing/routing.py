@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -11,8 +11,10 @@ from torch import Tensor
 
 from guerdon.examples import BOXED, Example, choices, numbers, sentences
 from guerdon.ranges import Finite, check_ranges
-from guerdon.records import INVALID, Progress, Rollouts, Scores
+from guerdon.records import INVALID, Comparisons, Progress, Rollouts, Scores
+from guerdon.records.pairs import joined
 from guerdon.rewards.composing.compose import (
+    beside,
     check_names,
     joint_validity,
     range_of,
@@ -165,7 +167,8 @@ class Maximum:
         value_KN = torch.stack([score.value.nan_to_num() for score in scores.values()])
         best_N = value_KN.argmax(0) if len(rollouts) else torch.zeros(0, dtype=torch.long)
         parts = {name: torch.where(best_N == k, value_KN[k], 0.0) for k, name in enumerate(scores)}
-        return Scores(value_KN.amax(0), parts, valid_N, tuple(reasons), errors=errors)
+        said = beside(scores)
+        return Scores(value_KN.amax(0), parts, valid_N, tuple(reasons), errors=errors, **said)
 
     @classmethod
     def example(cls) -> Example:
@@ -183,16 +186,34 @@ class _Rows:
         self.reasons: list[str | None] = [None] * rows
         self.errors: list[str | None] = [None] * rows
         self.parts: dict[str, Tensor] = {}
+        self.diagnostics: dict[str, Tensor] = {}
+        self.remarks: list[str | None] = [None] * rows
+        self.comparisons: list[Comparisons] = []
 
     def put(self, rows: Tensor, scores: Scores, name: str, owner: object) -> None:
         refuse_placed(owner, {name: scores})
         self.value[rows], self.valid[rows] = scores.value, scores.valid
-        told = zip(rows.tolist(), scores.reasons, scores.errors, strict=True)
-        for row, reason, error in told:
-            self.reasons[row], self.errors[row] = reason, error
+        told = zip(rows.tolist(), scores.reasons, scores.errors, scores.remarks, strict=True)
+        for row, reason, error, remark in told:
+            self.reasons[row], self.errors[row], self.remarks[row] = reason, error, remark
         for part, values in (scores.parts or {name: scores.value}).items():
             self.parts.setdefault(part, torch.zeros(len(self.value)))[rows] = values
+        for figure, values in scores.diagnostics.items():
+            nothing = torch.full((len(self.value),), INVALID)
+            self.diagnostics.setdefault(figure, nothing)[rows] = values
+        if (said := scores.comparisons) is not None:
+            moved = replace(said, first=rows[said.first], second=rows[said.second])
+            self.comparisons.append(moved)
 
     def scores(self) -> Scores:
         reasons, errors = tuple(self.reasons), tuple(self.errors)
-        return Scores(self.value, self.parts, self.valid, reasons, errors=errors)
+        return Scores(
+            self.value,
+            self.parts,
+            self.valid,
+            reasons,
+            errors=errors,
+            diagnostics=self.diagnostics,
+            remarks=tuple(self.remarks),
+            comparisons=joined(self.comparisons),
+        )

@@ -69,6 +69,8 @@ class Cached:
             fresh = self.reward(rollouts.select(rows), progress)
             if fresh.placed is not None:
                 raise ValueError("Cached keeps totals, but these scores are placed")
+            if fresh.comparisons is not None:
+                raise ValueError("Cached keeps what is said of single rows, not comparisons")
             judged = dict(zip([keys[row] for row in rows.tolist()], _rows(fresh), strict=True))
             keep(folder, judged)
             known |= judged
@@ -95,14 +97,15 @@ class Cached:
 
 def _rows(scores: Scores) -> list[Judged | Ungradable]:
     parts = {name: part.tolist() for name, part in scores.parts.items()}
-    return [
-        Judged(value, {name: part[row] for name, part in parts.items()})
-        if reason is None
-        else Ungradable(reason, error)
-        for row, (value, reason, error) in enumerate(
-            zip(scores.value.tolist(), scores.reasons, scores.errors, strict=True)
-        )
-    ]
+    figures = {name: figure.tolist() for name, figure in scores.diagnostics.items()}
+    rows: list[Judged | Ungradable] = []
+    for row, (value, reason) in enumerate(zip(scores.value.tolist(), scores.reasons, strict=True)):
+        beside = {n: f[row] for n, f in figures.items() if f[row] == f[row]}, scores.remarks[row]
+        if reason is None:
+            rows.append(Judged(value, {name: part[row] for name, part in parts.items()}, *beside))
+        else:
+            rows.append(Ungradable(reason, scores.errors[row], *beside))
+    return rows
 
 
 def _fingerprint(reward: Reward, version: str) -> str:

@@ -50,7 +50,7 @@ def keep(folder: Path, judged: Mapping[bytes, Judged | Ungradable]) -> None:
     rows = []
     for key, one in judged.items():
         if isinstance(one, Judged):
-            text = json.dumps([one.value, dict(one.parts)])
+            text = json.dumps([one.value, dict(one.parts), dict(one.diagnostics), one.remark])
             rows.append((key, text, _digest(key, text)))
 
     def write(file: sqlite3.Connection) -> None:
@@ -65,8 +65,7 @@ def _known(file: sqlite3.Connection, keys: list[bytes]) -> Iterator[tuple[bytes,
         asked = "SELECT judged, digest FROM scores WHERE key = ?"
         for text, digest in file.execute(asked, (key,)):
             if isinstance(text, str) and digest == _digest(key, text):
-                value, parts = json.loads(text)
-                yield key, Judged(value, parts)
+                yield key, Judged(*json.loads(text))  # older rows have the first two alone
 
 
 def _digest(key: bytes, text: str) -> bytes:

@@ -14,10 +14,12 @@ from guerdon.records import INVALID, Rollouts, Scores
 
 @dataclass(frozen=True)
 class Judged:
-    """One row's value with its named parts."""
+    """One row's value with its named parts, and what is said beside it (see `Scores`)."""
 
     value: float
     parts: Mapping[str, float] = field(default_factory=dict)
+    diagnostics: Mapping[str, float] = field(default_factory=dict)
+    remark: str | None = None
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Ungradable:
 
     reason: str
     error: str | None = None
+    diagnostics: Mapping[str, float] = field(default_factory=dict)
+    remark: str | None = None
 
 
 def gather(rows: Sequence[Judged | Ungradable]) -> Scores:
@@ -42,7 +46,16 @@ def gather(rows: Sequence[Judged | Ungradable]) -> Scores:
         valid=torch.tensor([isinstance(row, Judged) for row in rows], dtype=torch.bool),
         reasons=tuple(row.reason if isinstance(row, Ungradable) else None for row in rows),
         errors=tuple(row.error if isinstance(row, Ungradable) else None for row in rows),
+        diagnostics=_diagnostics(rows),
+        remarks=tuple(row.remark for row in rows),
     )
+
+
+def _diagnostics(rows: Sequence[Judged | Ungradable]) -> dict[str, Tensor]:
+    names = dict.fromkeys(name for row in rows for name in row.diagnostics)
+    return {
+        name: torch.tensor([row.diagnostics.get(name, INVALID) for row in rows]) for name in names
+    }
 
 
 def refuse_ungradable(reasons: Sequence[str]) -> None:
