@@ -115,6 +115,12 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
             ("RUN",),
             ("--json",),
         ),
+        "completion": Command(
+            "let your shell complete commands, options and names",
+            "Print what makes a shell complete commands, options and names: bash, zsh or fish. "
+            "The first line of what is printed says where it belongs.",
+            ("SHELL",),
+        ),
         "doctor": Command(
             "what is installed here, which devices work, how fast they are",
             "What is installed, which devices work, how fast.",
@@ -144,6 +150,11 @@ def run(argv: Sequence[str] | None = None) -> int:
         from guerdon import __version__
 
         print(__version__)
+        return 0
+    if name == "--complete":  # what a shell asks, see guerdon.cli.completion
+        from guerdon.cli.completion import completions
+
+        print("\n".join(completions(given)))
         return 0
     if name not in COMMANDS:
         meant = nearest(name, COMMANDS) or f"; there are {', '.join(COMMANDS)}"

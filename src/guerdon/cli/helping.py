@@ -6,6 +6,9 @@ import textwrap
 
 from guerdon.cli.choices import POLICY_CHOICES, PREFERENCE_CHOICES, RANKING_CHOICES, Choices
 
+SHORT_FORMS = ("model", "endpoint", "kl", "steps", "seed")
+"""Settings that have a short name besides their place in the recipe."""
+
 
 def overrides() -> str:
     """The settings that follow a command's own options."""

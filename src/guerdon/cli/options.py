@@ -158,4 +158,5 @@ OPTION_HELP = {
     "FILE": "JSONL or Parquet of saved completions",
     "SLUG": "the system, e.g. gigpo",
     "RUN": "a run's folder",
+    "SHELL": "bash, zsh or fish",
 }

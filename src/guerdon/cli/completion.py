@@ -1,0 +1,104 @@
+"""``guerdon completion``: commands, options and names, completed by the shell.
+
+The shell asks ``guerdon --complete WORD...`` at each tab, so that what is offered is what is
+installed. Where nothing is offered the shell completes files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from guerdon.cli.choices import POLICY_CHOICES, PREFERENCE_CHOICES, RANKING_CHOICES
+from guerdon.cli.commands import COMMANDS, Command
+from guerdon.cli.helping import SHORT_FORMS
+from guerdon.cli.options import UsageError
+from guerdon.names import nearest, slugs_in
+from guerdon.recipes import all_recipes, named_recipes
+
+SCRIPTS = {
+    "bash": """\
+# In ~/.bashrc:  eval "$(guerdon completion bash)"
+_guerdon() {
+    local IFS=$'\\n'
+    COMPREPLY=($(guerdon --complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
+}
+complete -o default -F _guerdon guerdon
+""",
+    "zsh": """\
+# In ~/.zshrc, below compinit:  eval "$(guerdon completion zsh)"
+_guerdon() {
+    local -a found
+    found=("${(@f)$(guerdon --complete "${(@)words[2,CURRENT]}" 2>/dev/null)}")
+    if [[ -n "$found" ]]; then compadd -a found; else _files; fi
+}
+compdef _guerdon guerdon
+""",
+    "fish": """\
+# In ~/.config/fish/config.fish:  guerdon completion fish | source
+function __guerdon_words
+    set -l before (commandline -opc)
+    set -l now (commandline -ct)
+    guerdon --complete $before[2..-1] "$now" 2>/dev/null
+end
+complete -c guerdon -a '(__guerdon_words)'
+""",
+}
+
+
+def run(options: dict[str, Any], rest: list[str]) -> int:
+    """Print a shell's script."""
+    shell = options["shell"]
+    if shell not in SCRIPTS:
+        meant = nearest(shell, SCRIPTS)
+        raise UsageError(f"SHELL is {shell!r:.60}; give {', '.join(SCRIPTS)}{meant}")
+    print(SCRIPTS[shell], end="")
+    return 0
+
+
+def completions(words: Sequence[str]) -> list[str]:
+    """What can stand in the place of the last of ``words``, which begins with it.
+
+    ``words`` are those after ``guerdon``; the last may be empty.
+    """
+    *before, begun = words or [""]
+    if not before:
+        return _beginning([*COMMANDS, "--help", "--version"], begun)
+    command = COMMANDS.get(before[0])
+    if command is None:
+        return []
+    if begun.startswith("-"):
+        return _beginning(_options(command), begun)
+    several, comma, last = begun.rpartition(",")
+    return [several + comma + name for name in _beginning(_values(command, before[1:]), last)]
+
+
+def _beginning(names: Iterable[str], begun: str) -> list[str]:
+    return sorted(name for name in {*names} if name.startswith(begun))
+
+
+def _options(command: Command) -> list[str]:
+    own = [one for one in (*command.takes, *command.flags) if one.startswith("--")]
+    settings = [f"--{one}" for one in (*POLICY_CHOICES, *SHORT_FORMS)] if command.settings else []
+    return [*own, *settings, "--help"]
+
+
+def _values(command: Command, before: Sequence[str]) -> Iterable[str]:
+    """What an option takes, or a word that follows none."""
+    option = before[-1] if before and before[-1].startswith("--") else ""
+    if option in command.flags:
+        option = ""
+    tables: dict[str, Iterable[str]] = {
+        "--recipe": (*all_recipes(), *named_recipes()),
+        "SLUG": slugs_in([str(Path(__file__).parents[1] / "claims")]),
+        "REWARD": POLICY_CHOICES["reward"],
+        "SHELL": SCRIPTS,
+    }
+    if option:
+        place = option.removeprefix("--")
+        others = (PREFERENCE_CHOICES, RANKING_CHOICES) if "--pairs" in before else ()
+        named = {name for table in (POLICY_CHOICES, *others) for name in table.get(place, ())}
+        return tables.get(option, named)
+    first = command.takes[0] if command.takes else ""
+    return tables.get(first, ()) if not before else ()
