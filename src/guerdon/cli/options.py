@@ -77,9 +77,11 @@ def take_options(
         parser.epilog = more()
     for name in valued:
         if name == "--trust":
-            parser.add_argument(name, action="append", default=[], help=OPTION_HELP[name])
+            parser.add_argument(
+                name, action="append", default=[], metavar="NAME", help=OPTION_HELP[name]
+            )
         elif name.startswith("--"):
-            parser.add_argument(name, help=OPTION_HELP[name])
+            parser.add_argument(name, metavar=METAVARS.get(name, "N"), help=OPTION_HELP[name])
         else:
             parser.add_argument(name.lower(), metavar=name, help=OPTION_HELP[name])
     for name in flags:
@@ -113,9 +115,21 @@ def none_left(rest: list[str]) -> None:
         raise UsageError(f"unknown argument {rest[0]!r}")
 
 
+METAVARS = {
+    **dict.fromkeys(("--pairs", "--rankings", "--demonstrations", "--dry-run", "--rows"), "FILE"),
+    **dict.fromkeys(("--page", "--token-file"), "FILE"),
+    **dict.fromkeys(("--out", "--resume", "--databases"), "FOLDER"),
+    **dict.fromkeys(("--trackers", "--allow", "--allow-hosts"), "NAMES"),
+    **dict.fromkeys(("--recipe", "--tokenizer", "--judges"), "NAME"),
+    "--host": "ADDRESS",
+    "--token": "TEXT",
+    "--tasks": "FILE|NAME",
+}
+"""What an option's value is called in help; N where it is a number."""
+
 OPTION_HELP = {
-    "--recipe": "a system's name (see guerdon recipes) or a recipe.yaml; default grpo",
-    "--out": "the folder to write to (train: default runs/RECIPE)",
+    "--recipe": "a recipe's name (guerdon recipes lists them) or a recipe file; default grpo",
+    "--out": "the folder to write to (train: default runs/RECIPE; with --settings a FILE.yaml)",
     "--pairs": "train on the preference pairs in this file instead (DPO); no recipe",
     "--reward-model": "train a reward model on the --pairs, which may be longer rankings too",
     "--resume": "continue the run in this folder from its newest checkpoint",
@@ -128,7 +142,7 @@ OPTION_HELP = {
     "--worst": "how many of the lowest, highest and invalid rows are listed (default 5)",
     "--json": "machine-readable output",
     "--trust": "files or modules of yours that the recipe.yaml may run (with commas, or repeated)",
-    "--settings": "list every setting of the recipe and stop",
+    "--settings": "print the recipe with every setting, as a recipe file, and stop",
     "--host": "the address to listen at (default 127.0.0.1, this machine only)",
     "--port": "the port to listen at (default 5000; 0 takes a free one)",
     "--token": "what clients must send as a bearer token (GUERDON_SERVER_TOKEN, --token-file)",
