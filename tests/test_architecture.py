@@ -13,7 +13,7 @@ SOURCE = ROOT / "src" / "guerdon"
 FILES = sorted(SOURCE.rglob("*.py"))
 STAGES = frozenset(
     {"tasks", "rollout", "rewards", "judges", "reward_models", "shaping", "advantages"}
-    | {"objectives", "curriculum", "evaluation"}
+    | {"objectives", "curriculum", "evaluation", "diffusion", "selection"}
 )
 SPINE = frozenset(
     {
@@ -25,6 +25,7 @@ SPINE = frozenset(
         "failures",
         "groups",
         "judging",
+        "keyed",
         "mdp",
         "models",
         "names",

@@ -273,6 +273,15 @@ def test_some_positions_of_rows_know_which_turns_they_are() -> None:
     assert (part.actions.shape, part.observations.shape) == ((3, 1, 4), (3, 3, 5))
 
 
+def test_the_outcome_is_what_stood_after_a_row_s_own_last_turn() -> None:
+    seen = torch.arange(9.0).view(3, 3, 1)
+    rows = replace(moved(), observations=seen, lengths=torch.tensor([2, 1, 0]))
+    assert rows.outcome is not None
+    assert rows.outcome.flatten().tolist() == [2, 4, 6]
+    assert replace(rows, turn=None).outcome.flatten().tolist() == [2, 5, 8]
+    assert replace(rows, observations=None).outcome is None
+
+
 def test_ended_is_not_cut_off() -> None:
     rows = moved()
     assert rows.finished.tolist() == [True, False, False]

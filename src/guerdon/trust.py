@@ -28,10 +28,12 @@ PACKAGES = frozenset(
         "claims",
         "connectors",
         "curriculum",
+        "diffusion",
         "objectives",
         "recipes",
         "reward_models",
         "rewards",
+        "selection",
     }
     | {"rollout", "schedules", "shaping", "stages", "tasks", "training"}
 )

@@ -6,7 +6,7 @@ continuous action, ``M`` pairs of rows, ``P`` prompt tokens.
 """
 
 from guerdon.records.outputs import Loss, PolicyOutput
-from guerdon.records.pairs import Comparisons, Pairs
+from guerdon.records.pairs import Chosen, Comparisons, Pairs
 from guerdon.records.rollouts import Along, Ending, Rollouts, concat_rollouts
 from guerdon.records.scores import INVALID, Scores, concat_scores
 from guerdon.records.tasks import Message, Progress, Task
@@ -14,6 +14,7 @@ from guerdon.records.tasks import Message, Progress, Task
 __all__ = [
     "INVALID",
     "Along",
+    "Chosen",
     "Comparisons",
     "Ending",
     "Loss",

@@ -124,3 +124,16 @@ def _renumbered(end_M: Tensor, rows: Tensor, n: int) -> Tensor:
     for place, row in reversed(list(enumerate(rows.tolist()))):
         place_N[row] = place
     return place_N[end_M]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What of a step's rows is learned from.
+
+    Attributes:
+        rows: long[R], their indices.
+        pairs: of these R rows, by their place among them; None where rows are learned from.
+    """
+
+    rows: Tensor
+    pairs: Pairs | None = None

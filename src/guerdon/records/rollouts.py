@@ -160,6 +160,18 @@ class Rollouts:
         return torch.where(cut_N, self.final_values, 0.0).nan_to_num(0.0, 0.0, 0.0)
 
     @property
+    def outcome(self) -> Tensor | None:
+        """[N, ...], what each row ended in: the observation after its last turn, if there are."""
+        if self.observations is None:
+            return None
+        turns_N = torch.full((len(self),), self.observations.shape[1] - 1)
+        if self.turn is not None:
+            real_NT = torch.arange(self.turn.shape[1]) < self.lengths[:, None]
+            last_NT = torch.where(real_NT, self.turn, -1)
+            turns_N = torch.nn.functional.pad(last_NT, (1, 0), value=-1).amax(1) + 1
+        return self.observations[torch.arange(len(self)), turns_N]
+
+    @property
     def shown(self) -> tuple[str, ...]:
         """N texts for whoever looks at a run: the rows' own, else their captions, else empty."""
         return self.texts or self.captions or ("",) * len(self)

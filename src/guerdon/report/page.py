@@ -13,6 +13,7 @@ from typing import Any
 from guerdon.report.alarms import advice, alarm_counts, invalid_counts
 from guerdon.report.curves import draw_curves
 from guerdon.report.reading import damage, number, read_failures, read_metrics, read_summary
+from guerdon.report.samples import draw_samples
 
 SHOWN_STEPS = 8
 SHOWN_GROUPS = 3
@@ -28,6 +29,8 @@ _VISIBLE = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"
 
 def build_report(run: Path) -> Path:
     """Write ``curves.png`` and ``report.html`` into a run's folder, finished or not.
+
+    Where samples are points there is ``samples.png`` too.
 
     The page holds everything it shows and loads nothing. Raises FileNotFoundError where there
     is no run, and ValueError naming the folder where its files are none that training wrote.
@@ -52,6 +55,8 @@ def _built(run: Path) -> Path:
     history = read_metrics(run)
     summary = read_summary(run)
     picture = draw_curves(history, summary, run / "curves.png")
+    shown = _shown_steps(run)
+    samples = draw_samples(shown, run / "samples.png")
     source = resources.files("guerdon.report").joinpath("page.html").read_text()
     environment = Environment(autoescape=True)
     environment.filters["number"] = number
@@ -68,7 +73,8 @@ def _built(run: Path) -> Path:
         stopped=_shown(summary.get("stopped", {}).get("why") or ""),
         picture=base64.b64encode(picture.read_bytes()).decode(),
         recipe=_shown(_beginning(run / "recipe.yaml")),
-        steps=_steps(run),
+        samples=base64.b64encode(samples.read_bytes()).decode() if samples else "",
+        steps=[_step(rows) for rows in shown],
         finished=bool(summary) and "stopped" not in summary,
         damage=[_shown(line) for line in damage(run)],
         done=len(history),
@@ -131,7 +137,8 @@ def _whiskers(summary: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _steps(run: Path) -> list[dict[str, Any]]:
+def _shown_steps(run: Path) -> list[list[dict[str, Any]]]:
+    """The rows of some of the run's steps, evenly spread."""
     import pyarrow
     import pyarrow.parquet
 
@@ -145,15 +152,18 @@ def _steps(run: Path) -> list[dict[str, Any]]:
             rows = table.to_pylist()
         except (pyarrow.ArrowException, OSError):
             continue  # the page names it among what is damaged
-        if not rows:
-            continue
-        groups: dict[int, list[dict[str, Any]]] = {}
-        for row in rows:
-            groups.setdefault(row["group"], []).append(row)
-        picked = sorted(groups.values(), key=_spread, reverse=True)[:SHOWN_GROUPS]
-        largest = max((abs(a) for g in picked for r in g for a in r["token_advantage"]), default=0)
-        steps.append({"step": rows[0]["step"] + 1, "groups": [_group(g, largest) for g in picked]})
+        if rows:
+            steps.append(rows)
     return steps
+
+
+def _step(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    groups: dict[int, list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(row["group"], []).append(row)
+    picked = sorted(groups.values(), key=_spread, reverse=True)[:SHOWN_GROUPS]
+    largest = max((abs(a) for g in picked for r in g for a in r["token_advantage"]), default=0)
+    return {"step": rows[0]["step"] + 1, "groups": [_group(g, largest) for g in picked]}
 
 
 def _spread(group: Sequence[dict[str, Any]]) -> float:

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from guerdon.keyed import uniforms
 from guerdon.models.image_inputs import Inputs
 from guerdon.models.row_engines import RowEngine, row_engine
 from guerdon.records import Ending
 from guerdon.rollout.choosing import choose
-from guerdon.rollout.keyed import uniforms
 from guerdon.stages import Sampling
 
 RETIRE_BELOW = 0.75

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from guerdon.extras import install
+from guerdon.keyed import row_key
 from guerdon.models.prompts import refuse_images
 from guerdon.ranges import PositiveInt, Seconds, between, check_ranges
 from guerdon.records import Ending, PolicyOutput, Rollouts, Task
-from guerdon.rollout.keyed import row_key
 from guerdon.rollout.language import LanguagePolicy
 from guerdon.stages import Policy, Sampling
 

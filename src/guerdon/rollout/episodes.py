@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from guerdon.failures import told
+from guerdon.keyed import row_key
 from guerdon.records import Ending, Rollouts, Task
 from guerdon.rollout.decoding import Continuations
 from guerdon.rollout.environments import Environment, Step, make_environment
-from guerdon.rollout.keyed import row_key
 from guerdon.stages import Sampling
 
 T = TypeVar("T")

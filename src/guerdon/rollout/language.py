@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from guerdon.keyed import row_key
 from guerdon.models.image_inputs import Inputs
 from guerdon.models.linear_head import linear_head, linear_logps
 from guerdon.models.loading import load_model, without_bars
@@ -19,7 +20,6 @@ from guerdon.models.shared_prefix import SharedPrefix, refuse_foresight
 from guerdon.records import PolicyOutput, Rollouts, Task
 from guerdon.rollout.decoding import Continuations, decode
 from guerdon.rollout.episodes import is_played, play
-from guerdon.rollout.keyed import row_key
 from guerdon.stages import Sampling
 
 LARGEST = 20

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from guerdon.keyed import row_key, uniforms
 from guerdon.records import PolicyOutput, Rollouts, Task
 from guerdon.rollout.choosing import choose
-from guerdon.rollout.keyed import row_key, uniforms
 from guerdon.stages import Sampling
 
 _NEVER = -1e4

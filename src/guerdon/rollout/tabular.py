@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from guerdon.keyed import row_key, uniforms
 from guerdon.records import Ending, PolicyOutput, Rollouts, Task
 from guerdon.rollout.choosing import choose
 from guerdon.rollout.environments import Environment, make_environment
 from guerdon.rollout.episodes import INVALID_ACTION, answer_of, ending_of, is_played
-from guerdon.rollout.keyed import row_key, uniforms
 from guerdon.stages import Sampling
 
 

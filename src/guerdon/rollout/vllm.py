@@ -13,10 +13,10 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
+from guerdon.keyed import row_key
 from guerdon.ranges import PositiveInt, Range, check_ranges
 from guerdon.records import Ending, PolicyOutput, Rollouts, Task
 from guerdon.rollout.episodes import is_played
-from guerdon.rollout.keyed import row_key
 from guerdon.rollout.language import LanguagePolicy
 from guerdon.stages import Policy, Sampling
 

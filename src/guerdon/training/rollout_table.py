@@ -19,6 +19,8 @@ from torch import Tensor
 from guerdon.records import Rollouts, Scores
 
 PART = "part:"
+MOST_NUMBERS = 16
+"""An outcome of more is no column: pictures are not kept in tables."""
 MORE = "more_parts"
 
 
@@ -47,6 +49,7 @@ def rollout_schema(parts: Sequence[str]) -> pyarrow.Schema:
         "length": whole,
         "finished": pyarrow.bool_(),
         "ending": text,
+        "outcome": pyarrow.list_(real),
         "token": pyarrow.list_(text),
         "token_advantage": pyarrow.list_(real),
         "token_logp": pyarrow.list_(real),
@@ -105,6 +108,7 @@ def rollout_table(
         "length": rollouts.mask.sum(1).tolist(),
         "finished": rollouts.finished.tolist(),
         "ending": [str(ending) for ending in rollouts.endings],
+        "outcome": _outcomes(rollouts),
         "token": [[storable(t) for t in row] for row in token_texts],
         "token_advantage": [r[:n] for r, n in zip(advantage_NT.tolist(), lengths, strict=True)],
         "token_logp": [r[:n] for r, n in zip(rollouts.logps.tolist(), lengths, strict=True)],
@@ -127,6 +131,15 @@ def write_table(table: pyarrow.Table, file: IO[bytes]) -> None:
 def storable(text: str) -> str:
     """``text`` with what UTF-8 can't hold (lone surrogates) replaced."""
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _outcomes(rollouts: Rollouts) -> list[list[float] | None]:
+    """What each row ended in, where that is a few numbers: the last observation."""
+    seen = rollouts.outcome
+    if seen is None or seen[:1].numel() > MOST_NUMBERS:
+        return [None] * len(rollouts)
+    numbers: list[list[float] | None] = seen.flatten(1).tolist()
+    return numbers
 
 
 def _pairs(named: Mapping[str, Tensor], rows: int) -> list[list[dict[str, Any]]]:

@@ -23,3 +23,10 @@ def uniforms(seed: int, keys: Sequence[int], count: int) -> Tensor:
         generator = np.random.Generator(np.random.Philox(key=[seed % 2**64, key]))
         generator.random(out=table[row])
     return torch.from_numpy(table)
+
+
+def normals(seed: int, keys: Sequence[int], count: int) -> Tensor:
+    """float64[len(keys), count] of the standard normal; each row depends on the same alone."""
+    # Uniforms are multiples of 2^-53 below 1; from the middle of each cell none is infinite.
+    drawn: Tensor = torch.special.ndtri(uniforms(seed, keys, count) + 2.0**-54)
+    return drawn
