@@ -33,6 +33,11 @@ def parts_in(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:
     return (found for found in places(value, where) if dataclasses.is_dataclass(found[1]))
 
 
+def needs_of(value: Any) -> frozenset[str]:
+    """All that parts of a composition say they need, in ``needs``: see `guerdon.stages.NEEDS`."""
+    return frozenset().union(*(getattr(part, "needs", ()) for _, part in parts_in(value)))
+
+
 def within(place: str, name: Any) -> str:
     """The place of what is called ``name`` at ``place``."""
     return f"{place}.{name}" if place else str(name)

@@ -46,8 +46,8 @@ Part = TypeVar("Part")
 class Schedule(_Number):
     """A number for every step: ``__call__(progress)``, and the ``ends`` that it keeps between.
 
-    One that learns from the run has ``adapt(figures)``, called with each step's figures, and
-    ``state_dict`` and ``load_state_dict`` as everything that remembers.
+    One that learns from the run overrides `adapt`, and has ``state_dict`` and ``load_state_dict``
+    as everything that remembers.
     """
 
     @property
@@ -57,6 +57,9 @@ class Schedule(_Number):
 
     def __call__(self, progress: Progress) -> float:
         raise NotImplementedError
+
+    def adapt(self, figures: Mapping[str, float]) -> None:
+        """Take in the figures of the step that is done; most do not look at them."""
 
 
 @dataclass(frozen=True)
@@ -216,7 +219,7 @@ class Adaptive(Schedule):
         return self.memory.get("value", self.start)
 
     def adapt(self, figures: Mapping[str, float]) -> None:
-        """Take in the figures of the step that is done."""
+        """Move by this step's ``figure``."""
         found = figures.get(self.figure, math.nan)
         if math.isfinite(found):
             error = min(max(found / self.target - 1, -0.2), 0.2)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Protocol, runtime_checkable
 from torch import Tensor, nn
 
 from guerdon.ranges import Filled, PositiveInt, Range, Share, at_least, check_ranges
-from guerdon.records import Loss, PolicyOutput, Progress, Rollouts, Scores, Task
+from guerdon.records import Experience, Loss, PolicyOutput, Progress, Rollouts, Scores, Task
 
 
 @runtime_checkable
@@ -38,7 +38,16 @@ class Advantage(Protocol):
     One that teaches nothing to a group of one says so: ``scope`` is "group" then.
     """
 
-    def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor: ...
+    def __call__(self, experience: Experience) -> Tensor: ...
+
+
+@runtime_checkable
+class ValueTargets(Protocol):
+    """An advantage that also says what a value head is to learn: what PPO needs."""
+
+    def returns(self, experience: Experience) -> Tensor:
+        """float[N, T], 0 where the mask is False and on invalid rows."""
+        ...
 
 
 @runtime_checkable
@@ -52,15 +61,28 @@ class Aggregation(Protocol):
     def __call__(self, counts: Tensor) -> Tensor: ...
 
 
+NEEDS = frozenset({"reference", "values", "entropy", "largest"})
+"""What a part may say it ``needs``, wherever it stands in a recipe.
+
+The loop writes these into the rollouts before the first part that needs them is called, as the
+policy says it at that moment: ``reference`` (`Rollouts.reference_logps`), ``values``, ``entropy``
+and ``largest``, the log-probs of the likeliest tokens.
+"""
+
+COUPLINGS = ("position", "row", "pair", "group", "batch")
+"""What can hang together, from the least to all: in a loss, or in what a policy computes."""
+
+
 @runtime_checkable
 class Objective(Protocol):
     """Advantage and log-probabilities to a loss.
 
-    ``needs`` names what to compute besides log-probs: any of "entropy", "values",
-    "reference". ``couples`` names what the loss can't be cut between: "position" and "row" for a
-    sum over rows, "group" or "batch" where a row's loss depends on others; such an objective is
-    called once on the whole of a minibatch, whatever the micro-batches. ``row_weight`` float[N]
-    comes from ``aggregation`` over the global batch; None means this batch is the whole.
+    ``needs`` are of `NEEDS`: "entropy" and "values" are computed as the policy learns, and
+    ``values`` and the reference's log-probs are in the rollouts. ``couples`` is the
+    largest of `COUPLINGS` that the loss can't be cut inside of: one that is a sum over positions
+    or rows is called on pieces, any other once on the whole of a minibatch; the gradient is the
+    uncut one always. ``row_weight`` float[N] comes from ``aggregation`` over the global batch;
+    None means this batch is the whole.
     """
 
     @property
@@ -75,8 +97,7 @@ class Objective(Protocol):
     def __call__(
         self,
         now: PolicyOutput,
-        rollouts: Rollouts,
-        advantage: Tensor,
+        experience: Experience,
         row_weight: Tensor | None = None,
     ) -> Loss: ...
 
@@ -105,7 +126,7 @@ class Curriculum(Protocol):
 class GroupFilter(Protocol):
     """Which groups are worth an update: bool[B], True = keep."""
 
-    def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor: ...
+    def __call__(self, experience: Experience) -> Tensor: ...
 
 
 @runtime_checkable
@@ -154,9 +175,12 @@ class Sampling:
 class Policy(Protocol):
     """Something that acts and can say how likely its actions were.
 
-    One that can't be deep-copied whole gives a ``sampler()``: a policy with a copy of the
-    weights as they are, which can sample while this one learns.
+    ``couples`` is "row" where a position's log-prob takes the whole row to compute (a language
+    model's), "position" where each can be computed alone (a table's, a denoiser's).
     """
+
+    @property
+    def couples(self) -> str: ...
 
     @property
     def module(self) -> nn.Module:
@@ -171,4 +195,13 @@ class Policy(Protocol):
 
     def forward(self, rollouts: Rollouts, needs: frozenset[str] = frozenset()) -> PolicyOutput:
         """Log-probs of the rollouts' actions, with gradient where grad mode is on."""
+        ...
+
+
+@runtime_checkable
+class OwnSampler(Protocol):
+    """A policy that can't be deep-copied whole, and so makes its own copy to sample with."""
+
+    def sampler(self) -> Policy:
+        """One with a copy of the weights as they are, which can sample while this one learns."""
         ...

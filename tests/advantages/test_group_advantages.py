@@ -16,13 +16,14 @@ from guerdon.advantages import (
     NoScale,
     SingleRaw,
 )
+from guerdon.records import Experience
 
 ONE_IN_FOUR = make_scores([1.0, 0.0, 0.0, 0.0])
 FOUR = make_rollouts([0, 0, 0, 0])
 
 
 def rows(advantage, scores, rollouts):
-    return advantage(scores, rollouts)[:, 0].tolist()
+    return advantage(Experience(rollouts, scores))[:, 0].tolist()
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ def test_a_group_left_with_one_valid_row_counts_as_one():
 @pytest.mark.parametrize("value", [0.1, 1.0, 1e6])
 def test_equal_rewards_give_exactly_zero(value):
     for advantage in (GroupNormalised(), GroupNormalised(scale=BatchStd()), LeaveOneOut()):
-        made = advantage(make_scores([value] * 7), make_rollouts([0] * 7))
+        made = advantage(Experience(make_rollouts([0] * 7), make_scores([value] * 7)))
         assert made.abs().max() == pytest.approx(0.0, abs=1e-6 * value)
 
 
@@ -95,7 +96,9 @@ def test_all_invalid_gives_zero():
 
 def test_length_weighted_baseline():
     """Lengths (10, 30), rewards (1, 0): baseline .25 (_baselines.md)."""
-    made = LengthWeightedBaseline()(make_scores([1.0, 0.0]), make_rollouts([0, 0], [10, 30]))
+    made = LengthWeightedBaseline()(
+        Experience(make_rollouts([0, 0], [10, 30]), make_scores([1.0, 0.0]))
+    )
     assert made[:, 0].tolist() == pytest.approx([0.75, -0.25])
 
 
@@ -113,7 +116,7 @@ def test_normalised_parts():
 
 def test_normalised_parts_names_a_missing_part():
     with pytest.raises(ValueError, match="nothing"):
-        NormalisedParts({"nothing": 1.0})(ONE_IN_FOUR, FOUR)
+        NormalisedParts({"nothing": 1.0})(Experience(FOUR, ONE_IN_FOUR))
 
 
 REWARDS = st.lists(st.integers(-8, 8).map(lambda i: i / 4), min_size=2, max_size=9)
@@ -123,14 +126,14 @@ REWARDS = st.lists(st.integers(-8, 8).map(lambda i: i / 4), min_size=2, max_size
 def test_a_shift_of_all_rewards_changes_nothing(values, shift):
     rollouts = make_rollouts([0] * len(values))
     for advantage in (GroupNormalised(), LeaveOneOut(), GroupNormalised(scale=NoScale())):
-        plain = advantage(make_scores(values), rollouts)
-        moved = advantage(make_scores([v + shift for v in values]), rollouts)
+        plain = advantage(Experience(rollouts, make_scores(values)))
+        moved = advantage(Experience(rollouts, make_scores([v + shift for v in values])))
         assert torch.allclose(plain, moved, atol=1e-4)
 
 
 @given(REWARDS)
 def test_group_std_ignores_scale(values):
     rollouts = make_rollouts([0] * len(values))
-    plain = GroupNormalised()(make_scores(values), rollouts)
-    larger = GroupNormalised()(make_scores([4 * v for v in values]), rollouts)
+    plain = GroupNormalised()(Experience(rollouts, make_scores(values)))
+    larger = GroupNormalised()(Experience(rollouts, make_scores([4 * v for v in values])))
     assert torch.allclose(plain, larger, atol=1e-4)

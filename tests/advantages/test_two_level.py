@@ -5,7 +5,7 @@ import torch
 from making import make_rollouts, make_scores
 
 from guerdon.advantages import AcrossTrajectories, MeanStdNorm, TwoLevel
-from guerdon.records import Ending
+from guerdon.records import Ending, Experience
 
 ROLLOUTS = make_rollouts(
     [0, 0],
@@ -19,20 +19,22 @@ SCORES = make_scores([10.0, 0.0])
 def test_both_levels():
     step = torch.tensor([[6.3333, 0.0, 0.0], [-3.1667, 0.0, -3.1667]])
     episode = torch.tensor([[6.0, 6.0, 0.0], [-4.0, -4.0, -4.0]])
-    assert torch.allclose(TwoLevel()(SCORES, ROLLOUTS), episode + step, atol=1e-3)
-    assert torch.allclose(TwoLevel(omega=0.0)(SCORES, ROLLOUTS), episode, atol=1e-5)
+    assert torch.allclose(TwoLevel()(Experience(ROLLOUTS, SCORES)), episode + step, atol=1e-3)
+    assert torch.allclose(TwoLevel(omega=0.0)(Experience(ROLLOUTS, SCORES)), episode, atol=1e-5)
 
 
 def test_across_trajectories():
-    made = TwoLevel(omega=0.0, statistic=AcrossTrajectories())(SCORES, ROLLOUTS)
+    made = TwoLevel(omega=0.0, statistic=AcrossTrajectories())(Experience(ROLLOUTS, SCORES))
     assert made.tolist() == [[5.0, 5.0, 0.0], [-5.0, -5.0, -5.0]]
     scaled = TwoLevel(omega=0.0, statistic=AcrossTrajectories(), norm=MeanStdNorm())
-    assert scaled(SCORES, ROLLOUTS)[:, 0].tolist() == pytest.approx([0.7071, -0.7071], abs=1e-4)
+    assert scaled(Experience(ROLLOUTS, SCORES))[:, 0].tolist() == pytest.approx(
+        [0.7071, -0.7071], abs=1e-4
+    )
 
 
 def test_standardised_step_level():
-    both = TwoLevel(norm=MeanStdNorm())(SCORES, ROLLOUTS)
-    episode = TwoLevel(norm=MeanStdNorm(), omega=0.0)(SCORES, ROLLOUTS)
+    both = TwoLevel(norm=MeanStdNorm())(Experience(ROLLOUTS, SCORES))
+    episode = TwoLevel(norm=MeanStdNorm(), omega=0.0)(Experience(ROLLOUTS, SCORES))
     found = [(both - episode)[row, turn].item() for row, turn in ((0, 0), (1, 0), (1, 2))]
     assert found == pytest.approx([1.1547, -0.5774, -0.5774], abs=1e-4)
 
@@ -41,13 +43,15 @@ def test_unique_states_leave_the_episode_level_alone():
     rollouts = make_rollouts(
         [0, 0], [2, 2], states=[("a", "b"), ("c", "d")], turn_rewards=[[0.0, 10.0], [0.0, 0.0]]
     )
-    assert torch.equal(TwoLevel()(SCORES, rollouts), TwoLevel(omega=0.0)(SCORES, rollouts))
-    assert TwoLevel().stats(SCORES, rollouts)["singleton_share"] == 1.0
+    assert torch.equal(
+        TwoLevel()(Experience(rollouts, SCORES)), TwoLevel(omega=0.0)(Experience(rollouts, SCORES))
+    )
+    assert TwoLevel().stats(Experience(rollouts, SCORES))["singleton_share"] == 1.0
 
 
 def test_equal_states_of_different_tasks_never_meet():
     rollouts = make_rollouts([0, 1], [1, 1], states=[("a",), ("a",)], turn_rewards=[[10.0], [0.0]])
-    assert TwoLevel()(SCORES, rollouts).abs().sum() == 0
+    assert TwoLevel()(Experience(rollouts, SCORES)).abs().sum() == 0
 
 
 def test_equal_totals_still_tell_early_from_late():
@@ -57,7 +61,7 @@ def test_equal_totals_still_tell_early_from_late():
         states=[("a", "b"), ("b", "a")],
         turn_rewards=[[0.0, 10.0], [0.0, 10.0]],
     )
-    made = TwoLevel()(make_scores([10.0, 10.0]), rollouts)
+    made = TwoLevel()(Experience(rollouts, make_scores([10.0, 10.0])))
     assert made[0, 1] > 0 > made[1, 0]
 
 
@@ -71,15 +75,15 @@ def test_a_turn_limit_is_worth_what_the_state_after_it_is():
         endings=(Ending.FINISHED, Ending.TURN_LIMIT),
         final_values=torch.tensor([8.0, 8.0]),
     )
-    made = TwoLevel(0.5)(make_scores([0.0, 0.0]), rollouts)
+    made = TwoLevel(0.5)(Experience(rollouts, make_scores([0.0, 0.0])))
     assert made.tolist() == [[-0.5, 0.0], [0.5, 0.0]]
 
 
 def test_an_invalid_episode_takes_no_part():
     scores = make_scores([10.0, 0.0], [True, False])
-    assert TwoLevel()(scores, ROLLOUTS).abs().sum() == 0
+    assert TwoLevel()(Experience(ROLLOUTS, scores)).abs().sum() == 0
 
 
 def test_rollouts_without_states_are_refused():
     with pytest.raises(ValueError, match="multi-turn"):
-        TwoLevel()(SCORES, make_rollouts([0, 0]))
+        TwoLevel()(Experience(make_rollouts([0, 0]), SCORES))

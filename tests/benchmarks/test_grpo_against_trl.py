@@ -10,7 +10,7 @@ from measuring import compare, origin, write_results
 from rich.console import Console
 from workload import Workload, sevens
 
-from guerdon.records import Progress
+from guerdon.records import Experience, Progress
 
 trl = pytest.importorskip("trl")
 
@@ -40,8 +40,10 @@ def test_loss_and_gradient_agree_on_the_same_rollouts(tmp_path):
     tasks = Prompts(SMALL).load("train")[: SMALL.prompts]
     rollouts = policy.sample(tasks, SMALL.group_size, recipe.sampling, seed=0)
     scores = recipe.reward(rollouts, Progress())
-    advantage = recipe.advantage(scores, rollouts)
-    mine = recipe.objective(policy.forward(rollouts), rollouts, advantage).value
+    advantage = recipe.advantage(Experience(rollouts, scores))
+    mine = recipe.objective(
+        policy.forward(rollouts), Experience(rollouts, advantage=advantage)
+    ).value
 
     trainer.model.train()
     trainer.current_gradient_accumulation_steps = 1
@@ -80,7 +82,7 @@ def test_rewards_and_advantages_agree(tmp_path):
     assert len(set(rewards)) > 1
     group = [row // SMALL.group_size for row in range(SMALL.rows)]
     rollouts = make_rollouts(group, [7] * SMALL.rows)
-    mine = guerdon_recipe(SMALL).advantage(make_scores(rewards), rollouts)[:, 0]
+    mine = guerdon_recipe(SMALL).advantage(Experience(rollouts, make_scores(rewards)))[:, 0]
     assert torch.allclose(made["advantages"], mine, atol=5e-3)
 
 

@@ -24,7 +24,7 @@ from guerdon.advantages import (
     Whiten,
 )
 from guerdon.contracts import check_advantage
-from guerdon.records import Rollouts, Scores
+from guerdon.records import Experience, Rollouts, Scores
 
 VARIANTS = {
     "mean only": GroupNormalised(scale=NoScale()),
@@ -74,8 +74,8 @@ def test_the_contract(advantage):
 def test_permuting_rows_permutes_the_advantage(advantage, order):
     rollouts, scores = rollouts_of(GROUP), scores_of(VALUES, VALID)
     index = torch.tensor(order)
-    moved = advantage(scores.select(index), rollouts.select(index))
-    assert torch.allclose(moved, advantage(scores, rollouts)[index], atol=1e-5)
+    moved = advantage(Experience(rollouts.select(index), scores.select(index)))
+    assert torch.allclose(moved, advantage(Experience(rollouts, scores))[index], atol=1e-5)
 
 
 @pytest.mark.parametrize("name", CENTRED)
@@ -84,15 +84,15 @@ def test_ties_give_zero(name, value):
     rollouts = make_rollouts(
         [0] * 7, states=[("a",)] * 7, turn_rewards=[[value]] * 7, values=torch.zeros(7, 1)
     )
-    assert (ADVANTAGES[name](scores_of([value] * 7), rollouts) == 0).all()
+    assert (ADVANTAGES[name](Experience(rollouts, scores_of([value] * 7))) == 0).all()
 
 
 @given(st.floats(-5, 5), st.floats(0.5, 8))
 def test_group_std_is_invariant_to_shift_and_scale(shift, scale):
     rollouts = rollouts_of(GROUP)
     part = GroupNormalised(scale=GroupStd())
-    moved = part(scores_of([scale * v + shift for v in VALUES]), rollouts)
-    assert torch.allclose(moved, part(scores_of(VALUES), rollouts), atol=1e-4)
+    moved = part(Experience(rollouts, scores_of([scale * v + shift for v in VALUES])))
+    assert torch.allclose(moved, part(Experience(rollouts, scores_of(VALUES))), atol=1e-4)
 
 
 LARGEST = torch.finfo(torch.float32).max
@@ -130,7 +130,7 @@ def batches(draw, rows=7):
 @given(batch=batches())
 def test_finite_over_the_whole_range_of_rewards(advantage, batch):
     scores, rollouts = batch
-    made = advantage(scores, rollouts)
+    made = advantage(Experience(rollouts, scores))
     assert torch.isfinite(made).all()
     assert made.dtype == torch.float32
     assert (made[~(rollouts.mask & scores.valid[:, None])] == 0).all()
@@ -166,7 +166,7 @@ EXACT = {
 @given(value=st.lists(any_float32, min_size=1, max_size=6))
 def test_huge_and_tiny_rewards_get_their_exact_advantages(kind, value):
     length = [1 + i % 3 for i in range(len(value))]
-    made = EXACT[kind](make_scores(value), make_rollouts([0] * len(value), length))
+    made = EXACT[kind](Experience(make_rollouts([0] * len(value), length), make_scores(value)))
     mean = abs(sum(map(Fraction, value))) / len(value)
     spread = max(abs(Fraction(v) - sum(map(Fraction, value)) / len(value)) for v in value)
     if spread <= mean * Fraction(1, 10**6):
@@ -189,7 +189,9 @@ def test_rewards_of_any_size_are_treated_alike(advantage):
         rollouts.turn_rewards.mul_(scale)
         rollouts.values.mul_(scale)
         parts = {"a": torch.tensor(VALUES) * scale, "b": torch.tensor(VALUES).square() * scale}
-        return advantage(Scores(scores.value, parts, scores.valid, scores.reasons), rollouts)
+        return advantage(
+            Experience(rollouts, Scores(scores.value, parts, scores.valid, scores.reasons))
+        )
 
     small, large = at(30), at(120)
     assert torch.isfinite(large).all()
@@ -200,7 +202,7 @@ def test_rewards_of_any_size_are_treated_alike(advantage):
 def test_a_missing_part_is_left_out_of_its_group():
     part = torch.tensor([1.0, math.nan, 3.0, math.inf])
     with_hole = Scores(torch.zeros(4), {"a": part, "b": torch.tensor([0.0, 1.0, 2.0, 3.0])})
-    made = advantages.NormalisedParts(whitened=False)(with_hole, make_rollouts([0] * 4))
+    made = advantages.NormalisedParts(whitened=False)(Experience(make_rollouts([0] * 4), with_hole))
     b = [-1.5, -0.5, 0.5, 1.5]
     wanted = [x / (5 / 3) ** 0.5 + y / 2**0.5 for x, y in zip(b, (-1, 0, 1, 0), strict=True)]
     assert made[:, 0].tolist() == pytest.approx(wanted, rel=1e-5)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from making import make_rollouts, make_scores
 
 from guerdon import shaping
+from guerdon.composition import needs_of
 from guerdon.contracts import check_shaper
 from guerdon.records import Comparisons, Progress, Scores, Task
 from guerdon.schedules import Linear
@@ -120,8 +121,8 @@ def test_a_placed_reward_totals_what_an_unplaced_one_does(name):
 
 
 def test_a_chain_needs_what_its_members_do():
-    assert Chain((Affine(), KLPenalty())).needs_reference
-    assert not Chain((Affine(),)).needs_reference
+    assert needs_of(Chain((Affine(), KLPenalty()))) == {"reference"}
+    assert not needs_of(Chain((Affine(),)))
 
 
 def test_weighted_parts_names_a_missing_part():

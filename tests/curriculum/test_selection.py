@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guerdon.curriculum import Informative, at_random, easy, hard, medium, select_by_score
-from guerdon.records import Rollouts, Scores, Task
+from guerdon.records import Experience, Rollouts, Scores, Task
 
 TASKS = [Task(str(n), f"{n}?") for n in range(5)]
 SCORES = (0.9, 0.1, 0.5, 0.3, 0.7)
@@ -79,7 +79,7 @@ def rollouts(sizes: list[int]) -> Rollouts:
 def test_groups_that_teach_nothing_are_dropped() -> None:
     """Mixed, all right, all wrong, and a group of one."""
     value = torch.tensor([0.0, 1.0, 1.0, 1.0, 0.0, 0.0, 1.0])
-    kept = Informative()(Scores(value), rollouts([2, 2, 2, 1]))
+    kept = Informative()(Experience(rollouts([2, 2, 2, 1]), Scores(value)))
     assert kept.tolist() == [True, False, False, False]
 
 
@@ -87,7 +87,7 @@ def test_invalid_rows_are_not_looked_at() -> None:
     """Right + invalid wrong, all invalid, right + wrong + invalid."""
     value = torch.tensor([1.0, 0.0, NAN, NAN, 1.0, 0.0, 7.0])
     valid = torch.tensor([True, False, False, False, True, True, False])
-    kept = Informative()(Scores(value, valid=valid), rollouts([2, 2, 3]))
+    kept = Informative()(Experience(rollouts([2, 2, 3]), Scores(value, valid=valid)))
     assert kept.tolist() == [False, False, True]
 
 
@@ -96,16 +96,16 @@ def test_a_named_part_can_decide() -> None:
         torch.tensor([1.0, 2.0, 1.0, 1.0]),
         parts={"accuracy": torch.tensor([1.0, 1.0, 0.0, 1.0])},
     )
-    assert Informative("accuracy")(scores, rollouts([2, 2])).tolist() == [False, True]
-    assert Informative()(scores, rollouts([2, 2])).tolist() == [True, False]
+    assert Informative("accuracy")(Experience(rollouts([2, 2]), scores)).tolist() == [False, True]
+    assert Informative()(Experience(rollouts([2, 2]), scores)).tolist() == [True, False]
     with pytest.raises(ValueError, match=r"'acuracy'.*accuracy"):
-        Informative("acuracy")(scores, rollouts([2, 2]))
+        Informative("acuracy")(Experience(rollouts([2, 2]), scores))
 
 
 def test_rounding_is_no_difference() -> None:
     scores = Scores(torch.tensor([0.3, 0.1 + 0.2]).double())
-    assert Informative()(scores, rollouts([2])).tolist() == [False]
+    assert Informative()(Experience(rollouts([2]), scores)).tolist() == [False]
 
 
 def test_no_rows_at_all() -> None:
-    assert Informative()(Scores(torch.zeros(0)), rollouts([])).tolist() == []
+    assert Informative()(Experience(rollouts([]), Scores(torch.zeros(0)))).tolist() == []

@@ -24,7 +24,7 @@ from guerdon.objectives import (
     k3,
     k3_corrected,
 )
-from guerdon.records import PolicyOutput, Progress
+from guerdon.records import Experience, PolicyOutput, Progress
 from guerdon.shaping import OverlongPenalty
 
 trl = pytest.importorskip("trl")
@@ -114,7 +114,7 @@ def batch():
 def test_value_and_gradient(ours, theirs):
     rollouts, advantage_N, logps = batch()
     advantage_NT = torch.where(rollouts.mask, advantage_N[:, None], 0.0)
-    mine = ours(PolicyOutput(logps), rollouts, advantage_NT).value
+    mine = ours(PolicyOutput(logps), Experience(rollouts, advantage=advantage_NT)).value
     expected = trl_loss(logps, rollouts, advantage_N, **theirs)
     assert mine.item() == pytest.approx(expected.item(), rel=1e-6)
     (slope,) = torch.autograd.grad(mine, logps)
@@ -129,7 +129,7 @@ def test_corrected_kl_has_trls_gradient_on_policy():
     logps = rollouts.logps.clone().requires_grad_()
     ours = ClippedSurrogate(kl=KL(0.04, k3_corrected), aggregation=SequenceMean())
     advantage_NT = torch.where(rollouts.mask, advantage_N[:, None], 0.0)
-    mine = ours(PolicyOutput(logps), rollouts, advantage_NT).value
+    mine = ours(PolicyOutput(logps), Experience(rollouts, advantage=advantage_NT)).value
     expected = trl_loss(logps, rollouts, advantage_N, beta=0.04, use_bias_correction_kl=True)
     slopes = [torch.autograd.grad(loss, logps)[0] for loss in (mine, expected)]
     assert torch.allclose(*slopes, rtol=1e-6, atol=1e-9)

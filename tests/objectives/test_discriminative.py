@@ -9,7 +9,7 @@ import torch
 from making import make_rollouts
 
 from guerdon.objectives import AllGroups, DisCO, LikelihoodRatio, LogLikelihood, MixedGroups, k3
-from guerdon.records import PolicyOutput
+from guerdon.records import Experience, PolicyOutput
 
 SCORES = torch.tensor([0.2, -0.1, 0.4, 0.0, -0.3], dtype=torch.float64)
 RIGHT = torch.tensor([True, False, True, False, False])
@@ -76,12 +76,12 @@ def test_on_policy_both_scores_have_one_gradient():
     now, rollouts, advantage = batch([1, -0.5, -0.5], [0, 0, 0], old, old)
     found = {}
     for name, score in {"ratio": LikelihoodRatio(), "log": LogLikelihood()}.items():
-        loss = DisCO(score=score, tau=math.inf)(now, rollouts, advantage)
+        loss = DisCO(score=score, tau=math.inf)(now, Experience(rollouts, advantage=advantage))
         found[name] = torch.autograd.grad(loss.value, now.logps)[0]
         assert loss.metrics["penalty"] == 0.0
     assert torch.allclose(found["ratio"], found["log"])
     assert found["ratio"].tolist() == [[-0.5, -0.5], [0.25, 0.25], [0.25, 0.25]]
-    ratio = DisCO(score=LikelihoodRatio())(now, rollouts, advantage)
+    ratio = DisCO(score=LikelihoodRatio())(now, Experience(rollouts, advantage=advantage))
     assert ratio.value.item() == pytest.approx(0.0, abs=1e-12)
 
 
@@ -89,7 +89,7 @@ def test_the_constraint_by_hand():
     # No contrast (one group of one kind): the constraint alone.
     for gap, coefficient in ((5e-5, 0.0), (3e-4, 0.2), (-3e-4, 0.0)):
         now, rollouts, advantage = batch([0.0], [0], [[-1 - gap, -1 - gap]], [[-1.0, -1.0]])
-        loss = DisCO(delta=1e-4, beta=1e3)(now, rollouts, advantage)
+        loss = DisCO(delta=1e-4, beta=1e3)(now, Experience(rollouts, advantage=advantage))
         slope = torch.autograd.grad(loss.value, now.logps)[0]
         # KL is the mean of old - new: its gradient at each of two tokens is -1/2.
         assert slope.flatten().tolist() == pytest.approx([-coefficient / 2] * 2, abs=1e-9)
@@ -101,7 +101,7 @@ def test_another_estimator_is_never_negative():
     now, rollouts, advantage = batch([0.0], [0], [[-0.5, -0.7]], [[-1.0, -1.0]])
     ratio = torch.tensor([0.5, 0.3]).exp()
     expected = (ratio - 1 - ratio.log()).mean().item()
-    loss = DisCO(estimator=k3)(now, rollouts, advantage)
+    loss = DisCO(estimator=k3)(now, Experience(rollouts, advantage=advantage))
     assert loss.metrics["kl_sampler"] == pytest.approx(expected, rel=1e-5)
 
 
@@ -109,8 +109,8 @@ def test_graded_advantages_need_a_threshold():
     old = [[-1.0, -2.0]] * 3
     now, rollouts, advantage = batch([1.0, 0.2, -0.5], [0, 0, 0], old, old)
     with pytest.raises(ValueError, match=r"more than two advantages.*objective\.threshold"):
-        DisCO()(now, rollouts, advantage)
-    loss = DisCO(threshold=0.0, tau=math.inf)(now, rollouts, advantage)
+        DisCO()(now, Experience(rollouts, advantage=advantage))
+    loss = DisCO(threshold=0.0, tau=math.inf)(now, Experience(rollouts, advantage=advantage))
     slope = torch.autograd.grad(loss.value, now.logps)[0]
     assert slope.tolist() == [[-0.25, -0.25], [-0.25, -0.25], [0.5, 0.5]]
 
@@ -118,7 +118,7 @@ def test_graded_advantages_need_a_threshold():
 def test_rounding_is_no_third_value():
     old = [[-1.0, -2.0]] * 3
     now, rollouts, advantage = batch([0.7071, 0.70711, -1.41421], [0, 0, 0], old, old)
-    assert DisCO()(now, rollouts, advantage).value.requires_grad
+    assert DisCO()(now, Experience(rollouts, advantage=advantage)).value.requires_grad
 
 
 def test_rows_that_never_acted_are_left_out():
@@ -127,12 +127,12 @@ def test_rows_that_never_acted_are_left_out():
     )
     now = PolicyOutput(torch.full((3, 2), -1.0, requires_grad=True))
     advantage = torch.tensor([[1.0, 1.0], [5.0, 5.0], [-1.0, 0.0]])
-    loss = DisCO(tau=math.inf)(now, rollouts, advantage)
+    loss = DisCO(tau=math.inf)(now, Experience(rollouts, advantage=advantage))
     slope = torch.autograd.grad(loss.value, now.logps)[0]
     assert slope.tolist() == [[-0.5, -0.5], [0.0, 0.0], [1.0, 0.0]]
     empty = make_rollouts([0], mask=[[0, 0]], logps=torch.zeros(1, 2))
     nothing = PolicyOutput(torch.zeros(1, 2, requires_grad=True))
-    assert DisCO()(nothing, empty, torch.zeros(1, 2)).value.item() == 0.0
+    assert DisCO()(nothing, Experience(empty, advantage=torch.zeros(1, 2))).value.item() == 0.0
 
 
 def test_settings_out_of_range_are_refused():

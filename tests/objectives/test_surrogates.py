@@ -25,14 +25,16 @@ from guerdon.objectives import (
     k3_corrected,
     k3_straight_through,
 )
-from guerdon.records import PolicyOutput
+from guerdon.records import Experience, PolicyOutput
 
 
 def loss_and_gradient(objective, log_ratio, advantage):
     """One token with old log-prob 0: the loss and its derivative by the log-prob."""
     logps = torch.tensor([[log_ratio]], dtype=torch.float64, requires_grad=True)
     rollouts = make_rollouts([0], logps=torch.zeros(1, 1, dtype=torch.float64))
-    loss = objective(PolicyOutput(logps), rollouts, torch.tensor([[advantage]]).double())
+    loss = objective(
+        PolicyOutput(logps), Experience(rollouts, advantage=torch.tensor([[advantage]]).double())
+    )
     loss.value.backward()
     return loss.value.item(), logps.grad.item()
 
@@ -64,7 +66,9 @@ def test_sequence_ratio():
     """Log-ratios (.1, -.3, .5): s = exp(.1) (_baselines.md)."""
     logps = torch.tensor([[0.1, -0.3, 0.5]], requires_grad=True)
     objective = GSPO(clip_low=1.0, clip_high=1.0)
-    loss = objective(PolicyOutput(logps), make_rollouts([0], [3]), torch.ones(1, 3))
+    loss = objective(
+        PolicyOutput(logps), Experience(make_rollouts([0], [3]), advantage=torch.ones(1, 3))
+    )
     assert loss.value.item() == pytest.approx(-1.10517, abs=1e-5)
     loss.value.backward()
     assert logps.grad[0].tolist() == pytest.approx([-1.10517 / 3] * 3, abs=1e-5)
@@ -127,10 +131,10 @@ def test_value_loss(new, target, loss):
     """Value 1 when sampled, clip .5: max((V - R)^2, (clip(V) - R)^2) / 2 (_baselines.md)."""
     rollouts = make_rollouts([0], values=torch.ones(1, 1), returns=torch.full((1, 1), target))
     now = PolicyOutput(torch.zeros(1, 1), values=torch.full((1, 1), new))
-    made = PPO(value_weight=1.0)(now, rollouts, torch.zeros(1, 1))
+    made = PPO(value_weight=1.0)(now, Experience(rollouts, advantage=torch.zeros(1, 1)))
     assert made.value.item() == pytest.approx(loss)
     assert made.metrics["value_loss"] == pytest.approx(loss)
-    half = PPO(value_weight=0.5)(now, rollouts, torch.zeros(1, 1))
+    half = PPO(value_weight=0.5)(now, Experience(rollouts, advantage=torch.zeros(1, 1)))
     assert half.value.item() == pytest.approx(loss / 2)
 
 
@@ -140,7 +144,9 @@ def test_entropy_bonus_is_taken_off_by_the_losss_own_weights():
     entropy = torch.tensor([[0.7, 0, 0], [0.1, 0.3, 0.5]], requires_grad=True)
     now, nothing = PolicyOutput(torch.zeros(2, 3), entropy), torch.zeros(2, 3)
     for aggregation, mean in ((TokenMean(), 0.4), (SequenceMean(), 0.5)):
-        made = ClippedSurrogate(entropy_bonus=0.1, aggregation=aggregation)(now, rollouts, nothing)
+        made = ClippedSurrogate(entropy_bonus=0.1, aggregation=aggregation)(
+            now, Experience(rollouts, advantage=nothing)
+        )
         assert made.value.item() == pytest.approx(-0.1 * mean)
         assert made.metrics["entropy"] == pytest.approx(mean)
         (slope,) = torch.autograd.grad(made.value, entropy)
@@ -150,9 +156,13 @@ def test_entropy_bonus_is_taken_off_by_the_losss_own_weights():
 def test_engine_mismatch_weight_is_capped():
     logps = torch.zeros(1, 1, requires_grad=True)
     rollouts = make_rollouts([0], logps=torch.full((1, 1), -1.5), old_logps=torch.zeros(1, 1))
-    loss = ClippedSurrogate(engine_cap=2.0)(PolicyOutput(logps), rollouts, torch.ones(1, 1))
+    loss = ClippedSurrogate(engine_cap=2.0)(
+        PolicyOutput(logps), Experience(rollouts, advantage=torch.ones(1, 1))
+    )
     assert loss.value.item() == pytest.approx(-2.0)
-    free = ClippedSurrogate(engine_cap=9.0)(PolicyOutput(logps), rollouts, torch.ones(1, 1))
+    free = ClippedSurrogate(engine_cap=9.0)(
+        PolicyOutput(logps), Experience(rollouts, advantage=torch.ones(1, 1))
+    )
     assert free.value.item() == pytest.approx(-4.4817, abs=1e-4)
 
 
@@ -161,7 +171,7 @@ def test_the_engine_weight_does_not_multiply_the_kl():
     old, reference = torch.full((1, 1), math.log(0.5)), torch.full((1, 1), math.log(0.4))
     rollouts = make_rollouts([0], logps=old - 1.5, old_logps=old, reference_logps=reference)
     objective = ClippedSurrogate(engine_cap=2.0, kl=KL(1.0))
-    made = objective(PolicyOutput(old), rollouts, torch.zeros(1, 1))
+    made = objective(PolicyOutput(old), Experience(rollouts, advantage=torch.zeros(1, 1)))
     assert made.value.item() == pytest.approx(0.023144, abs=1e-6)
 
 
@@ -174,7 +184,8 @@ def test_needs_name_what_is_used():
 def test_kl_without_reference_log_probs_is_refused():
     with pytest.raises(ValueError, match="reference_logps"):
         ClippedSurrogate(kl=KL())(
-            PolicyOutput(torch.zeros(1, 1)), make_rollouts([0]), torch.zeros(1, 1)
+            PolicyOutput(torch.zeros(1, 1)),
+            Experience(make_rollouts([0]), advantage=torch.zeros(1, 1)),
         )
 
 
@@ -189,5 +200,5 @@ def test_a_batch_against_the_written_formula():
     per_token = -torch.min(ratio * advantage, ratio.clamp(0.8, 1.28) * advantage)
     per_token += 0.04 * (torch.exp(ref - now) - (ref - now) - 1)
     expected = per_token.mean(1).mean()
-    made = ours(PolicyOutput(now), rollouts, advantage).value
+    made = ours(PolicyOutput(now), Experience(rollouts, advantage=advantage)).value
     assert made.item() == pytest.approx(expected.item(), abs=1e-7)

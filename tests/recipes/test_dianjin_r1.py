@@ -10,7 +10,7 @@ import torch
 from guerdon.claims import dianjin_r1 as miniature
 from guerdon.nursery.blank import blank_model
 from guerdon.recipes import dianjin_r1
-from guerdon.records import Progress, Rollouts, Task
+from guerdon.records import Experience, Progress, Rollouts, Task
 from guerdon.rewards import DianjinReward, right_in_form, summed
 from guerdon.rollout import LanguagePolicy
 from guerdon.training import Loop, train
@@ -48,7 +48,7 @@ def test_the_released_product_and_the_papers_sum() -> None:
 
 def test_one_right_answer_of_four_is_worth_three_halves() -> None:
     recipe = dianjin_r1.build()
-    credit = recipe.advantage(recipe.reward(rows(), Progress()), rows())
+    credit = recipe.advantage(Experience(rows(), recipe.reward(rows(), Progress())))
     assert credit[:, 0].tolist() == pytest.approx([1.5, -0.5, -0.5, -0.5], abs=1e-4)
 
 

@@ -13,7 +13,7 @@ from guerdon.advantages import ReturnToGo
 from guerdon.claims import fine_grained_rlhf as miniature
 from guerdon.recipes import fine_grained_rlhf as recipe
 from guerdon.recipes import load_recipe
-from guerdon.records import Progress, Task
+from guerdon.records import Experience, Progress, Task
 from guerdon.rewards import SpanReward, WeightedSum
 from guerdon.rewards.models.spans import word_ends
 from guerdon.training import Loop, PolicyRecipe, train
@@ -32,19 +32,19 @@ def rated_rows(*texts: str) -> tuple[object, object]:
 def test_the_arms_credit_a_worked_answer() -> None:
     scores, rows = rated_rows("0 5 0", "1 1 1")
     assert scores.value.tolist() == pytest.approx([0.3, -0.9])
-    own = ReturnToGo(discount=0.0)(scores, rows)
+    own = ReturnToGo(discount=0.0)(Experience(rows, scores))
     assert own[0].tolist() == pytest.approx([0.3, -0.3, 0.3])
-    onwards = ReturnToGo()(scores, rows)
+    onwards = ReturnToGo()(Experience(rows, scores))
     assert onwards[0].tolist() == pytest.approx([0.3, 0.0, 0.3], abs=1e-6)
-    assert miniature.whole_sum(scores, rows)[1].tolist() == pytest.approx([-0.9] * 3)
-    assert miniature.above_zero(scores, rows).tolist() == [[1, 1, 1], [0, 0, 0]]
+    assert miniature.whole_sum(Experience(rows, scores))[1].tolist() == pytest.approx([-0.9] * 3)
+    assert miniature.above_zero(Experience(rows, scores)).tolist() == [[1, 1, 1], [0, 0, 0]]
 
 
 def test_one_segment_is_ordinary_rlhf() -> None:
     scores, rows = rated_rows("0", "3")
-    everywhere = miniature.whole_sum(scores, rows)
+    everywhere = miniature.whole_sum(Experience(rows, scores))
     for credit in (ReturnToGo(discount=0.0), ReturnToGo()):
-        assert torch.equal(credit(scores, rows), everywhere)
+        assert torch.equal(credit(Experience(rows, scores)), everywhere)
 
 
 def test_coinciding_ends_add() -> None:

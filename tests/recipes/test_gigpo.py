@@ -10,7 +10,7 @@ import torch
 from guerdon.advantages import TwoLevel
 from guerdon.claims import gigpo as miniature
 from guerdon.recipes import gigpo
-from guerdon.records import Ending, Progress, Rollouts, Task
+from guerdon.records import Ending, Experience, Progress, Rollouts, Task
 from guerdon.rewards import EnvironmentReturn
 from guerdon.training import Loop, train
 
@@ -39,11 +39,11 @@ def test_arms_credit_the_worked_episodes() -> None:
     rows = spec_episodes()
     scores = EnvironmentReturn()(rows, Progress())
     assert scores.value.tolist() == [10.0, 0.0]
-    step = miniature.step_only(scores, rows)[rows.mask]
+    step = miniature.step_only(Experience(rows, scores))[rows.mask]
     assert step.tolist() == pytest.approx([6.3333, 0.0, -3.1667, 0.0, -3.1667], abs=1e-4)
-    episode = TwoLevel(omega=0.0)(scores, rows)
+    episode = TwoLevel(omega=0.0)(Experience(rows, scores))
     assert episode[rows.mask].tolist() == pytest.approx([6, 6, -4, -4, -4])
-    unique = miniature.UniqueStates(TwoLevel(omega=1.0))(scores, rows)
+    unique = miniature.UniqueStates(TwoLevel(omega=1.0))(Experience(rows, scores))
     assert torch.equal(unique, episode)
 
 
@@ -52,7 +52,9 @@ def test_a_step_counter_alone_leaves_first_states_shared() -> None:
     counted = tuple(tuple((s, t) for t, s in enumerate(row)) for row in rows.states or ())
     rows = replace(rows, states=counted)
     scores = EnvironmentReturn()(rows, Progress())
-    assert not torch.equal(TwoLevel()(scores, rows), TwoLevel(omega=0.0)(scores, rows))
+    assert not torch.equal(
+        TwoLevel()(Experience(rows, scores)), TwoLevel(omega=0.0)(Experience(rows, scores))
+    )
 
 
 def test_the_miniature_repeats_and_its_arms_differ(monkeypatch: pytest.MonkeyPatch) -> None:

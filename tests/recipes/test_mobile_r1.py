@@ -13,7 +13,7 @@ from making import make_rollouts
 from guerdon.advantages import GroupNormalised
 from guerdon.claims import mobile_r1 as miniature
 from guerdon.recipes import load_recipe, mobile_r1
-from guerdon.records import Progress, Task
+from guerdon.records import Experience, Progress, Task
 from guerdon.rewards import EnvironmentReturn, MobileStepReward
 from guerdon.training import Loop, PolicyRecipe, train
 
@@ -45,7 +45,7 @@ def test_the_labelled_path_leads_to_the_goal_and_slips_lead_elsewhere() -> None:
 def test_every_turn_of_an_episode_has_its_one_advantage() -> None:
     rows = make_rollouts([0, 0, 1], [2, 3, 1], turn_rewards=[[0, 2, 0], [0, 0, 0], [1, 0, 0]])
     rows = replace(rows, turn=torch.arange(3).expand(3, 3))
-    credit = GroupNormalised()(EnvironmentReturn()(rows, Progress()), rows)
+    credit = GroupNormalised()(Experience(rows, EnvironmentReturn()(rows, Progress())))
     assert credit[0].tolist() == pytest.approx([0.7071, 0.7071, 0], abs=1e-4)
     assert credit[1].tolist() == pytest.approx([-0.7071] * 3, abs=1e-4)
     assert credit[2].tolist() == [0, 0, 0]  # alone in its group

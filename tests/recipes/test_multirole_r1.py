@@ -12,7 +12,7 @@ from making import make_rollouts, make_scores
 from guerdon.advantages import GroupNormalised
 from guerdon.claims import multirole_r1 as miniature
 from guerdon.recipes import load_recipe, multirole_r1
-from guerdon.records import Progress, Task
+from guerdon.records import Experience, Progress, Task
 from guerdon.rewards.answers.roles import (
     DistinctRoles,
     RoleAccuracy,
@@ -59,7 +59,7 @@ def test_where_accuracy_is_constant_diversity_alone_decides() -> None:
     for keep in (0.9, 0.5):
         scores = Affine(keep)(make_scores([1.0] * 4), rows, Progress())
         paid = (1 - keep) * torch.tensor([0.30, 0.35, 0.40, 0.45])
-        advantage = GroupNormalised()(add_to_rows(scores, rows, paid), rows)
+        advantage = GroupNormalised()(Experience(rows, add_to_rows(scores, rows, paid)))
         assert advantage[:, 0].tolist() == pytest.approx([-1.162, -0.387, 0.387, 1.162], abs=1e-3)
 
 

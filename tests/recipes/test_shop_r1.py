@@ -13,7 +13,7 @@ from making import make_rollouts, make_scores
 from guerdon.advantages import GroupNormalised, NoScale
 from guerdon.claims import shop_r1 as miniature
 from guerdon.recipes import load_recipe, shop_r1
-from guerdon.records import Progress, Task
+from guerdon.records import Experience, Progress, Task
 from guerdon.rewards import WebActionReward
 from guerdon.rewards.actions.web_action import CallsAsActions
 from guerdon.training import Loop, PolicyRecipe, train
@@ -51,7 +51,7 @@ def test_a_call_is_read_as_a_form() -> None:
 def test_standardising_cancels_the_multiplier_and_centring_does_not() -> None:
     rows = make_rollouts([0] * 4)
     small, large = make_scores([11.0, 1, 0.5, 0.5]), make_scores([1001.0, 1, 0.5, 0.5])
-    gap = GroupNormalised()(small, rows) - GroupNormalised()(large, rows)
+    gap = GroupNormalised()(Experience(rows, small)) - GroupNormalised()(Experience(rows, large))
     assert gap.abs().max() < 0.07
     centred = GroupNormalised(scale=NoScale())
     assert centred(large, rows)[0].item() > 90 * centred(small, rows)[0].item()

@@ -11,7 +11,7 @@ from making import make_rollouts, make_scores
 from guerdon.advantages import GroupNormalised
 from guerdon.claims import timemaster as miniature
 from guerdon.recipes import load_recipe, timemaster
-from guerdon.records import Progress, Scores, Task
+from guerdon.records import Experience, Progress, Scores, Task
 from guerdon.rewards.answers.extension import LabelAndExtension
 from guerdon.training import Loop, PolicyRecipe, train
 
@@ -66,7 +66,9 @@ def test_a_failing_judge_is_no_zero() -> None:
 
 
 def test_a_group_worked_by_hand() -> None:
-    credit = GroupNormalised()(make_scores([1.25, 1.0, 0.1, 0, 1.0]), make_rollouts([0] * 5))
+    credit = GroupNormalised()(
+        Experience(make_rollouts([0] * 5), make_scores([1.25, 1.0, 0.1, 0, 1.0]))
+    )
     expected = [1.0066, 0.5727, -0.9892, -1.1628, 0.5727]
     assert credit[:, 0].tolist() == pytest.approx(expected, abs=1e-4)
 

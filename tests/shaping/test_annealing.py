@@ -4,6 +4,7 @@ import pytest
 import torch
 from making import make_rollouts, make_scores
 
+from guerdon.composition import needs_of
 from guerdon.records import Progress
 from guerdon.shaping import Affine, Annealed, KLPenalty, RunningStandardise
 
@@ -22,7 +23,7 @@ def test_placements_are_mixed_too():
         [0], [2], logps=torch.tensor([[-0.5, -1.0]]), reference_logps=torch.tensor([[-1.0, -1.0]])
     )
     half = Annealed(KLPenalty(0.1), 0.5)
-    assert half.needs_reference
+    assert needs_of(half) == {"reference"}
     made = half(make_scores([1.0]), rows, Progress())
     assert made.placed[0].tolist() == pytest.approx([-0.025, 1.0])
 

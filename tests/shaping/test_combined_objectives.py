@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from making import make_rollouts, make_scores
 
 from guerdon.advantages import GroupNormalised, GroupStd, LeaveOneOut, NoScale
-from guerdon.records import Progress
+from guerdon.records import Experience, Progress
 from guerdon.shaping import GatedSum, NormalisedSum, RankWithinClass, WeightedParts, WorstPart
 
 NOW = Progress()
@@ -28,7 +28,7 @@ def combined(shaper, scores):
 
 
 def advantages(scores, epsilon=0.0):
-    made = GroupNormalised(GroupStd(epsilon))(scores, make_rollouts([0] * len(scores)))
+    made = GroupNormalised(GroupStd(epsilon))(Experience(make_rollouts([0] * len(scores)), scores))
     return made[:, 0]
 
 
@@ -116,7 +116,9 @@ def test_a_mean_that_includes_the_sample_shrinks_the_gradient(advantage, factor)
     expected = 0.0
     for outcome in range(16):
         arms = [(outcome >> i) & 1 for i in range(4)]
-        credit = advantage(make_scores([paid[a] for a in arms]), make_rollouts([0] * 4))[:, 0]
+        credit = advantage(
+            Experience(make_rollouts([0] * 4), make_scores([paid[a] for a in arms]))
+        )[:, 0]
         chance = math.prod(p if a else 1 - p for a in arms)
         score = torch.tensor([(1 - p) if a else -p for a in arms])  # d log pi / d logit
         expected += chance * float((credit * score).mean())

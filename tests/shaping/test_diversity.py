@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from making import make_rollouts, make_scores
 
 from guerdon.advantages import GroupNormalised
-from guerdon.records import Progress
+from guerdon.records import Experience, Progress
 from guerdon.shaping import Diversity, signals_of
 from guerdon.shaping.words import (
     distinct_ngrams,
@@ -107,9 +107,9 @@ def test_in_a_group_of_equal_rewards_diversity_alone_decides(keep):
     words = ["a a a a", "a a a b", "a a b b", "a b c d"]
     rows = with_texts(*words)
     signal = torch.tensor([word_entropy(w.split()) for w in words])
-    alone = GroupNormalised()(make_scores(signal.tolist()), rows)
+    alone = GroupNormalised()(Experience(rows, make_scores(signal.tolist())))
     made = Diversity(keep, {"entropy": 1.0})(make_scores([1.0] * 4), rows, NOW)
-    assert torch.allclose(GroupNormalised()(made, rows), alone, atol=1e-3)
+    assert torch.allclose(GroupNormalised()(Experience(rows, made)), alone, atol=1e-3)
     assert math.isclose(alone.sum().item(), 0.0, abs_tol=1e-5)
 
 

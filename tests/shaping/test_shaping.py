@@ -5,7 +5,7 @@ import torch
 from making import make_rollouts, make_scores
 
 from guerdon.advantages import GroupNormalised
-from guerdon.records import Progress
+from guerdon.records import Experience, Progress
 from guerdon.shaping import Affine, KLPenalty, OverlongPenalty, PaperForm, Unlikeliness
 
 NOW = Progress()
@@ -19,7 +19,7 @@ def test_unlikeliness_as_released():
     rollouts = group_of([-0.2, -1.0, -0.5, -2.0])
     shaped = Unlikeliness(0.25)(make_scores([1.0, 1.0, 0.0, 1.0]), rollouts, NOW)
     assert shaped.value.tolist() == pytest.approx([0.8125, 0.9375, 0.0, 1.0])
-    advantage = GroupNormalised()(shaped, rollouts)[:, 0].tolist()
+    advantage = GroupNormalised()(Experience(rollouts, shaped))[:, 0].tolist()
     assert advantage == pytest.approx([0.2689, 0.5377, -1.4788, 0.6722], abs=1e-3)
 
 

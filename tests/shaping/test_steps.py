@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from making import make_rollouts, make_scores
 
 from guerdon.advantages import ReturnToGo
-from guerdon.records import Progress, Scores
+from guerdon.records import Experience, Progress, Scores
 from guerdon.shaping import Clip, Delta, ScoredSteps, SeparatorEnds, StepRewards, TurnEnds
 
 NOW = Progress()
@@ -78,8 +78,10 @@ def test_clip_after_delta_does_not_telescope():
 
 def test_the_return_from_a_step_is_its_own_score():
     made, rollouts = shaped(FALLING, outcome=0.0, shapes=(Delta(),))
-    assert ReturnToGo()(made, rollouts)[0].tolist() == pytest.approx([0.9, 0.8, 0.7, 0.0])
-    discounted = ReturnToGo(0.5)(made, rollouts)[0].tolist()
+    assert ReturnToGo()(Experience(rollouts, made))[0].tolist() == pytest.approx(
+        [0.9, 0.8, 0.7, 0.0]
+    )
+    discounted = ReturnToGo(0.5)(Experience(rollouts, made))[0].tolist()
     assert discounted[0] != pytest.approx(0.9, abs=0.01)  # a discount undoes the telescope
 
 

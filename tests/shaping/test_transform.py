@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from making import make_rollouts, make_scores
 
 from guerdon.advantages import GroupNormalised
-from guerdon.records import Progress, Scores, Task
+from guerdon.records import Experience, Progress, Scores, Task
 from guerdon.rollout import TabularPolicy
 from guerdon.shaping import (
     Clamp,
@@ -156,12 +156,14 @@ def test_best_of_k_is_the_same_for_one_reward():
 def test_affine_shapers_leave_the_group_normalised_advantage_alone_and_par_does_not():
     values = [0.3, 1.9, -0.7, 2.4]
     rollouts, scores = make_rollouts([0] * 4), make_scores([0.3, 1.9, -0.7, 2.4])
-    plain = GroupNormalised()(scores, rollouts)
+    plain = GroupNormalised()(Experience(rollouts, scores))
     centred = Transform(Linear(), FixedReferences((1.0, 2.0)))
     for shaper in (centred, RunningStandardise(), RunningMinMax()):
-        moved = GroupNormalised()(shaper(scores, rollouts, NOW), rollouts)
+        moved = GroupNormalised()(Experience(rollouts, shaper(scores, rollouts, NOW)))
         assert torch.allclose(plain, moved, atol=1e-5)
-    par = GroupNormalised()(make_scores(transformed(values, Sigmoid(), 1.0).tolist()), rollouts)
+    par = GroupNormalised()(
+        Experience(rollouts, make_scores(transformed(values, Sigmoid(), 1.0).tolist()))
+    )
     assert (plain - par).abs().max() > 0.05
 
 

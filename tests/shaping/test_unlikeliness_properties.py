@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from making import make_rollouts, make_scores
 
 from guerdon.advantages import GroupNormalised, ReturnToGo
-from guerdon.records import Progress
+from guerdon.records import Experience, Progress
 from guerdon.shaping import KLPenalty, OverlongPenalty, PaperForm, ReleasedForm, Unlikeliness
 
 NOW = Progress()
@@ -32,7 +32,7 @@ def test_only_the_order_of_likelihoods_counts(rows, form):
 @given(st.permutations(range(6)), st.lists(st.booleans(), min_size=6, max_size=6))
 def test_the_rarer_right_one_gains_more_and_wrong_ones_least(order, right):
     scores, rollouts = shaped([-float(i) for i in order], [float(r) for r in right])
-    advantage = GroupNormalised()(scores, rollouts)[:, 0].tolist()
+    advantage = GroupNormalised()(Experience(rollouts, scores))[:, 0].tolist()
     by_likelihood = [
         advantage[row] for row in sorted(range(6), key=order.__getitem__) if right[row]
     ]
@@ -45,7 +45,9 @@ def test_the_rarer_right_one_gains_more_and_wrong_ones_least(order, right):
 
 def test_an_all_right_group_only_reshuffles():
     scores, rollouts = shaped([-1.0, -2.0, -3.0, -4.0], [1.0] * 4)
-    assert GroupNormalised()(scores, rollouts).sum().item() == pytest.approx(0.0, abs=1e-5)
+    assert GroupNormalised()(Experience(rollouts, scores)).sum().item() == pytest.approx(
+        0.0, abs=1e-5
+    )
 
 
 def test_kl_in_the_reward_is_credited_to_the_tokens_before_it():
@@ -56,7 +58,7 @@ def test_kl_in_the_reward_is_credited_to_the_tokens_before_it():
         reference_logps=torch.tensor([[-2.0, 0.0, -4.0]]),
     )
     scores = KLPenalty(0.1)(make_scores([1.0]), rollouts, NOW)
-    assert ReturnToGo()(scores, rollouts)[0].tolist() == pytest.approx([0.7, 0.0, 0.8])
+    assert ReturnToGo()(Experience(rollouts, scores))[0].tolist() == pytest.approx([0.7, 0.0, 0.8])
 
 
 def test_penalties_follow_one_another():

@@ -15,7 +15,7 @@ from making import ShareOfSevens
 from guerdon.curriculum import Informative
 from guerdon.objectives import ClippedSurrogate
 from guerdon.recipes.grpo import build
-from guerdon.records import Progress, Rollouts, Scores
+from guerdon.records import Experience, Progress, Rollouts, Scores
 from guerdon.rollout import LanguagePolicy
 from guerdon.training import AdamW, Loop, MovingReference, PolicyRecipe, train, update
 from guerdon.training.ahead import Batches
@@ -72,8 +72,14 @@ def by_hand(made: PolicyRecipe) -> LanguagePolicy:
         sampler.module.load_state_dict(learner.module.state_dict())
         shuffle = torch.Generator().manual_seed(made.loop.seed * 1_000_003 + step * 1_009)
         order = torch.randperm(len(rollouts), generator=shuffle)
-        advantage = made.advantage(scores, rollouts)[order]
-        update(learner, optimiser, made.objective, rollouts.select(order), advantage, guard=guard)
+        advantage = made.advantage(Experience(rollouts, scores))[order]
+        update(
+            learner,
+            optimiser,
+            made.objective,
+            Experience(rollouts.select(order), advantage=advantage),
+            guard=guard,
+        )
     return learner
 
 

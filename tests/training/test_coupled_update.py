@@ -11,10 +11,11 @@ import torch
 from rollout.test_shared_prefix import Float64
 
 from guerdon.nursery import load_seedling
-from guerdon.objectives import ClippedSurrogate, DisCO, LogLikelihood, TokenMean
-from guerdon.records import Loss, Task
+from guerdon.objectives import GSPO, ClippedSurrogate, DisCO, LogLikelihood, TokenMean
+from guerdon.records import Experience, Loss, Pairs, Task
 from guerdon.rollout import LanguagePolicy, TabularPolicy
 from guerdon.stages import Sampling
+from guerdon.tasks import CornerTasks
 from guerdon.training.update import Guard, Shard, update
 
 
@@ -26,9 +27,32 @@ class SquaredMean:
     needs: ClassVar[frozenset[str]] = frozenset({"entropy"})
     aggregation: ClassVar[TokenMean] = TokenMean()
 
-    def __call__(self, now, rollouts, advantage, row_weight=None):
-        mean = (now.logps * advantage).sum() / rollouts.mask.sum()
+    def __call__(self, now, experience, row_weight=None):
+        mean = (now.logps * experience.advantage).sum() / experience.rollouts.mask.sum()
         return Loss(mean**2 + now.entropy.sum() * mean, {"mean": float(mean.detach())})
+
+
+@dataclass(frozen=True)
+class PairedMargin:
+    """DPO's loss of neighbouring rows, the first the better one."""
+
+    couples: ClassVar[str] = "pair"
+    needs: ClassVar[frozenset[str]] = frozenset()
+    aggregation: ClassVar[TokenMean] = TokenMean()
+
+    def __call__(self, now, experience, row_weight=None):
+        sum_N, pairs = now.logps.sum(1), experience.pairs
+        return Loss(
+            -torch.nn.functional.logsigmoid(sum_N[pairs.chosen] - sum_N[pairs.rejected]).mean()
+        )
+
+
+def walks():
+    """Episodes of up to nine turns on a board of nine cells, in one table."""
+    cells = [("grid", (i % 3, i // 3), (2, 2), None) for i in range(9)]
+    logits = torch.randn(9, 4, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    policy = TabularPolicy(cells, ("up", "down", "left", "right"), logits, torch.float64)
+    return policy, policy.sample(CornerTasks(3).load("train"), 4, Sampling(max_turns=9), seed=1)
 
 
 def table():
@@ -54,6 +78,8 @@ def gradients(made, objective, microbatch, shard=None):
     value = torch.tensor([1.0, -1.0, -1.0, 1.0]).repeat(len(rollouts) // 4)
     value[-4:] = 1.0 if len(rollouts) > 8 else value[-4:]
     advantage = torch.where(moved.mask, value[:, None], 0.0).double()
+    evens = torch.arange(0, len(rollouts), 2)
+    pairs = Pairs(evens, evens + 1)
     optimiser = torch.optim.SGD(policy.module.parameters(), lr=0.0)
     caught = []
 
@@ -63,16 +89,43 @@ def gradients(made, objective, microbatch, shard=None):
     optimiser.step = lambda *_: remember()
     options = {} if shard is None else {"shard": shard}
     figures = update(
-        policy, optimiser, objective, moved, advantage,
+        policy, optimiser, objective, Experience(moved, advantage=advantage, pairs=pairs),
         guard=Guard(), clip=0.0, microbatch=microbatch, **options,
     )  # fmt: skip
     return torch.cat([one.flatten() for one in caught]), figures
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [ClippedSurrogate(), GSPO(), PairedMargin(), DisCO(beta=10.0), SquaredMean()],
+    ids=lambda objective: objective.couples,
+)
+def test_positions_that_stand_alone_are_cut_too(objective, monkeypatch):
+    """The gradient is the uncut one, and no more positions are computed at a time than said."""
+    policy, rollouts = walks()
+    assert rollouts.mask.sum(1).max() > 4
+    uncut, figures = gradients((policy, rollouts), objective, 0)
+    assert uncut.abs().max() > 1e-6
+    forward, seen = policy.forward, []
+
+    def watched(some, needs):
+        seen.append(some.mask.numel())
+        return forward(some, needs)
+
+    monkeypatch.setattr(policy, "forward", watched)
+    for microbatch in (1, 3, 8, 20):
+        cut, told = gradients((policy, rollouts), objective, microbatch)
+        assert (cut - uncut).abs().max() < 1e-9 * uncut.abs().max()
+        assert told == pytest.approx(figures, rel=1e-9, abs=1e-12)
+        assert max(seen) <= microbatch
+        seen.clear()
 
 
 OBJECTIVES = {
     "disco": DisCO(delta=1e-4, beta=10.0),
     "disco by likelihood": DisCO(score=LogLikelihood(), tau=10.0, beta=1.0),
     "squared mean": SquaredMean(),
+    "margins of pairs": PairedMargin(),
 }
 
 

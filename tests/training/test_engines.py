@@ -17,7 +17,7 @@ from guerdon.cli import main
 from guerdon.cli.settings import recipe_from
 from guerdon.objectives import ClippedSurrogate
 from guerdon.recipes.grpo import build
-from guerdon.records import Rollouts, Task
+from guerdon.records import Experience, Rollouts, Task
 from guerdon.rollout import VLLM, EndpointPolicy, LanguagePolicy, Transformers, VLLMEngine
 from guerdon.rollout.vllm import _versions
 from guerdon.stages import Policy, Sampling
@@ -102,7 +102,13 @@ def test_an_engine_sees_that_the_weights_were_updated() -> None:
     rollouts = policy.sample([Task("a", "Compute 2+2.\n")], 2, Sampling(max_tokens=8), seed=0)
     optimiser = AdamW().start(policy)
     before = _versions(policy.module)
-    update(policy, optimiser, ClippedSurrogate(), rollouts, torch.ones(2, 8), guard=Guard())
+    update(
+        policy,
+        optimiser,
+        ClippedSurrogate(),
+        Experience(rollouts, advantage=torch.ones(2, 8)),
+        guard=Guard(),
+    )
     assert all(a != b for a, b in zip(_versions(policy.module)[1:], before[1:], strict=True))
 
 

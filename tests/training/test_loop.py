@@ -11,7 +11,7 @@ from guerdon.advantages import GAE
 from guerdon.curriculum import Informative
 from guerdon.objectives import KL, PPO, ClippedSurrogate
 from guerdon.recipes.grpo import build
-from guerdon.records import Scores
+from guerdon.records import Experience, Scores
 from guerdon.rollout import LanguagePolicy
 from guerdon.sealed import seal
 from guerdon.stages import Sampling
@@ -97,7 +97,14 @@ def test_microbatches_do_not_change_the_update():
     for size in (0, 5):
         policy = LanguagePolicy.load()
         sgd = torch.optim.SGD(policy.module.parameters(), lr=1.0)
-        update(policy, sgd, ClippedSurrogate(), rollouts, advantage, guard=Guard(), microbatch=size)
+        update(
+            policy,
+            sgd,
+            ClippedSurrogate(),
+            Experience(rollouts, advantage=advantage),
+            guard=Guard(),
+            microbatch=size,
+        )
         moved.append(torch.cat([p.detach().flatten() for p in policy.module.parameters()]))
     assert torch.allclose(*moved, atol=1e-5)
 
@@ -107,7 +114,14 @@ def test_negative_and_zero_metrics_are_kept():
     rollouts = policy.sample(build().tasks.load("train")[:1], 2, build().sampling, 0)
     sgd = torch.optim.SGD(policy.module.parameters(), lr=0.0)
     ones = rollouts.mask.float()
-    made = update(policy, sgd, ClippedSurrogate(), rollouts, ones, guard=Guard(), microbatch=1)
+    made = update(
+        policy,
+        sgd,
+        ClippedSurrogate(),
+        Experience(rollouts, advantage=ones),
+        guard=Guard(),
+        microbatch=1,
+    )
     assert made["loss"] == pytest.approx(-1.0, abs=1e-3)
     assert made["clip_share"] == 0.0
 
@@ -161,7 +175,9 @@ def test_a_refused_update_leaves_the_weights_alone():
     rollouts = policy.sample(build().tasks.load("train")[:1], 2, build().sampling, 0)
     adam = torch.optim.AdamW(policy.module.parameters(), lr=1.0)
     bad = torch.full(rollouts.ids.shape, float("nan"))
-    made = update(policy, adam, ClippedSurrogate(), rollouts, bad, guard=Guard())
+    made = update(
+        policy, adam, ClippedSurrogate(), Experience(rollouts, advantage=bad), guard=Guard()
+    )
     assert made["skipped_updates"] == 1.0
     assert all(torch.equal(a, b) for a, b in zip(before, policy.module.parameters(), strict=True))
 

@@ -150,7 +150,7 @@ def test_a_reward_that_begins_to_fail_stops_the_run_whole_and_it_can_be_resumed(
 class Later:
     """A filter that lets the failing through: none of this is the filter's to decide."""
 
-    def __call__(self, scores, rollouts):
+    def __call__(self, experience):
         raise AssertionError("a filter is not asked of rows that nobody could judge")
 
 

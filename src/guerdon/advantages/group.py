@@ -11,7 +11,7 @@ from torch import Tensor
 from guerdon.advantages.spread import spread_over_tokens, whiten
 from guerdon.groups import GroupStatistics, group_statistics, over, standardised
 from guerdon.ranges import Finite, NonNegative, check_ranges
-from guerdon.records import Rollouts, Scores
+from guerdon.records import Experience
 
 
 class Scale(Protocol):
@@ -103,7 +103,8 @@ class GroupNormalised:
         """What is compared: "group" where a row that is alone learns nothing."""
         return "completion" if self.single(torch.ones(1)).any() else "group"
 
-    def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
+    def __call__(self, experience: Experience) -> Tensor:
+        scores, rollouts = experience.scores, experience.rollouts
         value_N = torch.where(scores.valid, scores.value, 0.0)
         statistics = group_statistics(value_N, scores.valid, rollouts.group, self.unbiased)
         advantage_N = _normalised(value_N, scores.valid, statistics, self.scale, self.single)
@@ -129,7 +130,8 @@ class LeaveOneOut:
 
     scope: ClassVar[str] = "group"
 
-    def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
+    def __call__(self, experience: Experience) -> Tensor:
+        scores, rollouts = experience.scores, experience.rollouts
         value_N = torch.where(scores.valid, scores.value, 0.0)
         statistics = group_statistics(value_N, scores.valid, rollouts.group)
         factor_N = statistics.count / (statistics.count - 1).clamp_min(1).double()
@@ -145,7 +147,8 @@ class LengthWeightedBaseline:
 
     scope: ClassVar[str] = "group"
 
-    def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
+    def __call__(self, experience: Experience) -> Tensor:
+        scores, rollouts = experience.scores, experience.rollouts
         value_N = torch.where(scores.valid, scores.value, 0.0)
         length_N = rollouts.mask.sum(1).double() * scores.valid
         zeros = torch.zeros(len(rollouts.tasks), dtype=torch.float64)
@@ -175,7 +178,8 @@ class NormalisedParts:
     def __post_init__(self) -> None:
         check_ranges(self)
 
-    def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
+    def __call__(self, experience: Experience) -> Tensor:
+        scores, rollouts = experience.scores, experience.rollouts
         weights = self.weights or dict.fromkeys(scores.parts, 1.0)
         missing = [name for name in weights if name not in scores.parts]
         if missing or not weights:

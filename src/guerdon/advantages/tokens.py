@@ -11,7 +11,7 @@ from torch import Tensor
 from guerdon.advantages.spread import single_precision, whiten
 from guerdon.groups import group_statistics
 from guerdon.ranges import Share, check_ranges
-from guerdon.records import Rollouts, Scores
+from guerdon.records import Experience, Rollouts, Scores
 from guerdon.stages import Advantage
 
 
@@ -31,7 +31,8 @@ class ReturnToGo:
     def __post_init__(self) -> None:
         check_ranges(self)
 
-    def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
+    def __call__(self, experience: Experience) -> Tensor:
+        scores, rollouts = experience.scores, experience.rollouts
         reward_NT = scores.at_positions(rollouts.mask).double()
         running_N = rollouts.value_after.double()
         return_NT = torch.zeros(rollouts.mask.shape, dtype=torch.float64)
@@ -51,8 +52,9 @@ class Whiten:
 
     inner: Advantage
 
-    def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
-        return whiten(self.inner(scores, rollouts), rollouts.mask & scores.valid[:, None])
+    def __call__(self, experience: Experience) -> Tensor:
+        use_NT = experience.rollouts.mask & experience.scores.valid[:, None]
+        return whiten(self.inner(experience), use_NT)
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,8 @@ class ReinforcePlusPlus:
     def __post_init__(self) -> None:
         check_ranges(self)
 
-    def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
-        return Whiten(ReturnToGo(self.discount))(scores, rollouts)
+    def __call__(self, experience: Experience) -> Tensor:
+        return Whiten(ReturnToGo(self.discount))(experience)
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ class ReinforcePlusPlusBaseline:
 
     scope: ClassVar[str] = "group"
 
-    def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
+    def __call__(self, experience: Experience) -> Tensor:
+        scores, rollouts = experience.scores, experience.rollouts
         value_N = torch.where(scores.valid, scores.value, 0.0)
         statistics = group_statistics(value_N, scores.valid, rollouts.group)
         use_NT = rollouts.mask & scores.valid[:, None]
@@ -101,20 +104,22 @@ class GAE:
     lam: Share = 0.95
     whitened: bool = True
 
-    needs_values: ClassVar[bool] = True
+    needs: ClassVar[frozenset[str]] = frozenset({"values"})
 
     def __post_init__(self) -> None:
         check_ranges(self)
 
-    def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
+    def __call__(self, experience: Experience) -> Tensor:
+        scores, rollouts = experience.scores, experience.rollouts
         advantage_NT = self._advantage(scores, rollouts)
         use_NT = rollouts.mask & scores.valid[:, None]
         if not self.whitened:
             return single_precision(advantage_NT, use_NT)
         return whiten(advantage_NT, use_NT)
 
-    def returns(self, scores: Scores, rollouts: Rollouts) -> Tensor:
+    def returns(self, experience: Experience) -> Tensor:
         """float[N, T], the value head's targets."""
+        scores, rollouts = experience.scores, experience.rollouts
         advantage_NT = self._advantage(scores, rollouts)
         use_NT = rollouts.mask & scores.valid[:, None]
         return single_precision(advantage_NT + _values(rollouts), use_NT)

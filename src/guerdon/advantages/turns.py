@@ -12,7 +12,7 @@ from torch import Tensor
 from guerdon.advantages.spread import single_precision
 from guerdon.groups import group_statistics, over, root
 from guerdon.ranges import NonNegative, Share, check_ranges
-from guerdon.records import Rollouts, Scores
+from guerdon.records import Experience, Rollouts, Scores
 
 
 class Norm(Protocol):
@@ -88,7 +88,8 @@ class TwoLevel:
     def __post_init__(self) -> None:
         check_ranges(self)
 
-    def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
+    def __call__(self, experience: Experience) -> Tensor:
+        scores, rollouts = experience.scores, experience.rollouts
         row_M, turn_M, anchor_M = _turns(scores, rollouts)
         if not len(row_M):
             return torch.zeros(rollouts.mask.shape)
@@ -109,12 +110,12 @@ class TwoLevel:
         use_NT = rollouts.mask & scores.valid[:, None]
         return single_precision(credit_NK.gather(1, turn_NT), use_NT)
 
-    def stats(self, scores: Scores, rollouts: Rollouts) -> dict[str, float]:
+    def stats(self, experience: Experience) -> dict[str, float]:
         """Mean size of the anchor groups and the share of turns that are alone in theirs.
 
         A share of 1 means that the step level is silent and the method is GRPO.
         """
-        _, _, anchor_M = _turns(scores, rollouts)
+        _, _, anchor_M = _turns(experience.scores, experience.rollouts)
         if not len(anchor_M):
             return {"anchor_group_size": 0.0, "singleton_share": 1.0}
         size = torch.bincount(anchor_M)

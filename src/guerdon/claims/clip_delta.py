@@ -19,7 +19,7 @@ import torch
 from guerdon.advantages import ReinforcePlusPlus
 from guerdon.objectives import PolicyGradient, SequenceSumMean
 from guerdon.recipes.clip_delta import GOOD, POOR, SLUG
-from guerdon.records import Progress, Task
+from guerdon.records import Experience, Progress, Task
 from guerdon.reproduction import Claim, Expectation, Report
 from guerdon.rewards import EnvironmentReturn
 from guerdon.rollout import TabularPolicy
@@ -72,8 +72,9 @@ class Miniature:
         for at in (Progress(step, UPDATES) for step in range(UPDATES)):
             rows = policy.sample(tasks, 32, Sampling(max_turns=24), seed * UPDATES + at.step)
             outcome = EnvironmentReturn()(rows, at)
-            credit_NT = credit(shaper(outcome, rows, at), rows)
-            update(policy, optimiser, objective, rows, credit_NT, guard=Guard(), clip=0)
+            credit_NT = credit(Experience(rows, shaper(outcome, rows, at)))
+            learned = Experience(rows, advantage=credit_NT)
+            update(policy, optimiser, objective, learned, guard=Guard(), clip=0)
             seen.append(torch.stack([outcome.value, rows.lengths.float()]).mean(1))
             report((at.step + 1) / UPDATES)
         accuracy, length = torch.stack(seen[-UPDATES // 5 :]).mean(0).tolist()

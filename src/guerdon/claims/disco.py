@@ -27,7 +27,7 @@ from torch.nn.utils import parametrize
 from guerdon.advantages import GroupNormalised, GroupStd, NoScale
 from guerdon.objectives import ClippedSurrogate, DisCO, LikelihoodRatio, LogLikelihood
 from guerdon.recipes.disco import SLUG
-from guerdon.records import PolicyOutput, Rollouts, Scores, Task
+from guerdon.records import Experience, PolicyOutput, Rollouts, Scores, Task
 from guerdon.reproduction import Claim, Expectation, Report, Role
 from guerdon.rollout import SlotPolicy
 from guerdon.stages import Advantage, Objective, Sampling
@@ -101,10 +101,11 @@ class Miniature:
             tasks, key = [Task(f"c{i}", "") for i in asked], seed * ITERATIONS + step
             rows = policy.sample(tasks, GROUP, Sampling(), key)
             right_N = right_SA[torch.tensor(asked)[rows.group], rows.ids[:, 0]]
-            credit_NT = self.advantage(Scores(right_N.float()), rows)
+            credit_NT = self.advantage(Experience(rows, Scores(right_N.float())))
             for piece in minibatches(torch.arange(len(rows)), rows.group, MINIBATCH, key):
                 some, credit = rows.select(piece), credit_NT[piece]
-                update(policy, optimiser, self.objective, some, credit, guard=Guard(), clip=0)
+                learned = Experience(some, advantage=credit)
+                update(policy, optimiser, self.objective, learned, guard=Guard(), clip=0)
             report((step + 1) / ITERATIONS)
         p_SA = policy.logits.detach()[:, 0].softmax(-1)
         right_S = (p_SA * right_SA).sum(1)
@@ -139,8 +140,9 @@ class Weight:
         right_N = torch.arange(GROUP) < share * GROUP
         rows = Rollouts(**{**vars(rows), "logps": old_N1})
         now = PolicyOutput(old_N1.clone().requires_grad_())
-        credit_NT = self.advantage(Scores(right_N.float()), rows)
-        loss = self.objective(now, rows, credit_NT, self.objective.aggregation(rows.lengths))
+        credit_NT = self.advantage(Experience(rows, Scores(right_N.float())))
+        learned = Experience(rows, advantage=credit_NT)
+        loss = self.objective(now, learned, self.objective.aggregation(rows.lengths))
         (slope_N1,) = torch.autograd.grad(loss.value, now.logps)
         return -slope_N1[right_N].sum().item()
 

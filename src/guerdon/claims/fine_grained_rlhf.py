@@ -19,7 +19,7 @@ from guerdon.advantages import ReturnToGo
 from guerdon.advantages.spread import spread_over_tokens
 from guerdon.objectives import PolicyGradient, SequenceSumMean
 from guerdon.recipes.fine_grained_rlhf import SLUG
-from guerdon.records import Progress, Rollouts, Scores, Task
+from guerdon.records import Experience, Progress, Task
 from guerdon.reproduction import Claim, Expectation, Report
 from guerdon.rewards import SpanReward
 from guerdon.rewards.models.spans import word_ends
@@ -39,14 +39,16 @@ def rated(task: Task, text: str, spans: Sequence[str]) -> list[float]:
     return [0.3 if span.strip() == "0" else -0.3 for span in spans]
 
 
-def whole_sum(scores: Scores, rollouts: Rollouts) -> Tensor:
+def whole_sum(experience: Experience) -> Tensor:
     """The completion's total on every token: the credit of one scalar, without a baseline."""
-    return spread_over_tokens(scores.value, scores, rollouts)
+    scores = experience.scores
+    return spread_over_tokens(scores.value, scores, experience.rollouts)
 
 
-def above_zero(scores: Scores, rollouts: Rollouts) -> Tensor:
+def above_zero(experience: Experience) -> Tensor:
     """A coarse judgement of the whole: 1 on every token where the total is above 0."""
-    return spread_over_tokens((scores.value > 0).float(), scores, rollouts)
+    scores = experience.scores
+    return spread_over_tokens((scores.value > 0).float(), scores, experience.rollouts)
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,9 @@ class Miniature:
         optimiser = torch.optim.SGD(policy.parameters(), lr=RATE)
         for step in range(UPDATES):
             rows = policy.sample([task], BATCH, Sampling(), seed * UPDATES + step)
-            credit_NT = self.credit(reward(rows, Progress(step, UPDATES)), rows)
-            update(policy, optimiser, objective, rows, credit_NT, guard=Guard(), clip=0)
+            credit_NT = self.credit(Experience(rows, reward(rows, Progress(step, UPDATES))))
+            learned = Experience(rows, advantage=credit_NT)
+            update(policy, optimiser, objective, learned, guard=Guard(), clip=0)
         report(1.0)
         return {"right": policy.log_probs([task]).exp()[0, :, 0].mean().item()}
 

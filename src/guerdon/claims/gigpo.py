@@ -15,7 +15,7 @@ from torch import Tensor
 from guerdon.advantages import TwoLevel
 from guerdon.objectives import PolicyGradient, SequenceSumMean
 from guerdon.recipes.gigpo import SLUG
-from guerdon.records import Progress, Rollouts, Scores
+from guerdon.records import Experience, Progress
 from guerdon.reproduction import Claim, Expectation, Report, Role
 from guerdon.rewards import EnvironmentReturn
 from guerdon.rollout import TabularPolicy
@@ -24,9 +24,9 @@ from guerdon.tasks import CornerTasks
 from guerdon.training import Guard, update
 
 
-def step_only(scores: Scores, rollouts: Rollouts) -> Tensor:
+def step_only(experience: Experience) -> Tensor:
     """The step level alone: both levels less the episode level."""
-    return TwoLevel()(scores, rollouts) - TwoLevel(omega=0.0)(scores, rollouts)
+    return TwoLevel()(experience) - TwoLevel(omega=0.0)(experience)
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,13 @@ class UniqueStates:
 
     inner: Advantage
 
-    def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
+    def __call__(self, experience: Experience) -> Tensor:
         states = tuple(
             tuple((state, row, turn) for turn, state in enumerate(visited))
-            for row, visited in enumerate(rollouts.states or ())
+            for row, visited in enumerate(experience.rollouts.states or ())
         )
-        return self.inner(scores, replace(rollouts, states=states))
+        apart = replace(experience.rollouts, states=states)
+        return self.inner(replace(experience, rollouts=apart))
 
 
 SIDE = 6
@@ -61,8 +62,9 @@ def walk(advantage: Advantage, seed: int, report: Report) -> list[float]:
     tasks, success = CornerTasks(SIDE).load("train"), []
     for step in range(ITERATIONS):
         rows = policy.sample(tasks, 8, Sampling(max_turns=HORIZON), seed * ITERATIONS + step)
-        credit_NT = advantage(EnvironmentReturn()(rows, Progress(step, ITERATIONS)), rows)
-        update(policy, optimiser, objective, rows, credit_NT, guard=Guard(), clip=0)
+        scores = EnvironmentReturn()(rows, Progress(step, ITERATIONS))
+        learned = Experience(rows, advantage=advantage(Experience(rows, scores)))
+        update(policy, optimiser, objective, learned, guard=Guard(), clip=0)
         success.append(rows.finished.float().mean().item())
         report((step + 1) / ITERATIONS)
     return success

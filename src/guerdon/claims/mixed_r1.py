@@ -15,7 +15,7 @@ import torch
 from guerdon.advantages import GroupNormalised
 from guerdon.objectives import ClippedSurrogate, SequenceSumMean
 from guerdon.recipes.mixed_r1 import SLUG
-from guerdon.records import Progress, Task
+from guerdon.records import Experience, Progress, Task
 from guerdon.reproduction import Claim, Expectation, Report
 from guerdon.rewards import TokenSimilarity
 from guerdon.rollout import SlotPolicy
@@ -46,7 +46,9 @@ class Miniature:
         task = Task("answer", "", " ".join(gold))
         options = [*map(str, range(TOKENS)), *([""] if self.blank else [])]
         policy = SlotPolicy(
-            [task.id], [options] * self.places, lambda _, said: " ".join(filter(None, said))
+            [task.id],
+            [options] * self.places,
+            lambda _, said: " ".join(filter(None, said)),
         )
         reward = TokenSimilarity(lambda text: table[[int(word) for word in text.split()]])
         shaper = WeightedParts(dict.fromkeys(self.halves, 1.0))
@@ -54,8 +56,9 @@ class Miniature:
         for at in (Progress(step, UPDATES) for step in range(UPDATES)):
             rows = policy.sample([task], GROUP, Sampling(), seed * UPDATES + at.step)
             scores = shaper(reward(rows, at), rows, at)
-            advantage_NT = GroupNormalised()(scores, rows)
-            update(policy, optimiser, OBJECTIVE, rows, advantage_NT, guard=Guard(), clip=0)
+            advantage_NT = GroupNormalised()(Experience(rows, scores))
+            learned = Experience(rows, advantage=advantage_NT)
+            update(policy, optimiser, OBJECTIVE, learned, guard=Guard(), clip=0)
         report(1.0)
         said = policy.sample([task], 1, Sampling(temperature=0.0), 0).texts[0].split()
         precision = sum(word in gold for word in said) / max(len(said), 1)

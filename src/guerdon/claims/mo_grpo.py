@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from guerdon.advantages import GroupNormalised
 from guerdon.recipes.mo_grpo import SLUG
-from guerdon.records import Progress, Rollouts, Scores, Task
+from guerdon.records import Experience, Progress, Rollouts, Scores, Task
 from guerdon.reproduction import Claim, Expectation, Report
 from guerdon.rollout import TabularPolicy
 from guerdon.shaping import NormalisedSum, WeightedParts
@@ -59,7 +59,9 @@ class Miniature:
             noise_NF = SPREAD * torch.randn(GROUP, FEATURES, generator=draw)
             heads = dict(zip(ASPECTS, (0.5 + (mean_F + noise_NF) @ head_KF.T).T, strict=True))
             scores = WeightedParts(self.weights)(Scores(torch.zeros(GROUP), heads), rows, now)
-            mean_F = mean_F + RATE * (GroupNormalised()(scores, rows) * noise_NF).mean(0)
+            mean_F = mean_F + RATE * (GroupNormalised()(Experience(rows, scores)) * noise_NF).mean(
+                0
+            )
         report(1.0)
         x_NF = SPREAD * torch.randn(4096, FEATURES, generator=draw)
         before_K, after_K = ((2 * x @ true_KF.T).sigmoid().mean(0) for x in (x_NF, mean_F + x_NF))
@@ -77,7 +79,7 @@ class Influence:
         part_KN = torch.rand(4, len(rows), generator=draw) * torch.tensor([10, 1, 1, 1])[:, None]
         parts = Scores(torch.zeros(len(rows)), dict(zip(ASPECTS, part_KN, strict=True)))
         scores = self.shaper(parts, rows, Progress())
-        a_BG = GroupNormalised()(scores, rows)[:, 0].reshape(-1, GROUP)
+        a_BG = GroupNormalised()(Experience(rows, scores))[:, 0].reshape(-1, GROUP)
         gap_KBG = part_KN.reshape(4, -1, GROUP) - part_KN.reshape(4, -1, GROUP).mean(2, True)
         widest, *others = nn.functional.cosine_similarity(a_BG, gap_KBG, dim=2).mean(1).tolist()
         report(1.0)

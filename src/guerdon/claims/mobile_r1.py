@@ -17,7 +17,7 @@ import torch
 from guerdon.advantages import GroupNormalised
 from guerdon.objectives import ClippedSurrogate
 from guerdon.recipes.mobile_r1 import SLUG
-from guerdon.records import Progress, Task
+from guerdon.records import Experience, Progress, Task
 from guerdon.reproduction import Claim, Expectation, Report
 from guerdon.rewards import EnvironmentReturn, MobileStepReward
 from guerdon.rollout import Grid, Step, TabularPolicy
@@ -82,9 +82,10 @@ class Miniature:
             tasks = single if step < 0 else [crossing(SLIP, f"{seed}/{step}")]
             reward = MobileStepReward() if step < 0 else EnvironmentReturn()
             rows = policy.sample(tasks, GROUP, Sampling(max_turns=TURNS), seed * 1000 + step + 40)
-            advantage_NT = GroupNormalised()(reward(rows, Progress()), rows)
+            advantage_NT = GroupNormalised()(Experience(rows, reward(rows, Progress())))
             sgd = torch.optim.SGD(policy.parameters(), lr=RATE * len(tasks))
-            update(policy, sgd, ClippedSurrogate(), rows, advantage_NT, guard=Guard(), clip=0)
+            learned = Experience(rows, advantage=advantage_NT)
+            update(policy, sgd, ClippedSurrogate(), learned, guard=Guard(), clip=0)
         report(1.0)
         tests = [crossing(slip, "test") for slip in (0.0, SLIP)]
         rows = policy.sample(tests, TRIALS, Sampling(max_turns=TURNS), seed)

@@ -18,7 +18,7 @@ import torch
 from guerdon.advantages import GroupNormalised
 from guerdon.objectives import ClippedSurrogate
 from guerdon.recipes.multirole_r1 import SLUG
-from guerdon.records import Progress, Rollouts, Task
+from guerdon.records import Experience, Progress, Rollouts, Task
 from guerdon.reproduction import Claim, Expectation, Report
 from guerdon.rewards import WeightedSum
 from guerdon.rewards.answers.roles import DistinctRoles, RoleAccuracy
@@ -74,8 +74,9 @@ class Miniature:
         for at in (Progress(step, UPDATES) for step in range(UPDATES)):
             rows = asked(policy.sample(tasks, GROUP, Sampling(), seed * UPDATES + at.step))
             scores = self.shaper(self.reward(rows, at), rows, at)
-            advantage_NT = GroupNormalised()(scores, rows)
-            update(policy, optimiser, ClippedSurrogate(), rows, advantage_NT, guard=Guard(), clip=0)
+            advantage_NT = GroupNormalised()(Experience(rows, scores))
+            learned = Experience(rows, advantage=advantage_NT)
+            update(policy, optimiser, ClippedSurrogate(), learned, guard=Guard(), clip=0)
             silent = 1 - advantage_NT.reshape(QUESTIONS, -1).any(1).float().mean()
             right, distinct = (part(rows, at).value for part in (RoleAccuracy(), DistinctRoles()))
             seen.append(torch.stack([right.mean(), distinct.mean(), silent]))

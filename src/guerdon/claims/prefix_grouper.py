@@ -20,7 +20,7 @@ from torch.nn.utils import parameters_to_vector
 from guerdon.advantages import GroupNormalised
 from guerdon.objectives import ClippedSurrogate
 from guerdon.recipes.prefix_grouper import SLUG
-from guerdon.records import Progress
+from guerdon.records import Experience, Progress
 from guerdon.reproduction import Claim, Expectation, Report, Role
 from guerdon.reproduction.memory import kept_bytes
 from guerdon.rewards import reward
@@ -63,10 +63,10 @@ def train_run(seed: int, shared: bool, report: Report) -> Run:
         with torch.no_grad():
             rows = policy.sample(drawn, GROUP, Sampling(max_tokens=TOKENS), seed * STEPS + step)
         scores = digits(rows, Progress(step, STEPS))
-        credit = GroupNormalised()(scores, rows)
+        credit = GroupNormalised()(Experience(rows, scores))
         kept = kept or kept_bytes(policy.module, partial(policy.forward, rows))
         began = time.perf_counter()
-        update(policy, sgd, ClippedSurrogate(), rows, credit, guard=Guard())
+        update(policy, sgd, ClippedSurrogate(), Experience(rows, advantage=credit), guard=Guard())
         seconds += time.perf_counter() - began
         rewards.append(float(scores.value.mean()))
         report((step + 1) / STEPS)

@@ -16,7 +16,7 @@ import torch
 from guerdon.advantages import GroupNormalised, NoScale
 from guerdon.objectives import ClippedSurrogate
 from guerdon.recipes.shop_r1 import SLUG
-from guerdon.records import Progress, Rollouts, Scores, Task
+from guerdon.records import Experience, Progress, Rollouts, Scores, Task
 from guerdon.reproduction import Claim, Expectation, Report
 from guerdon.rewards import WebActionReward
 from guerdon.rollout import TabularPolicy
@@ -61,8 +61,9 @@ class Miniature:
             truth = [ACTIONS[draw.choice((0, 1 + i))] for i in range(CONTEXTS)]
             tasks = [Task(n, "", columns={"action": t}) for n, t in zip(names, truth, strict=True)]
             rows = policy.sample(tasks, GROUP, Sampling(), seed * STEPS + step)
-            advantage_NT = credit(self.reward(rows, Progress(step, STEPS)), rows)
-            update(policy, optimiser, OBJECTIVE, rows, advantage_NT, guard=Guard(), clip=0)
+            advantage_NT = credit(Experience(rows, self.reward(rows, Progress(step, STEPS))))
+            learned = Experience(rows, advantage=advantage_NT)
+            update(policy, optimiser, OBJECTIVE, learned, guard=Guard(), clip=0)
             report((step + 1) / STEPS)
         p_CA = policy.logits.detach().softmax(1)
         hit = p_CA[range(CONTEXTS), range(1, 1 + CONTEXTS)].mean().item()

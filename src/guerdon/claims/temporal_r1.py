@@ -18,7 +18,7 @@ from guerdon.advantages import GroupNormalised
 from guerdon.curriculum import Ranking, at_random, easy, hard
 from guerdon.objectives import ClippedSurrogate
 from guerdon.recipes.temporal_r1 import SLUG
-from guerdon.records import Progress, Rollouts, Scores, Task
+from guerdon.records import Experience, Progress, Rollouts, Scores, Task
 from guerdon.reproduction import Claim, Expectation, Report
 from guerdon.rollout import TabularPolicy
 from guerdon.stages import Sampling
@@ -81,10 +81,11 @@ class Miniature:
             rows = policy.sample(
                 [chosen[step % CHOSEN]], GROUP, Sampling(), seed * PASSES * CHOSEN + step
             )
-            advantage_NT = GroupNormalised()(labelled(rows, Progress()), rows)
+            advantage_NT = GroupNormalised()(Experience(rows, labelled(rows, Progress())))
             alive += int(advantage_NT.any())
             objective = ClippedSurrogate()
-            update(policy, optimiser, objective, rows, advantage_NT, guard=Guard(), clip=0)
+            learned = Experience(rows, advantage=advantage_NT)
+            update(policy, optimiser, objective, learned, guard=Guard(), clip=0)
         report(1.0)
         (weights,) = policy.parameters()
         right = (unseen @ weights.detach()).argmax(1) == (unseen @ truth).argmax(1)

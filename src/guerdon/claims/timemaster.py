@@ -18,7 +18,7 @@ import torch
 from guerdon.advantages import GroupNormalised
 from guerdon.objectives import ClippedSurrogate, SequenceSumMean
 from guerdon.recipes.timemaster import SLUG
-from guerdon.records import Progress, Task
+from guerdon.records import Experience, Progress, Task
 from guerdon.reproduction import Claim, Expectation, Report
 from guerdon.rewards.answers.extension import LabelAndExtension
 from guerdon.rollout import SlotPolicy
@@ -74,8 +74,9 @@ class Miniature:
             rows = policy.sample(tasks, GROUP, Sampling(), seed * UPDATES + at.step)
             given_NC = rows.ids[:, 1:2] == torch.arange(3)  # other extensions are no acts
             rows = replace(rows, mask=torch.cat([torch.ones_like(given_NC[:, :2]), given_NC], 1))
-            advantage_NT = GroupNormalised()(reward(rows, at), rows)
-            update(policy, optimiser, OBJECTIVE, rows, advantage_NT, guard=Guard(), clip=0)
+            advantage_NT = GroupNormalised()(Experience(rows, reward(rows, at)))
+            learned = Experience(rows, advantage=advantage_NT)
+            update(policy, optimiser, OBJECTIVE, learned, guard=Guard(), clip=0)
         report(1.0)
         p_STA = policy.log_probs([Task(c, "") for c in CLASSES]).detach().exp()
         p_SCE = p_STA[:, 1, :3, None] * p_STA[:, 2:]

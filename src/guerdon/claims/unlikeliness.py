@@ -16,7 +16,7 @@ from guerdon.advantages import GroupNormalised
 from guerdon.curriculum import Informative
 from guerdon.objectives import KL, ClippedSurrogate
 from guerdon.recipes.unlikeliness import SLUG
-from guerdon.records import Progress, Rollouts, Scores, Task
+from guerdon.records import Experience, Progress, Rollouts, Scores, Task
 from guerdon.reproduction import Claim, Expectation, Report
 from guerdon.rollout import TabularPolicy
 from guerdon.shaping import Unlikeliness
@@ -66,11 +66,12 @@ class Miniature:
             at = Progress(step, ITERATIONS)
             rows = policy.sample(tasks, GROUP, Sampling(), seed * ITERATIONS + step)
             scores = correct(rows, at)
-            kept = keep(scores, rows)[rows.group]
+            kept = keep(Experience(rows, scores))[rows.group]
             rows = rows.select(kept)
             rows = replace(rows, reference_logps=reference.logps(rows))
             scores = shaper(scores.select(kept), rows, at)
-            update(policy, optimiser, objective, rows, credit(scores, rows), guard=Guard(), clip=0)
+            learned = Experience(rows, advantage=credit(Experience(rows, scores)))
+            update(policy, optimiser, objective, learned, guard=Guard(), clip=0)
             rare = (rows.ids[:, 0] >= 1) & (rows.ids[:, 0] <= RARE)
             raised.append((policy(rows).logps > rows.logps)[rare, 0])
             report((step + 1) / ITERATIONS)

@@ -15,7 +15,7 @@ from torch import Tensor
 from guerdon.advantages import GroupNormalised
 from guerdon.objectives import ClippedSurrogate, SequenceSumMean
 from guerdon.recipes.vlaa_thinker import SLUG
-from guerdon.records import Scores, Task
+from guerdon.records import Experience, Scores, Task
 from guerdon.reproduction import Claim, Expectation, Report
 from guerdon.rollout import SlotPolicy
 from guerdon.stages import Sampling
@@ -60,8 +60,9 @@ class Miniature:
             # Who imitates gives no answer of his own: that choice is no act of the policy.
             rows = replace(rows, mask=torch.stack([torch.ones_like(thought_N), thought_N], 1))
             right_N = torch.where(thought_N, rows.ids[:, 1] == 0, lucky_N)
-            advantage_NT = GroupNormalised()(Scores(right_N.float()), rows)
-            update(policy, optimiser, OBJECTIVE, rows, advantage_NT, guard=Guard(), clip=0)
+            advantage_NT = GroupNormalised()(Experience(rows, Scores(right_N.float())))
+            learned = Experience(rows, advantage=advantage_NT)
+            update(policy, optimiser, OBJECTIVE, learned, guard=Guard(), clip=0)
         report(1.0)
         final = expected_reward(policy.log_probs(tasks).exp())
         return {"first reward": first, "final reward": final}

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from guerdon.contracts.made import GROUP, VALUES, made_rollouts, made_scores
 from guerdon.contracts.promises import check_written_and_read_back, mixed_order, promise, same
-from guerdon.records import Rollouts, Scores
+from guerdon.records import Experience, Rollouts, Scores
 from guerdon.stages import Advantage
 
 LARGEST = float(torch.finfo(torch.float32).max)
@@ -43,7 +43,7 @@ def check_advantage(advantage: Advantage) -> None:
 
 def credited(advantage: Advantage, scores: Scores, rollouts: Rollouts) -> Tensor:
     """float[N, T]: what the advantage says."""
-    return advantage(scores, rollouts)
+    return advantage(Experience(rollouts, scores))
 
 
 def check_zeros(advantage: Any, scores: Scores, rollouts: Rollouts) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from guerdon.contracts.promises import check_written_and_read_back, promise
-from guerdon.records import Loss, PolicyOutput, Rollouts, Task
+from guerdon.records import Experience, Loss, PolicyOutput, Rollouts, Task
 from guerdon.stages import Objective
 
 NEEDS = frozenset({"entropy", "values", "reference"})
@@ -75,7 +75,7 @@ def lost(
     weight: Tensor | None = None,
 ) -> Loss:
     """What the objective says."""
-    return objective(now, rollouts, advantage, weight)
+    return objective(now, Experience(rollouts, advantage=advantage), weight)
 
 
 def gradients(loss: Tensor, now: PolicyOutput) -> tuple[Tensor, ...]:

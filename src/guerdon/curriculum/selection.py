@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from guerdon.ranges import NonNegative, check_ranges
-from guerdon.records import Rollouts, Scores, Task
+from guerdon.records import Experience, Task
 
 Ranking = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
 """(scores sorted-order indices ascending, count, rng) -> chosen positions."""
@@ -77,7 +77,8 @@ class Informative:
     def __post_init__(self) -> None:
         check_ranges(self)
 
-    def __call__(self, scores: Scores, rollouts: Rollouts) -> Tensor:
+    def __call__(self, experience: Experience) -> Tensor:
+        scores, rollouts = experience.scores, experience.rollouts
         if self.component and self.component not in scores.parts:
             raise ValueError(
                 f"Informative.component is {self.component!r} but the reward has "

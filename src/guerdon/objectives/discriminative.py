@@ -12,7 +12,7 @@ from torch import Tensor
 from guerdon.objectives.aggregation import TokenMean
 from guerdon.objectives.kl import Estimator, k1
 from guerdon.ranges import Finite, NonNegative, Range, check_ranges
-from guerdon.records import Loss, PolicyOutput, Rollouts
+from guerdon.records import Experience, Loss, PolicyOutput, Rollouts
 from guerdon.stages import Aggregation
 
 _BOUND = 20.0
@@ -101,10 +101,10 @@ class DisCO:
     def __call__(
         self,
         now: PolicyOutput,
-        rollouts: Rollouts,
-        advantage: Tensor,
+        experience: Experience,
         row_weight: Tensor | None = None,
     ) -> Loss:
+        rollouts, advantage = experience.rollouts, experience.advantage
         acted_N = rollouts.mask.any(1)
         mask_NT, group_N = rollouts.mask[acted_N], rollouts.group[acted_N]
         old_NT = torch.where(mask_NT, rollouts.behaviour_logps[acted_N], 0.0)

@@ -16,7 +16,7 @@ from torch import Tensor
 from guerdon.objectives.aggregation import SequenceMean, TokenMean
 from guerdon.objectives.kl import KL
 from guerdon.ranges import Finite, NonNegative, Positive, above, check_ranges
-from guerdon.records import Loss, PolicyOutput, Rollouts
+from guerdon.records import Experience, Loss, PolicyOutput
 from guerdon.stages import Aggregation
 
 _BOUND = 20.0
@@ -51,24 +51,24 @@ class Terms:
         wanted = {"reference"} if self.kl is not None else set()
         return frozenset(wanted | ({"entropy"} if self.entropy_bonus else set()))
 
-    def surrogate(self, now: PolicyOutput, rollouts: Rollouts, advantage: Tensor) -> Surrogate:
+    def surrogate(self, now: PolicyOutput, experience: Experience) -> Surrogate:
         """The loss per token, and shares to log."""
         raise TypeError(f"{type(self).__name__} defines no surrogate")
 
     def __call__(
         self,
         now: PolicyOutput,
-        rollouts: Rollouts,
-        advantage: Tensor,
+        experience: Experience,
         row_weight: Tensor | None = None,
     ) -> Loss:
+        rollouts = experience.rollouts
         mask_NT = rollouts.mask
         if row_weight is None:
             row_weight = self.aggregation(mask_NT.sum(1))
         weight_NT = torch.where(mask_NT, row_weight[:, None], 0.0).to(now.logps.dtype)
         # Cut here as well, so that no policy can leak a gradient through what it didn't do.
         now = replace(now, logps=torch.where(mask_NT, now.logps, 0.0))
-        made = self.surrogate(now, rollouts, advantage)
+        made = self.surrogate(now, experience)
         loss_NT, shares = made.loss, dict(made.shares)
         if self.engine_cap is not None and rollouts.old_logps is not None:
             gap_NT = (rollouts.old_logps - rollouts.logps).clamp(-_BOUND, _BOUND)
@@ -114,7 +114,8 @@ class ClippedSurrogate(Terms):
     clip_high: NonNegative = 0.2
     dual_clip: Annotated[float | None, above(1)] = None
 
-    def surrogate(self, now: PolicyOutput, rollouts: Rollouts, advantage: Tensor) -> Surrogate:
+    def surrogate(self, now: PolicyOutput, experience: Experience) -> Surrogate:
+        rollouts, advantage = experience.rollouts, experience.advantage
         ratio_NT = _ratio(now.logps, rollouts.behaviour_logps)
         clipped_NT = ratio_NT.clamp(1 - self.clip_low, 1 + self.clip_high)
         plain, bounded = -ratio_NT * advantage, -clipped_NT * advantage
@@ -140,7 +141,8 @@ class GSPO(Terms):
 
     couples: ClassVar[str] = "row"
 
-    def surrogate(self, now: PolicyOutput, rollouts: Rollouts, advantage: Tensor) -> Surrogate:
+    def surrogate(self, now: PolicyOutput, experience: Experience) -> Surrogate:
+        rollouts, advantage = experience.rollouts, experience.advantage
         mask_NT = rollouts.mask
         gap_NT = torch.where(mask_NT, now.logps - rollouts.behaviour_logps, 0.0)
         mean_N1 = gap_NT.sum(1, keepdim=True) / mask_NT.sum(1, keepdim=True).clamp_min(1)
@@ -163,7 +165,8 @@ class CISPO(Terms):
     clip_low: NonNegative = 10.0
     clip_high: NonNegative = 0.2
 
-    def surrogate(self, now: PolicyOutput, rollouts: Rollouts, advantage: Tensor) -> Surrogate:
+    def surrogate(self, now: PolicyOutput, experience: Experience) -> Surrogate:
+        rollouts, advantage = experience.rollouts, experience.advantage
         ratio_NT = _ratio(now.logps, rollouts.behaviour_logps).detach()
         weight_NT = ratio_NT.clamp(1 - self.clip_low, 1 + self.clip_high)
         return Surrogate(
@@ -177,8 +180,8 @@ class PolicyGradient(Terms):
 
     name: ClassVar[str] = "policy-gradient"
 
-    def surrogate(self, now: PolicyOutput, rollouts: Rollouts, advantage: Tensor) -> Surrogate:
-        return Surrogate(-advantage * now.logps, {})
+    def surrogate(self, now: PolicyOutput, experience: Experience) -> Surrogate:
+        return Surrogate(-experience.advantage * now.logps, {})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,7 +193,8 @@ class SAPO(Terms):
     tau_positive: Positive = 1.0
     tau_negative: Positive = 1.05
 
-    def surrogate(self, now: PolicyOutput, rollouts: Rollouts, advantage: Tensor) -> Surrogate:
+    def surrogate(self, now: PolicyOutput, experience: Experience) -> Surrogate:
+        rollouts, advantage = experience.rollouts, experience.advantage
         ratio_NT = _ratio(now.logps, rollouts.behaviour_logps)
         tau = torch.where(advantage > 0, self.tau_positive, self.tau_negative)
         gate_NT = 4 / tau * torch.sigmoid(tau * (ratio_NT - 1))
@@ -210,19 +214,18 @@ class PPO(ClippedSurrogate):
     value_weight: NonNegative = 1.0
     value_clip: NonNegative = 0.5
 
-    needs_returns: ClassVar[bool] = True
-
     @property
     def needs(self) -> frozenset[str]:
         """What to compute besides log-probs."""
         return super().needs | {"values"}
 
-    def surrogate(self, now: PolicyOutput, rollouts: Rollouts, advantage: Tensor) -> Surrogate:
+    def surrogate(self, now: PolicyOutput, experience: Experience) -> Surrogate:
+        rollouts = experience.rollouts
         if now.values is None or rollouts.values is None or rollouts.returns is None:
             raise ValueError(
                 "PPO needs values and returns: use the GAE advantage and model.value_head"
             )
-        made = super().surrogate(now, rollouts, advantage)
+        made = super().surrogate(now, experience)
         near = rollouts.values + (now.values - rollouts.values).clamp(
             -self.value_clip, self.value_clip
         )

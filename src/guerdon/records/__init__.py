@@ -5,6 +5,7 @@ positions of a completion (tokens, turns or denoising steps), ``K`` turns, ``D``
 continuous action, ``M`` pairs of rows, ``P`` prompt tokens.
 """
 
+from guerdon.records.experience import Experience
 from guerdon.records.outputs import Loss, PolicyOutput
 from guerdon.records.pairs import Chosen, Comparisons, Pairs
 from guerdon.records.rollouts import Along, Ending, Rollouts, concat_rollouts
@@ -17,6 +18,7 @@ __all__ = [
     "Chosen",
     "Comparisons",
     "Ending",
+    "Experience",
     "Loss",
     "Message",
     "Pairs",

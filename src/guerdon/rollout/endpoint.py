@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -66,6 +66,8 @@ class EndpointPolicy:
         native: also send ``top_k`` and ``min_p``, which are no part of the protocol but which
             vLLM and others know. Without it these settings are refused, not dropped.
     """
+
+    couples: ClassVar[str] = "row"
 
     url: str = "http://127.0.0.1:8000/v1"
     model: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +46,8 @@ class LanguagePolicy:
     Dropout is off in sampling and in training, so that a completion's log-probs under the
     policy that sampled it are the same in both.
     """
+
+    couples: ClassVar[str] = "row"
 
     def __init__(
         self,

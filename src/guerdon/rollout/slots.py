@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,8 @@ class SlotPolicy(nn.Module):
     float[T, A] for all tasks or float[S, T, A]; entries beyond a slot's options do not count.
     A task that was not declared raises ValueError.
     """
+
+    couples: ClassVar[str] = "row"
 
     def __init__(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +49,8 @@ class TabularPolicy(nn.Module):
     ``prompts`` are empty. ``logits`` start at 0 (uniform) unless given. A state that was not
     declared raises ValueError.
     """
+
+    couples: ClassVar[str] = "position"
 
     def __init__(
         self,
@@ -104,10 +107,9 @@ class TabularPolicy(nn.Module):
         if states is None:
             raise ValueError("a TabularPolicy reads rollouts.states, which these rollouts lack")
         row_M, at_M = rollouts.mask.nonzero(as_tuple=True)
-        state_M = torch.tensor(
-            [self._row(states[i][t]) for i, t in zip(row_M.tolist(), at_M.tolist(), strict=True)],
-            dtype=torch.long,
-        )
+        turn_M = at_M if rollouts.turn is None else rollouts.turn[row_M, at_M]
+        turns = zip(row_M.tolist(), turn_M.tolist(), strict=True)
+        state_M = torch.tensor([self._row(states[i][k]) for i, k in turns], dtype=torch.long)
         logp_MA = torch.log_softmax(self.logits[state_M] / rollouts.temperature, dim=-1)
         zeros = torch.zeros(rollouts.mask.shape, dtype=logp_MA.dtype)
         taken_M = logp_MA.gather(1, rollouts.ids[row_M, at_M][:, None])[:, 0]

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -56,6 +56,8 @@ class VLLMEngine:
     the two is what truncated importance sampling corrects. Engine and trainer use different
     kernels, so a row's sample is repeatable on one machine but not the same as in process.
     """
+
+    couples: ClassVar[str] = "row"
 
     def __init__(self, policy: LanguagePolicy, settings: VLLM = VLLM()) -> None:
         """Start the engine beside the policy. Raises ImportError when vLLM is not installed."""

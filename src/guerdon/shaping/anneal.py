@@ -32,11 +32,6 @@ class Annealed:
     def __post_init__(self) -> None:
         check_ranges(self)
 
-    @property
-    def needs_reference(self) -> bool:
-        """True if the shaper reads ``rollouts.reference_logps``."""
-        return bool(getattr(self.shaper, "needs_reference", False))
-
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         weight = at(self.weight, progress)
         shaped = self.shaper(scores, rollouts, progress)

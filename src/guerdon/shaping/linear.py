@@ -92,11 +92,6 @@ class Chain:
 
     shapers: tuple[Shaper, ...] = ()
 
-    @property
-    def needs_reference(self) -> bool:
-        """True if any of them reads ``rollouts.reference_logps``."""
-        return any(getattr(shaper, "needs_reference", False) for shaper in self.shapers)
-
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         for shaper in self.shapers:
             scores = shaper(scores, rollouts, progress)

@@ -33,7 +33,7 @@ class KLPenalty:
 
     coefficient: NonNegative = 0.001
     estimator: Callable[[Tensor, Tensor], Tensor] = log_ratio
-    needs_reference: ClassVar[bool] = True
+    needs: ClassVar[frozenset[str]] = frozenset({"reference"})
 
     def __post_init__(self) -> None:
         check_ranges(self)

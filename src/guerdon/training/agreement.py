@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from guerdon.composition import parts_in
+from guerdon.composition import needs_of, parts_in
 from guerdon.ranges import are_checked_now
 from guerdon.schedules import schedules_in
+from guerdon.stages import ValueTargets
 from guerdon.training.reference import NoReference
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def _contradictions(recipe: PolicyRecipe) -> Iterator[str]:
     loop, rows = recipe.loop, recipe.loop.groups * recipe.loop.group_size
     credit = [part for _, part in parts_in((recipe.advantage, recipe.shaping))]
     compare = [part for part in credit if getattr(part, "scope", "") == "group"]
-    needs = frozenset(getattr(recipe.objective, "needs", ()))
+    needs = recipe.objective.needs
     learns, credits = type(recipe.objective).__name__, type(recipe.advantage).__name__
     if loop.group_size == 1 and compare:
         yield (
@@ -69,20 +70,19 @@ def _contradictions(recipe: PolicyRecipe) -> Iterator[str]:
             f"loop.resample is {loop.resample}, but there is no filter whose groups would be "
             "replaced; give one (--filter informative), or 1"
         )
-    kl = "reference" in needs or any(getattr(p, "needs_reference", False) for p in recipe.shaping)
-    if kl and isinstance(recipe.reference, NoReference):
+    if "reference" in needs | needs_of(recipe.shaping) and isinstance(
+        recipe.reference, NoReference
+    ):
         yield (
             "the recipe has a KL term but no reference policy; set recipe.reference to "
             "FixedReference() or another of guerdon.training.reference (--reference fixed)"
         )
-    if getattr(recipe.objective, "needs_returns", False) and not hasattr(
-        recipe.advantage, "returns"
-    ):
+    if "values" in needs and not isinstance(recipe.advantage, ValueTargets):
         yield (
             f"{learns} learns values, but {credits} gives it no returns to learn them from; use "
             "GAE (--advantage gae)"
         )
-    if "values" not in needs and any(getattr(part, "needs_values", False) for part in credit):
+    if "values" not in needs and "values" in needs_of(recipe.advantage):
         yield (
             f"{credits} needs value estimates, but {learns} learns none; use an objective with a "
             "value loss, such as PPO (--objective ppo)"
@@ -104,7 +104,7 @@ def _obstacles(recipe: PolicyRecipe, loads_model: bool) -> Iterator[str]:
             f"a loop.minibatch of at most {rows // least} rows (such as --loop.minibatch "
             f"{max(rows // 4, 1)}), or more loop.epochs"
         )
-    model, values = recipe.model, "values" in getattr(recipe.objective, "needs", ())
+    model, values = recipe.model, "values" in recipe.objective.needs
     if loads_model and values and not model.value_head:
         yield (
             f"{type(recipe.objective).__name__} learns values, but the model has no value head; "

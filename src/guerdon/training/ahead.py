@@ -13,7 +13,7 @@ from typing import Any
 
 from guerdon.parts import Memory, memories
 from guerdon.records import Progress, Task
-from guerdon.stages import Policy
+from guerdon.stages import OwnSampler, Policy
 from guerdon.training.checkpoint import generator_states, restore_generators, trained_state
 from guerdon.training.collect import Batch, collect
 from guerdon.training.recipe import PolicyRecipe
@@ -160,6 +160,4 @@ class Batches:
 
 def _sampler(policy: Policy) -> Policy:
     """The policy's twin, whose weights can stand still while the policy's are being changed."""
-    own = getattr(policy, "sampler", None)
-    twin: Policy = copy.deepcopy(policy) if own is None else own()
-    return twin
+    return policy.sampler() if isinstance(policy, OwnSampler) else copy.deepcopy(policy)

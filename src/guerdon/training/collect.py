@@ -12,10 +12,12 @@ from itertools import islice
 import torch
 from torch import Tensor
 
+from guerdon.composition import needs_of
 from guerdon.failures import Tally, tally
 from guerdon.judging import judged
 from guerdon.parts import memories
 from guerdon.records import (
+    Experience,
     Progress,
     Rollouts,
     Scores,
@@ -24,7 +26,7 @@ from guerdon.records import (
     concat_scores,
 )
 from guerdon.schedules import at
-from guerdon.stages import Policy
+from guerdon.stages import Policy, ValueTargets
 from guerdon.training.recipe import PolicyRecipe
 from guerdon.training.reference import RunningReference
 from guerdon.training.stopping import PartFailed, naming
@@ -55,10 +57,22 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class Collected(Batch):
-    """A step's experience: a batch, what shaping made of its ``scores``, and the advantage."""
+    """A batch, what shaping made of its ``scores``, and what the step learns from.
+
+    ``experience`` is of the rows ``chosen`` long[R] among the batch's: all, unless a selection
+    chose.
+    """
 
     scores: Scores
-    advantage: Tensor
+    experience: Experience
+    chosen: Tensor
+
+    @property
+    def advantage(self) -> Tensor:
+        """float[N, T] of all rows: 0 on those that were not chosen."""
+        advantage_NT = torch.zeros(self.rollouts.mask.shape)
+        advantage_NT[self.chosen, : self.experience.advantage.shape[1]] = self.experience.advantage
+        return advantage_NT
 
 
 def collect(
@@ -91,7 +105,7 @@ def collect(
         sampled += len(rollouts.tasks)
         judgements += tally(rollouts, scores)
         if recipe.filter is not None:
-            rows = _kept(recipe, rollouts, scores)
+            rows = _kept(recipe, rollouts, scores, progress)
             rollouts, scores = rollouts.select(rows), scores.select(rows)
         have += len(rollouts.tasks)
         kept.append((rollouts, scores))
@@ -102,13 +116,13 @@ def collect(
     return Batch(rollouts, scores, sampled, seconds, judged=judgements)
 
 
-def _kept(recipe: PolicyRecipe, rollouts: Rollouts, scores: Scores) -> Tensor:
+def _kept(recipe: PolicyRecipe, rollouts: Rollouts, scores: Scores, progress: Progress) -> Tensor:
     """bool[N]: rows of the groups that pass the filter; none where nothing could be judged."""
     assert recipe.filter is not None
     if not bool(scores.valid.any()):
         return torch.zeros(len(rollouts), dtype=torch.bool)
     with naming("the filter", recipe.filter):
-        return recipe.filter(scores, rollouts)[rollouts.group]
+        return recipe.filter(Experience(rollouts, scores, progress=progress))[rollouts.group]
 
 
 def credit(
@@ -135,16 +149,17 @@ def credit(
             rollouts = replace(
                 rollouts, values=policy.forward(rollouts, frozenset({"values"})).values
             )
+    experience = Experience(rollouts, scores, progress=progress)
     with naming("the advantage", recipe.advantage):
-        advantage = (
-            recipe.advantage(scores, rollouts)
-            if bool(scores.valid.any())
-            else torch.zeros(rollouts.mask.shape)
-        )
-    returns = getattr(recipe.advantage, "returns", None)
-    if returns is not None and "values" in recipe.objective.needs:
-        rollouts = replace(rollouts, returns=returns(scores, rollouts))
-    return Collected(**{**vars(batch), "rollouts": rollouts}, scores=scores, advantage=advantage)
+        if bool(scores.valid.any()):
+            experience = replace(experience, advantage=recipe.advantage(experience))
+        if isinstance(recipe.advantage, ValueTargets) and "values" in recipe.objective.needs:
+            returns = recipe.advantage.returns(experience)
+            experience = replace(experience, rollouts=replace(rollouts, returns=returns))
+    whole = {**vars(batch), "rollouts": rollouts}
+    return Collected(
+        **whole, scores=scores, experience=experience, chosen=torch.arange(len(rollouts))
+    )
 
 
 def _shaped(recipe: PolicyRecipe, raw: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
@@ -262,10 +277,8 @@ def _gather(local: Rollouts | None, scores: Scores | None, shard: Shard) -> tupl
 def _with_reference(
     rollouts: Rollouts, recipe: PolicyRecipe, reference: RunningReference | None
 ) -> Rollouts:
-    needed = "reference" in recipe.objective.needs or any(
-        getattr(shaper, "needs_reference", False) for shaper in recipe.shaping
-    )
-    if not needed or not len(rollouts):
+    needed = needs_of((recipe.objective, recipe.shaping, recipe.advantage))
+    if "reference" not in needed or not len(rollouts):
         return rollouts
     if reference is None:
         raise ValueError(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from guerdon.records import Progress, Task
+from guerdon.schedules import at, schedules_in
 from guerdon.stages import Policy
 from guerdon.training.agreement import check_start
 from guerdon.training.ahead import Batches
@@ -103,26 +104,25 @@ def _learn(
     Invalid rows and rows where the policy did nothing take no part.
     """
     began = time.perf_counter()
-    use = collected.scores.valid & collected.rollouts.mask.any(1)
+    experience = collected.experience
+    use = experience.scores.valid & experience.rollouts.mask.any(1)
     rows = use.nonzero().flatten()
     if not len(rows):
         return {"updates": 0.0, "seconds/update": time.perf_counter() - began}
-    rate = learner.begin(progress)
+    rate, now = learner.begin(progress), at(recipe, progress)
     sums: dict[str, float] = {}
     updates, first = 0, {}
-    for epoch in range(recipe.loop.epochs):
-        seed = recipe.loop.seed * 1_000_003 + progress.step * 1_009 + epoch
-        for batch in minibatches(rows, collected.rollouts.group, recipe.loop.minibatch, seed):
-            rollouts = collected.rollouts.select(batch)
+    for epoch in range(now.loop.epochs):
+        seed = now.loop.seed * 1_000_003 + progress.step * 1_009 + epoch
+        for batch in minibatches(rows, experience.rollouts.group, now.loop.minibatch, seed):
             figures = update(
                 learner.model,
                 learner.optimiser,
-                recipe.objective,
-                rollouts,
-                collected.advantage[batch, : rollouts.mask.shape[1]],
+                now.objective,
+                experience.select(batch),
                 guard=learner.guard,
-                clip=recipe.optimiser.clip,
-                microbatch=recipe.loop.microbatch,
+                clip=now.optimiser.clip,
+                microbatch=now.loop.microbatch,
                 shard=shard,
             )
             if not updates:
@@ -131,6 +131,8 @@ def _learn(
             for name, value in figures.items():
                 sums[name] = sums.get(name, 0.0) + value
     means = {k: v / updates for k, v in sums.items()}
+    for _, schedule in schedules_in((recipe.objective, recipe.shaping, recipe.optimiser)):
+        schedule.adapt(means)
     means |= {**first, "updates": float(updates), "lr": rate}
     return {**means, "seconds/update": time.perf_counter() - began}
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from guerdon.objectives import PolicyGradient, TokenMean
-from guerdon.records import Ending, Rollouts, Task
+from guerdon.records import Ending, Experience, Rollouts, Task
 from guerdon.rollout import LanguagePolicy
 from guerdon.training.optimisers import AdamW, Optimiser
 from guerdon.training.passes import Figures, passes
@@ -82,12 +82,11 @@ def fit_texts(
         raise ValueError("there are no demonstrations to learn from")
     settings = optimiser or AdamW()
     rollouts = demonstrations_to_rollouts(policy, demonstrations)
+    shown = Experience(rollouts, advantage=rollouts.mask.float())
     objective = PolicyGradient(aggregation=TokenMean())
 
     def learn(rows: Tensor, adam: torch.optim.Optimizer, guard: Guard) -> Figures:
-        some = rollouts.select(rows)
-        credit = some.mask.float()
-        return update(policy, adam, objective, some, credit, guard=guard, clip=settings.clip)
+        return update(policy, adam, objective, shown.select(rows), guard=guard, clip=settings.clip)
 
     def tell(done: int, total: int, figures: Figures) -> None:
         if report is not None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from guerdon.curriculum import Informative
-from guerdon.records import Rollouts, Scores
+from guerdon.records import Experience, Rollouts, Scores
 from guerdon.report import Alarms, alarm_counts, build_report, invalid_counts
 from guerdon.training.collect import Collected
 from guerdon.training.disk import writing_to
@@ -299,4 +299,4 @@ def _zero_std_share(rollouts: Rollouts, scores: Scores) -> float:
     """Share of groups whose valid shaped rewards are all equal (or that have none)."""
     if not rollouts.tasks:
         return 0.0
-    return 1.0 - float(Informative()(scores, rollouts).float().mean())
+    return 1.0 - float(Informative()(Experience(rollouts, scores)).float().mean())

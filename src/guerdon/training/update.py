@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from guerdon.records import PolicyOutput, Rollouts
-from guerdon.stages import Objective, Policy
+from guerdon.records import Experience, PolicyOutput, Rollouts
+from guerdon.stages import COUPLINGS, Objective, Policy
 from guerdon.training.optimisers import Trainable, trainable
 from guerdon.training.stopping import TrainingStopped, naming
 
@@ -112,8 +112,7 @@ def update(
     policy: Policy,
     optimiser: torch.optim.Optimizer,
     objective: Objective,
-    rollouts: Rollouts,
-    advantage_NT: Tensor,
+    experience: Experience,
     *,
     guard: Guard,
     clip: float = 1.0,
@@ -125,115 +124,154 @@ def update(
     ``off_policy`` among them is the mean over acted tokens of ``|ratio - 1|``, the ratio of what
     the policy says before this step to what it said when it sampled.
 
-    The objective's row weights are computed over the whole batch before it is cut, and one that
-    couples rows is computed over it whole (`_coupled`), so the gradient does not depend on
-    ``microbatch`` (0 = one piece) or on the number of processes. Rows whose mask is empty weigh
+    ``microbatch`` bounds what the policy computes at a time (0 = all): so many rows, or, where its
+    positions don't hang together, so many positions. The gradient does not depend on it, nor on the
+    number of processes: row weights are computed over the whole batch before it is cut, and what
+    the objective couples is put together again (`_put_together`). Rows whose mask is empty weigh
     nothing. See `apply_gradients` for ``guard`` and ``clip``.
     """
     optimiser.zero_grad(set_to_none=True)
-    order = _whole_groups(rollouts, shard)
-    pieces = order.split(microbatch or len(order)) if len(order) else ()
-    whole = len(pieces) == 1 and shard.world == 1
-    coupled = getattr(objective, "couples", "position") not in ("position", "row")
-    learn = _coupled if coupled and not whole else _apart
-    metrics = learn(policy, objective, rollouts, advantage_NT, pieces, shard)
+    rollouts = experience.rollouts
+    pieces = _cut(policy, rollouts, _whole_groups(rollouts, shard), microbatch)
+    reach = COUPLINGS.index(objective.couples)
+    whole = len(pieces) == 1 and len(pieces[0].windows) == 1 and shard.world == 1
+    with naming("the objective", objective):
+        weight_N = objective.aggregation(rollouts.mask.sum(1))
+    if reach > COUPLINGS.index("row") and not whole:
+        metrics = _put_together(policy, objective, experience, None, pieces, shard)
+    else:
+        metrics = {}
+        for piece in pieces:
+            weight_n = weight_N[piece.rows]
+            if len(piece.windows) > 1 and reach > COUPLINGS.index("position"):
+                some = experience.select(piece.rows)
+                inside = [Piece(torch.arange(len(some)), piece.windows)]
+                _add(metrics, _put_together(policy, objective, some, weight_n, inside, ALONE))
+            else:
+                for _, _, part in _parts(experience, [piece]):
+                    _add(metrics, _learn(policy, objective, part, weight_n))
+        metrics = _summed(shard.gather(metrics))
     off, acted = metrics.pop(_OFF, 0.0), metrics.pop(_ACTED, 0.0)
     off_policy = {"off_policy": off / acted} if acted else {}
     _share_gradients(trainable(policy), shard)
     return {**metrics, **off_policy, **apply_gradients(policy, optimiser, guard, clip)}
 
 
-def _apart(
-    policy: Policy,
-    objective: Objective,
-    rollouts: Rollouts,
-    advantage_NT: Tensor,
-    pieces: Sequence[Tensor],
-    shard: Shard,
+@dataclass(frozen=True)
+class Piece:
+    """Rows long[n] that are computed together, and the windows of positions that are."""
+
+    rows: Tensor
+    windows: tuple[tuple[int, int], ...]
+
+
+def _cut(policy: Policy, rollouts: Rollouts, order: Tensor, size: int) -> list[Piece]:
+    """This process's rows, in their order, in pieces of at most ``size`` (0 = one piece)."""
+    size = size or len(order) * rollouts.mask.shape[1]
+    pieces = []
+    for rows in order.split(max(size, 1)) if len(order) else ():
+        width = max(int(rollouts.lengths[rows].max()), 1)
+        step = width if policy.couples == "row" else max(size // len(rows), 1)
+        windows = tuple((first, min(first + step, width)) for first in range(0, width, step))
+        pieces.append(Piece(rows, windows))
+    return pieces
+
+
+def _learn(
+    policy: Policy, objective: Objective, some: Experience, weight_n: Tensor
 ) -> dict[str, float]:
-    """Gradients piece by piece, of a loss that is a sum over rows; its summed metrics."""
+    """The gradient of a piece of a loss that is a sum over pieces; its metrics."""
+    now = policy.forward(some.rollouts, objective.needs & FORWARD)
     with naming("the objective", objective):
-        row_weight_N = objective.aggregation(rollouts.mask.sum(1))
-    metrics: dict[str, float] = {}
-    for rows in pieces:
-        piece = rollouts.select(rows)
-        width = piece.mask.shape[1]
-        now = policy.forward(piece, objective.needs - {"reference"})
-        with naming("the objective", objective):
-            loss = objective(now, piece, advantage_NT[rows, :width], row_weight_N[rows])
-        off, acted = _off_policy(now.logps, piece)
-        if loss.value.requires_grad:
-            loss.value.backward()
-        told = {"loss": float(loss.value.detach()), _OFF: off, _ACTED: acted, **loss.metrics}
-        for name, value in told.items():
-            metrics[name] = metrics.get(name, 0.0) + value
-    totals: dict[str, float] = {}
-    for part in shard.gather(metrics):
-        for name, value in part.items():
-            totals[name] = totals.get(name, 0.0) + value
-    return totals
+        loss = objective(now, some, weight_n)
+    off, acted = _off_policy(now.logps, some.rollouts)
+    if loss.value.requires_grad:
+        loss.value.backward()
+    return {"loss": float(loss.value.detach()), _OFF: off, _ACTED: acted, **loss.metrics}
 
 
-def _coupled(
+def _put_together(
     policy: Policy,
     objective: Objective,
-    rollouts: Rollouts,
-    advantage_NT: Tensor,
-    pieces: Sequence[Tensor],
+    experience: Experience,
+    weight_N: Tensor | None,
+    pieces: Sequence[Piece],
     shard: Shard,
 ) -> dict[str, float]:
-    """Gradients of a loss that couples rows, in two passes; its metrics.
+    """Gradients of a loss that couples what the policy computes apart, in two passes; its metrics.
 
-    The first pass collects what the policy says of all rows, without gradient. There the loss is
+    The first pass collects what the policy says of all pieces, without gradient. There the loss is
     computed once, whole, and with it the gradient at each position's output, float[N, T]. The
     second pass carries these through the policy, piece by piece: by the chain rule their sum is the
-    gradient of the uncut loss. It costs one forward pass more than a loss that is a sum over rows.
+    gradient of the uncut loss. It costs one forward pass more than a loss that is a sum over
+    pieces.
     """
-    needs = objective.needs - {"reference"}
-    said: list[tuple[Tensor, PolicyOutput]] = []
+    needs, rollouts = objective.needs & FORWARD, experience.rollouts
+    said: list[tuple[Tensor, int, PolicyOutput]] = []
     with torch.no_grad():
-        for rows in pieces:
-            said.append((rows, policy.forward(rollouts.select(rows), needs)))
+        for rows, first, part in _parts(experience, pieces):
+            said.append((rows, first, policy.forward(part.rollouts, needs)))
     everywhere = [one for share in shard.gather(said) for one in share]
     if not everywhere:
         return {}
-    names = [f.name for f in fields(PolicyOutput) if getattr(everywhere[0][1], f.name) is not None]
     leaves: dict[str, Tensor] = {}
-    for name in names:
-        one = getattr(everywhere[0][1], name)
+    for name in (f.name for f in fields(PolicyOutput)):
+        one = getattr(everywhere[0][2], name)
+        if one is None:
+            continue
         leaves[name] = one.new_zeros((*rollouts.mask.shape, *one.shape[2:]))
-        for rows, now in everywhere:
-            leaves[name][rows, : now.logps.shape[1]] = getattr(now, name)
+        for rows, first, now in everywhere:
+            leaves[name][rows, first : first + now.logps.shape[1]] = getattr(now, name)
         leaves[name].requires_grad_(name != "largest")
     with naming("the objective", objective):
-        loss = objective(PolicyOutput(**leaves), rollouts, advantage_NT)
+        loss = objective(PolicyOutput(**leaves), experience, weight_N)
     if loss.value.requires_grad:
         loss.value.backward()
-        _carry(policy, rollouts, needs, leaves, pieces)
+        for rows, first, part in _parts(experience, pieces):
+            _carry(policy.forward(part.rollouts, needs), leaves, rows, first)
     off, acted = _off_policy(leaves["logps"], rollouts)
     return {"loss": float(loss.value.detach()), _OFF: off, _ACTED: acted, **loss.metrics}
 
 
-def _carry(
-    policy: Policy,
-    rollouts: Rollouts,
-    needs: frozenset[str],
-    leaves: Mapping[str, Tensor],
-    pieces: Sequence[Tensor],
-) -> None:
-    """Carry the gradients that stand at the policy's outputs to its weights."""
-    for rows in pieces:
-        now = policy.forward(rollouts.select(rows), needs)
-        width = now.logps.shape[1]
-        carried = [
-            (getattr(now, name), leaf.grad[rows, :width])
-            for name, leaf in leaves.items()
-            if leaf.grad is not None and getattr(now, name).requires_grad
-        ]
-        if carried:
-            outputs, gradients = zip(*carried, strict=True)
-            torch.autograd.backward(outputs, gradients)
+def _parts(
+    experience: Experience, pieces: Sequence[Piece]
+) -> Iterator[tuple[Tensor, int, Experience]]:
+    """What the policy computes at a time: its rows, its first position, and what is known of it."""
+    for piece in pieces:
+        some = experience.select(piece.rows)
+        for first, end in piece.windows:
+            part = some if len(piece.windows) == 1 else some.positions(first, end)
+            if len(piece.windows) == 1 or part.rollouts.mask.any():
+                yield piece.rows, first, part
 
+
+def _carry(now: PolicyOutput, leaves: Mapping[str, Tensor], rows: Tensor, first: int) -> None:
+    """Carry the gradients that stand at the policy's outputs to its weights."""
+    end = first + now.logps.shape[1]
+    carried = [
+        (getattr(now, name), leaf.grad[rows, first:end])
+        for name, leaf in leaves.items()
+        if leaf.grad is not None and getattr(now, name).requires_grad
+    ]
+    if carried:
+        outputs, gradients = zip(*carried, strict=True)
+        torch.autograd.backward(outputs, gradients)
+
+
+def _add(total: dict[str, float], more: Mapping[str, float]) -> None:
+    for name, value in more.items():
+        total[name] = total.get(name, 0.0) + value
+
+
+def _summed(shares: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    totals: dict[str, float] = {}
+    for one in shares:
+        _add(totals, one)
+    return totals
+
+
+FORWARD = frozenset({"entropy", "values"})
+"""Of what an objective needs, what the policy computes as it learns."""
 
 _OFF, _ACTED = "off-policy sum", "acted tokens"
 
