@@ -9,9 +9,8 @@ from torch import Tensor
 
 from guerdon.contracts.promises import check_written_and_read_back, promise
 from guerdon.records import Experience, Loss, PolicyOutput, Rollouts, Task
-from guerdon.stages import Objective
+from guerdon.stages import NEEDS, Objective
 
-NEEDS = frozenset({"entropy", "values", "reference"})
 MASK = ((1, 1, 1, 0), (1, 0, 1, 1), (0, 0, 0, 0), (1, 0, 0, 0), (0, 1, 1, 1))
 GROUP = (0, 0, 1, 1, 1)
 

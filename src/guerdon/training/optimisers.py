@@ -69,6 +69,11 @@ class Guarded:
     def __post_init__(self) -> None:
         check_ranges(self)
 
+    def started(self, running: torch.optim.Optimizer) -> torch.optim.Optimizer:
+        """``running`` with the settings of the first step."""
+        self.follow(running, Progress())
+        return running
+
     def follow(self, running: torch.optim.Optimizer, progress: Progress) -> float:
         """As `Optimiser.follow`."""
         now: Any = at(self, progress)
@@ -89,7 +94,7 @@ class AdamW(Guarded):
 
     def start(self, model: Trainable) -> torch.optim.Optimizer:
         # Fused: one pass over each weight; on a processor the default makes nine.
-        return torch.optim.AdamW(trainable(model), fused=True)
+        return self.started(torch.optim.AdamW(trainable(model), fused=True))
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ class Adam(AdamW):
     """Adam (1412.6980); ``weight_decay`` is added to the gradient."""
 
     def start(self, model: Trainable) -> torch.optim.Optimizer:
-        return torch.optim.Adam(trainable(model), fused=True)
+        return self.started(torch.optim.Adam(trainable(model), fused=True))
 
 
 @dataclass(frozen=True)
@@ -113,4 +118,4 @@ class SGD(Guarded):
     clip: Annotated[float, at_least(0, "0 is off")] = field(default=0.0, kw_only=True)
 
     def start(self, model: Trainable) -> torch.optim.Optimizer:
-        return torch.optim.SGD(trainable(model))
+        return self.started(torch.optim.SGD(trainable(model)))
