@@ -104,8 +104,8 @@ class Miniature:
             credit_NT = self.advantage(Experience(rows, Scores(right_N.float())))
             for piece in minibatches(torch.arange(len(rows)), rows.group, MINIBATCH, key):
                 some, credit = rows.select(piece), credit_NT[piece]
-                learned = Experience(some, advantage=credit)
-                update(policy, optimiser, self.objective, learned, guard=Guard(), clip=0)
+                told = Experience(some, advantage=credit)
+                update(policy, optimiser, self.objective, told, guard=Guard(), clip=0)
             report((step + 1) / ITERATIONS)
         p_SA = policy.logits.detach()[:, 0].softmax(-1)
         right_S = (p_SA * right_SA).sum(1)
