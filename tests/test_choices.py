@@ -140,3 +140,32 @@ def test_an_object_of_a_users_class_judges(tmp_path: Path) -> None:
         "class Judge:\n    def __call__(self, completion):\n        return len(completion)\n"
     )
     assert isinstance(part_of("reward", f"{file}:Judge"), FunctionReward)
+
+
+@pytest.mark.parametrize(
+    ("base", "arguments", "name"),
+    [
+        ("grpo", "--objective gspo", "grpo+gspo"),
+        ("grpo", "--objective clipped-surrogate --objective.clip-high 0.3 --steps 3", "grpo"),
+        ("grpo", "--kl 0.1", "grpo+fixed+kl"),
+        ("grpo", "--advantage leave-one-out --reward format", "grpo+format+leave-one-out"),
+        ("grpo", "--objective gspo --name mine", "mine"),
+        ("gspo", "--objective cispo", "cispo"),
+        ("reinforce++", "--advantage reinforce++-baseline --loop.group-size 4",
+         "reinforce++-baseline"),
+        ("dapo", "--filter none --loop.resample 1", "dapo+no-filter"),
+        ("dapo", "--shaping none", "dapo+no-shaping"),
+        ("dapo", "--shaping overlong,length-penalty --shaping.0.limit 40 --shaping.0.buffer 8",
+         "dapo+overlong+length-penalty"),
+    ],
+)  # fmt: skip
+def test_a_run_is_called_after_what_it_is(base: str, arguments: str, name: str) -> None:
+    assert recipe_from(base, arguments.split()).name == name
+
+
+def test_a_users_function_gives_its_name_if_a_folder_can_have_it(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.py"
+    long = "very" * 40
+    mine.write_text(f"def short(completion): return 1.0\n\n\ndef {long}(completion): return 1.0\n")
+    assert chosen("--reward", f"{mine}:short").name == "grpo+short"
+    assert chosen("--reward", f"{mine}:{long}").name == "grpo"

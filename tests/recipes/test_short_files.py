@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from guerdon.advantages import GroupNormalised
 from guerdon.cli.choices import POLICY_CHOICES
 from guerdon.cli.recipe_files import load_recipe_file
 from guerdon.cli.settings import recipe_from
@@ -67,6 +68,14 @@ name: mine
     assert made.reference == FixedReference()
     assert (made.sampling.stop, made.sampling.max_tokens) == ((".",), 20)
     assert made.name == "mine"
+
+
+def test_the_example_of_the_docs_is_read(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
+    made = read(tmp_path, page.partition("```yaml\n")[2].partition("```")[0])
+    assert made.name == "grpo+overlong+kl-penalty+gspo+fixed"
+    assert made.advantage == GroupNormalised(unbiased=False)
+    assert made.optimiser.lr == Linear(0.0003, 0)
 
 
 def test_options_go_over_a_short_file(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from guerdon.cli.choices import POLICY_CHOICES, PREFERENCE_CHOICES, RANKING_CHOICES
 from guerdon.cli.commands import COMMANDS, Command
-from guerdon.cli.helping import SHORT_FORMS
+from guerdon.cli.helping import SHORT_OPTIONS
 from guerdon.cli.options import UsageError
 from guerdon.names import nearest, slugs_in
 from guerdon.recipes import all_recipes, named_recipes
@@ -80,7 +80,7 @@ def _beginning(names: Iterable[str], begun: str) -> list[str]:
 
 def _options(command: Command) -> list[str]:
     own = [one for one in (*command.takes, *command.flags) if one.startswith("--")]
-    settings = [f"--{one}" for one in (*POLICY_CHOICES, *SHORT_FORMS)] if command.settings else []
+    settings = [f"--{one}" for one in (*POLICY_CHOICES, *SHORT_OPTIONS)] if command.settings else []
     return [*own, *settings, "--help"]
 
 

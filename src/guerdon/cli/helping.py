@@ -6,7 +6,7 @@ import textwrap
 
 from guerdon.cli.choices import POLICY_CHOICES, PREFERENCE_CHOICES, RANKING_CHOICES, Choices
 
-SHORT_FORMS = ("model", "endpoint", "kl", "steps", "seed")
+SHORT_OPTIONS = ("model", "endpoint", "kl", "steps", "seed")
 """Settings that have a short name besides their place in the recipe."""
 
 

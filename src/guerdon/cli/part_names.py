@@ -69,10 +69,11 @@ def name_at(option: str, part: Any, choices: Choices) -> str:
     """
     if isinstance(part, tuple):
         return "+".join(name_at(option, one, choices) for one in part)
-    found = (name for name, one in choices[option].items() if one in (part, type(part)))
-    name = next(found, None)
-    if part is None or name is not None:
-        return name or ""
+    if part is None:
+        return ""
+    for name, one in choices[option].items():
+        if one in (part, type(part)):
+            return name
     return str(getattr(getattr(part, "function", part), "__name__", type(part).__name__))
 
 

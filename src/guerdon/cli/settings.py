@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from guerdon.cli.choices import POLICY_CHOICES, PREFERENCE_CHOICES, RANKING_CHOICES, Choices
-from guerdon.cli.helping import SHORT_FORMS
+from guerdon.cli.helping import SHORT_OPTIONS
 from guerdon.cli.laying import lay
 from guerdon.cli.options import UsageError, number, reading_arguments, whole_number
 from guerdon.cli.part_names import called_after, choose, is_own_reward
@@ -108,7 +108,7 @@ def overlaid(recipe: Any, arguments: Sequence[str], choices: Choices) -> Any:
 def _laid_over(recipe: Any, arguments: Sequence[str], choices: Choices) -> Any:
     given = list(_options_in(arguments))
     # A part comes before what is inside it, in whatever order they were written.
-    named = [one for one in given if one[0] in {*choices, *SHORT_FORMS}]
+    named = [one for one in given if one[0] in {*choices, *SHORT_OPTIONS}]
     for option, words in sorted(named, key=lambda one: (one[0].count("."), one[0] == "kl")):
         if not words:
             raise UsageError(f"--{option} needs a value")
@@ -118,8 +118,10 @@ def _laid_over(recipe: Any, arguments: Sequence[str], choices: Choices) -> Any:
             recipe = choose(recipe, option, words[0], choices)
         else:
             recipe = _short(recipe, option, words[0])
-    settings = {option: words for option, words in given if option not in {*choices, *SHORT_FORMS}}
-    return lay(recipe, settings, sorted({*choices, *SHORT_FORMS}))
+    settings = {
+        option: words for option, words in given if option not in {*choices, *SHORT_OPTIONS}
+    }
+    return lay(recipe, settings, sorted({*choices, *SHORT_OPTIONS}))
 
 
 def _options_in(arguments: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
