@@ -13,8 +13,9 @@ import torch
 from guerdon.advantages import GAE
 from guerdon.curriculum import Informative, SequentialTasks
 from guerdon.objectives import KL, PPO, ClippedSurrogate
+from guerdon.rankings import Ranking
 from guerdon.recipes import gigpo, grpo
-from guerdon.records import Progress, Rollouts, Scores
+from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.shaping import RunningStandardise
 from guerdon.stages import Sampling
 from guerdon.training import (
@@ -24,7 +25,10 @@ from guerdon.training import (
     Model,
     MovingReference,
     PolicyRecipe,
-    train,
+    PreferenceRecipe,
+    Recipe,
+    RewardModelRecipe,
+    SupervisedRecipe,
 )
 
 BRIEF = Sampling(max_tokens=12)
@@ -83,14 +87,14 @@ def policy_run(name: str, **changes: Any) -> Entry:
     return run_of(name, recipe)
 
 
-def run_of(name: str, recipe: Callable[[], PolicyRecipe]) -> Entry:
-    """``recipe`` is made anew for each process, as its parts may have memory."""
+def run_of(name: str, recipe: Callable[[], Recipe]) -> Entry:
+    """A recipe of any kind. It is made anew for each process, as its parts may have memory."""
 
     def start(folder: Path) -> int:
-        return _status(train(recipe(), folder, quiet=True).signal)
+        return _status(recipe().run(folder, quiet=True).signal)
 
     def go_on(folder: Path) -> int:
-        return _status(train(recipe(), folder, quiet=True, resume=True).signal)
+        return _status(recipe().run(folder, quiet=True, resume=True).signal)
 
     return Entry(name, start, go_on)
 
@@ -103,6 +107,22 @@ def _world() -> PolicyRecipe:
     made = gigpo.build(loop=LOOP, optimiser=AdamW(lr=1e-3))
     brief = replace(made.sampling, max_turns=3)
     return replace(made, sampling=brief, evaluation_sampling=replace(brief, temperature=0.4))
+
+
+@dataclass(frozen=True)
+class Written:
+    """Sums as rankings, right before wrong, or with ``shown`` as tasks to imitate."""
+
+    shown: bool = False
+
+    def load(self, split: str) -> list[Any]:
+        numbers = range(8) if split == "train" else range(8, 10)
+        tasks = [Task(str(n), f"{n}+{n}?\n", str(2 * n)) for n in numbers]
+        return tasks if self.shown else [Ranking(t, (str(t.answer), "no")) for t in tasks]
+
+
+PASSES: dict[str, Any] = {"epochs": 2, "batch": 4, "checkpoint_every": 1}
+"""Four updates over two passes, so that the second pass's order counts."""
 
 
 ENTRIES = {
@@ -131,6 +151,15 @@ ENTRIES = {
             objective=ClippedSurrogate(kl=KL(0.01)),
             reference=FixedReference(),
             loop=replace(LOOP, epochs=2, minibatch=4, checkpoint_every=1),
+        ),
+        run_of(
+            "preference",
+            lambda: PreferenceRecipe(Written(), reference=MovingReference(0.5), **PASSES),
+        ),
+        run_of("supervised", lambda: SupervisedRecipe(Written(shown=True), **PASSES)),
+        run_of(
+            "reward model",
+            lambda: RewardModelRecipe(Written(), microbatch=2, evaluate_every=1, **PASSES),
         ),
     )
 }

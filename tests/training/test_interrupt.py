@@ -86,22 +86,21 @@ def test_a_signal_saves_a_checkpoint_and_says_how_to_go_on(
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("more", [[], ["--reward-model"]])
-def test_a_run_on_pairs_keeps_the_model_so_far_and_promises_nothing(
-    tmp_path: Path, more: list[str]
-) -> None:
+def test_a_run_on_a_file_ends_whole_and_can_be_gone_on_with(tmp_path: Path) -> None:
     file, folder = tmp_path / "pairs.jsonl", tmp_path / "run"
     rows = [{"prompt": f"{i}+1?\n", "chosen": f"{i + 1}", "rejected": "no"} for i in range(4000)]
     file.write_text("\n".join(map(json.dumps, rows)))
-    arguments = ["--pairs", str(file), *more, "--batch", "2", "--pairs.held-out", "0.002"]
+    arguments = ["--rankings", str(file), "--batch", "2", "--pairs.held-out", "0.002"]
     ended, printed, told = signalled(folder, signal.SIGTERM, *arguments)
     assert ended == 143
-    assert "the model so far is saved" in told
-    assert "can't be resumed" in printed
-    assert "--resume" not in printed + told
+    assert "a checkpoint is written" in told
+    assert f"go on with: guerdon train --resume {folder}" in printed
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["stopped"]["by"] == "SIGTERM"
     assert (folder / "model/model.safetensors").is_file()
+    saved = load_newest(folder / "checkpoints", pytest.fail)
+    assert saved is not None
+    assert saved["step"] == summary["steps"] == len((folder / "metrics.jsonl").open().readlines())
     assert left_behind(folder) == []
 
 

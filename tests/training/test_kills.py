@@ -20,6 +20,9 @@ SHORT = {
         Blow("disk full", "appending metrics", 4, "before"),
     ],
     "one step ahead": [Blow("SIGKILL", "sealing", 2, "after")],
+    "preference": [Blow("SIGKILL", "sealing", 3, "before")],
+    "supervised": [Blow("SIGTERM", "recording a step", 2, "before")],
+    "reward model": [Blow("SIGKILL", "recording a step", 3, "after")],
     "memory in shaping": [Blow("SIGINT", "scoring", 3, "after")],
 }
 

@@ -24,7 +24,7 @@ from guerdon.reward_models import RewardModel, SavedRewardModel
 from guerdon.rewards import ScorerReward
 from guerdon.tasks import Arithmetic, RankingFile
 from guerdon.training import AdamW, Model, RewardModelRecipe, fit_rankings, ranked_right
-from guerdon.training.reward_model import load_reward_model, train_reward_model
+from guerdon.training.reward_model import load_reward_model
 
 RANKINGS = [
     Ranking(Task("a", "Compute 1+1.\n"), ("2", "three")),
@@ -186,7 +186,7 @@ def test_a_run_without_a_folder_or_held_out_rankings(tmp_path: Path) -> None:
     row = {"prompt": "Say.\n", "ranked": ["yes", "perhaps", "no"]}
     file.write_text(json.dumps(row))
     recipe = RewardModelRecipe(RankingFile(str(file), held_out=0.0), objective=PlackettLuce())
-    result = train_reward_model(recipe, model=small(), quiet=True)
+    result = recipe.run(model=small(), quiet=True)
     assert result.before is None
     assert result.after is None
     assert len(result.history) == 1

@@ -159,17 +159,19 @@ def _copy(source: Path, target: Path) -> None:
         (target / file.name).write_bytes(file.read_bytes())
 
 
-@pytest.mark.parametrize("more", [[], ["--reward-model"]])
-def test_resuming_a_run_on_pairs(tmp_path: Path, capsys: Captured, more: list[str]) -> None:
+@pytest.mark.parametrize("form", ["--pairs", "--rankings"])
+def test_a_run_on_a_file_that_is_done_says_what_its_model_is_for(
+    tmp_path: Path, capsys: Captured, form: str
+) -> None:
     file, folder = tmp_path / "pairs.jsonl", tmp_path / "run"
     rows = [{"prompt": f"{i}+1?\n", "chosen": f"{i + 1}", "rejected": "no"} for i in range(20)]
     file.write_text("\n".join(map(json.dumps, rows)))
-    assert main(["train", "--pairs", str(file), *more, "--out", str(folder), "--quiet"]) == 0
+    assert main(["train", form, str(file), "--out", str(folder), "--quiet"]) == 0
     told = refused(folder, capsys)
-    assert "has no checkpoints to resume from; run it again" in told
-    assert mended(told, ["--quiet"]) == 0
-    assert (tmp_path / "run-again/model").is_dir()
-    if more:
+    assert "has done all its 2 steps" in told
+    use = f"{'--model.name ' if form == '--pairs' else '--reward reward-model:'}{folder / 'model'}"
+    assert use in told
+    if form == "--rankings":
         (folder / "recipe.yaml").unlink()
         told = refused(folder / "model", capsys)
         assert f"--reward reward-model:{folder / 'model'}" in told

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Mapping
+from dataclasses import fields
 from types import MappingProxyType
 from typing import Any
 
@@ -48,8 +49,22 @@ POLICY_CHOICES: Choices = MappingProxyType(
     }
 )
 PREFERENCE_CHOICES: Choices = MappingProxyType(
-    {"objective": objectives.PREFERENCES, "optimiser": _OPTIMISERS}
+    {
+        "objective": objectives.PREFERENCES,
+        "reference": _REFERENCES,
+        "optimiser": _OPTIMISERS,
+    }
 )
 RANKING_CHOICES: Choices = MappingProxyType(
     {"objective": objectives.RANKINGS, "optimiser": _OPTIMISERS}
 )
+
+
+def choices_of(kind: type) -> Choices:
+    """What can be put into a recipe of this class by name: what a policy's recipe can be given in
+    the fields that it has, and its class's own ``choices`` in their place.
+    """
+    own: Choices = getattr(kind, "choices", {})
+    names = {field.name for field in fields(kind)} - {option.partition(".")[0] for option in own}
+    theirs = {o: table for o, table in POLICY_CHOICES.items() if o.partition(".")[0] in names}
+    return {**own, **theirs}

@@ -48,7 +48,10 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "train": Command(
             "train a model by a recipe (no arguments: the seedling, by GRPO)",
             "Train a model by a recipe.",
-            ("--recipe", "--out", "--resume", "--pairs", "--trackers", "--dry-run", "--trust"),
+            (
+                *("--recipe", "--out", "--resume", "--pairs", "--rankings", "--demonstrations"),
+                *("--trackers", "--dry-run", "--trust"),
+            ),
             ("--reward-model", "--quiet", "--json", "--settings"),
             settings=True,
         ),

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from guerdon.cli.options import own_output
-from guerdon.cli.settings import recipe_from
+from guerdon.cli.settings import recipe_with
 from guerdon.failures import RewardFailed, too_many
 from guerdon.training import describe_held_out, evaluate, held_out_summary
 from guerdon.training.policies import load_policy
@@ -15,7 +15,8 @@ from guerdon.training.run_folder import plain
 
 def run(options: dict[str, Any], rest: list[str]) -> int:
     """Grade and show."""
-    recipe = recipe_from(options["recipe"] or "grpo", rest, trust=options["trust"])
+    needed = ("model", "tasks", "reward", "evaluation_sampling")
+    recipe = recipe_with(needed, options["recipe"] or "grpo", rest, trust=options["trust"])
     tasks = list(recipe.tasks.load("test"))[: recipe.loop.evaluation_tasks]
     with own_output():
         result = evaluate(

@@ -132,6 +132,8 @@ OPTION_HELP = {
     "--out": "the folder to write to (train: default runs/RECIPE; with --settings a FILE.yaml)",
     "--pairs": "train on the preference pairs in this file instead (DPO); no recipe",
     "--reward-model": "train a reward model on the --pairs, which may be longer rankings too",
+    "--rankings": "the same: train a reward model on the pairs or longer rankings in this file",
+    "--demonstrations": "fine-tune on the completions in this file instead; no recipe",
     "--resume": "continue the run in this folder from its newest checkpoint",
     "--trackers": "comma-separated: tensorboard, wandb, trackio",
     "--dry-run": "score this file of saved completions with the recipe's reward; no training",

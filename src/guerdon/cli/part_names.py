@@ -38,7 +38,8 @@ def called_after(base: Any, made: Any, choices: Choices) -> Any:
         if option in choices:
             was, now = (name_at(option, getattr(one, option), choices) for one in (base, made))
             name = _called(name, was, now or f"no-{option}") if was != now else name
-    held = [getattr(one.objective, "kl", None) is not None for one in (base, made)]
+    objectives = (getattr(one, "objective", None) for one in (base, made))
+    held = [getattr(objective, "kl", None) is not None for objective in objectives]
     if held[0] != held[1]:
         name += "+kl" if held[1] else "+no-kl"
     return replace(made, name=name) if _fits(name) else made

@@ -27,10 +27,11 @@ from guerdon.reward_models import SavedRewardModel
 from guerdon.rewards import ScorerReward
 from guerdon.schedules import named
 from guerdon.training import PolicyRecipe
+from guerdon.training.recipe import load_any
 from guerdon.trust import refuse_untrusted
 
 
-def load_recipe_file(path: Path, choices: Choices, trust: Sequence[str] = ()) -> PolicyRecipe:
+def load_recipe_file(path: Path, choices: Choices, trust: Sequence[str] = ()) -> Any:
     """The recipe that a file says, whole or in short.
 
     No code that the file names runs before all of it is found to be guerdon's own or in ``trust``.
@@ -44,7 +45,7 @@ def load_recipe_file(path: Path, choices: Choices, trust: Sequence[str] = ()) ->
                 "file does, nor `part`, as a run's own"
             )
         if "recipe" not in data:
-            return PolicyRecipe.load(path, trust)
+            return load_any(path, trust)
         with checked_later():
             recipe = _composed(data, choices, trust)
         refuse_untrusted(describe(recipe), "recipe", trust)

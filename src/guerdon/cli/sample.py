@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from guerdon.cli.options import own_output, whole_number
-from guerdon.cli.settings import recipe_from
+from guerdon.cli.settings import recipe_with
 from guerdon.cli.showing import shown
 from guerdon.failures import refuse_failing, tally
 from guerdon.judging import judged
@@ -20,7 +20,8 @@ from guerdon.training.policies import load_policy
 def run(options: dict[str, Any], rest: list[str]) -> int:
     """Sample and show."""
     count = whole_number("--count", options["count"] or "4", PositiveInt)
-    recipe = recipe_from(options["recipe"] or "grpo", rest, trust=options["trust"])
+    needed = ("model", "tasks", "reward", "sampling")
+    recipe = recipe_with(needed, options["recipe"] or "grpo", rest, trust=options["trust"])
     tasks = list(recipe.tasks.load("test"))[:count]
     rollouts = load_policy(recipe.model).sample(tasks, 1, recipe.sampling, recipe.loop.seed)
     with own_output():

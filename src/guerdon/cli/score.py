@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from guerdon.cli.options import UsageError, own_output, whole_number
-from guerdon.cli.settings import recipe_from
+from guerdon.cli.settings import recipe_with
 from guerdon.cli.showing import show_score_report
 from guerdon.connectors.given import Given, rollouts_of, text_of
 from guerdon.failures import refuse_failing, tally
@@ -28,7 +28,7 @@ def run(options: dict[str, Any], rest: list[str]) -> int:
     """Score the file by the recipe's reward."""
     worst = whole_number("--worst", options["worst"] or "5", Count)
     return score_file(
-        recipe_from(options["recipe"] or "grpo", rest, trust=options["trust"]),
+        recipe_with(("reward",), options["recipe"] or "grpo", rest, trust=options["trust"]),
         Path(options["file"]),
         options["json"],
         tokenizer=options["tokenizer"],

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from guerdon.cli.options import UsageError, number, reading_arguments, whole_number
-from guerdon.cli.settings import recipe_from
+from guerdon.cli.settings import recipe_with
 from guerdon.connectors.judge import Judge
 from guerdon.connectors.server import Limits, RewardService, serve, serve_with_workers
 from guerdon.connectors.server.gate import Gate, hosts_for, is_loopback
@@ -31,7 +31,7 @@ def run(options: dict[str, Any], rest: list[str]) -> int:
     workers = whole_number("--workers", options["workers"] or "1", Processes)
     token, limits, slug = _token(options), _limits(options), options["recipe"] or "grpo"
     invalid = number("--invalid", options["invalid"] or "0")
-    recipe = recipe_from(slug, rest, trust=options["trust"])
+    recipe = recipe_with(("reward", "shaping"), slug, rest, trust=options["trust"])
     host = options["host"] or "127.0.0.1"
     listening = listen(host, port)
     address = listening.getsockname()[0]
@@ -59,7 +59,7 @@ def _service(recipe: PolicyRecipe, limits: Any, gate: Any, invalid: float, metri
 
 def _loaded_service(slug: str, rest: list[str], trust: Sequence[str], *more: Any) -> Any:
     """The same in one of several processes: each loads its own reward."""
-    return _service(recipe_from(slug, rest, trust=trust), *more)
+    return _service(recipe_with(("reward", "shaping"), slug, rest, trust=trust), *more)
 
 
 def _limits(options: Mapping[str, Any]) -> Any:

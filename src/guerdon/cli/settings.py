@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from guerdon.cli.choices import POLICY_CHOICES, PREFERENCE_CHOICES, RANKING_CHOICES, Choices
+from guerdon.cli.choices import POLICY_CHOICES, Choices, choices_of
 from guerdon.cli.helping import SHORT_OPTIONS
 from guerdon.cli.laying import lay
 from guerdon.cli.options import UsageError, number, reading_arguments, whole_number
@@ -22,19 +22,20 @@ from guerdon.parts import PartError, describe
 from guerdon.ranges import Count, NonNegative, RangeError, Seed, checked_later
 from guerdon.recipes import build_recipe
 from guerdon.rollout import EndpointPolicy
-from guerdon.tasks import RankingFile
+from guerdon.tasks import FileTasks, RankingFile
 from guerdon.training import (
     FixedReference,
     NoReference,
     PolicyRecipe,
     PreferenceRecipe,
     RewardModelRecipe,
+    SupervisedRecipe,
 )
 from guerdon.trust import foreign, told
 
 
-def recipe_from(slug: str, arguments: Sequence[str], *, trust: Sequence[str] = ()) -> PolicyRecipe:
-    """A named recipe (or a recipe.yaml) with command-line overrides laid over it.
+def recipe_from(slug: str, arguments: Sequence[str], *, trust: Sequence[str] = ()) -> Any:
+    """A named recipe (or a recipe.yaml) of any kind with command-line overrides laid over it.
 
     A recipe.yaml may name guerdon's own parts and what ``trust`` lists or the arguments name.
     """
@@ -43,7 +44,7 @@ def recipe_from(slug: str, arguments: Sequence[str], *, trust: Sequence[str] = (
             recipe = load_recipe_file(Path(slug), POLICY_CHOICES, (*trust, *_named_here(arguments)))
         else:
             recipe = build_recipe(slug)
-        made: PolicyRecipe = overlaid(recipe, arguments, POLICY_CHOICES)
+        made = overlaid(recipe, arguments)
     if is_file(slug):  # what else it runs was named on the command line
         show_foreign(made)
     return made
@@ -78,24 +79,40 @@ def beyond(recipe: Any) -> str:
     return ""
 
 
-def preference_recipe_from(path: str, arguments: Sequence[str]) -> PreferenceRecipe:
-    """The recipe of a run on the pairs in a file, with overrides laid over it."""
+def recipe_with(
+    parts: Sequence[str], slug: str, arguments: Sequence[str], *, trust: Sequence[str] = ()
+) -> Any:
+    """`recipe_from`, of a recipe that has these parts. Raises UsageError for any other kind."""
+    return having(parts, recipe_from(slug, arguments, trust=trust))
+
+
+def having(parts: Sequence[str], recipe: Any) -> Any:
+    """``recipe``, if it has these parts. Raises UsageError for one of another kind."""
+    missing = [part for part in parts if not hasattr(recipe, part)]
+    if missing:
+        raise UsageError(
+            f"the recipe {recipe.name} is a {type(recipe).__name__} and has no "
+            f"{' and no '.join(missing)}, which this needs; guerdon train runs it"
+        )
+    return recipe
+
+
+FILE_FORMS: Mapping[str, Callable[[str], Any]] = {
+    "pairs": lambda path: PreferenceRecipe(pairs=RankingFile(path)),
+    "rankings": lambda path: RewardModelRecipe(pairs=RankingFile(path)),
+    "demonstrations": lambda path: SupervisedRecipe(FileTasks(path, answer="completion")),
+}
+
+
+def recipe_on_file(form: str, path: str, arguments: Sequence[str]) -> Any:
+    """The recipe that the short form ``--pairs FILE`` and its like stand for, with overrides."""
     with reading_arguments():
-        recipe = PreferenceRecipe(pairs=RankingFile(path))
-        made: PreferenceRecipe = overlaid(recipe, arguments, PREFERENCE_CHOICES)
-    return made
+        return overlaid(FILE_FORMS[form](path), arguments)
 
 
-def reward_model_recipe_from(path: str, arguments: Sequence[str]) -> RewardModelRecipe:
-    """The recipe of a reward model trained on a file's pairs or rankings, with overrides."""
-    with reading_arguments():
-        recipe = RewardModelRecipe(pairs=RankingFile(path))
-        made: RewardModelRecipe = overlaid(recipe, arguments, RANKING_CHOICES)
-    return made
-
-
-def overlaid(recipe: Any, arguments: Sequence[str], choices: Choices) -> Any:
+def overlaid(recipe: Any, arguments: Sequence[str]) -> Any:
     """``recipe`` with options laid over it, checked whole. Raises ValueError naming the option."""
+    choices = choices_of(type(recipe))
     try:
         # Options come one by one: what they make is checked whole, where every place is known.
         with checked_later():
@@ -140,6 +157,9 @@ def _options_in(arguments: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
 
 def _short(recipe: Any, option: str, value: str) -> Any:
     """One short form over a recipe."""
+    place = {"endpoint": "model", "kl": "objective", "steps": "loop"}.get(option, option)
+    if not (hasattr(recipe, place) or (option == "seed" and hasattr(recipe, "loop"))):
+        raise ValueError(f"--{option}: a {type(recipe).__name__} has no {place}")
     if option == "model":
         return replace(recipe, model=replace(recipe.model, name=value))
     if option == "endpoint":

@@ -1,11 +1,13 @@
 """The loops, and what they need: recipe, updates, checkpoints, evaluation, telemetry."""
 
 from guerdon.training.agreement import check_start
+from guerdon.training.demonstrations import SupervisedRecipe
 from guerdon.training.held_out import HeldOut, evaluate
 from guerdon.training.held_out_summary import describe_held_out, held_out_summary
+from guerdon.training.learner import Learner
 from guerdon.training.loop import train
 from guerdon.training.optimisers import SGD, Adam, AdamW, Optimiser
-from guerdon.training.pairs import PreferenceRecipe, PreferenceResult, train_on_pairs
+from guerdon.training.pairs import PreferenceRecipe
 from guerdon.training.preference import fit_preferences
 from guerdon.training.ranking import fit_rankings, ranked_right
 from guerdon.training.recipe import Loop, Model, PolicyRecipe, Recipe, Result
@@ -17,12 +19,8 @@ from guerdon.training.reference import (
     Reference,
     RefreshedReference,
 )
-from guerdon.training.reward_model import (
-    RewardModelRecipe,
-    RewardModelResult,
-    train_reward_model,
-)
-from guerdon.training.run import Learner, Run
+from guerdon.training.reward_model import RewardModelRecipe
+from guerdon.training.run import Run
 from guerdon.training.selected import SelectedTasks
 from guerdon.training.soundness import TooManyFailed
 from guerdon.training.stopping import PartFailed, TrainingStopped
@@ -54,16 +52,15 @@ __all__ = [
     "PartFailed",
     "PolicyRecipe",
     "PreferenceRecipe",
-    "PreferenceResult",
     "Recipe",
     "Reference",
     "RefreshedReference",
     "Result",
     "RewardModelRecipe",
-    "RewardModelResult",
     "Run",
     "SelectedTasks",
     "Shard",
+    "SupervisedRecipe",
     "TooManyFailed",
     "TrainingStopped",
     "apply_gradients",
@@ -77,7 +74,5 @@ __all__ = [
     "held_out_summary",
     "ranked_right",
     "train",
-    "train_on_pairs",
-    "train_reward_model",
     "update",
 ]

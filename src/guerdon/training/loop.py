@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Unpack
 
 from guerdon.records import Progress, Task
 from guerdon.schedules import at, schedules_in
@@ -16,7 +17,7 @@ from guerdon.training.collect import Collected, credit
 from guerdon.training.held_out import HeldOut, evaluate
 from guerdon.training.policies import load_policy
 from guerdon.training.processes import processes
-from guerdon.training.recipe import PolicyRecipe, Result
+from guerdon.training.recipe import PolicyRecipe, Result, RunOptions
 from guerdon.training.run import Learner, Run
 from guerdon.training.stopping import naming
 from guerdon.training.task_checks import check_tasks
@@ -29,18 +30,13 @@ def train(
     folder: Path | None = None,
     *,
     policy: Policy | None = None,
-    resume: bool = False,
-    quiet: bool = False,
-    trackers: Sequence[str] = (),
-    stop_after: int | None = None,
+    **options: Unpack[RunOptions],
 ) -> Result:
     """Train by ``recipe``; write the run to ``folder`` (None = keep nothing on disk).
 
-    ``policy`` replaces the recipe's model. ``resume`` continues the run in ``folder`` from its
-    newest whole checkpoint, bit for bit as if it had never stopped. ``stop_after`` ends the run
-    early after that many steps, as Ctrl-C does: whole, with a checkpoint and a summary. Nothing
-    is written before the model is loaded and the held-out tasks are answered, and a run that
-    fails before its first step leaves nothing.
+    ``policy`` replaces the recipe's model; for ``options`` see `RunOptions`. Nothing is written
+    before the model is loaded and the held-out tasks are answered, and a run that fails before
+    its first step leaves nothing.
 
     Raises:
         TrainingStopped: too many updates in a row were not finite; the reward fails on too many
@@ -54,16 +50,7 @@ def train(
     """
     check_start(recipe, loads_model=policy is None)
     shard = processes()
-    run = Run(
-        recipe,
-        folder,
-        recipe.loop,
-        resume=resume,
-        quiet=quiet,
-        trackers=trackers,
-        stop_after=stop_after,
-        shard=shard,
-    )
+    run = Run(recipe, folder, recipe.loop, shard=shard, **options)
     with run:
         recipe = run.recipe
         policy = policy or load_policy(recipe.model)

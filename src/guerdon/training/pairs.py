@@ -1,103 +1,98 @@
-"""A whole run on preference pairs: held-out pairs before and after, and a folder."""
+"""A recipe that learns from preference pairs: held-out pairs before and after, and a folder."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Unpack
 
 import torch
 
 from guerdon.names import check_name
-from guerdon.objectives import DPO
-from guerdon.ranges import PositiveInt, Seed, check_composition
+from guerdon.objectives import DPO, PREFERENCES
+from guerdon.ranges import check_composition
 from guerdon.rankings import Ranking
 from guerdon.rollout import LanguagePolicy
 from guerdon.tasks import RankingFile
-from guerdon.training.checkpoint import seed_generators
-from guerdon.training.fitting import run_fitting
+from guerdon.training.fitting import Lesson, Passes, fit
 from guerdon.training.held_out import HeldOut
+from guerdon.training.learner import Learner
 from guerdon.training.optimisers import AdamW, Optimiser
 from guerdon.training.policies import load_policy
 from guerdon.training.preference import (
+    PairedTexts,
     PreferenceObjective,
     check_pairs,
-    fit_preferences,
     pairs_to_rollouts,
 )
-from guerdon.training.recipe import Model
+from guerdon.training.recipe import Model, Result, RunOptions
+from guerdon.training.reference import FixedReference, Reference
 
 
 @dataclass(frozen=True)
-class PreferenceRecipe:
+class PreferenceRecipe(Passes):
     """One run on preference pairs, whole.
 
-    ``epochs`` passes over the training pairs in updates of ``batch`` pairs; the reference is
-    the model as it came. The default rate fits the seedling; models of billions of parameters
-    need about 1e-6.
+    The reference is the model as it came, or what else ``reference`` makes of it. The default
+    rate fits the seedling; models of billions of parameters need about 1e-6.
     """
 
     pairs: RankingFile
     name: str = "dpo"
     model: Model = field(default_factory=Model)
     objective: PreferenceObjective = field(default_factory=DPO)
+    reference: Reference = field(default_factory=FixedReference)
     optimiser: Optimiser = field(default_factory=lambda: AdamW(lr=5e-5))
-    epochs: PositiveInt = 1
-    batch: PositiveInt = 16
-    seed: Seed = 0
+
+    choices: ClassVar[Mapping[str, Mapping[str, Any]]] = {"objective": PREFERENCES}
+    makes: ClassVar[str] = "policy"
 
     def __post_init__(self) -> None:
         check_name(self.name, "recipe.name")
         check_composition(self)
 
+    def run(
+        self,
+        folder: Path | None = None,
+        *,
+        policy: LanguagePolicy | None = None,
+        **options: Unpack[RunOptions],
+    ) -> Result:
+        """Train, and write the run to ``folder`` (None = keep nothing on disk).
 
-@dataclass(frozen=True)
-class PreferenceResult:
-    """What a run ends with. ``before`` and ``after`` are None where nothing was held out.
+        ``policy`` replaces the recipe's model. Raises DataError for a file that can't be used,
+        ValueError where no pair is left to train on; besides what `guerdon.training.train` raises.
+        """
+        train, held_out = self.pairs.load("train"), self.pairs.load("test")
+        check_pairs(self.objective, train)
+        if held_out:
+            check_pairs(self.objective, held_out)
 
-    ``signal`` is the number of the one that ended it before it was done, else 0.
-    """
+        def teach(learner: Learner[LanguagePolicy]) -> Lesson:
+            reference = self.reference.start(learner.model)
+            if reference is None:
+                raise ValueError(
+                    "preference objectives compare with a reference policy, and recipe.reference "
+                    "is none; set FixedReference() or another (--reference fixed)"
+                )
+            texts = PairedTexts(learner.model, train, self.objective, reference)
+            return Lesson(
+                lambda some: texts.learn(learner, some, self.microbatch),
+                lambda: chosen_likelier(learner.model, held_out),
+                reference,
+            )
 
-    policy: LanguagePolicy
-    before: HeldOut | None
-    after: HeldOut | None
-    history: tuple[dict[str, Any], ...]
-    signal: int = 0
-
-
-def train_on_pairs(
-    recipe: PreferenceRecipe,
-    folder: Path | None = None,
-    *,
-    policy: LanguagePolicy | None = None,
-    quiet: bool = False,
-) -> PreferenceResult:
-    """Train by ``recipe``; write the run to ``folder`` (None = keep nothing on disk).
-
-    ``policy`` replaces the recipe's model. There are no checkpoints: a run that is stopped keeps
-    the model so far, and is run again. Raises DataError for a file that can't be used, ValueError
-    where no pair is left to train on.
-    """
-    seed_generators(recipe.seed)
-    train, held_out = recipe.pairs.load("train"), recipe.pairs.load("test")
-    check_pairs(recipe.objective, train)
-    if held_out:
-        check_pairs(recipe.objective, held_out)
-    policy = _language_policy(recipe.model) if policy is None else policy
-    fitted = run_fitting(
-        recipe,
-        policy,
-        folder,
-        given=len(train),
-        what="pairs",
-        names={"loss": "preference_loss", "accuracy": "preference_accuracy"},
-        measure=lambda: chosen_likelier(policy, held_out),
-        fit=partial(fit_preferences, policy, train, recipe.objective),
-        quiet=quiet,
-    )
-    return PreferenceResult(policy, fitted.before, fitted.after, fitted.history, fitted.signal)
+        return fit(
+            self,
+            folder,
+            len(train),
+            lambda: language_policy(self.model) if policy is None else policy,
+            teach,
+            what="pairs",
+            names={"loss": "preference_loss", "accuracy": "preference_accuracy"},
+            **options,
+        )
 
 
 def chosen_likelier(
@@ -124,8 +119,9 @@ def chosen_likelier(
     )
 
 
-def _language_policy(model: Model) -> LanguagePolicy:
+def language_policy(model: Model) -> LanguagePolicy:
+    """The policy of ``model``. Raises ValueError for one that isn't a language model."""
     policy = load_policy(model)
     if not isinstance(policy, LanguagePolicy):
-        raise ValueError("preference pairs are texts: they need a language model")
+        raise ValueError("texts are learned by a language model, which model is not")
     return policy

@@ -89,7 +89,7 @@ class Peers:
         ):
             told.append({"lr": learner.begin(progress)})
             self.statistics.learned(pairs[kept])
-            told[-1] |= learner.descend(lists.loss(self.objective, pairs[kept]))
+            told[-1] |= lists.learn(learner, self.objective, pairs[kept])
         means = {name: (told[0][name] + told[1][name]) / 2 for name in told[0]}
         return {**means, "kept_share": rate, "peers_agree": self._agreed}
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -12,12 +13,12 @@ from torch import Tensor
 from guerdon.rankings import Ranking, refuse_longer
 from guerdon.records import Loss, Rollouts
 from guerdon.rollout import LanguagePolicy
+from guerdon.training.learner import Learner
 from guerdon.training.optimisers import AdamW, Optimiser
-from guerdon.training.passes import Figures, Report, descend, passes
+from guerdon.training.passes import Figures, Report, passes
 from guerdon.training.ranking import check_margins
-from guerdon.training.reference import FixedReference
+from guerdon.training.reference import FixedReference, RunningReference
 from guerdon.training.supervised import Demonstration, demonstrations_to_rollouts
-from guerdon.training.update import Guard
 
 
 class PreferenceObjective(Protocol):
@@ -49,6 +50,38 @@ def check_pairs(objective: object, pairs: Sequence[Ranking]) -> None:
     check_margins(objective, pairs)
 
 
+class PairedTexts:
+    """Pairs as a policy reads them, encoded once, and the reference's word on them."""
+
+    def __init__(
+        self,
+        policy: LanguagePolicy,
+        pairs: Sequence[Ranking],
+        objective: PreferenceObjective,
+        reference: RunningReference,
+    ) -> None:
+        self.policy, self.objective, self.reference = policy, objective, reference
+        self.pairs, self.sides = len(pairs), pairs_to_rollouts(policy, pairs)
+
+    def learn(self, learner: Learner[LanguagePolicy], some: Tensor, microbatch: int = 0) -> Figures:
+        """One update on the pairs long[n]."""
+
+        def loss_of(now_N2: Tensor) -> Loss:
+            before_N2 = torch.cat([self._said(self.reference.logps, p) for p in pieces])
+            return self.objective(*now_N2.unbind(1), *before_N2.unbind(1))
+
+        def said(piece: Tensor) -> Tensor:
+            return self._said(lambda rows: self.policy.forward(rows).logps, piece)
+
+        pieces = some.split(microbatch or len(some))
+        return learner.descend_in_pieces(said, some, loss_of, microbatch)
+
+    def _said(self, logps: Callable[[Rollouts], Tensor], some: Tensor) -> Tensor:
+        """float[n, 2]: summed log-probs of the chosen and the rejected completion."""
+        both = self.sides.select(torch.cat([some, some + self.pairs]))
+        return torch.stack(logps(both).sum(1).chunk(2), 1)
+
+
 def fit_preferences(
     policy: LanguagePolicy,
     pairs: Sequence[Ranking],
@@ -60,29 +93,20 @@ def fit_preferences(
     seed: int = 0,
     report: Report | None = None,
 ) -> list[Figures]:
-    """Train on pairs; the reference is the policy as it came. Returns each update's metrics.
+    """Train on pairs, without a run around it; the reference is the policy as it came.
 
-    ``report`` is called after each. Raises ValueError without pairs, for longer rankings and for
-    margins that the objective does not use.
+    Returns each update's metrics; ``report`` is called after each. Raises ValueError without
+    pairs, for longer rankings and for margins that the objective does not use.
     """
     check_pairs(objective, pairs)
-    settings = optimiser or AdamW(lr=1e-6)
-    reference = FixedReference().start(policy)
-    sides = pairs_to_rollouts(policy, pairs)
-
-    def learn(some: Tensor, adam: torch.optim.Optimizer, guard: Guard) -> Figures:
-        both = sides.select(torch.cat([some, some + len(pairs)]))
-        now, before = policy.forward(both).logps, reference.logps(both)
-        loss = objective(*now.sum(1).chunk(2), *before.sum(1).chunk(2))
-        return descend(loss, policy, adam, guard, settings.clip)
-
+    learner = Learner(policy, optimiser or AdamW(lr=1e-6))
+    texts = PairedTexts(policy, pairs, objective, FixedReference().start(policy))
     return passes(
-        policy,
+        learner,
         len(pairs),
-        learn,
+        partial(texts.learn, learner),
         epochs=epochs,
         batch=batch,
-        optimiser=settings,
         seed=seed,
         report=report,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
@@ -14,9 +15,9 @@ from guerdon.rankings import Ranking
 from guerdon.records import Loss, Rollouts, Task
 from guerdon.stages import Scorer
 from guerdon.training.held_out import HeldOut
+from guerdon.training.learner import Learner
 from guerdon.training.optimisers import AdamW, Optimiser, Trainable
-from guerdon.training.passes import Figures, Report, descend, passes
-from guerdon.training.update import Guard
+from guerdon.training.passes import Figures, Report, passes
 
 
 class TrainableScorer(Scorer, Trainable, Protocol):
@@ -60,26 +61,23 @@ def fit_rankings(
     seed: int = 0,
     report: Report | None = None,
 ) -> list[Figures]:
-    """Train on rankings, ``batch`` of them an update. Returns each update's metrics.
+    """Train on rankings, ``batch`` of them an update, without a run around it.
+
+    Returns each update's metrics.
 
     The responses of a ranking are scored together, so that a prompt is computed once where the
     scorer can do so. A ranking without a margin has margin 0. ``report`` is called after each
     update. Raises ValueError without rankings and for margins that the objective does not use.
     """
     check_margins(objective, rankings)
-    settings = optimiser or AdamW(lr=1e-5)
+    learner = Learner(model, optimiser or AdamW(lr=1e-5))
     lists = ScoredLists(model, rankings)
-
-    def learn(some: Tensor, adam: torch.optim.Optimizer, guard: Guard) -> Figures:
-        return descend(lists.loss(objective, some), model, adam, guard, settings.clip)
-
     return passes(
-        model,
+        learner,
         len(rankings),
-        learn,
+        partial(lists.learn, learner, objective),
         epochs=epochs,
         batch=batch,
-        optimiser=settings,
         seed=seed,
         report=report,
     )
@@ -160,20 +158,33 @@ class ScoredLists:
 
     def scores(self, some: Tensor) -> tuple[Tensor, Tensor]:
         """float[B, K] and bool[B, K] of these rankings, padded to the longest."""
-        chosen = some.tolist()
-        sizes = [self.sizes[i] for i in chosen]
-        score_N = self._read(some, torch.cat([self.places[i] for i in chosen]))
+        return self._padded(some, self.read(some))
+
+    def learn(
+        self,
+        learner: Learner[Any],
+        objective: RankingObjective,
+        some: Tensor,
+        microbatch: int = 0,
+    ) -> Figures:
+        """One update on the rankings long[n]; margins are given where any ranking has one."""
+        margin_B = self.margin_B[some] if self.has_margins else None
+
+        def loss_of(score_N: Tensor) -> Loss:
+            return objective(*self._padded(some, score_N), margin_B)
+
+        return learner.descend_in_pieces(self.read, some, loss_of, microbatch)
+
+    def _padded(self, some: Tensor, score_N: Tensor) -> tuple[Tensor, Tensor]:
+        sizes = [self.sizes[i] for i in some.tolist()]
         real = torch.arange(max(sizes)) < torch.tensor(sizes)[:, None]
         if real.all():  # as pairs are: nothing to pad
             return score_N.view(len(sizes), -1), real
         return pad_sequence(score_N.split(sizes), batch_first=True), real
 
-    def loss(self, objective: RankingObjective, some: Tensor) -> Loss:
-        """The objective of these rankings; margins are given where any ranking has one."""
-        margin_B = self.margin_B[some] if self.has_margins else None
-        return objective(*self.scores(some), margin_B)
-
-    def _read(self, some: Tensor, rows: Tensor) -> Tensor:
+    def read(self, some: Tensor) -> Tensor:
+        """float[N]: the scores of all responses of these rankings, one after the other."""
+        rows = torch.cat([self.places[i] for i in some.tolist()])
         if self.rows is not None and isinstance(self.model, EncodesOnce):
             return self.model.forward(self.rows.select(rows))
         chosen = [self.rankings[i] for i in some.tolist()]

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, runtime_checkable
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Protocol,
+    TypedDict,
+    Unpack,
+    runtime_checkable,
+)
 
 from guerdon.advantages import GroupNormalised
 from guerdon.curriculum import ShuffledTasks
@@ -46,6 +55,7 @@ from guerdon.training.reference import NoReference, Reference
 
 if TYPE_CHECKING:
     from guerdon.training.held_out import HeldOut
+    from guerdon.training.run import Carried
 
 
 @dataclass(frozen=True)
@@ -146,6 +156,22 @@ class Result:
         return self.signal != 0
 
 
+class RunOptions(TypedDict, total=False):
+    """What every run can be told besides its recipe.
+
+    ``resume`` goes on with the run in the folder from its newest whole checkpoint, bit for bit as
+    if it had never stopped. ``stop_after`` ends it early after that many steps, as Ctrl-C does:
+    whole, with a checkpoint and a summary. ``carried`` is what a first step begins with besides
+    weights (see `Stages`).
+    """
+
+    resume: bool
+    quiet: bool
+    trackers: Sequence[str]
+    stop_after: int | None
+    carried: Carried | None
+
+
 @runtime_checkable
 class Recipe(Protocol):
     """One run of any kind, whole: a frozen dataclass that can be written down, and runs itself."""
@@ -155,20 +181,8 @@ class Recipe(Protocol):
         """What the run is called: its folder's default name, and its name on the page."""
         ...
 
-    def run(
-        self,
-        folder: Path | None = None,
-        *,
-        resume: bool = False,
-        quiet: bool = False,
-        trackers: Sequence[str] = (),
-        stop_after: int | None = None,
-    ) -> Result:
-        """Run; write to ``folder`` (None = keep nothing on disk).
-
-        ``resume`` goes on with the run in it, bit for bit as if it had never stopped;
-        ``stop_after`` ends it early after so many steps, whole.
-        """
+    def run(self, folder: Path | None = None, **options: Unpack[RunOptions]) -> Result:
+        """Run; write to ``folder`` (None = keep nothing on disk)."""
         ...
 
 
@@ -191,26 +205,18 @@ class PolicyRecipe:
     optimiser: Optimiser = field(default_factory=AdamW)
     loop: Loop = field(default_factory=Loop)
 
+    makes: ClassVar[str] = "policy"
+
     def __post_init__(self) -> None:
         check_name(self.name, "recipe.name")
         check_composition(self)
         check_agreement(self)
 
-    def run(
-        self,
-        folder: Path | None = None,
-        *,
-        resume: bool = False,
-        quiet: bool = False,
-        trackers: Sequence[str] = (),
-        stop_after: int | None = None,
-    ) -> Result:
+    def run(self, folder: Path | None = None, **options: Unpack[RunOptions]) -> Result:
         """See `guerdon.training.train`."""
         from guerdon.training.loop import train
 
-        return train(
-            self, folder, resume=resume, quiet=quiet, trackers=trackers, stop_after=stop_after
-        )
+        return train(self, folder, **options)
 
     def save(self, path: Path) -> None:
         """Write the complete recipe as YAML: the file is the old one or the whole new one."""
@@ -227,3 +233,11 @@ class PolicyRecipe:
         if not isinstance(recipe, PolicyRecipe):
             raise PartError(f"{path} does not hold a recipe (its top level says no such part)")
         return recipe
+
+
+def load_any(path: Path, trust: Sequence[str] = ()) -> Recipe:
+    """Read a recipe of any kind, as `PolicyRecipe.load` reads one of its own."""
+    recipe = read_recipe(Path(path), trust)
+    if not isinstance(recipe, Recipe) or isinstance(recipe, type):
+        raise PartError(f"{path} does not hold a recipe (its top level says no such part)")
+    return recipe

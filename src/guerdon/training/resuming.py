@@ -6,12 +6,11 @@ import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from guerdon.parsing.strict_yaml import read_yaml
 from guerdon.report import read_summary
 from guerdon.sealed import SUMS, fault, faults
-from guerdon.training.recipe import PolicyRecipe
+from guerdon.training.recipe import Recipe, load_any
 from guerdon.training.run_folder import RECIPE, resume_command
 
 
@@ -19,11 +18,11 @@ class NotResumable(ValueError):
     """The folder holds nothing to go on with; one sentence says what it holds and the mend."""
 
 
-def recipe_to_resume(folder: Path, trust: Sequence[str] = ()) -> PolicyRecipe:
+def recipe_to_resume(folder: Path, trust: Sequence[str] = ()) -> Recipe:
     """The recipe of the run in ``folder``, which can be resumed with it.
 
-    Raises `NotResumable` where there is no such folder, no run in it, a run of a kind without
-    checkpoints, one that is done, or a recipe that is not as the run wrote it.
+    Raises `NotResumable` where there is no such folder, no run in it, one that is done, or a recipe
+    that is not as the run wrote it.
     """
     if not folder.is_dir():
         raise NotResumable(f"there is no folder {folder} to resume; {_others(folder.parent)}")
@@ -32,27 +31,30 @@ def recipe_to_resume(folder: Path, trust: Sequence[str] = ()) -> PolicyRecipe:
     if (folder / SUMS).is_file() and RECIPE in faults(folder):
         raise NotResumable(_damaged_recipe(folder))
     try:
-        said = read_yaml(folder / RECIPE)
+        read_yaml(folder / RECIPE)
     except ValueError as error:
         reason = " ".join(str(error).split())
         raise NotResumable(f"{_damaged_recipe(folder)} ({reason})") from error
-    kind = str(said.get("part", "")).rpartition(":")[2] if isinstance(said, dict) else ""
-    if kind in ("PreferenceRecipe", "RewardModelRecipe"):
-        raise NotResumable(_pairs(folder, said, kind == "RewardModelRecipe"))
-    recipe = PolicyRecipe.load(folder / RECIPE, trust)
+    recipe = load_any(folder / RECIPE, trust)
     _refuse_finished(folder, recipe)
     return recipe
 
 
-def _refuse_finished(folder: Path, recipe: PolicyRecipe) -> None:
+def _refuse_finished(folder: Path, recipe: Recipe) -> None:
     summary = read_summary(folder)
-    if "stopped" in summary or summary.get("steps", 0) < recipe.loop.steps:
+    steps = summary.get("steps", 0)
+    wanted = getattr(getattr(recipe, "loop", None), "steps", steps)
+    if not summary or "stopped" in summary or steps < wanted:
         return
-    if (folder / "model").is_dir() and (folder / "report.html").is_file():
-        raise NotResumable(
-            f"{folder} has done all its {recipe.loop.steps} steps; to train on, begin a new run "
-            f"from its model: guerdon train --model.name {shlex.quote(str(folder / 'model'))}"
-        )
+    model, makes = folder / "model", getattr(recipe, "makes", "")
+    if (makes and not model.is_dir()) or not (folder / "report.html").is_file():
+        return
+    then = {
+        "policy": "to train on, begin a new run from its model: guerdon train --model.name ",
+        "scorer": "use its model: guerdon train --reward reward-model:",
+    }.get(makes)
+    on = f"; {then}{shlex.quote(str(model))}" if then else ""
+    raise NotResumable(f"{folder} has done all its {steps} steps{on}")
 
 
 def _others(folder: Path) -> str:
@@ -106,15 +108,3 @@ def _saved_recipe(folder: Path) -> str | None:
         if fault(file.parent) is None:
             return shlex.quote(str(file))
     return None
-
-
-def _pairs(folder: Path, said: dict[str, Any], reward_model: bool) -> str:
-    pairs = said.get("pairs")
-    path = pairs.get("path") if isinstance(pairs, dict) else None
-    kind = "trains a reward model" if reward_model else "is on preference pairs"
-    more = " --reward-model" if reward_model else ""
-    file = shlex.quote(str(path)) if path else "FILE"
-    return (
-        f"the run in {folder} {kind} and has no checkpoints to resume from; run it again: guerdon "
-        f"train --pairs {file}{more} --out {shlex.quote(str(folder) + '-again')}"
-    )

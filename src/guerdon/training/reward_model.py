@@ -1,32 +1,31 @@
-"""A whole run that trains a reward model: held-out rankings before and after, and a folder."""
+"""A recipe that trains a reward model: held-out rankings before and after, and a folder."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Unpack
 
 from guerdon.names import check_name
-from guerdon.objectives import BradleyTerry
-from guerdon.ranges import PositiveInt, Seed, check_composition
+from guerdon.objectives import RANKINGS, BradleyTerry
+from guerdon.ranges import check_composition
 from guerdon.reward_models import RewardModel
 from guerdon.tasks import RankingFile
-from guerdon.training.checkpoint import seed_generators
-from guerdon.training.fitting import run_fitting
-from guerdon.training.held_out import HeldOut
+from guerdon.training.fitting import Lesson, Passes, fit
+from guerdon.training.learner import Learner
 from guerdon.training.optimisers import AdamW, Optimiser
-from guerdon.training.ranking import RankingObjective, check_margins, fit_rankings, ranked_right
-from guerdon.training.recipe import Model
+from guerdon.training.ranking import RankingObjective, ScoredLists, check_margins, ranked_right
+from guerdon.training.recipe import Model, Result, RunOptions
 
 
 @dataclass(frozen=True)
-class RewardModelRecipe:
+class RewardModelRecipe(Passes):
     """One run on pairs or longer rankings, whole.
 
-    ``epochs`` passes over the training rankings in updates of ``batch`` of them. ``model`` is a
-    language model, which gets a new head, or a reward model. The default rate fits the
-    seedling; larger models need less (6 billion parameters: 9e-6 in 2203.02155).
+    ``model`` is a language model, which gets a new head, or a reward model. The default rate
+    fits the seedling; larger models need less (6 billion parameters: 9e-6 in 2203.02155). The
+    run's ``model`` folder is then a reward: ``--reward reward-model:FOLDER/model``.
     """
 
     pairs: RankingFile
@@ -34,59 +33,51 @@ class RewardModelRecipe:
     model: Model = field(default_factory=Model)
     objective: RankingObjective = field(default_factory=BradleyTerry)
     optimiser: Optimiser = field(default_factory=lambda: AdamW(lr=3e-4))
-    epochs: PositiveInt = 1
-    batch: PositiveInt = 16
-    seed: Seed = 0
+
+    choices: ClassVar[Mapping[str, Mapping[str, Any]]] = {"objective": RANKINGS}
+    makes: ClassVar[str] = "scorer"
 
     def __post_init__(self) -> None:
         check_name(self.name, "recipe.name")
         check_composition(self)
 
+    def run(
+        self,
+        folder: Path | None = None,
+        *,
+        model: RewardModel | None = None,
+        **options: Unpack[RunOptions],
+    ) -> Result:
+        """Train, and write the run to ``folder`` (None = keep nothing on disk).
 
-@dataclass(frozen=True)
-class RewardModelResult:
-    """What a run ends with. ``before`` and ``after`` are None where nothing was held out.
+        ``model`` replaces the recipe's. Raises DataError for a file that can't be used,
+        ValueError where no ranking is left to train on; besides what `guerdon.training.train`
+        raises.
+        """
+        train, held_out = self.pairs.load("train"), self.pairs.load("test")
+        check_margins(self.objective, train)
 
-    ``signal`` is the number of the one that ended it before it was done, else 0.
-    """
+        def teach(learner: Learner[RewardModel]) -> Lesson:
+            lists = ScoredLists(learner.model, train)
+            return Lesson(
+                lambda some: lists.learn(learner, self.objective, some, self.microbatch),
+                lambda: ranked_right(learner.model, held_out),
+            )
 
-    model: RewardModel
-    before: HeldOut | None
-    after: HeldOut | None
-    history: tuple[dict[str, Any], ...]
-    signal: int = 0
-
-
-def train_reward_model(
-    recipe: RewardModelRecipe,
-    folder: Path | None = None,
-    *,
-    model: RewardModel | None = None,
-    quiet: bool = False,
-) -> RewardModelResult:
-    """Train by ``recipe``; write the run to ``folder`` (None = keep nothing on disk).
-
-    ``folder/model`` is then a reward: ``--reward reward-model:FOLDER/model``. ``model`` replaces
-    the recipe's. There are no checkpoints: a run that is stopped keeps the model so
-    far, and is run again. Raises DataError
-    for a file that can't be used, ValueError where no ranking is left to train on.
-    """
-    seed_generators(recipe.seed)
-    train, held_out = recipe.pairs.load("train"), recipe.pairs.load("test")
-    check_margins(recipe.objective, train)
-    model = load_reward_model(recipe.model) if model is None else model
-    fitted = run_fitting(
-        recipe,
-        model,
-        folder,
-        given=len(train),
-        what="rankings",
-        names={"loss": "ranking_loss", "accuracy": "ranking_accuracy", "margin": "score_margin"},
-        measure=lambda: ranked_right(model, held_out),
-        fit=partial(fit_rankings, model, train, recipe.objective),
-        quiet=quiet,
-    )
-    return RewardModelResult(model, fitted.before, fitted.after, fitted.history, fitted.signal)
+        return fit(
+            self,
+            folder,
+            len(train),
+            lambda: load_reward_model(self.model) if model is None else model,
+            teach,
+            what="rankings",
+            names={
+                "loss": "ranking_loss",
+                "accuracy": "ranking_accuracy",
+                "margin": "score_margin",
+            },
+            **options,
+        )
 
 
 def load_reward_model(model: Model) -> RewardModel:

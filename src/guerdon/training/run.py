@@ -17,26 +17,25 @@ import copy
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from guerdon.failures import Tally
 from guerdon.parts import Memory, memories
-from guerdon.records import Loss, Progress
-from guerdon.training.allocator import keep_freed_memory
+from guerdon.records import Progress
 from guerdon.training.checkpoint import (
     generator_states,
     load_newest,
     restore_generators,
     save_checkpoint,
     seed_generators,
-    trained_state,
 )
 from guerdon.training.collect import Collected
 from guerdon.training.held_out import HeldOut
 from guerdon.training.interrupt import Interrupt
-from guerdon.training.optimisers import Optimiser, Trainable
+from guerdon.training.learner import Learner as Learner
 from guerdon.training.output import lasting_output
 from guerdon.training.recipe import Loop, Result
 from guerdon.training.run_folder import (
@@ -47,45 +46,19 @@ from guerdon.training.run_folder import (
 )
 from guerdon.training.soundness import Soundness
 from guerdon.training.telemetry import PAGE, Stopped, Telemetry
-from guerdon.training.update import ALONE, Guard, Shard, apply_gradients
-
-M = TypeVar("M", bound=Trainable)
+from guerdon.training.update import ALONE, Shard
 
 Measure = Callable[[Progress], HeldOut | None]
 """Answers the held-out tasks; None where there are none."""
 
 
-class Learner(Generic[M]):
-    """What learns: weights, their optimiser and its guard, as one memory."""
+@dataclass(frozen=True)
+class Carried:
+    """What a run begins with besides weights, out of the newest checkpoint of another's folder."""
 
-    def __init__(self, model: M, settings: Optimiser) -> None:
-        self.model, self.settings = model, settings
-        self.optimiser = settings.start(model)
-        self.guard = Guard(settings.max_bad_updates, settings.skip_above)
-
-    def begin(self, progress: Progress) -> float:
-        """Set and return the learning rate of this step."""
-        return self.settings.follow(self.optimiser, progress)
-
-    def descend(self, loss: Loss) -> dict[str, float]:
-        """One update down a whole batch's loss: its figures and those of `apply_gradients`."""
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.value.backward()
-        figures = {"loss": float(loss.value.detach()), **loss.metrics}
-        clip = self.settings.clip
-        return figures | apply_gradients(self.model, self.optimiser, self.guard, clip)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "weights": trained_state(self.model),
-            "optimiser": self.optimiser.state_dict(),
-            "guard": self.guard.state_dict(),
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.model.module.load_state_dict(state["weights"], strict=False)
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.guard.load_state_dict(state["guard"])
+    folder: Path
+    optimiser: bool = False
+    reference: bool = False
 
 
 class Run:
@@ -99,9 +72,8 @@ class Run:
 
     ``recipe`` is a dataclass with a ``name``; `recipe` is the run's own copy, as parts may have
     memory. ``loop`` says how many steps, when to save and evaluate, and what to put up with.
-    ``stop_after`` ends the run early after that many steps, as Ctrl-C does. ``told`` goes into the
-    summary. Of several processes (``shard``) the first alone writes, and all end after the same
-    step.
+    ``told`` goes into the summary. Of several processes (``shard``) the first alone writes, and all
+    end after the same step. See `RunOptions` for the rest.
     """
 
     def __init__(
@@ -114,10 +86,10 @@ class Run:
         quiet: bool = False,
         trackers: Sequence[str] = (),
         stop_after: int | None = None,
+        carried: Carried | None = None,
         shard: Shard = ALONE,
         told: Mapping[str, Any] | None = None,
     ) -> None:
-        keep_freed_memory()
         self._writes = shard.rank == 0
         on_disk = RunFolder(folder, resume=resume) if folder is not None and self._writes else None
         self.telemetry = Telemetry(
@@ -143,6 +115,7 @@ class Run:
         self._soundness, self._interrupt = Soundness(loop), Interrupt()
         self._stopped: Stopped | None = None
         self._idle = ""
+        self._carried = carried
         self._figures: dict[str, float] | None = None
         self._collected: Collected | None = None
 
@@ -174,27 +147,29 @@ class Run:
         self,
         model: Any,
         memory: Mapping[str, Memory | None],
-        measure: Measure,
+        measure: Measure | None = None,
         *,
         breakable: bool = True,
     ) -> None:
         """Take up the newest checkpoint, or measure for the first time and begin.
 
-        ``model`` is what is saved at the end. ``memory`` is by name what changes as the run
+        ``model`` is what is saved at the end (None = nothing). ``measure`` answers the held-out
+        tasks; without it nothing is measured. ``memory`` is by name what changes as the run
         proceeds, besides the recipe's own parts, which are found; those that come first are saved
         first and restored last. With ``breakable`` False a signal does not break off an evaluation
         between steps: for what can't be taken back to before it.
         """
-        self.model, self._measure = model, measure
+        self.model, self._measure = model, measure or (lambda _: None)
         self._breakable = breakable and self.shard.world == 1
         self.memory = {name: part for name, part in memory.items() if part is not None}
         if self.resumed and self.folder is not None:
             self._take_up(self.folder)
         if self.step == 0:
-            self.before = measure(Progress(0, self.loop.steps))
+            self._begin_with(self._carried)
+            self.before = self._measure(Progress(0, self.loop.steps))
             self._soundness.evaluated(self.before, fewest=2)
             self._soundness.check()
-        self.telemetry.begin(self.step, model, self.before)
+        self.telemetry.begin(self.step, model, self.before, measured=measure is not None)
         self._soundness.take_up(self.telemetry.history)
         self._interrupt.patient(self._lost, self._about)
 
@@ -366,6 +341,25 @@ class Run:
         self._started -= state["seconds"]
         self.step = self._saved = int(state["step"])
         self._unanswered = bool(state["unanswered"])
+
+    def _begin_with(self, carried: Carried | None) -> None:
+        """What another run left of optimiser and reference."""
+        if carried is None or not (carried.optimiser or carried.reference):
+            return
+        left = load_newest(carried.folder / "checkpoints", self.telemetry.warn, aside=False)
+        there = {} if left is None else left["memory"]
+        learner = self.memory.get("learner")
+        if carried.optimiser:
+            if "learner" not in there or not isinstance(learner, Learner):
+                raise ValueError(f"there is no optimiser to go on with in {carried.folder}")
+            learner.optimiser.load_state_dict(there["learner"]["optimiser"])
+        if carried.reference:
+            if "reference" not in there or "reference" not in self.memory:
+                raise ValueError(
+                    f"there is no reference to go on with in {carried.folder}, or this run has "
+                    "none; give both a reference, or carry none"
+                )
+            self.memory["reference"].load_state_dict(there["reference"])
 
     def _marks(self) -> dict[str, Any]:
         """What the recipe's parts and the generators remember at this moment."""

@@ -30,10 +30,10 @@ class Soundness:
 
     def take_up(self, history: Sequence[Mapping[str, Any]]) -> None:
         """Count on from the figures of steps already done."""
-        self._learned = any(figures.get("updates") for figures in history)
+        self._learned = any(map(_learned, history))
         self._empty = 0
         for figures in history:
-            self._empty = 0 if figures.get("updates") else self._empty + 1
+            self._empty = 0 if _learned(figures) else self._empty + 1
 
     def evaluated(self, result: HeldOut | None, fewest: int = FEWEST) -> None:
         """After an evaluation: the reward may fail on too many tasks."""
@@ -48,7 +48,7 @@ class Soundness:
 
     def step(self, judged: Tally, figures: Mapping[str, Any]) -> None:
         """After a step with these rows and figures: failures, and whether it learned anything."""
-        learned = bool(figures.get("updates"))
+        learned = _learned(figures)
         self._learned, self._empty = self._learned or learned, 0 if learned else self._empty + 1
         self._pending += judged
         if too_many(self._pending.failed, self._pending.rows, self.loop.max_failed):
@@ -70,6 +70,11 @@ class Soundness:
         """Raise what stopped the run, if anything did."""
         if self.stopped is not None:
             raise self.stopped
+
+
+def _learned(figures: Mapping[str, Any]) -> bool:
+    """Whether a step learned anything; one that counts no updates is one."""
+    return bool(figures.get("updates", 1))
 
 
 _WHY = (

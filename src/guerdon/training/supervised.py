@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -15,9 +16,11 @@ from torch import Tensor
 from guerdon.objectives import PolicyGradient, TokenMean
 from guerdon.records import Ending, Experience, Rollouts, Task
 from guerdon.rollout import LanguagePolicy
+from guerdon.training.held_out import HeldOut
+from guerdon.training.learner import Learner
 from guerdon.training.optimisers import AdamW, Optimiser
 from guerdon.training.passes import Figures, passes
-from guerdon.training.update import Guard, update
+from guerdon.training.update import update
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,31 @@ def demonstrations_to_rollouts(
     )
 
 
+class ShownTexts:
+    """Demonstrations as a policy reads them, encoded once."""
+
+    def __init__(self, policy: LanguagePolicy, demonstrations: Sequence[Demonstration]) -> None:
+        """Raises ValueError without demonstrations."""
+        if not demonstrations:
+            raise ValueError("there are no demonstrations to learn from")
+        self.policy = policy
+        self.rows = demonstrations_to_rollouts(policy, demonstrations)
+
+    def learn(self, learner: Learner[LanguagePolicy], some: Tensor, microbatch: int = 0) -> Figures:
+        """One update on the demonstrations long[n]."""
+        rows = self.rows.select(some)
+        return update(
+            self.policy,
+            learner.optimiser,
+            PolicyGradient(aggregation=TokenMean()),
+            Experience(rows, advantage=rows.mask.float()),
+            guard=learner.guard,
+            clip=learner.settings.clip,
+            microbatch=microbatch,
+            shard=learner.shard,
+        )
+
+
 def fit_texts(
     policy: LanguagePolicy,
     demonstrations: Sequence[Demonstration],
@@ -73,33 +101,43 @@ def fit_texts(
     seed: int = 0,
     report: Callable[[int, int, float], None] | None = None,
 ) -> list[float]:
-    """Fine-tune ``policy`` on the demonstrations; returns the loss of each update.
+    """Fine-tune ``policy`` on the demonstrations, without a run around it; each update's loss.
 
     ``report(update, updates, loss)`` is called after each. The order is drawn from ``seed``.
     Raises ValueError without demonstrations.
     """
-    if not demonstrations:
-        raise ValueError("there are no demonstrations to learn from")
-    settings = optimiser or AdamW()
-    rollouts = demonstrations_to_rollouts(policy, demonstrations)
-    shown = Experience(rollouts, advantage=rollouts.mask.float())
-    objective = PolicyGradient(aggregation=TokenMean())
-
-    def learn(rows: Tensor, adam: torch.optim.Optimizer, guard: Guard) -> Figures:
-        return update(policy, adam, objective, shown.select(rows), guard=guard, clip=settings.clip)
+    texts, learner = ShownTexts(policy, demonstrations), Learner(policy, optimiser or AdamW())
 
     def tell(done: int, total: int, figures: Figures) -> None:
         if report is not None:
             report(done, total, figures["loss"])
 
     history = passes(
-        policy,
-        len(rollouts),
-        learn,
+        learner,
+        len(demonstrations),
+        partial(texts.learn, learner),
         epochs=epochs,
         batch=batch,
-        optimiser=settings,
         seed=seed,
         report=tell,
     )
     return [figures["loss"] for figures in history]
+
+
+def likelihood(
+    policy: LanguagePolicy, demonstrations: Sequence[Demonstration], batch: int = 32
+) -> HeldOut | None:
+    """Per demonstration, the mean log-prob of its tokens; None without demonstrations."""
+    if not demonstrations:
+        return None
+    rows, results = ShownTexts(policy, demonstrations).rows, []
+    with torch.no_grad():
+        for some in torch.arange(len(rows)).split(batch):
+            logp_N = policy.forward(rows.select(some)).logps.sum(1)
+            results += (logp_N / rows.lengths[some]).tolist()
+    return HeldOut(
+        results=tuple(results),
+        metric="log-likelihood",
+        truncated=1.0 - float(rows.finished.float().mean()),
+        mean_length=float(rows.lengths.float().mean()),
+    )

@@ -115,7 +115,9 @@ class Telemetry:
             elif self.run is not None:
                 self.run.release()
 
-    def begin(self, step: int, model: Any, before: HeldOut | None) -> None:
+    def begin(
+        self, step: int, model: Any, before: HeldOut | None, *, measured: bool = True
+    ) -> None:
         """Called once, before the first step of this process (``step`` > 0 on resume).
 
         From here on the run is on disk.
@@ -131,7 +133,8 @@ class Telemetry:
         self.display.__enter__()
         if step:
             self.note(f"resumed after {step} steps")
-        self.note(describe_before(before))
+        if measured:
+            self.note(describe_before(before))
 
     def step(self, step: int, collected: Collected | None, metrics: dict[str, float]) -> None:
         """Record one finished step; one without rollouts has figures alone."""

@@ -153,7 +153,7 @@ def update(
         metrics = _summed(shard.gather(metrics))
     off, acted = metrics.pop(_OFF, 0.0), metrics.pop(_ACTED, 0.0)
     off_policy = {"off_policy": off / acted} if acted else {}
-    _share_gradients(trainable(policy), shard)
+    share_gradients(trainable(policy), shard)
     return {**metrics, **off_policy, **apply_gradients(policy, optimiser, guard, clip)}
 
 
@@ -301,7 +301,7 @@ def _whole_groups(rollouts: Rollouts, shard: Shard) -> Tensor:
     return order[place_B[rollouts.group[order]] % shard.world == shard.rank]
 
 
-def _share_gradients(parameters: list[torch.nn.Parameter], shard: Shard) -> None:
+def share_gradients(parameters: list[torch.nn.Parameter], shard: Shard) -> None:
     """Sum gradients over processes: one flat tensor, one call."""
     if shard.world == 1:
         return
