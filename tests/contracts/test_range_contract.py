@@ -27,8 +27,8 @@ PACKAGES = (
 MADE = frozenset(
     [
         # a run's results and what flows through it
-        *("Batch", "Collected", "Fitted", "HeldOut", "Result", "PreferenceResult"),
-        *("RewardModelResult", "Demonstration", "Guard", "Shard", "Surrogate", "Problem"),
+        *("Batch", "Collected", "Carried", "HeldOut", "Lesson", "Result"),
+        *("Demonstration", "Guard", "Shard", "Surrogate", "Problem"),
         "Stopped",
         # what sampling and packing hold
         *("_Episode", "_Play", "LinearHead", "Ragged", "Packed", "Pass", "_Layer"),

@@ -46,8 +46,8 @@ settings are --model, --epochs, --batch, --seed, --optimiser.lr and so on, and
 With --demonstrations (rows of prompt and completion) the model learns to write these; the
 settings are the same, without objective and reference.
 With --rankings, or --pairs and --reward-model, a reward model is trained on pairs, or on rows of
-prompt and ranked (a list of texts, best first). The run's folder/model is then a reward for train, score and
-serve: --reward reward-model:FOLDER. The settings are the same, and
+prompt and ranked (a list of texts, best first). The run's folder/model is then a reward for train,
+score and serve: --reward reward-model:FOLDER. The settings are the same, and
 {listing(RANKING_CHOICES)}"""
 
 

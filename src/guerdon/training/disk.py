@@ -152,7 +152,7 @@ def _told(what: Path, needed: int | None, error: OSError) -> str:
         return (
             f"the {short} is full: there is no room for {what}{wanted} ({_free(folder)}); make room"
         )
-    if error.errno == errno.ENOENT and not folder.exists():
+    if isinstance(error, FileNotFoundError) and not folder.exists():
         return f"{what} can't be written: the folder {folder} is gone; put it back"
     reason = error.strerror or str(error)
     if error.errno in (errno.EEXIST, errno.ENOTDIR):
