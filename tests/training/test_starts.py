@@ -168,7 +168,7 @@ def test_a_run_on_a_file_that_is_done_says_what_its_model_is_for(
     file.write_text("\n".join(map(json.dumps, rows)))
     assert main(["train", form, str(file), "--out", str(folder), "--quiet"]) == 0
     told = refused(folder, capsys)
-    assert "has done all its 2 steps" in told
+    assert "has done all its 1 steps" in told
     use = f"{'--model.name ' if form == '--pairs' else '--reward reward-model:'}{folder / 'model'}"
     assert use in told
     if form == "--rankings":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Protocol, Unpack
 
-from guerdon.ranges import PositiveInt, Seed, at_least
+from guerdon.ranges import PositiveInt, Seed, at_least, check_ranges
 from guerdon.training.checkpoint import seed_generators
 from guerdon.training.held_out import HeldOut
 from guerdon.training.learner import Learner
@@ -36,6 +36,9 @@ class Passes:
     checkpoint_every: Annotated[int, at_least(0, "0 is never between")] = 20
     keep_checkpoints: PositiveInt = 2
     seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def loop_over(self, items: int) -> Loop:
         """How long a run over so many items is, and when it saves."""

@@ -169,7 +169,7 @@ class Run:
             self.before = self._measure(Progress(0, self.loop.steps))
             self._soundness.evaluated(self.before, fewest=2)
             self._soundness.check()
-        self.telemetry.begin(self.step, model, self.before, measured=measure is not None)
+        self.telemetry.begin(self.step, model, self.before, measure is not None)
         self._soundness.take_up(self.telemetry.history)
         self._interrupt.patient(self._lost, self._about)
 

@@ -115,9 +115,7 @@ class Telemetry:
             elif self.run is not None:
                 self.run.release()
 
-    def begin(
-        self, step: int, model: Any, before: HeldOut | None, *, measured: bool = True
-    ) -> None:
+    def begin(self, step: int, model: Any, before: HeldOut | None, measured: bool = True) -> None:
         """Called once, before the first step of this process (``step`` > 0 on resume).
 
         From here on the run is on disk.
