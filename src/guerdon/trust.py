@@ -120,6 +120,10 @@ RENAMED: Mapping[str, str] = MappingProxyType(
         f"guerdon.{old}:PreferenceFile": "guerdon.tasks.files:RankingFile"
         for old in ("tasks", "tasks.files")
     }
+    | {
+        f"guerdon.{old}:Linear": "guerdon.shaping.curves:Proportional"
+        for old in ("shaping", "shaping.curves")
+    }
 )
 """Parts by the names that older recipe files have for them."""
 

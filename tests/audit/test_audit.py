@@ -37,7 +37,7 @@ from guerdon.rewards import (
     WeightedSum,
     reward,
 )
-from guerdon.rewards.running.memory import memory_can_be_limited
+from guerdon.rewards.running.memory_limit import memory_can_be_limited
 from guerdon.stages import Reward
 
 SUM = Probe(Task("sum", "Compute 37+48.", "85"), "85", ("75", "58"), ("85.0",))

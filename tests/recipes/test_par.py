@@ -10,7 +10,7 @@ import torch
 from guerdon.claims import par as miniature
 from guerdon.recipes import load_recipe, par
 from guerdon.records import Progress, Scores
-from guerdon.shaping import Affine, Linear, ReferencedTasks, RunningStandardise, Transform
+from guerdon.shaping import Affine, Proportional, ReferencedTasks, RunningStandardise, Transform
 from guerdon.tasks import FactQuestions
 from guerdon.training import Loop, PolicyRecipe, train
 
@@ -47,7 +47,7 @@ def test_centring_changes_nothing_and_scaling_only_the_speed(
     vanilla = miniature.Miniature(Affine())(0, told.append)
     assert told == [1.0]
     assert miniature.Miniature(Affine())(0, told.append) == vanilla
-    centred = miniature.Miniature(Transform(Linear()))(0, told.append)
+    centred = miniature.Miniature(Transform(Proportional()))(0, told.append)
     assert centred["final gold"] == pytest.approx(vanilla["final gold"], abs=1e-4)
     scaled = miniature.Miniature(RunningStandardise())(0, told.append)
     assert scaled["final gold"] != pytest.approx(vanilla["final gold"], abs=1e-4)

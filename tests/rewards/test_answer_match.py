@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from guerdon.parts import build, describe
 from guerdon.rewards import AnswerMatch, Boxed, LastNumber, Tagged, WholeText
-from guerdon.rewards.running.memory import memory_can_be_limited
+from guerdon.rewards.running.memory_limit import memory_can_be_limited
 from guerdon.rewards.running.workers import Failed, WorkerPool
 
 

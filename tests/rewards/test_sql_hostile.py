@@ -30,7 +30,7 @@ from guerdon.rewards.programs.sql_engines import (
     Sqlite,
     run_queries,
 )
-from guerdon.rewards.running.memory import memory_can_be_limited
+from guerdon.rewards.running.memory_limit import memory_can_be_limited
 from guerdon.rewards.running.workers import Failed
 
 TIGHT = QueryLimits(seconds=0.3, rows=100, memory_mb=64)

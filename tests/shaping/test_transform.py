@@ -18,8 +18,8 @@ from guerdon.shaping import (
     FixedReferences,
     GaussianQuantile,
     LengthPenalty,
-    Linear,
     LogSigmoid,
+    Proportional,
     Quantile,
     ReferencedTasks,
     RunningMinMax,
@@ -55,7 +55,7 @@ def with_columns(rows):
         (1.0, Sigmoid(3.0), (), 0.9526),
         (3.0, Sigmoid(shift=3.0), (0.0,), 0.5),
         (4.0, Sigmoid(3.0, shift=3.0), (0.0,), 0.9526),
-        (2.0, Linear(), (1.0, 2.0), 0.5),
+        (2.0, Proportional(), (1.0, 2.0), 0.5),
         (1.0, Tanh(), (0.0,), 0.7616),
         (0.0, LogSigmoid(), (0.0,), -0.6931),
         (2.0, LogSigmoid(), (0.0,), -0.1269),
@@ -131,7 +131,7 @@ def test_par_is_steepest_at_its_reference(steepness):
 @settings(deadline=None)
 @given(REWARDS, st.floats(-5, 5, width=16))
 def test_a_shift_of_rewards_and_references_changes_nothing(values, shift):
-    for curve in (Sigmoid(), Tanh(), LogSigmoid(), Linear()):
+    for curve in (Sigmoid(), Tanh(), LogSigmoid(), Proportional()):
         plain = transformed(values, curve, 1.0, -2.0)
         moved = transformed([v + shift for v in values], curve, 1.0 + shift, shift - 2.0)
         assert torch.allclose(plain, moved, atol=1e-3)
@@ -157,7 +157,7 @@ def test_affine_shapers_leave_the_group_normalised_advantage_alone_and_par_does_
     values = [0.3, 1.9, -0.7, 2.4]
     rollouts, scores = make_rollouts([0] * 4), make_scores([0.3, 1.9, -0.7, 2.4])
     plain = GroupNormalised()(Experience(rollouts, scores))
-    centred = Transform(Linear(), FixedReferences((1.0, 2.0)))
+    centred = Transform(Proportional(), FixedReferences((1.0, 2.0)))
     for shaper in (centred, RunningStandardise(), RunningMinMax()):
         moved = GroupNormalised()(Experience(rollouts, shaper(scores, rollouts, NOW)))
         assert torch.allclose(plain, moved, atol=1e-5)

@@ -19,8 +19,8 @@ import torch
 
 from guerdon.examples import Probe
 from guerdon.judging import judged
-from guerdon.records import Progress, Rollouts, Scores
-from guerdon.rewards.running.memory import limit_memory
+from guerdon.records import Progress, Rollouts, Scores, rollouts_of_ids
+from guerdon.rewards.running.memory_limit import limit_memory
 from guerdon.rewards.running.workers import START, failure
 from guerdon.stages import Reward
 
@@ -58,19 +58,8 @@ class Verdict:
 
 def rollouts_of(probe: Probe, texts: Sequence[str]) -> Rollouts:
     """Rollouts of one task; words and single signs stand for tokens, up to `MOST_TOKENS`."""
-    n = len(texts)
-    lengths = torch.tensor([_count(text) for text in texts])
-    mask = torch.arange(max(1, int(lengths.max()))) < lengths[:, None]
-    return Rollouts(
-        tasks=(probe.task,),
-        group=torch.zeros(n, dtype=torch.long),
-        prompts=(torch.zeros(0, dtype=torch.long),),
-        ids=torch.zeros(mask.shape, dtype=torch.long),
-        mask=mask,
-        lengths=lengths,
-        logps=torch.zeros(mask.shape),
-        texts=tuple(texts),
-    )
+    ids = [[0] * _count(text) for text in texts]
+    return rollouts_of_ids([probe.task], [0] * len(texts), [torch.zeros(0).long()], ids, texts)
 
 
 def _count(text: str) -> int:

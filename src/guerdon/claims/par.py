@@ -18,7 +18,7 @@ from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.reproduction import Claim, Expectation, Report
 from guerdon.rollout import TabularPolicy
 from guerdon.shaping import Affine, Transform
-from guerdon.shaping.curves import Linear, LogSigmoid, Sigmoid
+from guerdon.shaping.curves import LogSigmoid, Proportional, Sigmoid
 from guerdon.shaping.references import FixedReferences, GaussianQuantile
 from guerdon.shaping.running import RunningClip, RunningStandardise
 from guerdon.stages import Sampling, Shaper
@@ -82,7 +82,7 @@ def claim() -> Claim:
         statement="Paid for beating a reference, a policy is not drawn to what its proxy overrates",
         arms={
             "vanilla": Miniature(),
-            "centred": Miniature(Transform(Linear())),
+            "centred": Miniature(Transform(Proportional())),
             "standardised": Miniature(RunningStandardise()),
             "clip": Miniature(RunningClip()),
             "sigmoid": Miniature(Transform(Sigmoid(), FixedReferences())),

@@ -19,7 +19,7 @@ from guerdon.extras import install
 from guerdon.models.flex_attention import offers_flex
 from guerdon.models.sources import seedling_path
 from guerdon.rewards.programs.sandbox import SandboxError, isolation_in_force
-from guerdon.rewards.running.memory import memory_can_be_limited
+from guerdon.rewards.running.memory_limit import memory_can_be_limited
 
 _PACKAGES = ("torch", "transformers", "accelerate", "peft", "datasets", "tokenizers", "numpy")
 _EXTRAS = {

@@ -11,6 +11,7 @@ from guerdon.records.pairs import Chosen, Comparisons, Pairs
 from guerdon.records.rollouts import Along, Ending, Rollouts, concat_rollouts
 from guerdon.records.scores import INVALID, Scores, concat_scores
 from guerdon.records.tasks import Message, Progress, Task
+from guerdon.records.written import rollouts_of_ids
 
 __all__ = [
     "INVALID",
@@ -29,4 +30,5 @@ __all__ = [
     "Task",
     "concat_rollouts",
     "concat_scores",
+    "rollouts_of_ids",
 ]

@@ -13,7 +13,7 @@ from guerdon.models.loading import load_classifier, without_bars
 from guerdon.models.precision import is_mixed
 from guerdon.models.prompts import text_prompt
 from guerdon.models.shared_prefix import SharedPrefix
-from guerdon.records import Ending, Rollouts, Task
+from guerdon.records import Ending, Rollouts, Task, rollouts_of_ids
 
 
 class RewardModel:
@@ -116,19 +116,13 @@ class RewardModel:
         # A token spans a few characters, so this first cut loses nothing; it bounds the work.
         texts = [text[: 32 * self.max_tokens] for some in responses for text in some]
         found = [self.tokenizer.encode(text, add_special_tokens=False) for text in texts]
-        rows = [torch.tensor([*ids[:most], end, end]) for ids in found]
-        lengths = torch.tensor([len(row) for row in rows], dtype=torch.long)
         sizes = torch.tensor([len(some) for some in responses], dtype=torch.long)
-        ids = nn.utils.rnn.pad_sequence(rows, batch_first=True) if rows else torch.zeros(0, 0)
-        return Rollouts(
-            tasks=tuple(tasks),
-            group=torch.arange(len(tasks)).repeat_interleave(sizes),
-            prompts=tuple(text_prompt(task, self.tokenizer) for task in tasks),
-            ids=ids.long(),
-            mask=torch.arange(ids.shape[1]) < lengths[:, None],
-            lengths=lengths,
-            logps=torch.zeros(ids.shape),
-            texts=tuple(text for some in responses for text in some),
+        return rollouts_of_ids(
+            tasks,
+            torch.arange(len(tasks)).repeat_interleave(sizes).tolist(),
+            [text_prompt(task, self.tokenizer) for task in tasks],
+            [[*ids[:most], end, end] for ids in found],
+            [text for some in responses for text in some],
             endings=tuple(
                 Ending.FINISHED if len(ids) <= most else Ending.TOKEN_LIMIT for ids in found
             ),

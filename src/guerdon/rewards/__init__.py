@@ -103,6 +103,7 @@ if TYPE_CHECKING:
     from guerdon.rewards.text.overlap import harmonic_mean as harmonic_mean
     from guerdon.rewards.text.overlap import rouge_l as rouge_l
     from guerdon.rewards.text.overlap import sacrebleu_bleu as sacrebleu_bleu
+    from guerdon.rewards.text.references import AgainstReferences as AgainstReferences
     from guerdon.rewards.text.references import references_of as references_of
     from guerdon.rewards.text.repetition import RepetitionPenalty as RepetitionPenalty
     from guerdon.rewards.text.repetition import characters as characters

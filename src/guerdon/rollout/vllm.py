@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from guerdon.keyed import row_key
 from guerdon.ranges import PositiveInt, Range, check_ranges
-from guerdon.records import Ending, PolicyOutput, Rollouts, Task
+from guerdon.records import Ending, PolicyOutput, Rollouts, Task, rollouts_of_ids
 from guerdon.rollout.episodes import is_played
 from guerdon.rollout.language import LanguagePolicy
 from guerdon.stages import Policy, Sampling
@@ -174,25 +174,18 @@ class VLLMEngine:
         outputs: list[Any],
         sampling: Sampling,
     ) -> Rollouts:
-        n, width = len(outputs), max((len(o.token_ids) for o in outputs), default=0)
-        ids, logps = torch.zeros(n, width, dtype=torch.long), torch.zeros(n, width)
-        lengths = torch.zeros(n, dtype=torch.long)
-        for row, output in enumerate(outputs):
-            tokens = list(output.token_ids)
-            lengths[row] = len(tokens)
-            ids[row, : len(tokens)] = torch.tensor(tokens, dtype=torch.long)
-            logps[row, : len(tokens)] = torch.tensor(
-                [at[token].logprob for at, token in zip(output.logprobs, tokens, strict=True)]
-            )
-        return Rollouts(
-            tasks=tuple(tasks),
-            group=torch.tensor(group, dtype=torch.long),
-            prompts=tuple(prompts),
-            ids=ids,
-            mask=torch.arange(width) < lengths[:, None],
-            lengths=lengths,
+        ids = [list(output.token_ids) for output in outputs]
+        logps = [
+            [at[token].logprob for at, token in zip(output.logprobs, tokens, strict=True)]
+            for output, tokens in zip(outputs, ids, strict=True)
+        ]
+        return rollouts_of_ids(
+            tasks,
+            group,
+            prompts,
+            ids,
+            [self.policy.decode(torch.tensor(row).long(), len(row)) for row in ids],
             logps=logps,
-            texts=tuple(self.policy.decode(i, k) for i, k in zip(ids, lengths, strict=True)),
             endings=tuple(map(_ending, outputs)),
             temperature=sampling.temperature or 1.0,
         )

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from guerdon.shaping.combine import NormalisedSum as NormalisedSum
     from guerdon.shaping.combine import WorstPart as WorstPart
     from guerdon.shaping.curves import FittedPolynomial as FittedPolynomial
-    from guerdon.shaping.curves import Linear as Linear
     from guerdon.shaping.curves import LogSigmoid as LogSigmoid
+    from guerdon.shaping.curves import Proportional as Proportional
     from guerdon.shaping.curves import Sigmoid as Sigmoid
     from guerdon.shaping.curves import Tanh as Tanh
     from guerdon.shaping.diversity import Diversity as Diversity

@@ -20,7 +20,7 @@ class Curve(Protocol):
 
 
 @dataclass(frozen=True)
-class Linear:
+class Proportional:
     """``slope x``: no bound. Affine in the reward, so group-normalised advantages ignore it."""
 
     slope: Finite = 1.0

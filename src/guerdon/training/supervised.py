@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from guerdon.objectives import PolicyGradient, TokenMean
-from guerdon.records import Ending, Experience, Rollouts, Task
+from guerdon.records import Ending, Experience, Rollouts, Task, rollouts_of_ids
 from guerdon.rollout import LanguagePolicy
 from guerdon.training.held_out import HeldOut
 from guerdon.training.learner import Learner
@@ -43,26 +43,18 @@ def demonstrations_to_rollouts(
         [*tokenizer.encode(d.completion, add_special_tokens=False), tokenizer.eos_token_id]
         for d in demonstrations
     ]
-    finished = torch.tensor([len(row) <= max_tokens for row in ids], dtype=torch.bool)
-    ids = [row[:max_tokens] for row in ids]
-    lengths = torch.tensor([len(row) for row in ids], dtype=torch.long)
-    width = int(lengths.max()) if len(ids) else 0
-    table = torch.zeros(len(ids), width, dtype=torch.long)
-    for n, row in enumerate(ids):
-        table[n, : len(row)] = torch.tensor(row)
     prompts = [policy.prompt(d.task) for d in demonstrations]
     inputs = tuple(p.inputs for p in prompts)
-    return Rollouts(
-        tasks=tuple(d.task for d in demonstrations),
-        group=torch.arange(len(ids)),
-        prompts=tuple(p.ids for p in prompts),
+    return rollouts_of_ids(
+        [d.task for d in demonstrations],
+        range(len(ids)),
+        [p.ids for p in prompts],
+        [row[:max_tokens] for row in ids],
+        [d.completion for d in demonstrations],
         inputs=inputs if any(inputs) else None,
-        ids=table,
-        mask=torch.arange(width) < lengths[:, None],
-        lengths=lengths,
-        logps=torch.zeros(len(ids), width),
-        texts=tuple(d.completion for d in demonstrations),
-        endings=Ending.of(finished, Ending.TOKEN_LIMIT),
+        endings=tuple(
+            Ending.FINISHED if len(row) <= max_tokens else Ending.TOKEN_LIMIT for row in ids
+        ),
     )
 
 

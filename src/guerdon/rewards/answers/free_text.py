@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 import string
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 from guerdon.examples import Example, sentences
-from guerdon.parsing import answer_text
-from guerdon.rewards.text.references import AgainstReferences
+from guerdon.rewards.text.references import AgainstReferences, Metric
 
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -54,10 +52,9 @@ class TextMatch(AgainstReferences):
 
     name: ClassVar[str] = "text-match"
 
-    read: Callable[[str], str] = answer_text
+    metric: Metric = exact_match
 
-    part = "exact"
-    metric = staticmethod(exact_match)
+    part: ClassVar[str] = "exact"
 
     @classmethod
     def example(cls) -> Example:
@@ -73,10 +70,9 @@ class TokenF1(AgainstReferences):
 
     name: ClassVar[str] = "token-f1"
 
-    read: Callable[[str], str] = answer_text
+    metric: Metric = token_f1
 
-    part = "f1"
-    metric = staticmethod(token_f1)
+    part: ClassVar[str] = "f1"
 
     @classmethod
     def example(cls) -> Example:

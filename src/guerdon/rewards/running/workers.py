@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from guerdon.failures import told
-from guerdon.rewards.running.memory import held_memory, limit_memory
+from guerdon.rewards.running.memory_limit import held_memory, limit_memory
 
 START = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
 """How workers start. Forked workers need no import; spawned ones find functions by name."""

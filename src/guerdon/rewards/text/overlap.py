@@ -11,7 +11,6 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from guerdon.examples import Example, sentences
-from guerdon.parsing import answer_text
 from guerdon.rewards.text.references import AgainstReferences, Metric
 
 ORDERS = (1, 2, 3, 4)
@@ -94,9 +93,8 @@ class ReferenceBLEU(AgainstReferences):
     name: ClassVar[str] = "bleu"
 
     metric: Metric = add_one_bleu
-    read: Callable[[str], str] = answer_text
 
-    part = "bleu"
+    part: ClassVar[str] = "bleu"
 
     @classmethod
     def example(cls) -> Example:
@@ -112,10 +110,9 @@ class RougeL(AgainstReferences):
 
     name: ClassVar[str] = "rouge-l"
 
-    read: Callable[[str], str] = answer_text
+    metric: Metric = rouge_l
 
-    part = "rouge_l"
-    metric = staticmethod(rouge_l)
+    part: ClassVar[str] = "rouge_l"
 
     @classmethod
     def example(cls) -> Example:
@@ -131,10 +128,9 @@ class HarmonicBleuRouge(AgainstReferences):
 
     name: ClassVar[str] = "bleu-rouge"
 
-    read: Callable[[str], str] = answer_text
+    metric: Metric = bleu_rouge
 
-    part = "bleu_rouge"
-    metric = staticmethod(bleu_rouge)
+    part: ClassVar[str] = "bleu_rouge"
 
     @classmethod
     def example(cls) -> Example:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from guerdon.parsing import answer_text
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards.running.rows import Judged, Ungradable, gather
 
@@ -12,21 +14,24 @@ Metric = Callable[[str, tuple[str, ...]], float]
 """Prediction and its references (at least one) to a score in [0, 1]."""
 
 
+@dataclass(frozen=True)
 class AgainstReferences:
-    """What rewards by a metric share: the answer that ``read`` finds, by ``metric``.
+    """The answer that ``read`` finds in a completion, by a ``metric`` against the references.
 
-    References are `references_of` the task. Value and part ``part``: float[N] in [0, 1]. An
-    empty answer is 0; a task without reference text makes its rows invalid.
+    References are `references_of` the task. Value and one part, named as the metric: float[N] in
+    [0, 1]. An empty answer is 0; a task without reference text makes its rows invalid. Rewards by
+    one metric are this with a name and that metric, as `ChrF`.
     """
 
-    part: ClassVar[str]
     metric: Metric
-    read: Callable[[str], str]
+    read: Callable[[str], str] = answer_text
 
+    part: ClassVar[str] = ""
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        part = self.part or getattr(self.metric, "__name__", type(self.metric).__name__)
         references = [references_of(task) for task in rollouts.tasks]
         rows: list[Judged | Ungradable] = []
         for text, group in zip(rollouts.texts, rollouts.group.tolist(), strict=True):
@@ -35,7 +40,7 @@ class AgainstReferences:
                 continue
             answer = self.read(text)
             value = self.metric(answer, references[group]) if answer else 0.0
-            rows.append(Judged(value, {self.part: value}))
+            rows.append(Judged(value, {part: value}))
         return gather(rows)
 
 

@@ -17,7 +17,7 @@ from guerdon.parsing import answer_text
 from guerdon.ranges import FloatType, PositiveInt, Range, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.running.rows import Judged, Ungradable, encodable, gather
-from guerdon.rewards.text.references import AgainstReferences, references_of
+from guerdon.rewards.text.references import AgainstReferences, Metric, references_of
 
 LONGEST = 20_000
 """Characters that are compared; what follows is not read."""
@@ -73,10 +73,9 @@ class ChrF(AgainstReferences):
 
     name: ClassVar[str] = "chrf"
 
-    read: Callable[[str], str] = answer_text
+    metric: Metric = chrf
 
-    part = "chrf"
-    metric = staticmethod(chrf)
+    part: ClassVar[str] = "chrf"
 
     @classmethod
     def example(cls) -> Example:
@@ -93,10 +92,9 @@ class EditSimilarity(AgainstReferences):
     name: ClassVar[str] = "edit"
     extra: ClassVar[str] = "metrics"
 
-    read: Callable[[str], str] = answer_text
+    metric: Metric = edit_similarity
 
-    part = "edit"
-    metric = staticmethod(edit_similarity)
+    part: ClassVar[str] = "edit"
 
     @classmethod
     def example(cls) -> Example:
@@ -113,10 +111,9 @@ class Meteor(AgainstReferences):
     name: ClassVar[str] = "meteor"
     extra: ClassVar[str] = "metrics"
 
-    read: Callable[[str], str] = answer_text
+    metric: Metric = meteor
 
-    part = "meteor"
-    metric = staticmethod(meteor)
+    part: ClassVar[str] = "meteor"
 
     @classmethod
     def example(cls) -> Example:
