@@ -33,6 +33,13 @@ def group_statistics(
     ``unbiased`` divides by count - 1, else by count. What invalid rows hold is not read; they
     get their group's statistics all the same. Right over the whole range of float32. The
     gradient is finite everywhere: that of a std of 0 is 0.
+
+    >>> value, valid = torch.tensor([1.0, 0.0, 1.0, 9.0]), torch.tensor([True, True, True, False])
+    >>> found = group_statistics(value, valid, torch.tensor([0, 0, 1, 1]))
+    >>> found.mean.tolist(), found.count.tolist()
+    ([0.5, 0.5, 1.0, 1.0], [2, 2, 1, 1])
+    >>> found.centred.tolist()
+    [0.5, -0.5, 0.0, 0.0]
     """
     groups = int(group_N.max()) + 1 if len(group_N) else 0
     zeros = torch.zeros(groups, dtype=torch.float64)
@@ -57,6 +64,10 @@ def standardised(
 
     0 on invalid rows, in groups of one and, exactly, where all values of a group are equal. NaN
     on the valid rows of a group in which one is not finite. ``unbiased`` as in `group_statistics`.
+
+    >>> value, all_valid = torch.tensor([3.0, 1.0, 7.0, 7.0]), torch.ones(4).bool()
+    >>> standardised(value, all_valid, torch.tensor([0, 0, 1, 1]), 0.0, unbiased=False).tolist()
+    [1.0, -1.0, 0.0, 0.0]
     """
     found = group_statistics(value_N, valid_N, group_N, unbiased)
     scaled_N = over(found.centred, torch.where(found.std != 0, found.std + epsilon, 0.0))
@@ -64,7 +75,11 @@ def standardised(
 
 
 def over(above: Tensor, below: Tensor) -> Tensor:
-    """``above / below``, and 0 where ``below`` is 0; so is the gradient there."""
+    """``above / below``, and 0 where ``below`` is 0; so is the gradient there.
+
+    >>> over(torch.tensor([6.0, 6.0]), torch.tensor([3.0, 0.0])).tolist()
+    [2.0, 0.0]
+    """
     nothing = below == 0
     return torch.where(nothing, 0.0, above / torch.where(nothing, 1.0, below))
 

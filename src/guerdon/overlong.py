@@ -38,6 +38,10 @@ class SoftOverlong:
         """float[N] of lengths in tokens: ``-factor * max(0, L - (limit - buffer)) / buffer``.
 
         Bounded, it is never below ``-factor``.
+
+        >>> import torch
+        >>> SoftOverlong(limit=10, buffer=4).penalty(torch.tensor([6, 8, 10, 50])).tolist()
+        [0.0, -0.5, -1.0, -1.0]
         """
         over_N = (length_N - (self.limit - self.buffer)).clamp_min(0) / self.buffer
         if self.bounded:

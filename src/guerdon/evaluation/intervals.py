@@ -38,6 +38,9 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
     ``(p + z²/2n ± z sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n)``. It stays inside [0, 1] and is
     not of zero width at 0 or n successes. Nothing observed (n = 0): estimate NaN, ends 0 and
     1. Raises ValueError when successes is not in 0..n. Source: Wilson 1927.
+
+    >>> print(wilson(8, 10))
+    0.800 [0.490, 0.943]
     """
     _check_level(level)
     if n < 0 or not 0 <= successes <= n:
@@ -59,6 +62,9 @@ def student(values: Sequence[float], level: float = 0.95) -> Interval:
 
     ``mean ± t_{n-1} * s / sqrt(n)`` with the unbiased s. One value: infinite ends, since it
     says nothing of its spread. All values equal: zero width.
+
+    >>> print(student([1.0, 2.0, 3.0]))
+    2.000 [-0.484, 4.484]
     """
     _check_level(level)
     data = _array(values, "student")
@@ -113,6 +119,9 @@ def paired_difference(
 
     Meant for few pairs. Degenerate cases as in `student`. Raises ValueError when the two have
     different lengths.
+
+    >>> print(paired_difference([2.0, 3.0, 5.0], [1.0, 2.0, 4.0]))
+    1.000 [1.000, 1.000]
     """
     return student(_differences(treated, baseline, "paired_difference"), level)
 

@@ -14,6 +14,9 @@ def pass_at_k(n: int, correct: int, k: int) -> float:
     wrong samples: exactly 1. Raises ValueError unless 0 <= correct <= n and 1 <= k <= n: an
     unbiased estimate of pass@k needs at least k samples. Source: Chen et al. 2021 (Codex),
     eq. 1.
+
+    >>> pass_at_k(4, 2, 1), pass_at_k(4, 2, 3)
+    (0.5, 1.0)
     """
     if n < 1 or not 0 <= correct <= n:
         raise ValueError(f"pass_at_k needs 0 <= correct <= n and n >= 1, got {correct} of {n}")
@@ -58,6 +61,9 @@ def consistency(answers: Sequence[Hashable | None]) -> float:
 
     ``sum_a c_a (c_a - 1) / (m (m - 1))`` over the m answers that are not None. Fewer than two
     answers make no pair: ValueError, since neither 0 nor 1 would be true.
+
+    >>> consistency(["7", "7", "8", None])
+    0.3333333333333333
     """
     votes = Counter(a for a in answers if a is not None)
     m = sum(votes.values())

@@ -25,17 +25,29 @@ def _log_ratio(logp: Tensor, reference: Tensor) -> Tensor:
 
 
 def k1(logp: Tensor, reference: Tensor) -> Tensor:
-    """``x``: unbiased for KL(pi || ref); expected gradient as a loss on policy is 0."""
+    """``x``: unbiased for KL(pi || ref); expected gradient as a loss on policy is 0.
+
+    >>> k1(torch.tensor([-1.0]), torch.tensor([-1.5])).tolist()
+    [0.5]
+    """
     return _log_ratio(logp, reference)
 
 
 def k2(logp: Tensor, reference: Tensor) -> Tensor:
-    """``x^2 / 2``: biased in value; expected gradient is that of KL(pi || ref)."""
+    """``x^2 / 2``: biased in value; expected gradient is that of KL(pi || ref).
+
+    >>> k2(torch.tensor([-1.0]), torch.tensor([-3.0])).tolist()
+    [2.0]
+    """
     return 0.5 * _log_ratio(logp, reference) ** 2
 
 
 def k3(logp: Tensor, reference: Tensor) -> Tensor:
-    """``exp(-x) - 1 + x``: unbiased, never negative; gradient is that of KL(ref || pi)."""
+    """``exp(-x) - 1 + x``: unbiased, never negative; gradient is that of KL(ref || pi).
+
+    >>> k3(torch.tensor([-1.0]), torch.tensor([-1.0])).tolist()
+    [0.0]
+    """
     x = _log_ratio(logp, reference)
     return torch.exp(-x) - 1 + x
 

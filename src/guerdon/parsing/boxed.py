@@ -33,6 +33,9 @@ def last_boxed(text: str) -> str | None:
     r"""The inside of the balanced ``\boxed{...}`` that begins last, stripped; None if none.
 
     ``\boxed{\boxed{3}}`` gives ``3``.
+
+    >>> last_boxed(r"\boxed{1}, no: \boxed{ \frac{1}{2} }")
+    '\\frac{1}{2}'
     """
     if "\\boxed" not in text:
         return None

@@ -36,6 +36,9 @@ def parse_number(text: str) -> Fraction | None:
     ``\frac{a}{b}`` (``\frac12`` too: digits), a currency sign, per cent (``50%`` is 1/2), a
     trailing full stop and enclosing ``$`` or ``\(...\)``. Numbers beyond `MAX_DIGITS` digits or
     `MAX_EXPONENT` powers of ten, and division by zero, are None.
+
+    >>> [str(parse_number(text)) for text in ("1,234", r"\frac{1}{4}", "50%", "about 5")]
+    ['1234', '1/4', '1/2', 'None']
     """
     if len(text) > _LONGEST:
         return None
@@ -83,6 +86,9 @@ def last_number(text: str) -> str | None:
     """The last number in the text as it is written there; None if there is none.
 
     "3-4" ends in 4: a sign counts only where no operand stands before it. Linear time.
+
+    >>> last_number("3 apples and 4.5, so 7.5")
+    '7.5'
     """
     last = None
     for last in _LAST.finditer(text):  # noqa: B007  # wanted: what the loop leaves behind

@@ -21,7 +21,11 @@ class Curve(Protocol):
 
 @dataclass(frozen=True)
 class Proportional:
-    """``slope x``: no bound. Affine in the reward, so group-normalised advantages ignore it."""
+    """``slope x``: no bound. Affine in the reward, so group-normalised advantages ignore it.
+
+    >>> Proportional(2.0)(torch.tensor([-1.0, 3.0])).tolist()
+    [-2.0, 6.0]
+    """
 
     slope: Finite = 1.0
 
@@ -39,6 +43,9 @@ class Sigmoid:
     With ``shift`` 0 it is the probability, under Bradley-Terry, of beating the reference. A
     ``shift`` of 3 gives the slow-growth control of PAR (2502.18770): steepness 1 as its runs
     have it, 3 as its figure draws it.
+
+    >>> Sigmoid(shift=2.0)(torch.tensor([2.0])).tolist()
+    [0.5]
     """
 
     steepness: Positive = 1.0

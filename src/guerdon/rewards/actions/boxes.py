@@ -21,7 +21,11 @@ def area(box: Numbers) -> float:
 
 
 def box_iou(one: Numbers, two: Numbers) -> float:
-    """Intersection over union in [0, 1]; 0 for boxes without area."""
+    """Intersection over union in [0, 1]; 0 for boxes without area.
+
+    >>> box_iou((0, 0, 2, 2), (1, 0, 3, 2))
+    0.3333333333333333
+    """
     common, union = _common(one, two), area(one) + area(two)
     union -= common
     return common / union if union > 0 else 0.0
@@ -31,6 +35,9 @@ def box_giou(one: Numbers, two: Numbers) -> float:
     """Generalised IoU in (-1, 1]: IoU - (hull - union) / hull (1902.09630).
 
     The hull is the smallest box around both; one without area gives -1.
+
+    >>> box_giou((0, 0, 1, 1), (3, 0, 4, 1))
+    -0.5
     """
     common = _common(one, two)
     union = area(one) + area(two) - common
@@ -47,6 +54,9 @@ def interval_iou(one: Numbers, two: Numbers) -> float:
 
     Where they overlap the hull is the union. An interval whose end lies before its start
     gives 0, and so do two equal ones of no length.
+
+    >>> interval_iou((0, 4), (2, 6)), interval_iou((0, 1), (2, 3))
+    (0.3333333333333333, 0.0)
     """
     hull = max(one[1], two[1]) - min(one[0], two[0])
     overlap = min(one[1], two[1]) - max(one[0], two[0])

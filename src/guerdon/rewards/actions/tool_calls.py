@@ -72,6 +72,9 @@ def jaccard(one: Iterable[Hashable], two: Iterable[Hashable]) -> float:
     """Jaccard index of two multisets; 1 where both are empty.
 
     I / (|a| + |b| - I), where I sums the smaller counts.
+
+    >>> jaccard("aab", "abc"), jaccard("", "")
+    (0.5, 1.0)
     """
     a, b = Counter(one), Counter(two)
     common = (a & b).total()

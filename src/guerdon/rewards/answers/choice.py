@@ -91,7 +91,11 @@ def none_wrong(chosen: str, right: str) -> float:
 
 
 def jaccard(chosen: str, right: str) -> float:
-    """Letters chosen rightly, over letters chosen or right."""
+    """Letters chosen rightly, over letters chosen or right.
+
+    >>> jaccard("AC", "ABC")
+    0.6666666666666666
+    """
     return len(set(chosen) & set(right)) / len(set(chosen) | set(right))
 
 

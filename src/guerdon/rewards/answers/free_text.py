@@ -21,7 +21,11 @@ def normalised(text: str) -> str:
 
 
 def exact_match(prediction: str, references: tuple[str, ...]) -> float:
-    """1 where the normalised prediction is one of the normalised references, else 0."""
+    """1 where the normalised prediction is one of the normalised references, else 0.
+
+    >>> exact_match("The Oslo!", ("oslo",))
+    1.0
+    """
     found = normalised(prediction)
     return float(any(found == normalised(one) for one in references))
 
@@ -30,6 +34,9 @@ def token_f1(prediction: str, references: tuple[str, ...]) -> float:
     """``2 P R / (P + R)`` over normalised words as multisets; the best reference counts.
 
     Where prediction or reference has no word left, 1 if both have none, else 0.
+
+    >>> token_f1("two grey cats", ("grey cats and dogs",))
+    0.5714285714285714
     """
     return max((_f1(normalised(prediction), normalised(one)) for one in references), default=0.0)
 

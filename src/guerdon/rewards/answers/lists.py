@@ -24,7 +24,11 @@ Credit = Callable[[Sequence[Item], Sequence[Item]], float]
 
 
 def set_f1(given: Sequence[Item], right: Sequence[Item]) -> float:
-    """``2 |G & R| / (|G| + |R|)`` over multisets, so that repeating a right item costs."""
+    """``2 |G & R| / (|G| + |R|)`` over multisets, so that repeating a right item costs.
+
+    >>> set_f1(["2", "3", "9"], ["2", "3", "5"])
+    0.6666666666666666
+    """
     if not given:
         return 0.0
     common = (Counter(given) & Counter(right)).total()
@@ -42,7 +46,11 @@ def same_list(given: Sequence[Item], right: Sequence[Item]) -> float:
 
 
 def right_places(given: Sequence[Item], right: Sequence[Item]) -> float:
-    """Share of places that hold the right item; the longer list sets the number of places."""
+    """Share of places that hold the right item; the longer list sets the number of places.
+
+    >>> right_places(["a", "b", "c"], ["a", "c"])
+    0.3333333333333333
+    """
     hits = sum(a == b for a, b in zip(given, right, strict=False))
     return hits / max(len(given), len(right))
 

@@ -157,7 +157,11 @@ def token_log_probs(
 
 
 def geometric_mean(logp_T: Tensor) -> float:
-    """``exp(mean log p)``: the inverse perplexity; 1 for no token."""
+    """``exp(mean log p)``: the inverse perplexity; 1 for no token.
+
+    >>> geometric_mean(torch.tensor([0.25, 1.0]).log())
+    0.5
+    """
     return float(logp_T.mean().exp()) if len(logp_T) else 1.0
 
 
@@ -278,7 +282,11 @@ class OptionProbability:
 
 
 def self_certainty(logp_TV: Tensor) -> Tensor:
-    """float[T]: KL(uniform || p) = -(1/V) sum_v log(V p_v) (arXiv 2502.18581). 0 if uniform."""
+    """float[T]: KL(uniform || p) = -(1/V) sum_v log(V p_v) (arXiv 2502.18581). 0 if uniform.
+
+    >>> self_certainty(torch.full((1, 4), 0.25).log()).tolist()
+    [0.0]
+    """
     return -logp_TV.mean(-1) - math.log(logp_TV.shape[-1])
 
 
@@ -288,7 +296,11 @@ def divergence_from_uniform(logp_TV: Tensor) -> Tensor:
 
 
 def entropy(logp_TV: Tensor) -> Tensor:
-    """float[T]: H(p) = -sum_v p_v log p_v in nats; 0 for a certain token."""
+    """float[T]: H(p) = -sum_v p_v log p_v in nats; 0 for a certain token.
+
+    >>> entropy(torch.tensor([[0.5, 0.5]]).log()).exp().tolist()
+    [2.0]
+    """
     return -torch.where(logp_TV > -math.inf, logp_TV.exp() * logp_TV, 0.0).sum(-1)
 
 

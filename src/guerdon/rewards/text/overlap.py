@@ -65,6 +65,9 @@ def rouge_l(prediction: str, references: tuple[str, ...]) -> float:
 
     ``P = lcs / prediction words``, ``R = lcs / reference words``; words are lower-cased runs
     of letters and digits, unstemmed. 0 where either side has no word.
+
+    >>> rouge_l("the cat sat", ("the cat sat down", "a dog"))
+    0.8571428571428571
     """
     words = _words(prediction)
     return max((_lcs_f(words, _words(one)) for one in references), default=0.0)
@@ -76,7 +79,11 @@ def bleu_rouge(prediction: str, references: tuple[str, ...]) -> float:
 
 
 def harmonic_mean(one: float, two: float) -> float:
-    """``2ab / (a + b)`` of two numbers at or above 0; 0 if both are 0."""
+    """``2ab / (a + b)`` of two numbers at or above 0; 0 if both are 0.
+
+    >>> harmonic_mean(0.5, 1.0), harmonic_mean(0.0, 0.0)
+    (0.6666666666666666, 0.0)
+    """
     return 2 * one * two / (one + two) if one + two > 0 else 0.0
 
 
@@ -197,6 +204,9 @@ def lcs_length(one: Sequence[str], two: Sequence[str]) -> int:
 
     Bit-parallel: the row of the dynamic programme is one integer with a bit per element of
     ``two``, 0 where the length grows, so a step costs a few machine words and not a loop.
+
+    >>> lcs_length("abcd", "xbyd")
+    2
     """
     places: dict[str, int] = {}
     for index, item in enumerate(two):

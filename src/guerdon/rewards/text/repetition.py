@@ -25,7 +25,11 @@ def characters(text: str) -> Sequence[str]:
 
 
 def repetition(units: Sequence[str], n: int) -> float:
-    """``1 - distinct n-grams / n-grams``, in [0, 1); 0 where there are fewer than ``n`` units."""
+    """``1 - distinct n-grams / n-grams``, in [0, 1); 0 where there are fewer than ``n`` units.
+
+    >>> repetition(["a", "b", "a", "b"], 2)
+    0.33333333333333337
+    """
     count = len(units) - n + 1
     if count < 1:
         return 0.0
