@@ -92,7 +92,7 @@ MOVED: Mapping[str, str] = MappingProxyType(
             "code_values reasoning_gym sql sql_databases sql_duckdb sql_engines sql_sqlite "
             "sql_text text_as_code",
             "rewards.models": "above_reference likelihood scored spans",
-            "rewards.running": "cache cache_file function memory rows waiting workers",
+            "rewards.running": "cache cache_file function rows waiting workers",
             "rewards.composing": "compose levels routing",
         }.items()
         for name in names.split()
