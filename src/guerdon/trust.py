@@ -124,6 +124,11 @@ RENAMED: Mapping[str, str] = MappingProxyType(
         f"guerdon.{old}:Linear": "guerdon.shaping.curves:Proportional"
         for old in ("shaping", "shaping.curves")
     }
+    | {
+        f"guerdon.rewards.{old}:{name}": f"guerdon.rewards.models.policies:{name}"
+        for old in ("likelihood", "models.likelihood")
+        for name in ("PolicyConfidence", "PolicyEntropy")
+    }
 )
 """Parts by the names that older recipe files have for them."""
 

@@ -16,7 +16,7 @@ from toy_predictor import ToyScorer
 from guerdon import contracts
 from guerdon.advantages import GroupNormalised
 from guerdon.objectives import ClippedSurrogate
-from guerdon.records import Loss, PolicyOutput, Progress, Rollouts, Scores, Task
+from guerdon.records import Experience, Loss, PolicyOutput, Progress, Rollouts, Scores, Task
 from guerdon.shaping import Affine
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -144,21 +144,24 @@ def test_what_a_shaper_remembers_or_says_of_itself_is_checked() -> None:
         contracts.check_shaper(Untrivial())
 
 
-def everywhere(scores: Scores, rollouts: Rollouts) -> Tensor:
+def everywhere(experience: Experience) -> Tensor:
+    rollouts, scores = experience.rollouts, experience.scores
     return scores.value.nan_to_num()[:, None].expand(rollouts.mask.shape)
 
 
-def by_std(scores: Scores, rollouts: Rollouts) -> Tensor:
+def by_std(experience: Experience) -> Tensor:
+    rollouts, scores = experience.rollouts, experience.scores
     value_N = torch.where(scores.valid, scores.value, 0.0)
     made_N = (value_N - value_N.mean()) / value_N.std()
     return torch.where(rollouts.mask & scores.valid[:, None], made_N[:, None], 0.0)
 
 
-def nothing(scores: Scores, rollouts: Rollouts) -> Tensor:
-    return torch.zeros(rollouts.mask.shape)
+def nothing(experience: Experience) -> Tensor:
+    return torch.zeros(experience.rollouts.mask.shape)
 
 
-def steep(scores: Scores, rollouts: Rollouts) -> Tensor:
+def steep(experience: Experience) -> Tensor:
+    rollouts, scores = experience.rollouts, experience.scores
     value_N = torch.where(scores.valid, scores.value, 0.0)
     made_N = (value_N - value_N.detach()).abs().sqrt() + value_N.detach().clamp(-1, 1)
     return torch.where(rollouts.mask & scores.valid[:, None], made_N[:, None], 0.0)
@@ -184,9 +187,9 @@ class Unweighted(ClippedSurrogate):
     """Averages over what it is given: no sum of its parts."""
 
     def __call__(
-        self, now: PolicyOutput, rollouts: Rollouts, advantage: Tensor, row_weight: Any = None
+        self, now: PolicyOutput, experience: Experience, row_weight: Tensor | None = None
     ) -> Loss:
-        return super().__call__(now, rollouts, advantage)
+        return super().__call__(now, experience)
 
 
 @dataclass(frozen=True)
@@ -194,9 +197,10 @@ class Unmasked(ClippedSurrogate):
     """Reads every position."""
 
     def __call__(
-        self, now: PolicyOutput, rollouts: Rollouts, advantage: Tensor, row_weight: Any = None
+        self, now: PolicyOutput, experience: Experience, row_weight: Tensor | None = None
     ) -> Loss:
-        return Loss(-(now.logps * (advantage + 0.1)).sum(), {})
+        assert experience.advantage is not None
+        return Loss(-(now.logps * (experience.advantage + 0.1)).sum(), {})
 
 
 @pytest.mark.parametrize(

@@ -59,8 +59,6 @@ if TYPE_CHECKING:
     from guerdon.rewards.models.likelihood import Certainty as Certainty
     from guerdon.rewards.models.likelihood import FrozenModel as FrozenModel
     from guerdon.rewards.models.likelihood import OptionProbability as OptionProbability
-    from guerdon.rewards.models.likelihood import PolicyConfidence as PolicyConfidence
-    from guerdon.rewards.models.likelihood import PolicyEntropy as PolicyEntropy
     from guerdon.rewards.models.likelihood import Predictor as Predictor
     from guerdon.rewards.models.likelihood import arithmetic_mean as arithmetic_mean
     from guerdon.rewards.models.likelihood import divergence_from_uniform as divergence_from_uniform
@@ -68,6 +66,8 @@ if TYPE_CHECKING:
     from guerdon.rewards.models.likelihood import geometric_mean as geometric_mean
     from guerdon.rewards.models.likelihood import joint as joint
     from guerdon.rewards.models.likelihood import self_certainty as self_certainty
+    from guerdon.rewards.models.policies import PolicyConfidence as PolicyConfidence
+    from guerdon.rewards.models.policies import PolicyEntropy as PolicyEntropy
     from guerdon.rewards.models.scored import ScorerReward as ScorerReward
     from guerdon.rewards.models.spans import SpanReward as SpanReward
     from guerdon.rewards.programs.code import CodeReward as CodeReward
