@@ -99,7 +99,7 @@ def refused(capsys: Captured, arguments: list[str]) -> str:
         ("--kl -1", "--kl is -1.0; give a number of 0 or more"),
         ("--kl nan", "--kl is nan"),
         ("--kl 0.1 --reference moving:1.5", "--reference.decay is 1.5; give a number from 0 to 1"),
-        ("--shaping kl-penalty", "KL term but no reference policy"),
+        ("--shaping kl-penalty", "compares with a reference policy"),
         ("--shaping overlong --shaping.0.factor -1", "--shaping[0].factor is -1.0"),
         ("--advantage gae --objective ppo --advantage.lam 1.5", "--advantage.lam is 1.5"),
         ("--advantage gae:-1 --objective ppo", "--advantage.discount is -1; give a number from 0 "),

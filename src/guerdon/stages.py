@@ -14,7 +14,7 @@ from typing import Annotated, Any, Protocol, runtime_checkable
 from torch import Tensor, nn
 
 from guerdon.ranges import Filled, PositiveInt, Range, Share, at_least, check_ranges
-from guerdon.records import Experience, Loss, PolicyOutput, Progress, Rollouts, Scores, Task
+from guerdon.records import Chosen, Experience, Loss, PolicyOutput, Progress, Rollouts, Scores, Task
 
 
 @runtime_checkable
@@ -127,6 +127,17 @@ class GroupFilter(Protocol):
     """Which groups are worth an update: bool[B], True = keep."""
 
     def __call__(self, experience: Experience) -> Tensor: ...
+
+
+@runtime_checkable
+class Selection(Protocol):
+    """Which rows, or pairs of them, are learned from; the others are judged, logged and shown.
+
+    Where it chooses no row there is nothing to learn from in that step. An objective whose
+    ``couples`` is "pair" learns from the pairs.
+    """
+
+    def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Chosen: ...
 
 
 @runtime_checkable

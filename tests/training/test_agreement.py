@@ -21,7 +21,7 @@ from guerdon.advantages import (
     Whiten,
 )
 from guerdon.curriculum import Informative
-from guerdon.objectives import DPO, KL, PPO, BradleyTerry, ClippedSurrogate, DisCO
+from guerdon.objectives import DPO, KL, PPO, BradleyTerry, ClippedSurrogate, DisCO, StepwiseDPO
 from guerdon.ranges import RangeError
 from guerdon.rewards import AnswerMatch, WeightedSum
 from guerdon.schedules import Steps
@@ -62,9 +62,16 @@ FEW = Loop(groups=2, group_size=4)
         ({"loop": replace(FEW, minibatch=9)}, "loop.minibatch is 9, but a step has 8 rows"),
         ({"loop": replace(FEW, sampling_groups=3)}, "loop.sampling_groups is 3, but a step has 2"),
         ({"loop": Loop(resample=2)}, "loop.resample is 2, but there is no filter"),
-        ({"objective": ClippedSurrogate(kl=KL())}, "KL term but no reference policy"),
-        ({"shaping": (KLPenalty(),)}, "KL term but no reference policy"),
-        ({"shaping": (Annealed(KLPenalty()),)}, "KL term but no reference policy"),
+        (
+            {"objective": ClippedSurrogate(kl=KL())},
+            "compares with a reference policy",
+        ),
+        (
+            {"objective": StepwiseDPO(), "reference": FixedReference()},
+            "StepwiseDPO learns from pairs, but nothing makes them",
+        ),
+        ({"shaping": (KLPenalty(),)}, "compares with a reference policy"),
+        ({"shaping": (Annealed(KLPenalty()),)}, "compares with a reference policy"),
         ({"objective": PPO()}, "PPO learns values, but GroupNormalised gives it no returns"),
         ({"advantage": GAE()}, "GAE needs value estimates, but ClippedSurrogate learns none"),
         ({"advantage": Whiten(GAE())}, "Whiten needs value estimates"),

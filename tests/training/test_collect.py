@@ -1,7 +1,7 @@
 """Sampling in portions: the same experience, scored while the rest is being sampled."""
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from threading import Event
 
 import pytest
@@ -9,9 +9,10 @@ import torch
 
 from guerdon.curriculum import SequentialTasks
 from guerdon.recipes.grpo import build
-from guerdon.records import Progress, Task
+from guerdon.records import Progress, Scores, Task
 from guerdon.rewards import AnswerMatch
 from guerdon.rollout import LanguagePolicy
+from guerdon.selection import AllPairs
 from guerdon.training import Loop
 from guerdon.training.collect import _portions, collect, credit
 from guerdon.training.update import ALONE
@@ -25,6 +26,30 @@ def gathered(sampling_groups, reward, policy=None):
     policy = policy or LanguagePolicy.load()
     batch = collect(recipe, policy, tasks, Progress(0, 1), ALONE, time.perf_counter)
     return credit(recipe, policy, batch, Progress(0, 1), None)
+
+
+@dataclass(frozen=True)
+class Longest:
+    """A reward whose rows nearly always differ."""
+
+    def __call__(self, rollouts, progress):
+        return Scores(rollouts.lengths.float())
+
+
+def test_what_is_learned_from_is_selected_and_the_others_are_still_known():
+    recipe = build(loop=LOOP, reward=Longest(), selection=AllPairs())
+    tasks, policy = recipe.tasks.load("train"), LanguagePolicy.load()
+    batch = collect(recipe, policy, tasks, Progress(0, 1), ALONE, time.perf_counter)
+    found = credit(recipe, policy, batch, Progress(0, 1), None)
+    tied = torch.ones(24, dtype=torch.bool)
+    tied[found.chosen] = False
+    assert 0 < len(found.chosen) <= 24
+    assert len(found.rollouts) == len(found.scores) == 24
+    assert len(found.experience) == len(found.chosen)
+    assert (found.advantage[tied] == 0).all()
+    pairs, value = found.experience.pairs, found.experience.scores.value
+    assert (value[pairs.chosen] > value[pairs.rejected]).all()
+    assert torch.equal(value, found.scores.value[found.chosen])
 
 
 @pytest.mark.parametrize("size", [1, 2, 4])

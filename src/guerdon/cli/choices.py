@@ -11,7 +11,16 @@ from dataclasses import fields
 from types import MappingProxyType
 from typing import Any
 
-from guerdon import advantages, curriculum, objectives, reward_models, rewards, rollout, shaping
+from guerdon import (
+    advantages,
+    curriculum,
+    objectives,
+    reward_models,
+    rewards,
+    rollout,
+    selection,
+    shaping,
+)
 from guerdon import tasks as task_sources
 from guerdon.exports import Index
 
@@ -43,6 +52,7 @@ POLICY_CHOICES: Choices = MappingProxyType(
         "objective.kl.estimator": objectives.ESTIMATORS,
         "curriculum": curriculum.NAMES,
         "filter": curriculum.FILTERS,
+        "selection": selection.NAMES,
         "reference": _REFERENCES,
         "optimiser": _OPTIMISERS,
         "model.engine": rollout.NAMES,

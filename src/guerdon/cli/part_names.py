@@ -45,7 +45,10 @@ def called_after(base: Any, made: Any, choices: Choices) -> Any:
     return replace(made, name=name) if _fits(name) else made
 
 
-METHOD = ("reward", "shaping", "advantage", "objective", "curriculum", "filter", "reference")
+METHOD = (
+    *("reward", "shaping", "advantage", "objective"),
+    *("curriculum", "filter", "selection", "reference"),
+)
 """The places where another part is another method."""
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from guerdon.contracts.promises import check_written_and_read_back, promise
-from guerdon.records import Experience, Loss, PolicyOutput, Rollouts, Task
+from guerdon.records import Experience, Loss, Pairs, PolicyOutput, Rollouts, Task
 from guerdon.stages import NEEDS, Objective
 
 MASK = ((1, 1, 1, 0), (1, 0, 1, 1), (0, 0, 0, 0), (1, 0, 0, 0), (0, 1, 1, 1))
@@ -73,8 +73,15 @@ def lost(
     advantage: Tensor,
     weight: Tensor | None = None,
 ) -> Loss:
-    """What the objective says."""
-    return objective(now, Experience(rollouts, advantage=advantage), weight)
+    """What the objective says; if it learns from pairs, of one of each group's rows that acted."""
+    pairs = None
+    if getattr(objective, "couples", "row") == "pair":
+        acted_N = rollouts.mask.any(1)
+        rows = [(rollouts.group == g) & acted_N for g in range(len(rollouts.tasks))]
+        both = [row.nonzero().flatten()[:2] for row in rows if int(row.sum()) > 1]
+        ends = torch.stack([torch.zeros(2, dtype=torch.long), *both])[1:]
+        pairs = Pairs(ends[:, 0], ends[:, 1])
+    return objective(now, Experience(rollouts, advantage=advantage, pairs=pairs), weight)
 
 
 def gradients(loss: Tensor, now: PolicyOutput) -> tuple[Tensor, ...]:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from guerdon.objectives.preference import Hinge as Hinge
     from guerdon.objectives.ranking import BradleyTerry as BradleyTerry
     from guerdon.objectives.ranking import PlackettLuce as PlackettLuce
+    from guerdon.objectives.stepwise import StepwiseDPO as StepwiseDPO
+    from guerdon.objectives.stepwise import step_preference as step_preference
     from guerdon.objectives.surrogate import CISPO as CISPO
     from guerdon.objectives.surrogate import GSPO as GSPO
     from guerdon.objectives.surrogate import PPO as PPO

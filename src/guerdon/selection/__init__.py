@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from guerdon.selection.dominance import AllPairs as AllPairs
     from guerdon.selection.dominance import dominating as dominating
 
-NAMES = Index(__name__)
+NAMES = Index(__name__, {"none": type(None), "all-pairs": "AllPairs"})
 
 if not TYPE_CHECKING:
     __getattr__, __dir__, __all__ = exporting(__name__)

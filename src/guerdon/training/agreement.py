@@ -74,8 +74,14 @@ def _contradictions(recipe: PolicyRecipe) -> Iterator[str]:
         recipe.reference, NoReference
     ):
         yield (
-            "the recipe has a KL term but no reference policy; set recipe.reference to "
-            "FixedReference() or another of guerdon.training.reference (--reference fixed)"
+            "the recipe compares with a reference policy (as a KL term does) and has none; set "
+            "recipe.reference to FixedReference() or another of guerdon.training.reference "
+            "(--reference fixed)"
+        )
+    if recipe.objective.couples == "pair" and recipe.selection is None:
+        yield (
+            f"{learns} learns from pairs, but nothing makes them; set recipe.selection to "
+            "AllPairs() or another of guerdon.selection (--selection all-pairs)"
         )
     if "values" in needs and not isinstance(recipe.advantage, ValueTargets):
         yield (

@@ -1,4 +1,4 @@
-"""From tasks to credited rollouts: sample, score, filter, shape, credit."""
+"""From tasks to credited rollouts: sample, score, filter, shape, select, credit."""
 
 from __future__ import annotations
 
@@ -149,17 +149,25 @@ def credit(
             rollouts = replace(
                 rollouts, values=policy.forward(rollouts, frozenset({"values"})).values
             )
-    experience = Experience(rollouts, scores, progress=progress)
+    experience, rows = _selected(recipe, Experience(rollouts, scores, progress=progress))
     with naming("the advantage", recipe.advantage):
-        if bool(scores.valid.any()):
+        if bool(experience.scores.valid.any()):
             experience = replace(experience, advantage=recipe.advantage(experience))
         if isinstance(recipe.advantage, ValueTargets) and "values" in recipe.objective.needs:
             returns = recipe.advantage.returns(experience)
-            experience = replace(experience, rollouts=replace(rollouts, returns=returns))
+            learned = replace(experience.rollouts, returns=returns)
+            experience = replace(experience, rollouts=learned)
     whole = {**vars(batch), "rollouts": rollouts}
-    return Collected(
-        **whole, scores=scores, experience=experience, chosen=torch.arange(len(rollouts))
-    )
+    return Collected(**whole, scores=scores, experience=experience, chosen=rows)
+
+
+def _selected(recipe: PolicyRecipe, known: Experience) -> tuple[Experience, Tensor]:
+    """What is known of the rows that are learned from, and their places long[R] among all."""
+    if recipe.selection is None or not bool(known.scores.valid.any()):
+        return known, torch.arange(len(known))
+    with naming("the selection", recipe.selection):
+        chosen = recipe.selection(known.scores, known.rollouts, known.progress)
+        return replace(known.select(chosen.rows), pairs=chosen.pairs), chosen.rows
 
 
 def _shaped(recipe: PolicyRecipe, raw: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
@@ -282,7 +290,8 @@ def _with_reference(
         return rollouts
     if reference is None:
         raise ValueError(
-            "the recipe has a KL term but no reference policy; set recipe.reference to "
+            "the recipe compares with a reference policy (as a KL term does) and has none; set "
+            "recipe.reference to "
             "FixedReference() or another of guerdon.training.reference"
         )
     return replace(rollouts, reference_logps=reference.logps(rollouts))

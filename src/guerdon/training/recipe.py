@@ -43,6 +43,7 @@ from guerdon.stages import (
     Objective,
     Reward,
     Sampling,
+    Selection,
     Shaper,
     TaskSource,
 )
@@ -199,6 +200,7 @@ class PolicyRecipe:
     objective: Objective = field(default_factory=ClippedSurrogate)
     curriculum: Curriculum = field(default_factory=ShuffledTasks)
     filter: GroupFilter | None = None
+    selection: Selection | None = None
     reference: Reference = field(default_factory=NoReference)
     sampling: Sampling = field(default_factory=Sampling)
     evaluation_sampling: Sampling = field(default_factory=lambda: Sampling(temperature=0.0))
