@@ -29,7 +29,7 @@ MADE = frozenset(
         # a run's results and what flows through it
         *("Batch", "Collected", "Carried", "HeldOut", "Lesson", "Result"),
         *("Demonstration", "Guard", "Shard", "Surrogate", "Problem"),
-        "Stopped",
+        *("Piece", "Stopped"),
         # what sampling and packing hold
         *("_Episode", "_Play", "LinearHead", "Ragged", "Packed", "Pass", "_Layer"),
         # what rewards read and say
