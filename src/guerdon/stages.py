@@ -123,6 +123,17 @@ class Curriculum(Protocol):
 
 
 @runtime_checkable
+class Observer(Protocol):
+    """A part, wherever it stands, that sees what came of every group that was sampled.
+
+    Called each step before anything is learned, with the reward's own scores; groups that the
+    filter drops are seen too. What it remembers is its ``state_dict``.
+    """
+
+    def observe(self, rollouts: Rollouts, scores: Scores) -> None: ...
+
+
+@runtime_checkable
 class GroupFilter(Protocol):
     """Which groups are worth an update: bool[B], True = keep."""
 

@@ -10,6 +10,7 @@ import torch
 from completions import START, rollouts_of, task
 from toy_predictor import TABLE, ToyPredictor
 
+from guerdon.composition import needs_of
 from guerdon.nursery import seedling_path
 from guerdon.parts import build, describe
 from guerdon.records import Task
@@ -29,6 +30,7 @@ from guerdon.rewards import (
 )
 from guerdon.rollout import LanguagePolicy, SlotPolicy
 from guerdon.stages import Sampling
+from guerdon.training.recording import recorded
 
 TOY = ToyPredictor()
 
@@ -189,33 +191,36 @@ def test_a_row_does_not_depend_on_the_rows_before_it(tmp_path: Path) -> None:
 
 def test_policy_entropy_does_not_depend_on_the_batch(policy: LanguagePolicy) -> None:
     rollouts = policy.sample([Task("a", "Compute 1+2.\n")], 5, Sampling(max_tokens=8), seed=1)
-    one, many = PolicyEntropy(policy, 1)(rollouts, START), PolicyEntropy(policy)(rollouts, START)
-    torch.testing.assert_close(one.value, many.value, atol=1e-5, rtol=1e-4)
-    mean = policy.forward(rollouts, frozenset({"entropy"})).entropy
-    assert mean is not None
-    expected = mean[0].sum() / rollouts.mask[0].sum()
-    assert many.value[0].item() == pytest.approx(expected.item(), rel=1e-4)
-    silent = replace(rollouts, mask=torch.zeros_like(rollouts.mask))
-    assert PolicyEntropy(policy)(silent, START).value.tolist() == [0] * 5
+    needs = needs_of(PolicyEntropy())
+    one, many = (recorded(policy, rollouts, needs, size) for size in (1, 0))
+    assert one.entropy is not None
+    torch.testing.assert_close(one.entropy, many.entropy, atol=1e-5, rtol=1e-4)
+    expected = one.entropy[0].sum() / rollouts.mask[0].sum()
+    scores = PolicyEntropy()(many, START)
+    assert scores.value[0].item() == pytest.approx(expected.item(), rel=1e-4)
+    silent = replace(many, mask=torch.zeros_like(rollouts.mask))
+    assert PolicyEntropy()(silent, START).value.tolist() == [0] * 5
+    with pytest.raises(ValueError, match="hold no entropy of the policy"):
+        PolicyEntropy()(rollouts, START)
 
 
 def test_confidence_is_the_mean_surprise_of_the_likeliest_tokens(policy: LanguagePolicy) -> None:
     rollouts = policy.sample([Task("a", "Compute 1+2.\n")], 5, Sampling(max_tokens=8), seed=1)
-    one = PolicyConfidence(policy, 1)(rollouts, START)
-    many = PolicyConfidence(policy)(rollouts, START)
-    torch.testing.assert_close(one.value, many.value, atol=1e-5, rtol=1e-4)
+    told = recorded(policy, rollouts, needs_of(PolicyConfidence()), 2)
     ids = torch.cat([rollouts.prompts[0], rollouts.ids[0]])[None]
     start, length = len(rollouts.prompts[0]), int(rollouts.lengths[0])
     with torch.no_grad():
         logp_TV = policy.model(ids).logits[0, start - 1 : start - 1 + length].log_softmax(-1)
     expected = -logp_TV.topk(20).values.mean()
-    assert many.value[0].item() == pytest.approx(expected.item(), rel=1e-4)
-    silent = replace(rollouts, mask=torch.zeros_like(rollouts.mask))
-    assert PolicyConfidence(policy)(silent, START).value.tolist() == [0] * 5
+    assert PolicyConfidence()(told, START).value[0].item() == pytest.approx(
+        expected.item(), rel=1e-4
+    )
+    silent = replace(told, mask=torch.zeros_like(rollouts.mask))
+    assert PolicyConfidence()(silent, START).value.tolist() == [0] * 5
     slots = SlotPolicy(["a"], [["x", "y"]], lambda _, chosen: "".join(chosen))
     drawn = slots.sample([Task("a", "")], 2, Sampling(), seed=0)
     with pytest.raises(ValueError, match="SlotPolicy gives no largest"):
-        PolicyConfidence(slots)(drawn, START)
+        recorded(slots, drawn, needs_of(PolicyConfidence()))
 
 
 def test_a_frozen_model_survives_a_recipe_file() -> None:

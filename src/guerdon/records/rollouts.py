@@ -97,6 +97,9 @@ class Rollouts:
         reference_logps: float[N, T] under the reference policy, once computed.
         values: float[N, T], value estimates at sampling time, once computed.
         returns: float[N, T], the value head's targets, once computed.
+        entropy: float[N, T], the policy's at sampling time, where a part needs it.
+        largest: float[N, T, L], the log-probs of its L likeliest tokens then, descending, where a
+            part needs them.
         temperature: what ``logps`` are taken at, and what a policy's own log-probs of these
             rollouts are to be taken at.
         inputs: what a model reads beside each of the B prompts, by name (pixels, grids, token
@@ -124,6 +127,8 @@ class Rollouts:
     reference_logps: Tensor | None = field(default=None, metadata=_POSITION)
     values: Tensor | None = field(default=None, metadata=_POSITION)
     returns: Tensor | None = field(default=None, metadata=_POSITION)
+    entropy: Tensor | None = field(default=None, metadata=_POSITION)
+    largest: Tensor | None = field(default=None, metadata=_POSITION)
     temperature: float = 1.0
     inputs: tuple[Mapping[str, Tensor], ...] | None = field(default=None, metadata=_TASK)
 

@@ -12,7 +12,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from guerdon.composition import needs_of
+from guerdon.composition import needs_of, places
 from guerdon.failures import Tally, tally
 from guerdon.judging import judged
 from guerdon.parts import memories
@@ -26,8 +26,9 @@ from guerdon.records import (
     concat_scores,
 )
 from guerdon.schedules import at
-from guerdon.stages import Policy, ValueTargets
+from guerdon.stages import Observer, Policy, ValueTargets
 from guerdon.training.recipe import PolicyRecipe
+from guerdon.training.recording import recorded
 from guerdon.training.reference import RunningReference
 from guerdon.training.stopping import PartFailed, naming
 from guerdon.training.update import Shard
@@ -40,6 +41,7 @@ class Batch:
     ``raw`` are the reward's own scores; ``sampled`` counts groups before the filter, ``judged``
     their rows, ``seconds`` the time spent sampling and scoring. ``staleness`` is how many steps
     the weights that sampled are behind those that will learn; None where they are always the same.
+    ``seen`` are all groups that were sampled, those too that the filter dropped.
     """
 
     rollouts: Rollouts
@@ -48,6 +50,7 @@ class Batch:
     seconds: dict[str, float]
     staleness: int | None = None
     judged: Tally = Tally()
+    seen: tuple[tuple[Rollouts, Scores], ...] = ()
 
     @property
     def tally(self) -> Tally:
@@ -92,6 +95,7 @@ def collect(
     wanted = recipe.loop.groups
     kept: list[tuple[Rollouts, Scores]] = []
     seconds = {"sampling": 0.0, "scoring": 0.0}
+    seen: list[tuple[Rollouts, Scores]] = []
     sampled = have = 0
     judgements = Tally()
     for attempt in range(max(recipe.loop.resample, 1)):
@@ -104,6 +108,7 @@ def collect(
         rollouts, scores = _gather(local, own, shard)
         sampled += len(rollouts.tasks)
         judgements += tally(rollouts, scores)
+        seen.append((rollouts, scores))
         if recipe.filter is not None:
             rows = _kept(recipe, rollouts, scores, progress)
             rollouts, scores = rollouts.select(rows), scores.select(rows)
@@ -113,7 +118,7 @@ def collect(
             break
     rollouts = concat_rollouts([r for r, _ in kept])
     scores = concat_scores([s for _, s in kept])
-    return Batch(rollouts, scores, sampled, seconds, judged=judgements)
+    return Batch(rollouts, scores, sampled, seconds, judged=judgements, seen=tuple(seen))
 
 
 def _kept(recipe: PolicyRecipe, rollouts: Rollouts, scores: Scores, progress: Progress) -> Tensor:
@@ -125,6 +130,20 @@ def _kept(recipe: PolicyRecipe, rollouts: Rollouts, scores: Scores, progress: Pr
         return recipe.filter(Experience(rollouts, scores, progress=progress))[rollouts.group]
 
 
+def observe(recipe: PolicyRecipe, batch: Batch) -> None:
+    """Every part that observes sees every group that was sampled, before it is learned from."""
+    for name in OBSERVED:
+        for _, part in places(getattr(recipe, name)):
+            if isinstance(part, Observer):
+                with naming(f"the {name}", part):
+                    for rollouts, scores in batch.seen:
+                        part.observe(rollouts, scores)
+
+
+OBSERVED = ("curriculum", "reward", "filter", "shaping", "advantage")
+"""Where in a recipe parts may observe."""
+
+
 def credit(
     recipe: PolicyRecipe,
     policy: Policy,
@@ -132,7 +151,7 @@ def credit(
     progress: Progress,
     reference: RunningReference | None,
 ) -> Collected:
-    """Shaped scores and advantage float[N, T]; with a value objective ``values``, ``returns``.
+    """Shaped scores and advantage float[N, T]; in the rollouts what the parts need.
 
     Where older weights may have sampled, ``old_logps`` become those of ``policy``: clipping is
     then around the weights that learn, and the objective's truncated importance weight leads
@@ -142,13 +161,10 @@ def credit(
     if batch.staleness is not None and len(rollouts):
         with torch.no_grad():
             rollouts = replace(rollouts, old_logps=policy.forward(rollouts).logps)
+    needs = recipe.objective.needs & {"values"} | needs_of((recipe.shaping, recipe.advantage))
+    rollouts = recorded(policy, rollouts, needs, recipe.loop.microbatch)
     rollouts = _with_reference(rollouts, recipe, reference)
     scores = _shaped(recipe, batch.raw, rollouts, progress)
-    if "values" in recipe.objective.needs and rollouts.values is None and len(rollouts):
-        with torch.no_grad():
-            rollouts = replace(
-                rollouts, values=policy.forward(rollouts, frozenset({"values"})).values
-            )
     experience, rows = _selected(recipe, Experience(rollouts, scores, progress=progress))
     with naming("the advantage", recipe.advantage):
         if bool(experience.scores.valid.any()):
@@ -207,14 +223,15 @@ def _sample_and_score(
     """
     if not drawn:
         return None, None
-    repeats = iter([repeat for _, repeat in drawn])
+    repeats, needs = iter([repeat for _, repeat in drawn]), needs_of((recipe.reward, recipe.filter))
     sampled: list[Rollouts] = []
     judging: list[Future[Scores]] = []
     started = clock()
     # One judge, so that a reward with memory sees the groups in their order.
     with ThreadPoolExecutor(max_workers=1) as judge:
         for some in _portions([task for task, _ in drawn], recipe.loop.sampling_groups):
-            sampled.append(_sample(recipe, policy, some, list(islice(repeats, len(some))), seed))
+            made = _sample(recipe, policy, some, list(islice(repeats, len(some))), seed)
+            sampled.append(recorded(policy, made, needs, recipe.loop.microbatch))
             judging.append(judge.submit(judged, recipe.reward, sampled[-1], progress))
         ended = clock()
         scores = [done.result() for done in judging]

@@ -8,11 +8,15 @@ from dataclasses import dataclass, field
 
 import torch
 
+from guerdon.composition import needs_of
 from guerdon.failures import Tally, failing, tally
 from guerdon.judging import judged
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.stages import Policy, Reward, Sampling
+from guerdon.training.recording import recorded
 from guerdon.training.update import ALONE, Shard
+
+_AT_A_TIME = 16
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ def evaluate(
     for start in range(0, len(mine), batch):
         with torch.no_grad():
             rollouts = policy.sample(mine[start : start + batch], 1, sampling, seed)
+        rollouts = recorded(policy, rollouts, needs_of(reward), _AT_A_TIME)
         scores = judged(reward, rollouts, progress or Progress())
         metric = "accuracy" if "accuracy" in scores.parts else metric
         invalid += tally(rollouts, scores)

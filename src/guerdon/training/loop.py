@@ -13,13 +13,12 @@ from guerdon.stages import Policy
 from guerdon.training.agreement import check_start
 from guerdon.training.ahead import Batches
 from guerdon.training.checkpoint import seed_generators
-from guerdon.training.collect import Collected, credit
+from guerdon.training.collect import Collected, credit, observe
 from guerdon.training.held_out import HeldOut, evaluate
 from guerdon.training.policies import load_policy
 from guerdon.training.processes import processes
 from guerdon.training.recipe import PolicyRecipe, Result, RunOptions
 from guerdon.training.run import Learner, Run
-from guerdon.training.stopping import naming
 from guerdon.training.task_checks import check_tasks
 from guerdon.training.telemetry import step_metrics
 from guerdon.training.update import Shard, minibatches, update
@@ -68,8 +67,7 @@ def train(
                 with run.undone_by(batches.take_back):
                     batch = batches.take(progress)
                     run.judged(batch.tally)
-                    with naming("the curriculum", recipe.curriculum):
-                        recipe.curriculum.observe(batch.rollouts, batch.raw)
+                    observe(recipe, batch)
                     batches.begin(Progress(progress.step + 1, progress.total))
                     collected = credit(recipe, policy, batch, progress, reference)
                 figures = _learn(recipe, learner, collected, progress, shard)
