@@ -17,7 +17,7 @@ import guerdon.training.reward_model
 from guerdon.cli import main
 from guerdon.parts import PartError, describe
 from guerdon.recipes import load_recipe
-from guerdon.training import PolicyRecipe
+from guerdon.training import Model, PolicyRecipe
 
 Captured = pytest.CaptureFixture[str]
 
@@ -31,14 +31,8 @@ def nothing_is_loaded_or_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         loaded.append("a model")
         raise RuntimeError("a model was loaded")
 
-    for module, name in (
-        (guerdon.cli.sample, "load_policy"),
-        (guerdon.cli.evaluate, "load_policy"),
-        (guerdon.training.loop, "load_policy"),
-        (guerdon.training.pairs, "load_policy"),
-        (guerdon.training.reward_model, "load_reward_model"),
-    ):
-        monkeypatch.setattr(module, name, load)
+    monkeypatch.setattr(Model, "load", load)
+    monkeypatch.setattr(guerdon.training.reward_model, "load_reward_model", load)
     monkeypatch.chdir(tmp_path)
     yield
     assert not loaded

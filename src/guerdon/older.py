@@ -53,12 +53,28 @@ def _optimiser(old: Settings) -> Settings:
     return _part("training.optimisers:AdamW", **given)
 
 
+def _prepared(by: str) -> Callable[[Settings], Settings]:
+    """Tasks that loaded a model for themselves; it is the run's own policy now."""
+
+    def change(old: Settings) -> Settings:
+        mine = ("part", "source", "model", "policy")
+        settings = {name: value for name, value in old.items() if name not in mine}
+        return _part(
+            "tasks.prepared:PreparedTasks", source=old.get("source"), by=_part(by, **settings)
+        )
+
+    return change
+
+
 _CHANGED: Mapping[str, Callable[[Settings], Settings]] = {
     "rewards.schedules:LinearSchedule": _renamed("schedules:Linear"),
     "rewards.schedules:CosineSchedule": _renamed("schedules:Cosine"),
     "rewards.levels:Ramp": _renamed("schedules:Linear", start="first", end="last"),
     "rewards.levels:Switch": _switch,
     "training.recipe:Optimiser": _optimiser,
+    "training.selected:SelectedTasks": _prepared("curriculum.answered:ByReward"),
+    "training.varying:VaryingTasks": _prepared("curriculum.answered:ByVariance"),
+    "shaping.references:ReferencedTasks": _prepared("shaping.references:WithReferences"),
     "shaping.anneal:LinearWeight": _renamed(
         "schedules:Linear", start="first", end="last", finish="end"
     ),

@@ -22,7 +22,7 @@ from guerdon.composition import places
 from guerdon.declared import misplaced
 from guerdon.older import modernised
 from guerdon.ranges import RangeError
-from guerdon.trust import PartError, parted, refuse_elsewhere, refuse_untrusted
+from guerdon.trust import PartError, names_in, parted, refuse_elsewhere, refuse_untrusted
 
 __all__ = [
     "Memory",
@@ -71,8 +71,11 @@ def build(data: Any, where: str = "recipe", trust: Sequence[str] = ()) -> Any:
     (with those below them). Nothing is imported before all names in ``data`` are found to be
     allowed. Raises PartError naming the field and the mend.
     """
-    refuse_untrusted(data, where, trust)
-    return _built(modernised(data), where, own=False)
+    for _ in names_in(data, where):
+        pass  # refuses what is nested too deep, before anything walks through it
+    today = modernised(data)
+    refuse_untrusted(today, where, trust)
+    return _built(today, where, own=False)
 
 
 def rebuild(data: Any, where: str = "recipe") -> Any:

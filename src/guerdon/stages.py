@@ -110,6 +110,17 @@ class TaskSource(Protocol):
 
 
 @runtime_checkable
+class Preparation(Protocol):
+    """What the policy's own answers make of the training tasks before the first step.
+
+    It may choose among them, or add columns to them; ids stay. The same policy and tasks give
+    the same result, since a resumed run asks again.
+    """
+
+    def __call__(self, policy: Policy, tasks: Sequence[Task]) -> Sequence[Task]: ...
+
+
+@runtime_checkable
 class Curriculum(Protocol):
     """Which tasks next. ``next`` draws ``count`` tasks; ``observe`` sees what came of them."""
 
@@ -191,6 +202,19 @@ class Sampling:
 
     def __post_init__(self) -> None:
         check_ranges(self)
+
+
+@runtime_checkable
+class PolicySource(Protocol):
+    """The setting of a policy: which to train, or to sample from."""
+
+    def load(self, tasks: Sequence[Task]) -> Policy:
+        """The policy before training. ``tasks`` are all that it will meet, held-out ones too.
+
+        A language model takes any; a table has a row for each of their states. What is drawn
+        comes from torch's global generator, which the run has seeded.
+        """
+        ...
 
 
 @runtime_checkable

@@ -73,7 +73,6 @@ FUNCTIONS: Mapping[str, frozenset[str]] = MappingProxyType(
             "rewards.actions.web_action": "rouge_l_f1",
             "shaping.penalties": "log_ratio",
             "tasks.facts": "facts_right",
-            "training.policies": "starting_policy",
         }.items()
     }
 )
@@ -105,6 +104,7 @@ RENAMED: Mapping[str, str] = MappingProxyType(
         f"guerdon.{old}:Recipe": "guerdon.training.recipe:PolicyRecipe"
         for old in ("training", "training.recipe")
     }
+    | {"guerdon.training.recipe:Model": "guerdon.rollout.sources:Model"}
     | {
         f"guerdon.recipes.{module}:{name}": f"guerdon.claims.{module}:{name}"
         for module, names in {

@@ -7,11 +7,9 @@ import pytest
 from guerdon.claims import all_claims, load_claim
 from guerdon.contracts import check_recipe
 from guerdon.recipes import all_recipes, load_recipe
-from guerdon.shaping import ReferencedTasks
-from guerdon.training import Loop, SelectedTasks
-from guerdon.training.varying import VaryingTasks
+from guerdon.tasks import PreparedTasks
+from guerdon.training import Loop
 
-PREPARED = SelectedTasks | ReferencedTasks | VaryingTasks
 SHORT = Loop(steps=2, groups=2, group_size=4, evaluation_tasks=2, checkpoint_every=0)
 
 
@@ -20,8 +18,10 @@ def short(slug):
     recipe = load_recipe(slug).build()
     loop = replace(SHORT, minibatch=4 if recipe.loop.minibatch else 0)
     recipe = replace(recipe, loop=loop)
-    if isinstance(recipe.tasks, PREPARED):  # sampling for hundreds of tasks
-        few = replace(recipe.tasks, source=replace(recipe.tasks.source, train=6), count=4)
+    if isinstance(recipe.tasks, PreparedTasks):  # sampling for hundreds of tasks
+        few = PreparedTasks(
+            replace(recipe.tasks.source, train=6), replace(recipe.tasks.by, count=4)
+        )
         recipe = replace(recipe, tasks=few)
     return recipe
 

@@ -24,18 +24,11 @@ def test_hard_and_easy_prompts_are_the_ends_of_the_models_own_scores() -> None:
     drawn = policy.sample(tasks, 1, Sampling(temperature=0.7, top_p=0.9), 0)
     values = ReferenceBLEU()(drawn, Progress()).value.tolist()
     score = {task.id: value for task, value in zip(tasks, values, strict=True)}
-    lowest = bleuberi.selected(FactQuestions(), 3, hard).choose(policy, tasks)
-    highest = bleuberi.selected(FactQuestions(), 3, easy).choose(policy, tasks)
+    lowest = bleuberi.selected(FactQuestions(), 3, hard).prepare(policy, tasks)
+    highest = bleuberi.selected(FactQuestions(), 3, easy).prepare(policy, tasks)
     ranked = sorted(score.values())
     assert sorted(score[t.id] for t in lowest) == ranked[:3]
     assert sorted(score[t.id] for t in highest) == ranked[-3:]
-
-
-def test_only_training_prompts_are_chosen() -> None:
-    source = FactQuestions(train=8, test=5)
-    chosen = bleuberi.selected(source, 2)
-    assert len(chosen.load("train")) == 2
-    assert chosen.load("test") == source.load("test")
 
 
 def constant(text: str, references: tuple[str, ...]) -> float:

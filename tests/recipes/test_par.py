@@ -10,8 +10,8 @@ import torch
 from guerdon.claims import par as miniature
 from guerdon.recipes import load_recipe, par
 from guerdon.records import Progress, Scores
-from guerdon.shaping import Affine, Proportional, ReferencedTasks, RunningStandardise, Transform
-from guerdon.tasks import FactQuestions
+from guerdon.shaping import Affine, Proportional, RunningStandardise, Transform, WithReferences
+from guerdon.tasks import FactQuestions, PreparedTasks
 from guerdon.training import Loop, PolicyRecipe, train
 
 
@@ -64,10 +64,8 @@ def test_recipe_is_listed_and_round_trips(tmp_path: Path) -> None:
 
 def test_runs_in_the_real_loop() -> None:
     recipe = par.build()
-    assert isinstance(recipe.tasks, ReferencedTasks)
-    tasks = ReferencedTasks(
-        FactQuestions(train=8, test=4), recipe.tasks.policy, recipe.reward, count=2
-    )
+    assert isinstance(recipe.tasks, PreparedTasks)
+    tasks = PreparedTasks(FactQuestions(train=8, test=4), WithReferences(recipe.reward, count=2))
     loop = Loop(steps=2, groups=2, group_size=4, evaluation_tasks=4, checkpoint_every=0)
     result = train(par.build(tasks=tasks, loop=loop), quiet=True)
     assert len(result.history) == 2

@@ -10,15 +10,14 @@ import torch
 from torch.nn.utils import parametrize
 
 from guerdon.claims import temporal_r1 as miniature
-from guerdon.curriculum import easy, hard
+from guerdon.curriculum import ByVariance, easy, hard
 from guerdon.recipes import load_recipe, temporal_r1
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards import FormatReward, IntervalReward, WeightedSum
 from guerdon.rollout import TabularPolicy
 from guerdon.stages import Sampling
-from guerdon.tasks import TextIntervals
+from guerdon.tasks import PreparedTasks, TextIntervals
 from guerdon.training import Loop, PolicyRecipe, train
-from guerdon.training.varying import VaryingTasks
 
 DRAWN = {
     "poor": [0, 0, 0.04, 0],
@@ -39,8 +38,8 @@ class Given:
 
 def chosen(**settings: object) -> list[str]:
     tasks = [Task(name, "") for name in DRAWN]
-    part = replace(VaryingTasks(TextIntervals(), Given(), draws=4), **settings)
-    return [t.id for t in part.choose(TabularPolicy(list(DRAWN), ("a", "b")), tasks)]
+    part = replace(ByVariance(Given(), draws=4), **settings)
+    return [t.id for t in part(TabularPolicy(list(DRAWN), ("a", "b")), tasks)]
 
 
 def test_tasks_are_kept_where_rewards_vary_and_one_is_good() -> None:
@@ -94,7 +93,7 @@ def test_recipe_round_trips(tmp_path: Path) -> None:
 def test_runs_on_the_seedling() -> None:
     loop = Loop(steps=2, groups=3, group_size=4, evaluation_tasks=4, checkpoint_every=0)
     recipe = temporal_r1.build(loop=loop)
-    few = replace(recipe.tasks, source=TextIntervals(train=12), count=4)
+    few = PreparedTasks(TextIntervals(train=12), replace(recipe.tasks.by, count=4))
     result = train(replace(recipe, tasks=few), quiet=True)
     assert len(result.history) == 2
     assert all(torch.isfinite(p).all() for p in result.model.module.parameters())

@@ -11,8 +11,8 @@ import torch
 from guerdon.claims import transform_combine as miniature
 from guerdon.recipes import load_recipe, transform_combine
 from guerdon.records import Progress
-from guerdon.shaping import Affine, And, LogProbability, ReferencedTasks
-from guerdon.tasks import FactQuestions
+from guerdon.shaping import Affine, And, LogProbability
+from guerdon.tasks import FactQuestions, PreparedTasks
 from guerdon.training import Loop, PolicyRecipe, train
 
 
@@ -80,8 +80,9 @@ def test_recipe_is_listed_and_round_trips(tmp_path: Path) -> None:
 
 def test_runs_in_the_real_loop() -> None:
     recipe = transform_combine.build()
-    assert isinstance(recipe.tasks, ReferencedTasks)
-    tasks = replace(recipe.tasks, source=FactQuestions(train=8, test=4), count=3)
+    assert isinstance(recipe.tasks, PreparedTasks)
+    by = replace(recipe.tasks.by, count=3)
+    tasks = PreparedTasks(FactQuestions(train=8, test=4), by)
     loop = Loop(steps=2, groups=2, group_size=4, evaluation_tasks=4, checkpoint_every=0)
     result = train(transform_combine.build(tasks=tasks, loop=loop), quiet=True)
     assert len(result.history) == 2

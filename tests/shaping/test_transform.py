@@ -21,12 +21,12 @@ from guerdon.shaping import (
     LogSigmoid,
     Proportional,
     Quantile,
-    ReferencedTasks,
     RunningMinMax,
     RunningStandardise,
     Sigmoid,
     Tanh,
     Transform,
+    WithReferences,
     with_references,
 )
 from guerdon.stages import Sampling
@@ -94,7 +94,7 @@ def test_references_differ_by_task_and_missing_ones_are_dropped():
 
 
 def test_no_column_of_references_is_an_error_that_names_the_task():
-    with pytest.raises(ValueError, match=r"'t0'.*'reference_rewards'.*ReferencedTasks"):
+    with pytest.raises(ValueError, match=r"'t0'.*'reference_rewards'.*WithReferences"):
         Transform()(make_scores([1.0]), make_rollouts([0]), NOW)
     with pytest.raises(ValueError, match="a number or a list of numbers, not 'high'"):
         ColumnReferences()(with_columns(["high"]))
@@ -210,6 +210,5 @@ def test_references_are_rewards_of_the_policys_own_completions():
         assert set(values[torch.isfinite(values)].tolist()) == {0.0, 2.0}
         assert 0 < torch.isnan(values).sum() < 50
         assert task.columns["kept"] == 1
-    source = ReferencedTasks(Two(), policy, loud, count=50, seed=3)
-    assert [str(t.columns) for t in source.load("train")] == [str(t.columns) for t in tasks]
-    assert "reference_rewards" not in source.load("test")[0].columns
+    made = WithReferences(loud, count=50, seed=3)(policy(), Two().load("train"))
+    assert [str(t.columns) for t in made] == [str(t.columns) for t in tasks]

@@ -167,10 +167,10 @@ def test_counts_of_invalid_rows_are_the_same_in_tracker_metrics_and_page(tmp_pat
 
 
 def test_a_missing_tracker_is_said_before_anything_is_loaded_or_written(tmp_path, monkeypatch):
-    def loaded(model):
+    def loaded(*_):
         raise AssertionError("a model was loaded")
 
-    monkeypatch.setattr("guerdon.training.loop.load_policy", loaded)
+    monkeypatch.setattr("guerdon.rollout.Model.load", loaded)
     with pytest.raises(ValueError, match="'no-such-tracker'"):
         train(build(loop=LOOP), tmp_path / "run", trackers=("no-such-tracker",))
     assert not (tmp_path / "run").exists()

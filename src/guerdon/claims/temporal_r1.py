@@ -15,16 +15,14 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from guerdon.advantages import GroupNormalised
-from guerdon.curriculum import Ranking, at_random, easy, hard
+from guerdon.curriculum import ByVariance, Ranking, at_random, easy, hard
 from guerdon.objectives import ClippedSurrogate
 from guerdon.recipes.temporal_r1 import SLUG
 from guerdon.records import Experience, Progress, Rollouts, Scores, Task
 from guerdon.reproduction import Claim, Expectation, Report
 from guerdon.rollout import TabularPolicy
 from guerdon.stages import Sampling
-from guerdon.tasks import TextIntervals
 from guerdon.training import Guard, update
-from guerdon.training.varying import VaryingTasks
 
 FEATURES = 12
 CLASSES = 6
@@ -74,8 +72,8 @@ class Miniature:
         actions = tuple(map(str, range(CLASSES)))
         policy = TabularPolicy([t.id for t in tasks], actions, seen @ start)
         parametrize.register_parametrization(policy, "logits", LinearLogits(seen))
-        chooser = VaryingTasks(TextIntervals(), labelled, CHOSEN, GROUP, 0.0, 0.0, self.which)
-        chosen, alive = chooser.choose(policy, tasks, seed), 0
+        chooser = ByVariance(labelled, CHOSEN, GROUP, 0.0, 0.0, self.which)
+        chosen, alive = chooser(policy, tasks, seed), 0
         optimiser = torch.optim.SGD(policy.parameters(), lr=RATE)
         for step in range(PASSES * CHOSEN):
             rows = policy.sample(

@@ -55,6 +55,7 @@ POLICY_CHOICES: Choices = MappingProxyType(
         "selection": selection.NAMES,
         "reference": _REFERENCES,
         "optimiser": _OPTIMISERS,
+        "model": rollout.POLICIES,
         "model.engine": rollout.NAMES,
     }
 )

@@ -9,7 +9,6 @@ from guerdon.cli.options import own_output
 from guerdon.cli.settings import recipe_with
 from guerdon.failures import RewardFailed, too_many
 from guerdon.training import describe_held_out, evaluate, held_out_summary
-from guerdon.training.policies import load_policy
 from guerdon.training.run_folder import plain
 
 
@@ -20,7 +19,7 @@ def run(options: dict[str, Any], rest: list[str]) -> int:
     tasks = list(recipe.tasks.load("test"))[: recipe.loop.evaluation_tasks]
     with own_output():
         result = evaluate(
-            load_policy(recipe.model),
+            recipe.model.load(tasks),
             tasks,
             recipe.reward,
             recipe.evaluation_sampling,

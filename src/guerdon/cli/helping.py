@@ -15,7 +15,8 @@ def overrides() -> str:
     return f"""Settings of the recipe follow as nested options, for example
   --loop.steps 100 --sampling.temperature 0.8 --objective.clip-high 0.28
 and these short forms:
-  --model NAME     a Hub id, a local folder or a GGUF file instead of the seedling (--model.name)
+  --model NAME     a Hub id, a local folder or a GGUF file instead of the seedling (--model.name),
+                   or table, network: a small policy over the states of worlds and choices
   --model.engine E what samples: transformers (the model itself) or vllm; its settings follow,
                    for example --model.engine.max-length 4096
   --endpoint URL   ask the server at this address, which knows the model as --model NAME

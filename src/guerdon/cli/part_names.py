@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from guerdon import rewards, tasks
+from guerdon import rewards, rollout, tasks
 from guerdon.cli.choices import POLICY_CHOICES, Choices
 from guerdon.names import check_name, nearest
 from guerdon.parts import locate
@@ -90,8 +90,8 @@ def part_of(option: str, text: str, choices: Choices = POLICY_CHOICES) -> Any:
     """The part that ``text`` names at ``option``.
 
     ``NAME``, or ``NAME:VALUE`` with the part's first setting. "shaping" takes several with
-    commas between them or "none", "tasks" a file too, "reward" also ``FILE:FUNCTION`` or
-    ``module:function``. Raises ValueError naming the option and what it takes.
+    commas between them or "none", "tasks" a file too, "model" a language model's name, "reward"
+    also ``FILE:FUNCTION`` or ``module:function``. Raises ValueError naming the option and what it takes.
     """
     table = choices[option]
     part: Any
@@ -100,6 +100,8 @@ def part_of(option: str, text: str, choices: Choices = POLICY_CHOICES) -> Any:
         part = tuple(_named(option, name, table) for name in names)
     elif option == "tasks" and text.partition(":")[0] not in table:
         part = _file(text, table)
+    elif option == "model" and text.partition(":")[0] not in table:
+        part = rollout.Model(text)
     elif option == "reward" and text.partition(":")[0] not in table:
         part = _own_reward(text, table)
     else:

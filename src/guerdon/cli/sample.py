@@ -14,7 +14,6 @@ from guerdon.failures import refuse_failing, tally
 from guerdon.judging import judged
 from guerdon.ranges import PositiveInt
 from guerdon.records import Progress
-from guerdon.training.policies import load_policy
 
 
 def run(options: dict[str, Any], rest: list[str]) -> int:
@@ -23,7 +22,7 @@ def run(options: dict[str, Any], rest: list[str]) -> int:
     needed = ("model", "tasks", "reward", "sampling")
     recipe = recipe_with(needed, options["recipe"] or "grpo", rest, trust=options["trust"])
     tasks = list(recipe.tasks.load("test"))[:count]
-    rollouts = load_policy(recipe.model).sample(tasks, 1, recipe.sampling, recipe.loop.seed)
+    rollouts = recipe.model.load(tasks).sample(tasks, 1, recipe.sampling, recipe.loop.seed)
     with own_output():
         scores = judged(recipe.reward, rollouts, Progress())
     refuse_failing(tally(rollouts, scores))

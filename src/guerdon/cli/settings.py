@@ -14,14 +14,14 @@ from guerdon.cli.choices import POLICY_CHOICES, Choices, choices_of
 from guerdon.cli.helping import SHORT_OPTIONS
 from guerdon.cli.laying import lay
 from guerdon.cli.options import UsageError, number, reading_arguments, whole_number
-from guerdon.cli.part_names import called_after, choose, is_own_reward
+from guerdon.cli.part_names import called_after, choose, is_own_reward, part_of
 from guerdon.cli.recipe_files import load_recipe_file
 from guerdon.objectives import KL
 from guerdon.parsing.visible import visible
 from guerdon.parts import PartError, describe
 from guerdon.ranges import Count, NonNegative, RangeError, Seed, checked_later
 from guerdon.recipes import build_recipe
-from guerdon.rollout import EndpointPolicy
+from guerdon.rollout import EndpointPolicy, Model
 from guerdon.tasks import FileTasks, RankingFile
 from guerdon.training import (
     FixedReference,
@@ -131,7 +131,7 @@ def _laid_over(recipe: Any, arguments: Sequence[str], choices: Choices) -> Any:
             raise UsageError(f"--{option} needs a value")
         if words[1:]:
             raise UsageError(f"unknown argument {words[1]!r}")
-        if option in choices:
+        if option in choices and option != "model":
             recipe = choose(recipe, option, words[0], choices)
         else:
             recipe = _short(recipe, option, words[0])
@@ -161,8 +161,13 @@ def _short(recipe: Any, option: str, value: str) -> Any:
     if not (hasattr(recipe, place) or (option == "seed" and hasattr(recipe, "loop"))):
         raise ValueError(f"--{option}: a {type(recipe).__name__} has no {place}")
     if option == "model":
-        return replace(recipe, model=replace(recipe.model, name=value))
+        return _with_model(recipe, value)
     if option == "endpoint":
+        if not isinstance(recipe.model, Model):
+            raise ValueError(
+                f"--endpoint asks a language model's server, but the model is a "
+                f"{type(recipe.model).__name__}; give one or the other"
+            )
         return replace(recipe, model=replace(recipe.model, engine=EndpointPolicy(value)))
     if option == "kl":
         return _with_kl(recipe, value)
@@ -170,6 +175,15 @@ def _short(recipe: Any, option: str, value: str) -> Any:
     if hasattr(recipe, option):
         return replace(recipe, **{option: number})
     return replace(recipe, loop=replace(recipe.loop, **{option: number}))
+
+
+def _with_model(recipe: Any, value: str) -> Any:
+    """Another kind of policy by its name; a language model's name keeps the other settings."""
+    if isinstance(recipe, PolicyRecipe):
+        part = part_of("model", value)
+        if not (isinstance(part, Model) and isinstance(recipe.model, Model)):
+            return replace(recipe, model=part)
+    return replace(recipe, model=replace(recipe.model, name=value))
 
 
 def _with_kl(recipe: PolicyRecipe, value: str) -> PolicyRecipe:

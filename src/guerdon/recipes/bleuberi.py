@@ -12,12 +12,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from guerdon.curriculum import Ranking, hard
+from guerdon.curriculum import ByReward, Ranking, hard
 from guerdon.recipes import Paper
 from guerdon.rewards import ReferenceBLEU
 from guerdon.stages import Sampling
-from guerdon.tasks import FactQuestions
-from guerdon.training import AdamW, Loop, PolicyRecipe, SelectedTasks
+from guerdon.tasks import FactQuestions, PreparedTasks
+from guerdon.training import AdamW, Loop, PolicyRecipe
 
 SLUG = "bleuberi"
 PAPER = Paper(
@@ -25,9 +25,9 @@ PAPER = Paper(
 )
 
 
-def selected(source: FactQuestions, count: int, which: Ranking = hard) -> SelectedTasks:
-    """``count`` of the prompts, by the BLEU of one answer of the seedling."""
-    return SelectedTasks(source, ReferenceBLEU(), count, which)
+def selected(source: FactQuestions, count: int, which: Ranking = hard) -> PreparedTasks:
+    """``count`` of the prompts, by the BLEU of one answer of the model to be trained."""
+    return PreparedTasks(source, ByReward(ReferenceBLEU(), count, which))
 
 
 def build(**overrides: Any) -> PolicyRecipe:

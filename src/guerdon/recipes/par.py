@@ -18,11 +18,10 @@ from guerdon.recipes import Paper
 from guerdon.rewards import ReferenceBLEU
 from guerdon.shaping import Transform
 from guerdon.shaping.curves import Sigmoid
-from guerdon.shaping.references import ReferencedTasks
+from guerdon.shaping.references import WithReferences
 from guerdon.stages import Sampling
-from guerdon.tasks import FactQuestions
+from guerdon.tasks import FactQuestions, PreparedTasks
 from guerdon.training import AdamW, Loop, PolicyRecipe
-from guerdon.training.policies import starting_policy
 
 SLUG = "par"
 PAPER = Paper("Reward Shaping to Mitigate Reward Hacking in RLHF", "2502.18770")
@@ -34,7 +33,7 @@ def build(**overrides: Any) -> PolicyRecipe:
     tasks = FactQuestions(train=512)
     recipe = PolicyRecipe(
         name=SLUG,
-        tasks=ReferencedTasks(tasks, starting_policy, ReferenceBLEU(), 10, draws),
+        tasks=PreparedTasks(tasks, WithReferences(ReferenceBLEU(), 10, draws)),
         reward=ReferenceBLEU(),
         shaping=(Transform(Sigmoid(steepness=10.0)),),
         optimiser=AdamW(lr=1e-4, warmup=5),

@@ -3,7 +3,7 @@
 Paper: Reinforcement Learning Tuning for VideoLLMs (2506.01908). Changed against GRPO: the reward is
 half form and half `IntervalReward`, the temporal IoU (whose templates for real videos are
 `IntervalFormat`); training tasks are those whose rewards vary most over 8 rollouts of the model to
-be trained, of which at least one is good (`VaryingTasks`). Left out: videos (the real run has
+be trained, of which at least one is good (`ByVariance`). Left out: videos (the real run has
 intervals described in words, and an answer section alone as its form), questions with letters and
 both together.
 """
@@ -13,12 +13,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from guerdon.curriculum import ByVariance
 from guerdon.objectives import KL, ClippedSurrogate
 from guerdon.recipes import Paper
 from guerdon.rewards import FormatReward, IntervalReward, WeightedSum
-from guerdon.tasks import TextIntervals
+from guerdon.tasks import PreparedTasks, TextIntervals
 from guerdon.training import AdamW, FixedReference, Loop, PolicyRecipe
-from guerdon.training.varying import VaryingTasks
 
 SLUG = "temporal-r1"
 PAPER = Paper(
@@ -32,7 +32,7 @@ def build(**overrides: Any) -> PolicyRecipe:
     form = FormatReward(sections=("answer",))
     recipe = PolicyRecipe(
         name=SLUG,
-        tasks=VaryingTasks(TextIntervals(train=256), overlap, 128),
+        tasks=PreparedTasks(TextIntervals(train=256), ByVariance(overlap, 128)),
         reward=WeightedSum({"overlap": overlap, "form": form}, {"overlap": 0.5, "form": 0.5}),
         objective=ClippedSurrogate(kl=KL(0.01)),
         reference=FixedReference(),

@@ -16,12 +16,11 @@ from typing import Any
 from guerdon.objectives import KL, ClippedSurrogate
 from guerdon.recipes import Paper
 from guerdon.rewards import LengthReward, ReferenceBLEU, WeightedSum
-from guerdon.shaping import ColumnReferences, ReferencedTasks
+from guerdon.shaping import ColumnReferences, WithReferences
 from guerdon.shaping.logic import And, Good, LogProbability
 from guerdon.shaping.references import GaussianQuantile
-from guerdon.tasks import FactQuestions
+from guerdon.tasks import FactQuestions, PreparedTasks
 from guerdon.training import AdamW, FixedReference, Loop, PolicyRecipe
-from guerdon.training.policies import starting_policy
 
 SLUG = "transform-combine"
 PAPER = Paper("Transforming and Combining Rewards for Aligning Large Language Models", "2402.00742")
@@ -38,7 +37,7 @@ def build(**overrides: Any) -> PolicyRecipe:
     judged = WeightedSum({"bleu": ReferenceBLEU(), "brevity": brevity}, {"bleu": 10, "brevity": 10})
     recipe = PolicyRecipe(
         name=SLUG,
-        tasks=ReferencedTasks(FactQuestions(train=512), starting_policy, judged, 10),
+        tasks=PreparedTasks(FactQuestions(train=512), WithReferences(judged, 10)),
         reward=judged,
         shaping=(LogProbability(And((good_in("bleu"), good_in("brevity")))),),
         objective=ClippedSurrogate(kl=KL(0.01)),

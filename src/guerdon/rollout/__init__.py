@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from guerdon.rollout.episodes import play as play
     from guerdon.rollout.language import LanguagePolicy as LanguagePolicy
     from guerdon.rollout.slots import SlotPolicy as SlotPolicy
+    from guerdon.rollout.sources import Model as Model
+    from guerdon.rollout.sources import Network as Network
+    from guerdon.rollout.sources import Table as Table
+    from guerdon.rollout.tabular import NetworkPolicy as NetworkPolicy
     from guerdon.rollout.tabular import TabularPolicy as TabularPolicy
     from guerdon.rollout.vllm import VLLM as VLLM
     from guerdon.rollout.vllm import VLLMEngine as VLLMEngine
@@ -25,6 +29,9 @@ NAMES = Index(
     __name__, {"transformers": "Transformers", "vllm": "VLLM", "endpoint": "EndpointPolicy"}
 )
 """The engines, by what ``--model.engine`` calls them."""
+
+POLICIES = Index(__name__, {"table": "Table", "network": "Network"})
+"""What ``--model`` calls policies that are no language model; any other name is a model's."""
 
 if not TYPE_CHECKING:
     __getattr__, __dir__, __all__ = exporting(__name__)

@@ -44,7 +44,11 @@ class Environment(Protocol):
         ...
 
     def reset(self) -> str:
-        """Begin anew; the same start every time. Returns the first observation."""
+        """Begin anew; the same start every time. Returns the first observation.
+
+        A world whose states can be counted adds ``states()``, every `state_key` that there can
+        be: tables and small networks (`Table`, `Network`) play such worlds.
+        """
         ...
 
     def step(self, action: str) -> Step:
@@ -93,6 +97,12 @@ class Grid:
     def state_key(self) -> Hashable:
         """Position, goal and what is locked: all that the future depends on."""
         return ("grid", self.at, self.goal, self.key if self.locked else None)
+
+    def states(self) -> list[Hashable]:
+        """Every state: each free cell, with and without the key fetched."""
+        cells = [(x, y) for y in range(self.size) for x in range(self.size)]
+        keys = [None] if self.key is None else [None, self.key]
+        return [("grid", c, self.goal, key) for c in cells if self._free(c) for key in keys]
 
     def reset(self) -> str:
         self.at = self.start
@@ -168,6 +178,10 @@ class ToyText:
     def state_key(self) -> Hashable:
         """The world's name and the number of its state."""
         return (self.id, self.state)
+
+    def states(self) -> list[Hashable]:
+        """Every state, by its number."""
+        return [(self.id, state) for state in range(int(self.world.observation_space.n))]
 
     def reset(self) -> str:
         state, _ = self.world.reset(seed=self.seed)

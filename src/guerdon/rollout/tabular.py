@@ -1,10 +1,12 @@
-"""A softmax over actions per state: the smallest policy, for worlds and for single choices."""
+"""A softmax over actions per state: the smallest policies, for worlds and for single choices."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import ClassVar
 
 import torch
@@ -40,37 +42,29 @@ class _Play:
         return self.start if self.world is None else self.world.state_key
 
 
-class TabularPolicy(nn.Module):
-    """Logits float[S, A], one row per declared state; T counts turns.
+class StatePolicy(nn.Module, ABC):
+    """A softmax over ``actions`` in each of S declared states; T counts turns.
 
     A task with an ``environment`` column is played in its world for at most
     ``sampling.max_turns`` turns (``actions`` are then the world's). Any other task is one
     choice: its state is the task's id, the completion's text is the action's name and
-    ``prompts`` are empty. ``logits`` start at 0 (uniform) unless given. A state that was not
-    declared raises ValueError.
+    ``prompts`` are empty. A state that was not declared raises ValueError.
     """
 
     couples: ClassVar[str] = "position"
 
-    def __init__(
-        self,
-        states: Sequence[Hashable],
-        actions: Sequence[str],
-        logits: Tensor | None = None,
-        dtype: torch.dtype = torch.float32,
-    ) -> None:
+    def __init__(self, states: Sequence[Hashable], actions: Sequence[str]) -> None:
         super().__init__()
         self.index = {state: row for row, state in enumerate(states)}
         self.actions = tuple(actions)
-        shape = (len(self.index), len(self.actions))
-        if logits is not None and tuple(logits.shape) != shape:
-            raise ValueError(f"logits have shape {tuple(logits.shape)}, not {shape}")
-        table = torch.zeros(shape, dtype=dtype) if logits is None else logits.detach().to(dtype)
-        self.logits = nn.Parameter(table.clone())
+
+    @abstractmethod
+    def scores(self, state_M: Tensor) -> Tensor:
+        """float[M, A]: logits of every action in states long[M], by their place."""
 
     @property
     def module(self) -> nn.Module:
-        """The table itself."""
+        """All that is trained."""
         return self
 
     def sample(
@@ -89,13 +83,14 @@ class TabularPolicy(nn.Module):
         single = not any(map(is_played, tasks))
         turns = 1 if single else sampling.max_turns
         uniform_NK = uniforms(seed, keys, turns)
-        table_SA = self.logits.detach()
         for turn in range(turns):
             live = [row for row, played in enumerate(plays) if played.ending is None]
             if not live:
                 break
             rows = torch.tensor([self._row(plays[i].state) for i in live])
-            action_M, logp_M = choose(table_SA[rows], uniform_NK[live, turn], sampling)
+            with torch.no_grad():
+                logits_MA = self.scores(rows)
+            action_M, logp_M = choose(logits_MA, uniform_NK[live, turn], sampling)
             for i, action, logp in zip(live, action_M.tolist(), logp_M.tolist(), strict=True):
                 self._act(plays[i], action, logp)
         group = [g for g in range(len(tasks)) for _ in range(group_size)]
@@ -105,12 +100,14 @@ class TabularPolicy(nn.Module):
         """Log-probs (and entropies) of the rollouts' actions, 0 where the mask is False."""
         states = rollouts.states
         if states is None:
-            raise ValueError("a TabularPolicy reads rollouts.states, which these rollouts lack")
+            raise ValueError(
+                f"a {type(self).__name__} reads rollouts.states, which these rollouts lack"
+            )
         row_M, at_M = rollouts.mask.nonzero(as_tuple=True)
         turn_M = at_M if rollouts.turn is None else rollouts.turn[row_M, at_M]
         turns = zip(row_M.tolist(), turn_M.tolist(), strict=True)
         state_M = torch.tensor([self._row(states[i][k]) for i, k in turns], dtype=torch.long)
-        logp_MA = torch.log_softmax(self.logits[state_M] / rollouts.temperature, dim=-1)
+        logp_MA = torch.log_softmax(self.scores(state_M) / rollouts.temperature, dim=-1)
         zeros = torch.zeros(rollouts.mask.shape, dtype=logp_MA.dtype)
         taken_M = logp_MA.gather(1, rollouts.ids[row_M, at_M][:, None])[:, 0]
         entropy_NT = None
@@ -173,3 +170,74 @@ class TabularPolicy(nn.Module):
                 f"state {state!r} is not in the table; declare every state the tasks can reach"
             )
         return self.index[state]
+
+
+class TabularPolicy(StatePolicy):
+    """Logits float[S, A], one row per state; 0 (uniform) at the start unless given."""
+
+    def __init__(
+        self,
+        states: Sequence[Hashable],
+        actions: Sequence[str],
+        logits: Tensor | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__(states, actions)
+        shape = (len(self.index), len(self.actions))
+        if logits is not None and tuple(logits.shape) != shape:
+            raise ValueError(f"logits have shape {tuple(logits.shape)}, not {shape}")
+        table = torch.zeros(shape, dtype=dtype) if logits is None else logits.detach().to(dtype)
+        self.logits = nn.Parameter(table.clone())
+
+    def scores(self, state_M: Tensor) -> Tensor:
+        return self.logits[state_M]
+
+
+class NetworkPolicy(StatePolicy):
+    """Logits by a network of ``layers`` hidden layers (tanh) of ``width``; it generalises.
+
+    What it reads of a state is its key, taken apart: one-hot for each place in the key, so that
+    boards with one goal share what they have in common. Uniform at the start: the last layer is 0,
+    the others are drawn from torch's global generator.
+    """
+
+    def __init__(
+        self, states: Sequence[Hashable], actions: Sequence[str], width: int = 64, layers: int = 1
+    ) -> None:
+        super().__init__(states, actions)
+        self.register_buffer("features_SF", one_hot_keys(states), persistent=False)
+        sizes = [self.get_buffer("features_SF").shape[1], *[width] * layers]
+        hidden = [nn.Sequential(nn.Linear(a, b), nn.Tanh()) for a, b in pairwise(sizes)]
+        last = nn.Linear(sizes[-1], len(self.actions))
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.network = nn.Sequential(*hidden, last)
+
+    def scores(self, state_M: Tensor) -> Tensor:
+        logits_MA: Tensor = self.network(self.get_buffer("features_SF")[state_M])
+        return logits_MA
+
+
+def one_hot_keys(states: Sequence[Hashable]) -> Tensor:
+    """float[S, F]: for each place of the states' keys, nested tuples laid flat, a one-hot.
+
+    Keys that are shorter than others have nothing there. Values of a place are numbered as they
+    come, so the columns follow from the order of the states.
+    """
+    flat = [tuple(_flat(state)) for state in states]
+    columns: dict[tuple[int, Hashable], int] = {}
+    for key in flat:
+        for place in enumerate(key):
+            columns.setdefault(place, len(columns))
+    table_SF = torch.zeros(len(flat), len(columns))
+    for row, key in enumerate(flat):
+        table_SF[row, [columns[place] for place in enumerate(key)]] = 1.0
+    return table_SF
+
+
+def _flat(key: Hashable) -> Iterator[Hashable]:
+    if isinstance(key, tuple):
+        for part in key:
+            yield from _flat(part)
+    else:
+        yield key

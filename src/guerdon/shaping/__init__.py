@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from guerdon.shaping.references import FixedReferences as FixedReferences
     from guerdon.shaping.references import GaussianQuantile as GaussianQuantile
     from guerdon.shaping.references import Quantile as Quantile
-    from guerdon.shaping.references import ReferencedTasks as ReferencedTasks
+    from guerdon.shaping.references import WithReferences as WithReferences
     from guerdon.shaping.references import with_references as with_references
     from guerdon.shaping.running import RunningClip as RunningClip
     from guerdon.shaping.running import RunningMinMax as RunningMinMax

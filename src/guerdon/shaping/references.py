@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from statistics import NormalDist
 from typing import Annotated, Protocol
@@ -13,7 +13,7 @@ from torch import Tensor
 from guerdon.judging import judged
 from guerdon.ranges import Finite, NonNegative, PositiveInt, Range, Seed, check_ranges
 from guerdon.records import Progress, Rollouts, Task
-from guerdon.stages import Policy, Reward, Sampling, TaskSource
+from guerdon.stages import Policy, Reward, Sampling
 
 
 class References(Protocol):
@@ -39,7 +39,7 @@ class FixedReferences:
 class ColumnReferences:
     """A column of the task: a number, or a list of them that may be empty or hold NaN.
 
-    `with_references` and `ReferencedTasks` write such a column. Raises ValueError, naming the
+    `with_references` and `WithReferences` write such a column. Raises ValueError, naming the
     task, where the column is missing or holds anything else.
     """
 
@@ -55,7 +55,7 @@ class ColumnReferences:
         if self.column not in task.columns:
             raise ValueError(
                 f"task {task.id!r} has no column {self.column!r} of reference rewards; wrap the "
-                "tasks in ReferencedTasks, or use FixedReferences"
+                "tasks in PreparedTasks by WithReferences, or use FixedReferences"
             )
         value = task.columns[self.column]
         try:
@@ -138,14 +138,9 @@ def with_references(
 
 
 @dataclass(frozen=True)
-class ReferencedTasks:
-    """The training tasks of ``source`` `with_references` of the policy that ``policy`` makes.
+class WithReferences:
+    """A `Preparation`: the tasks `with_references` of the policy before it is trained."""
 
-    The test split passes through: shaping takes no part in evaluation.
-    """
-
-    source: TaskSource
-    policy: Callable[[], Policy]
     reward: Reward
     count: PositiveInt = 10
     sampling: Sampling = field(default_factory=Sampling)
@@ -154,11 +149,6 @@ class ReferencedTasks:
     def __post_init__(self) -> None:
         check_ranges(self)
 
-    def load(self, split: str) -> Sequence[Task]:
-        """The tasks of "train", with the column "reference_rewards", or of "test"."""
-        tasks = self.source.load(split)
-        if split != "train":
-            return tasks
-        return with_references(
-            tasks, self.policy(), self.reward, self.count, self.sampling, self.seed
-        )
+    def __call__(self, policy: Policy, tasks: Sequence[Task]) -> list[Task]:
+        """The tasks, with the column "reference_rewards"."""
+        return with_references(tasks, policy, self.reward, self.count, self.sampling, self.seed)

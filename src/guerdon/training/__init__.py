@@ -1,5 +1,6 @@
 """The loops, and what they need: recipe, updates, checkpoints, evaluation, telemetry."""
 
+from guerdon.rollout import Model
 from guerdon.training.agreement import check_start
 from guerdon.training.demonstrations import SupervisedRecipe
 from guerdon.training.held_out import HeldOut, evaluate
@@ -10,7 +11,7 @@ from guerdon.training.optimisers import SGD, Adam, AdamW, Optimiser
 from guerdon.training.pairs import PreferenceRecipe
 from guerdon.training.preference import fit_preferences
 from guerdon.training.ranking import fit_rankings, ranked_right
-from guerdon.training.recipe import Loop, Model, PolicyRecipe, Recipe, Result
+from guerdon.training.recipe import Loop, PolicyRecipe, Recipe, Result
 from guerdon.training.reference import (
     AdapterOffReference,
     FixedReference,
@@ -21,7 +22,6 @@ from guerdon.training.reference import (
 )
 from guerdon.training.reward_model import RewardModelRecipe
 from guerdon.training.run import Run
-from guerdon.training.selected import SelectedTasks
 from guerdon.training.soundness import TooManyFailed
 from guerdon.training.stopping import PartFailed, TrainingStopped
 from guerdon.training.supervised import Demonstration, demonstrations_to_rollouts, fit_texts
@@ -58,7 +58,6 @@ __all__ = [
     "Result",
     "RewardModelRecipe",
     "Run",
-    "SelectedTasks",
     "Shard",
     "SupervisedRecipe",
     "TooManyFailed",

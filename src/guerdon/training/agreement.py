@@ -111,12 +111,16 @@ def _obstacles(recipe: PolicyRecipe, loads_model: bool) -> Iterator[str]:
             f"{max(rows // 4, 1)}), or more loop.epochs"
         )
     model, values = recipe.model, "values" in recipe.objective.needs
-    if loads_model and values and not model.value_head:
+    if loads_model and values and not getattr(model, "value_head", False):
         yield (
             f"{type(recipe.objective).__name__} learns values, but the model has no value head; "
             "set model.value_head to True (--model.value-head)"
         )
-    if loads_model and getattr(recipe.reference, "needs_adapter", False) and not model.adapter:
+    if (
+        loads_model
+        and getattr(recipe.reference, "needs_adapter", False)
+        and not getattr(model, "adapter", None)
+    ):
         yield (
             f"{type(recipe.reference).__name__} needs a policy with an adapter; set "
             'model.adapter to "lora" (--model.adapter lora), or use FixedReference'

@@ -10,13 +10,13 @@ from typing import ClassVar, Unpack
 from guerdon.names import check_name
 from guerdon.ranges import check_composition
 from guerdon.records import Task
-from guerdon.rollout import LanguagePolicy
+from guerdon.rollout import LanguagePolicy, Model
 from guerdon.stages import TaskSource
 from guerdon.training.fitting import Lesson, Passes, fit
 from guerdon.training.learner import Learner
 from guerdon.training.optimisers import AdamW, Optimiser
 from guerdon.training.pairs import language_policy
-from guerdon.training.recipe import Model, Result, RunOptions
+from guerdon.training.recipe import Result, RunOptions
 from guerdon.training.supervised import Demonstration, ShownTexts, likelihood
 
 

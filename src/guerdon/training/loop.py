@@ -7,15 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Unpack
 
+import torch
+
 from guerdon.records import Progress, Task
 from guerdon.schedules import at, schedules_in
 from guerdon.stages import Policy
+from guerdon.tasks import PreparedTasks
 from guerdon.training.agreement import check_start
 from guerdon.training.ahead import Batches
 from guerdon.training.checkpoint import seed_generators
 from guerdon.training.collect import Collected, credit, observe
 from guerdon.training.held_out import HeldOut, evaluate
-from guerdon.training.policies import load_policy
 from guerdon.training.processes import processes
 from guerdon.training.recipe import PolicyRecipe, Result, RunOptions
 from guerdon.training.run import Learner, Run
@@ -52,9 +54,12 @@ def train(
     run = Run(recipe, folder, recipe.loop, shard=shard, **options)
     with run:
         recipe = run.recipe
-        policy = policy or load_policy(recipe.model)
-        seed_generators(recipe.loop.seed)  # vLLM seeds them for itself when it starts, always alike
         tasks, held_out = _tasks(recipe)
+        seed_generators(recipe.loop.seed)
+        policy = policy or recipe.model.load([*tasks, *held_out])
+        seed_generators(recipe.loop.seed)  # vLLM seeds them for itself when it starts, always alike
+        tasks = _prepared(recipe, policy, tasks)
+        check_tasks(recipe.reward, [*tasks, *held_out])
         learner, reference = Learner(policy, recipe.optimiser), recipe.reference.start(policy)
         with Batches(recipe, policy, tasks, shard) as batches:
             run.start(
@@ -134,8 +139,18 @@ def _tasks(recipe: PolicyRecipe) -> tuple[Sequence[Task], Sequence[Task]]:
             f"{len(shared)} held-out tasks are also trained on, e.g. {sorted(shared)[0]!r}; "
             "give every task its own id and keep the splits apart"
         )
-    check_tasks(recipe.reward, [*tasks, *held_out])
     return tasks, held_out
+
+
+def _prepared(recipe: PolicyRecipe, policy: Policy, tasks: Sequence[Task]) -> Sequence[Task]:
+    """The training tasks, as the policy's own answers before training change or choose them."""
+    if not isinstance(recipe.tasks, PreparedTasks):
+        return tasks
+    with torch.no_grad():
+        found = recipe.tasks.prepare(policy, tasks)
+    if not found:
+        raise ValueError(f"{type(recipe.tasks.by).__name__} leaves no task to train on")
+    return found
 
 
 def _evaluate(

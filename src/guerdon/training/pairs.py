@@ -13,20 +13,19 @@ from guerdon.names import check_name
 from guerdon.objectives import DPO, PREFERENCES
 from guerdon.ranges import check_composition
 from guerdon.rankings import Ranking
-from guerdon.rollout import LanguagePolicy
+from guerdon.rollout import LanguagePolicy, Model
 from guerdon.tasks import RankingFile
 from guerdon.training.fitting import Lesson, Passes, fit
 from guerdon.training.held_out import HeldOut
 from guerdon.training.learner import Learner
 from guerdon.training.optimisers import AdamW, Optimiser
-from guerdon.training.policies import load_policy
 from guerdon.training.preference import (
     PairedTexts,
     PreferenceObjective,
     check_pairs,
     pairs_to_rollouts,
 )
-from guerdon.training.recipe import Model, Result, RunOptions
+from guerdon.training.recipe import Result, RunOptions
 from guerdon.training.reference import FixedReference, Reference
 
 
@@ -121,7 +120,7 @@ def chosen_likelier(
 
 def language_policy(model: Model) -> LanguagePolicy:
     """The policy of ``model``. Raises ValueError for one that isn't a language model."""
-    policy = load_policy(model)
+    policy = model.load()
     if not isinstance(policy, LanguagePolicy):
         raise ValueError("texts are learned by a language model, which model is not")
     return policy

@@ -23,9 +23,6 @@ from guerdon.objectives import ClippedSurrogate
 from guerdon.parts import PartError
 from guerdon.ranges import (
     Count,
-    Filled,
-    FloatType,
-    OneOf,
     PositiveInt,
     Seed,
     Share,
@@ -35,12 +32,13 @@ from guerdon.ranges import (
     check_ranges,
 )
 from guerdon.rewards import AnswerMatch
-from guerdon.rollout import Engine, Transformers
+from guerdon.rollout import Model
 from guerdon.stages import (
     Advantage,
     Curriculum,
     GroupFilter,
     Objective,
+    PolicySource,
     Reward,
     Sampling,
     Selection,
@@ -57,39 +55,6 @@ from guerdon.training.reference import NoReference, Reference
 if TYPE_CHECKING:
     from guerdon.training.held_out import HeldOut
     from guerdon.training.run import Carried
-
-
-@dataclass(frozen=True)
-class Model:
-    """Which policy to train, where, and what samples from it.
-
-    ``name`` is ``seedling``, a Hub id, a local folder or a GGUF file; ``gguf_file`` names a
-    GGUF file in a folder. A vision-language model reads the images that tasks show. ``adapter``
-    "lora", "dora" or "rslora" trains an adapter of rank ``rank`` instead of all weights.
-    ``value_head`` adds one for GAE and PPO. ``engine`` samples (``--model.engine vllm``;
-    `guerdon.rollout.NAMES`).
-
-    ``dtype`` is what weights are held in. ``mixed_precision`` "bf16" computes in bfloat16 and
-    leaves weights and optimiser as they are; "no" is off; "auto" is what ``accelerate
-    launch`` was told, else "no". ``device`` "auto" is the one accelerate finds for this
-    process; else torch's name of one, such as "cpu" or "cuda:1".
-    ``shared_prefix`` False computes prompts once per completion in training, not once per
-    group: same numbers, more work.
-    """
-
-    name: Filled = "seedling"
-    gguf_file: str | None = None
-    adapter: Annotated[str | None, OneOf("lora", "dora", "rslora")] = None
-    rank: PositiveInt = 16
-    dtype: FloatType = "float32"
-    mixed_precision: Annotated[str, OneOf("auto", "no", "bf16")] = "auto"
-    device: str = "auto"
-    value_head: bool = False
-    shared_prefix: bool = True
-    engine: Engine = field(default_factory=Transformers)
-
-    def __post_init__(self) -> None:
-        check_ranges(self)
 
 
 @dataclass(frozen=True)
@@ -192,7 +157,7 @@ class PolicyRecipe:
     """One run, whole: what is sampled, how it is judged and what is learned from it."""
 
     name: str = "grpo"
-    model: Model = field(default_factory=Model)
+    model: PolicySource = field(default_factory=Model)
     tasks: TaskSource = field(default_factory=Arithmetic)
     reward: Reward = field(default_factory=AnswerMatch)
     shaping: tuple[Shaper, ...] = ()

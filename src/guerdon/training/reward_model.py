@@ -11,12 +11,13 @@ from guerdon.names import check_name
 from guerdon.objectives import RANKINGS, BradleyTerry
 from guerdon.ranges import check_composition
 from guerdon.reward_models import RewardModel
+from guerdon.rollout import Model
 from guerdon.tasks import RankingFile
 from guerdon.training.fitting import Lesson, Passes, fit
 from guerdon.training.learner import Learner
 from guerdon.training.optimisers import AdamW, Optimiser
 from guerdon.training.ranking import RankingObjective, ScoredLists, check_margins, ranked_right
-from guerdon.training.recipe import Model, Result, RunOptions
+from guerdon.training.recipe import Result, RunOptions
 
 
 @dataclass(frozen=True)

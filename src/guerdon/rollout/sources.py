@@ -1,0 +1,143 @@
+"""Where a run's policy comes from: a language model, a table, a small network."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from guerdon.ranges import Filled, FloatType, OneOf, PositiveInt, between, check_ranges
+from guerdon.records import Task
+from guerdon.rollout.engines import Engine, Transformers
+from guerdon.rollout.environments import make_environment
+from guerdon.rollout.episodes import is_played
+from guerdon.rollout.language import LanguagePolicy
+from guerdon.rollout.tabular import NetworkPolicy, TabularPolicy
+from guerdon.stages import Policy
+
+
+@dataclass(frozen=True)
+class Model:
+    """A language model as the policy: which, where, and what samples from it.
+
+    ``name`` is ``seedling``, a Hub id, a local folder or a GGUF file; ``gguf_file`` names a
+    GGUF file in a folder. A vision-language model reads the images that tasks show. ``adapter``
+    "lora", "dora" or "rslora" trains an adapter of rank ``rank`` instead of all weights.
+    ``value_head`` adds one for GAE and PPO. ``engine`` samples (``--model.engine vllm``;
+    `guerdon.rollout.NAMES`).
+
+    ``dtype`` is what weights are held in. ``mixed_precision`` "bf16" computes in bfloat16 and
+    leaves weights and optimiser as they are; "no" is off; "auto" is what ``accelerate
+    launch`` was told, else "no". ``device`` "auto" is the one accelerate finds for this
+    process; else torch's name of one, such as "cpu" or "cuda:1".
+    ``shared_prefix`` False computes prompts once per completion in training, not once per
+    group: same numbers, more work.
+    """
+
+    name: Filled = "seedling"
+    gguf_file: str | None = None
+    adapter: Annotated[str | None, OneOf("lora", "dora", "rslora")] = None
+    rank: PositiveInt = 16
+    dtype: FloatType = "float32"
+    mixed_precision: Annotated[str, OneOf("auto", "no", "bf16")] = "auto"
+    device: str = "auto"
+    value_head: bool = False
+    shared_prefix: bool = True
+    engine: Engine = field(default_factory=Transformers)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+    def load(self, tasks: Sequence[Task] = ()) -> Policy:
+        """The model, sampled by its engine; the same for all tasks."""
+
+        def here() -> LanguagePolicy:
+            return LanguagePolicy.load(
+                self.name,
+                gguf_file=self.gguf_file,
+                adapter=self.adapter,
+                rank=self.rank,
+                dtype=self.dtype,
+                mixed_precision=self.mixed_precision,
+                device=self.device,
+                value_head=self.value_head,
+                shared_prefix=self.shared_prefix,
+            )
+
+        return self.engine.start(self.name, here)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A `TabularPolicy` over the tasks' states: `states_and_actions` says which."""
+
+    actions: tuple[Filled, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+    def load(self, tasks: Sequence[Task]) -> Policy:
+        """A uniform table. Raises ValueError where the tasks' states can't be counted."""
+        return TabularPolicy(*states_and_actions(tasks, self.actions))
+
+
+@dataclass(frozen=True)
+class Network:
+    """A `NetworkPolicy` over the tasks' states: ``layers`` hidden layers of ``width``.
+
+    Unlike a table it says something of states that it never learned from.
+    """
+
+    actions: tuple[Filled, ...] = ()
+    width: PositiveInt = 64
+    layers: Annotated[int, between(0, 8)] = 1
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+    def load(self, tasks: Sequence[Task]) -> Policy:
+        """A network that is uniform yet. Raises ValueError as `Table` does."""
+        return NetworkPolicy(
+            *states_and_actions(tasks, self.actions), width=self.width, layers=self.layers
+        )
+
+
+def states_and_actions(
+    tasks: Sequence[Task], given: Sequence[str] = ()
+) -> tuple[list[Hashable], tuple[str, ...]]:
+    """The states that the tasks can reach, and the actions that there are in all of them.
+
+    A task that is a world has the world's; any other is one choice, whose state is its id and
+    whose actions are the names in its column "choices" (``given`` for tasks without). Raises
+    ValueError, naming the task, for a world that can't count its states, for a task without
+    actions, and where two tasks have different ones.
+    """
+    states: dict[Hashable, None] = {}
+    actions: tuple[str, ...] = tuple(given)
+    for task in tasks:
+        if is_played(task):
+            world = make_environment(task)
+            count = getattr(world, "states", None)
+            if count is None:
+                raise ValueError(
+                    f"task {task.id!r}: a table needs to know every state, and "
+                    f"{type(world).__name__} does not say them; give it states()"
+                )
+            states |= dict.fromkeys(count())
+            own: Iterable[str] = world.actions
+        else:
+            states[task.id] = None
+            own = task.columns.get("choices") or actions
+        found = tuple(map(str, own))
+        if not found:
+            raise ValueError(
+                f"task {task.id!r} is no world and offers no choices for a table to take: give "
+                "the tasks a column 'choices', or name the actions (--model.actions A B)"
+            )
+        if actions and found != actions:
+            raise ValueError(
+                f"task {task.id!r} has the actions {', '.join(found)}, others have "
+                f"{', '.join(actions)}; a table takes tasks of one kind"
+            )
+        actions = found
+    return list(states), actions
