@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,7 +50,7 @@ def test_the_runs_own_policy_prepares_training_tasks_once(monkeypatch: pytest.Mo
     monkeypatch.setattr(Remembering, "__deepcopy__", lambda self, memo: self, raising=False)
     result = train(recipe, quiet=True)
     assert loads == ["seedling"]
-    assert by.asked == [(result.policy, 8)]
+    assert by.asked == [(result.model, 8)]
     with pytest.raises(ValueError, match="Remembering leaves no task to train on"):
         train(replace(recipe, tasks=PreparedTasks(source, Remembering([], 0))), quiet=True)
 
@@ -84,7 +85,7 @@ def test_older_files_named_the_model_or_its_loader(name: str, tmp_path: Path) ->
     if name == "ReferencedTasks":
         data["tasks"]["policy"] = {"function": "guerdon.training.policies:starting_policy"}
     else:
-        data["tasks"]["model"] = {**data["model"], "part": "guerdon.training.recipe:Model"}
+        data["tasks"]["model"] = copy.deepcopy(data["model"])
     data["model"]["part"] = "guerdon.training.recipe:Model"
     (tmp_path / "old.yaml").write_text(yaml.safe_dump(data))
     assert PolicyRecipe.load(tmp_path / "old.yaml") == wanted
