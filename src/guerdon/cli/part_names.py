@@ -91,7 +91,8 @@ def part_of(option: str, text: str, choices: Choices = POLICY_CHOICES) -> Any:
 
     ``NAME``, or ``NAME:VALUE`` with the part's first setting. "shaping" takes several with
     commas between them or "none", "tasks" a file too, "model" a language model's name, "reward"
-    also ``FILE:FUNCTION`` or ``module:function``. Raises ValueError naming the option and what it takes.
+    also ``FILE:FUNCTION`` or ``module:function``. Raises ValueError naming the option and what it
+    takes.
     """
     table = choices[option]
     part: Any
