@@ -72,7 +72,7 @@ def test_a_module_that_fails_names_its_own_line(
 
 def test_a_misspelt_name_of_ours_is_told_the_nearest() -> None:
     with pytest.raises(
-        ValueError, match=r"'anser-match' is none of ours; did you mean answer-match"
+        ValueError, match=r"'anser-match' is none of ours; did you mean 'answer-match'"
     ):
         part_of("reward", "anser-match")
     with pytest.raises(ValueError, match=r"'lenght:3' is none of ours; did you mean length"):
