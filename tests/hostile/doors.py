@@ -18,6 +18,8 @@ from typing import Any
 import httpx
 import yaml
 
+from guerdon.cli.choices import POLICY_CHOICES
+from guerdon.cli.recipe_files import load_recipe_file
 from guerdon.connectors.judge import Judge
 from guerdon.connectors.server import RewardService
 from guerdon.connectors.server.application import Application
@@ -109,6 +111,21 @@ def recipe_file(source: random.Random) -> str:
     return yaml.safe_dump(json.loads(json.dumps(data)))
 
 
+def short_recipe_file(source: random.Random) -> str:
+    """A file that lays a few places over a named recipe, some of them as they can't be."""
+    names = (*POLICY_CHOICES["objective"], *POLICY_CHOICES["reward"], "mine.py:f", "os:getcwd")
+    data: dict[str, Any] = {"recipe": source.choice(("grpo", "grpo", "grpo", "dapo", "nothing", 3))}
+    whole = json.loads(_recipe())
+    for _ in range(source.randrange(1, 5)):
+        place = source.choice((*whole, "objective.kl", "optimiser.lr", "shaping.0", "x.y"))
+        known = (whole.get(place), whole.get(place), source.choice(names), source.choice(names))
+        inside = source.choice((*known, grammar.value(source)))
+        if isinstance(inside, dict) and "part" in inside and source.random() < 0.7:
+            inside = {**inside, "part": source.choice((*names, grammar.leaf(source)))}
+        data[place] = source.choice((inside, inside, inside, [inside], {"part": inside}))
+    return yaml.safe_dump(json.loads(json.dumps(data)))
+
+
 def request(source: random.Random) -> bytes:
     """The body of a request to the reward server."""
     if source.random() < 0.2:
@@ -136,6 +153,10 @@ def _load_rankings(path: Path) -> None:
 
 def _load_recipe(path: Path) -> None:
     PolicyRecipe.load(path)
+
+
+def _load_short_recipe(path: Path) -> None:
+    load_recipe_file(path, POLICY_CHOICES)
 
 
 @lru_cache(maxsize=1)
@@ -171,6 +192,7 @@ DOORS: Mapping[str, Door] = {
     "tasks": (data_file, "rows.jsonl", _load_tasks, DataError),
     "rankings": (data_file, "rows.jsonl", _load_rankings, DataError),
     "recipe": (recipe_file, "recipe.yaml", _load_recipe, PartError),
+    "short recipe": (short_recipe_file, "short.yaml", _load_short_recipe, PartError),
     "request": (request, "body.json", _ask, NotImplementedError),
 }
 """Per door: what is made, its file, who reads it, and the one error that may come of it."""

@@ -107,6 +107,8 @@ def test_settings_written_out_are_read_as_the_same_recipe(name: str, tmp_path: P
         ("recipe: grpo\nobjective: {part: gspo, clip: 1}", "GSPO has no setting 'clip'"),
         ("recipe: grpo\nobjective.kl.estimator: k2", "nothing stands there"),
         ("recipe: grpo\nloop: {group_size: 1}", "GroupNormalised compares"),
+        ("recipe: grpo\nloop: {part: gspo}", "loop.part is 'gspo'; no part has a name"),
+        (f"recipe: grpo\ntasks: {'x' * 999}", "tasks: there is no file or folder 'xxx"),
         ("recipe: grpo\nshaping: [3]", "shaping[0] is 3; give a part"),
         ("steps: 3", "neither `recipe: NAME`"),
     ],

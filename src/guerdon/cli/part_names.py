@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass, replace
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -136,9 +136,9 @@ def _named(option: str, text: str, table: Mapping[str, Any]) -> Any:
 
 
 def _file(path: str, table: Mapping[str, Any]) -> Any:
-    if not Path(path).exists():
+    if not os.path.exists(path):  # Path.exists raises for a name that no file can have
         raise ValueError(
-            f"--tasks: there is no file or folder {path!r}; give one, or one of ours: "
+            f"--tasks: there is no file or folder {path!r:.200}; give one, or one of ours: "
             f"{', '.join(table)}"
         )
     return tasks.FileTasks(path)

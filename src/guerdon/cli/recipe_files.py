@@ -121,7 +121,12 @@ def _in_full(value: Any, option: str, choices: Choices, trust: Sequence[str]) ->
     }
     if "part" not in value or ":" in str(value["part"]):
         return inside
-    kind = kind_of(option, str(value["part"]), choices.get(option, {}))
+    if option not in choices:
+        raise PartError(
+            f"{option}.part is {value['part']!r:.60}; no part has a name of its own there, so give "
+            "where its class is defined (module:Class), or its settings alone"
+        )
+    kind = kind_of(option, str(value["part"]), choices[option])
     if not isinstance(kind, type):
         return {**inside, "function": name_of(kind)}
     if kind is type(None):
