@@ -75,5 +75,5 @@ def test_a_misspelt_name_of_ours_is_told_the_nearest() -> None:
         ValueError, match=r"'anser-match' is none of ours; did you mean 'answer-match'"
     ):
         part_of("reward", "anser-match")
-    with pytest.raises(ValueError, match=r"'lenght:3' is none of ours; did you mean length"):
+    with pytest.raises(ValueError, match=r"'lenght:3' is none of ours; did you mean 'length'"):
         part_of("reward", "lenght:3")
