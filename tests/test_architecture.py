@@ -19,6 +19,7 @@ SPINE = frozenset(
     {
         "composition",
         "declared",
+        "documented",
         "examples",
         "exports",
         "extras",
@@ -213,6 +214,7 @@ def test_the_spine_does_not_look_upwards() -> None:
     assert ours(SOURCE / "declared.py") == {"composition"}
     assert ours(SOURCE / "older.py") == set()
     assert ours(SOURCE / "schedules.py") == {"composition", "ranges", "records"}
+    assert ours(SOURCE / "documented.py") == set()
     assert ours(SOURCE / "examples.py") == {"records", "stages"}
     assert ours(SOURCE / "exports.py") == set()
     assert ours(SOURCE / "trust.py") == set()

@@ -8,6 +8,7 @@ import importlib
 import pytest
 
 MODULES = (
+    "documented",
     "evaluation.intervals",
     "evaluation.repeated",
     "groups",

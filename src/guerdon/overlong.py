@@ -16,16 +16,19 @@ from guerdon.ranges import NonNegative, PositiveInt, check_ranges
 class SoftOverlong:
     """DAPO's soft overlong punishment (arXiv 2503.14476, eq. 13): its settings and its formula.
 
-    0 up to ``limit - buffer`` tokens, then a line down to ``-factor`` at ``limit``; beyond it
-    stays there, or goes on down with ``bounded=False`` (verl's form). The defaults are the
-    paper's, for long reasoning. Raises ValueError unless ``0 < buffer <= limit`` and
+    0 up to ``limit - buffer`` tokens, then a line down to ``-factor`` at ``limit``. The defaults
+    are the paper's, for long reasoning. Raises ValueError unless ``0 < buffer <= limit`` and
     ``factor >= 0``.
     """
 
     limit: PositiveInt = 20480
+    """Tokens from which the penalty is whole."""
     buffer: PositiveInt = 4096
+    """Tokens before the limit over which it grows."""
     factor: NonNegative = 1.0
+    """The whole penalty."""
     bounded: bool = True
+    """Off: beyond the limit it goes on growing (verl's form)."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

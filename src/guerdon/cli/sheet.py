@@ -15,6 +15,7 @@ import yaml
 from guerdon.cli.choices import Choices
 from guerdon.cli.part_names import name_at
 from guerdon.cli.settings import beyond
+from guerdon.documented import documented
 from guerdon.parsing.visible import visible
 from guerdon.parts import describe, name_of
 from guerdon.ranges import expected, settings_of
@@ -46,12 +47,14 @@ def sheet(recipe: Any, choices: Choices, base: str = "") -> str:
 def _settings(part: Any, place: str, choices: Choices) -> Iterator[str]:
     """The lines of a part's settings, each a place in the recipe."""
     kind: Any = type(part)
-    hints = dict(settings_of(kind))
+    hints, notes = dict(settings_of(kind)), documented(kind)
     for setting in fields(part):
         if setting.init:
             inside = f"{place}.{setting.name}" if place else setting.name
             held = getattr(part, setting.name)
-            yield from _setting(setting.name, held, hints.get(setting.name, Any), inside, choices)
+            lines = _setting(setting.name, held, hints.get(setting.name, Any), inside, choices)
+            yield from _comment(notes[setting.name]) if setting.name in notes else ()
+            yield from lines
 
 
 def _setting(name: str, held: Any, hint: Any, place: str, choices: Choices) -> Iterator[str]:

@@ -89,6 +89,7 @@ class Chain:
     """Several shapers as one, first to last; none is the identity."""
 
     name: ClassVar[str] = "chain"
+    made_of: ClassVar[str] = "other shapers"
 
     shapers: tuple[Shaper, ...] = ()
 

@@ -32,7 +32,9 @@ class KLPenalty:
     name: ClassVar[str] = "kl-penalty"
 
     coefficient: NonNegative = 0.001
+    """What a nat of the estimate costs."""
     estimator: Callable[[Tensor, Tensor], Tensor] = log_ratio
+    """How the KL is estimated at a token."""
     needs: ClassVar[frozenset[str]] = frozenset({"reference"})
 
     def __post_init__(self) -> None:
@@ -95,7 +97,9 @@ class LengthPenalty:
     name: ClassVar[str] = "length-penalty"
 
     rate: NonNegative = 0.01
+    """What a token costs."""
     free: Count = 300
+    """Tokens that cost nothing."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

@@ -70,8 +70,11 @@ class Unlikeliness:
     name: ClassVar[str] = "unlikeliness"
 
     beta: Share = 0.25
+    """The share taken off the likeliest right answer."""
     likelihood: Likelihood = MeanLogProb()
+    """How likely a row is: its tokens' mean or sum."""
     form: Form = ReleasedForm()
+    """From a row's rank to the share taken off."""
 
     scope: ClassVar[str] = "group"
 

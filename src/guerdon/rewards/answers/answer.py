@@ -79,7 +79,9 @@ class AnswerMatch:
     name: ClassVar[str] = "answer-match"
 
     extract: tuple[Extractor, ...] = (Tagged(), Boxed(), LastNumber())
+    """Where the answer is looked for; the first that finds one counts."""
     symbolic_seconds: Annotated[float, between(0, 1_000_000, "0 is off")] = 2.0
+    """Limit of a symbolic comparison; 0 takes what is open for wrong."""
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)

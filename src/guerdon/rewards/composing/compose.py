@@ -35,7 +35,9 @@ class WeightedSum:
     made_of: ClassVar[str] = "other rewards"
 
     rewards: Mapping[str, Reward]
+    """The rewards that are added up, by name."""
     weights: Mapping[str, Finite] = field(default_factory=dict)
+    """What each counts; one left out counts 1."""
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -150,9 +152,13 @@ class Gate:
     made_of: ClassVar[str] = "other rewards"
 
     on: Reward
+    """The reward that opens the gate."""
     then: Reward
+    """The reward behind it."""
     threshold: Finite = 0.5
+    """The value above which the gate is open."""
     otherwise: Finite = 0.0
+    """What a row is worth where it is closed."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

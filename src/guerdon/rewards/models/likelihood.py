@@ -202,10 +202,15 @@ class AnswerLikelihood:
     made_of: ClassVar[str] = "a frozen model"
 
     model: Predictor
+    """The frozen model that is asked."""
     mean: Callable[[Tensor], float] = geometric_mean
+    """How the log-probs of the answer's tokens become one number."""
     context: Callable[[str], str] = up_to_answer
+    """What of the completion the model reads before the answer."""
     template: str = "{answer}"
+    """What is asked for, with the answer in place of {answer}."""
     cap: Share = 1.0
+    """The largest value."""
 
     scope: ClassVar[str] = "completion"
 

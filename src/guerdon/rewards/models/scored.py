@@ -29,7 +29,9 @@ class ScorerReward:
     no_example: ClassVar[str] = "it says what your reward model says"
 
     scorer: Scorer
+    """The reward model."""
     batch: PositiveInt = 64
+    """Completions that are scored at a time, in whole groups."""
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (-math.inf, math.inf)

@@ -28,9 +28,13 @@ class FormatReward:
     name: ClassVar[str] = "format"
 
     sections: tuple[str, ...] = ("think", "answer")
+    """Names of the sections that are asked for, once each."""
     strict: bool = True
+    """Forbids text outside of the sections."""
     require_order: bool = False
+    """Asks for the sections in the order they are named in."""
     box_in: str = ""
+    """A section that must hold a box; empty asks for none."""
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
@@ -72,6 +76,7 @@ class TagShare:
     name: ClassVar[str] = "tag-share"
 
     sections: tuple[str, ...] = ("think", "answer")
+    """Names of the sections whose tags are counted."""
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
@@ -112,7 +117,9 @@ class StageShare:
     name: ClassVar[str] = "stage-share"
 
     stages: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: dict(CLINICAL_STAGES))
+    """Phrases by which each stage is known."""
     section: str = "think"
+    """The section that is read; empty reads the whole text."""
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)

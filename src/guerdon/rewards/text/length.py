@@ -30,8 +30,11 @@ class LengthReward:
     name: ClassVar[str] = "length"
 
     shortest: Count = 0
+    """Tokens from which a completion is long enough."""
     longest: Count = 256
+    """Tokens up to which it is short enough."""
     margin: PositiveInt = 64
+    """Tokens beyond either end over which the reward falls to 0."""
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
@@ -108,10 +111,15 @@ class CosineLength:
     name: ClassVar[str] = "cosine-length"
 
     correct: Reward = field(default_factory=AnswerMatch)
+    """The reward that says which answers are right."""
     limit: PositiveInt = 256
+    """Tokens at which the second value of each pair is reached."""
     right: tuple[Finite, Finite] = (1.0, 0.5)
+    """What a right answer is worth at length 0 and at the limit."""
     wrong: tuple[Finite, Finite] = (-0.5, 0.0)
+    """What a wrong answer is worth at length 0 and at the limit."""
     exceeded: Finite | None = None
+    """What a completion at the limit or beyond is worth instead."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

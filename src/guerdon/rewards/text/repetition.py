@@ -50,9 +50,13 @@ class RepetitionPenalty:
     name: ClassVar[str] = "repetition"
 
     n: PositiveInt = 3
+    """Units in a row that count as one n-gram."""
     penalty: Annotated[float, Range(high=0, open_high=True)] = -1.0
+    """What a text of one n-gram over and over costs."""
     split: Callable[[str], Sequence[str]] = words
+    """What the units are: words or characters."""
     longest: PositiveInt = 200_000
+    """Characters that are read."""
 
     scope: ClassVar[str] = "completion"
 
