@@ -27,7 +27,7 @@ PACKAGES = (
 MADE = frozenset(
     [
         # a run's results and what flows through it
-        *("Batch", "Collected", "Carried", "HeldOut", "Lesson", "Result"),
+        *("Batch", "Collected", "Carried", "Done", "HeldOut", "Lesson", "Result"),
         *("Demonstration", "Guard", "Shard", "Surrogate", "Problem"),
         *("Piece", "Stopped"),
         # what sampling and packing hold

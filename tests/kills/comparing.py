@@ -44,8 +44,12 @@ def flat(value: Any, place: str = "") -> dict[str, Any]:
 
 
 def differences(whole: Path, other: Path) -> list[str]:
-    """What is not the same in two finished runs; [] where nothing is."""
-    found = []
+    """What is not the same in two finished runs, and in the runs inside; [] where nothing is."""
+    found = [
+        f"{stage.name}: {one}"
+        for stage in stages(whole)
+        for one in differences(stage, other / stage.name)
+    ]
     if figures(whole) != figures(other):
         found.append("metrics.jsonl")
     if _failures(whole) != _failures(other):
@@ -58,12 +62,18 @@ def differences(whole: Path, other: Path) -> list[str]:
     if not (other / "report.html").is_file():
         found.append("report.html")
     found += [f"left behind: {path.name}" for path in left_behind(other)]
-    for folder in (other / "model", *(other / "checkpoints").glob("step-*")):
+    models = [other / "model"] if (whole / "model").exists() else []
+    for folder in (*models, *(other / "checkpoints").glob("step-*")):
         if (why := fault(folder)) is not None:
             found.append(f"{folder.name}: {why}")
     if (why := fault(other, alone=False)) is not None:
         found.append(why)
     return found
+
+
+def stages(folder: Path) -> list[Path]:
+    """The runs inside a run."""
+    return sorted(path.parent for path in folder.glob("*/recipe.yaml"))
 
 
 def left_behind(folder: Path) -> list[Path]:
@@ -77,6 +87,8 @@ def weights_move(folder: Path) -> bool:
 
     Else a comparison finds nothing.
     """
+    if inside := stages(folder):
+        return all(map(weights_move, inside))
     states = [state_of(path) for path in sorted((folder / "checkpoints").glob("step-*"))]
     modules = [
         {k: v for k, v in state.items() if k.startswith("/memory/learner/weights")}

@@ -20,6 +20,7 @@ from guerdon.shaping import RunningStandardise
 from guerdon.stages import Sampling
 from guerdon.training import (
     AdamW,
+    AsReward,
     FixedReference,
     Loop,
     Model,
@@ -28,7 +29,11 @@ from guerdon.training import (
     PreferenceRecipe,
     Recipe,
     RewardModelRecipe,
+    Rounds,
+    Stage,
+    Stages,
     SupervisedRecipe,
+    Weights,
 )
 
 BRIEF = Sampling(max_tokens=12)
@@ -125,6 +130,20 @@ PASSES: dict[str, Any] = {"epochs": 2, "batch": 4, "checkpoint_every": 1}
 """Four updates over two passes, so that the second pass's order counts."""
 
 
+def _stages() -> Stages:
+    """Demonstrations, a reward model from them, and a policy that is paid by it."""
+    brief = replace(LOOP, steps=2, checkpoint_every=1)
+    paid = replace(grpo.build(), sampling=BRIEF, evaluation_sampling=BRIEF, loop=brief)
+    once: dict[str, Any] = {"batch": 4, "checkpoint_every": 1}
+    return Stages(
+        (
+            Stage("sft", SupervisedRecipe(Written(shown=True), **once)),
+            Stage("rm", RewardModelRecipe(Written(), **once)),
+            Stage("rl", replace(paid, optimiser=AdamW(lr=1e-3)), AsReward()),
+        )
+    )
+
+
 ENTRIES = {
     entry.name: entry
     for entry in (
@@ -155,6 +174,14 @@ ENTRIES = {
         run_of(
             "preference",
             lambda: PreferenceRecipe(Written(), reference=MovingReference(0.5), **PASSES),
+        ),
+        run_of("stages", _stages),
+        run_of(
+            "rounds",
+            lambda: Rounds(
+                PreferenceRecipe(Written(), epochs=2, batch=8, checkpoint_every=1),
+                carry=Weights(optimiser=True, reference=True),
+            ),
         ),
         run_of("supervised", lambda: SupervisedRecipe(Written(shown=True), **PASSES)),
         run_of(

@@ -23,6 +23,10 @@ SHORT = {
     "preference": [Blow("SIGKILL", "sealing", 3, "before")],
     "supervised": [Blow("SIGTERM", "recording a step", 2, "before")],
     "reward model": [Blow("SIGKILL", "recording a step", 3, "after")],
+    "rounds": [
+        Blow("SIGKILL", "saving the model", 1, "after"),
+        Blow("SIGTERM", "recording a step", 4, "before"),
+    ],
     "memory in shaping": [Blow("SIGINT", "scoring", 3, "after")],
 }
 

@@ -29,6 +29,7 @@ from guerdon.training import (
     PolicyRecipe,
     PreferenceRecipe,
     RewardModelRecipe,
+    Stages,
     SupervisedRecipe,
 )
 from guerdon.trust import foreign, told
@@ -112,6 +113,8 @@ def recipe_on_file(form: str, path: str, arguments: Sequence[str]) -> Any:
 
 def overlaid(recipe: Any, arguments: Sequence[str]) -> Any:
     """``recipe`` with options laid over it, checked whole. Raises ValueError naming the option."""
+    if isinstance(recipe, Stages):
+        recipe, arguments = _into_stages(recipe, arguments)
     choices = choices_of(type(recipe))
     try:
         # Options come one by one: what they make is checked whole, where every place is known.
@@ -120,6 +123,30 @@ def overlaid(recipe: Any, arguments: Sequence[str]) -> Any:
         return replace(made)
     except RangeError as error:
         raise RangeError(f"--{error.place.replace('_', '-')}", error.told) from error
+
+
+def _into_stages(recipe: Stages, arguments: Sequence[str]) -> tuple[Stages, list[str]]:
+    """Options of one stage (``--stages.rl.loop.steps 40``) laid over its recipe, and ``--from NAME
+    --model FOLDER``, which skips those before; what is left comes back.
+    """
+    inside: dict[str, list[str]] = {stage.name: [] for stage in recipe.stages}
+    skip: dict[str, str] = {}
+    rest: list[str] = []
+    for option, words in _options_in(arguments):
+        first, _, after = option.partition(".")
+        name, _, place = after.partition(".")
+        if option in ("from", "model") and len(words) == 1:
+            skip["start" if option == "from" else "given"] = words[0]
+            continue
+        mine = first == "stages" and name in inside and place.partition(".")[0] != "carry"
+        told = f"--{place if mine else option}"
+        (inside[name] if mine else rest).extend(
+            [f"{told}={words[0]}"] if len(words) == 1 else [told, *words]
+        )
+    stages = tuple(
+        replace(stage, recipe=overlaid(stage.recipe, inside[stage.name])) for stage in recipe.stages
+    )
+    return replace(recipe, stages=stages, **skip), rest
 
 
 def _laid_over(recipe: Any, arguments: Sequence[str], choices: Choices) -> Any:

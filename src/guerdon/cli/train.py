@@ -39,8 +39,9 @@ def run(options: dict[str, Any], rest: list[str]) -> int:
     if options["dry_run"]:
         return score_file(having(("reward",), recipe), Path(options["dry_run"]), options["json"])
     with reading_arguments():
-        if isinstance(recipe, PolicyRecipe):
-            check_start(recipe)
+        for one in (recipe, *(stage.recipe for stage in getattr(recipe, "stages", ()))):
+            if isinstance(one, PolicyRecipe):
+                check_start(one)
     with own_output() if options["json"] else nullcontext():
         result = recipe.run(
             folder,

@@ -2,7 +2,9 @@
 
 from guerdon.rollout import Model
 from guerdon.training.agreement import check_start
+from guerdon.training.chain import AsReward, Carry, Rounds, Stage, Stages, Weights
 from guerdon.training.demonstrations import SupervisedRecipe
+from guerdon.training.evaluation_run import EvaluationRecipe
 from guerdon.training.held_out import HeldOut, evaluate
 from guerdon.training.held_out_summary import describe_held_out, held_out_summary
 from guerdon.training.learner import Learner
@@ -39,7 +41,10 @@ __all__ = [
     "Adam",
     "AdamW",
     "AdapterOffReference",
+    "AsReward",
+    "Carry",
     "Demonstration",
+    "EvaluationRecipe",
     "FixedReference",
     "Guard",
     "HeldOut",
@@ -57,11 +62,15 @@ __all__ = [
     "RefreshedReference",
     "Result",
     "RewardModelRecipe",
+    "Rounds",
     "Run",
     "Shard",
+    "Stage",
+    "Stages",
     "SupervisedRecipe",
     "TooManyFailed",
     "TrainingStopped",
+    "Weights",
     "apply_gradients",
     "check_start",
     "demonstrations_to_rollouts",

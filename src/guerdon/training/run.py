@@ -98,7 +98,7 @@ class Run:
             loop.steps,
             quiet=quiet or not self._writes,
             trackers=trackers if self._writes else (),
-            told=told or {},
+            told=told,
         )
         self.recipe = copy.deepcopy(recipe)
         self.folder, self.loop, self.shard, self.resumed = folder, loop, shard, resume
@@ -181,6 +181,8 @@ class Run:
             progress, began = Progress(self.step, self.loop.steps), time.perf_counter()
             self._figures = None
             yield progress
+            if self._figures is None and self._interrupt.requested:
+                break  # what the step consists of was ended, and will go on
             if self._figures is None:
                 raise RuntimeError(f"step {self.step} logged nothing: call run.log in each")
             done, every = self.step + 1, self.loop.evaluate_every
@@ -221,6 +223,10 @@ class Run:
         """Before the first update: raises `TooManyFailed` where the reward failed on ``rows``."""
         if self.step == 0:
             self._soundness.begin(rows)
+
+    def end_by(self, number: int) -> None:
+        """End after this step, or within it if it logs nothing: a signal ended what it runs."""
+        self._interrupt.number = number
 
     @property
     def result(self) -> Result:

@@ -94,6 +94,7 @@ class RunFolder:
     def undo(self) -> None:
         """Let it go; if this run began here and has nothing to show, remove what it made."""
         shown = any((self.path / name).exists() for name in (METRICS, "checkpoints"))
+        shown = shown or any(self.path.glob(f"*/{RECIPE}"))  # runs of its own inside
         if shown or not self._new:
             self.release()
             return

@@ -87,7 +87,8 @@ class Telemetry:
         check_trackers(trackers)
         # Now, since a part that can't be written down should not be found out after loading.
         self._recipe_text = "" if run is None or run.resume else recipe_text(recipe)
-        self.recipe, self.run, self.told = recipe, run, dict(told or {})
+        self.recipe, self.run = recipe, run
+        self.told = {} if told is None else told  # it may fill up as the run proceeds
         self.model: Any = None
         self.display = Display(steps, quiet=quiet)
         self.trackers = Trackers((), None)
