@@ -111,8 +111,8 @@ class Stages:
     """Recipes one after the other.
 
     ``start`` is the name of the first that is run ("" = all are); with it ``given`` is the folder
-    of the model that those before it would have made. A run that is resumed goes on inside the stage
-    it stood in, bit for bit, and a stage that is done is not run again.
+    of the model that those before it would have made. A run that is resumed goes on inside the
+    stage it stood in, bit for bit, and a stage that is done is not run again.
     """
 
     stages: tuple[Stage, ...]
