@@ -8,6 +8,7 @@ from typing import Any
 from guerdon.cli.options import own_output
 from guerdon.cli.settings import recipe_with
 from guerdon.failures import RewardFailed, too_many
+from guerdon.records import first_views
 from guerdon.training import describe_held_out, evaluate, held_out_summary
 from guerdon.training.run_folder import plain
 
@@ -16,7 +17,7 @@ def run(options: dict[str, Any], rest: list[str]) -> int:
     """Grade and show."""
     needed = ("model", "tasks", "reward", "evaluation_sampling")
     recipe = recipe_with(needed, options["recipe"] or "grpo", rest, trust=options["trust"])
-    tasks = list(recipe.tasks.load("test"))[: recipe.loop.evaluation_tasks]
+    tasks = first_views(recipe.tasks.load("test"))[: recipe.loop.evaluation_tasks]
     with own_output():
         result = evaluate(
             recipe.model.load(tasks),

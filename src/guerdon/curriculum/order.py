@@ -9,12 +9,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from guerdon.ranges import Seed, check_ranges
-from guerdon.records import Progress, Rollouts, Scores, Task
+from guerdon.records import Progress, Rollouts, Scores, Task, questions
 
 
 @dataclass
 class ShuffledTasks:
     """Every task once per pass, each pass in an order of its own drawn from ``seed``.
+
+    Views of one question come together, so a batch may be a few tasks longer than asked for.
 
     A batch that spans two passes takes the end of one and the start of the next. The state is
     one number, so a resumed run draws what an unbroken one would.
@@ -31,15 +33,15 @@ class ShuffledTasks:
     def next(self, tasks: Sequence[Task], count: int, progress: Progress) -> list[Task]:
         """The next ``count`` tasks. Raises ValueError where there are none."""
         _need(tasks)
+        asked, lap, order = questions(tasks), -1, np.zeros(0, int)
         chosen: list[Task] = []
         while len(chosen) < count:
-            lap, start = divmod(self._drawn, len(tasks))
-            order = np.random.Generator(np.random.Philox(key=[self.seed, lap])).permutation(
-                len(tasks)
-            )
-            picked = order[start : start + count - len(chosen)]
-            chosen += [tasks[int(i)] for i in picked]
-            self._drawn += len(picked)
+            now, place = divmod(self._drawn, len(asked))
+            if now != lap:
+                lap, draws = now, np.random.Generator(np.random.Philox(key=[self.seed, now]))
+                order = draws.permutation(len(asked))
+            chosen += [tasks[i] for i in asked[int(order[place])]]
+            self._drawn += 1
         return chosen
 
     def observe(self, rollouts: Rollouts, scores: Scores) -> None:
@@ -54,7 +56,7 @@ class ShuffledTasks:
 
 @dataclass
 class SequentialTasks:
-    """Tasks in the order they come, from the start again at the end."""
+    """Tasks in the order they come, views of one question together; then from the start again."""
 
     name: ClassVar[str] = "sequential"
 
@@ -64,8 +66,10 @@ class SequentialTasks:
     def next(self, tasks: Sequence[Task], count: int, progress: Progress) -> list[Task]:
         """The next ``count`` tasks. Raises ValueError where there are none."""
         _need(tasks)
-        chosen = [tasks[(self._drawn + i) % len(tasks)] for i in range(count)]
-        self._drawn += count
+        asked, chosen = questions(tasks), list[Task]()
+        while len(chosen) < count:
+            chosen += [tasks[i] for i in asked[self._drawn % len(asked)]]
+            self._drawn += 1
         return chosen
 
     def observe(self, rollouts: Rollouts, scores: Scores) -> None:

@@ -34,6 +34,22 @@ class Task:
         return "\n".join(f"{m['role']}: {_said(m['content'])}" for m in self.prompt)
 
 
+def questions(tasks: Sequence[Task]) -> list[list[int]]:
+    """Places of the tasks, question by question: tasks of one ``link`` are views of one.
+
+    Questions stand in the order of their first views; a task without a link is one by itself.
+    """
+    places: dict[str | int, list[int]] = {}
+    for place, task in enumerate(tasks):
+        places.setdefault(place if task.link is None else task.link, []).append(place)
+    return list(places.values())
+
+
+def first_views(tasks: Sequence[Task]) -> list[Task]:
+    """One task of each question, the first: what a question is graded by."""
+    return [tasks[places[0]] for places in questions(tasks)]
+
+
 def _said(content: Any) -> Any:
     """A message's text, where its content is a list of parts."""
     if not isinstance(content, list | tuple):

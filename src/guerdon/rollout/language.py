@@ -143,12 +143,14 @@ class LanguagePolicy:
         """``group_size`` completions of each task; every prompt is computed once.
 
         Tasks that are worlds are played instead, for up to ``sampling.max_turns`` turns;
-        a batch holds only the one kind or the other.
+        a batch holds only the one kind or the other. Raises ValueError for a prompt that the
+        model's context does not hold.
         """
         if any(map(is_played, tasks)):
             return play(self, tasks, group_size, sampling, seed)
         prompts = [self.prompt(task) for task in tasks]
         ids, inputs = tuple(p.ids for p in prompts), tuple(p.inputs for p in prompts)
+        refuse_beyond_context(self.model, tasks, ids)
         fan = [b for b in range(len(tasks)) for _ in range(group_size)]
         keys = [row_key(task.id, member) for task in tasks for member in range(group_size)]
         made = self.generate(ids, keys, sampling, seed, fan=fan, inputs=inputs)
@@ -278,6 +280,20 @@ class LanguagePolicy:
             logits = logits / divisor
         cap = getattr(config, "final_logit_softcapping", None)
         return logits if cap is None else torch.tanh(logits / cap) * cap
+
+
+def refuse_beyond_context(model: Any, tasks: Sequence[Task], prompts: Sequence[Tensor]) -> None:
+    """Raises ValueError for a prompt that leaves no place for a token in the model's context.
+
+    Its length is what the model's configuration says; a model that says none takes any.
+    """
+    most = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    for task, ids in zip(tasks, prompts, strict=True):
+        if most is not None and len(ids) >= most:
+            raise ValueError(
+                f"the prompt of task {task.id!r:.100} has {len(ids):,} tokens, and the model reads "
+                f"at most {most:,} with its answer; shorten it, or leave the task out"
+            )
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> list[int]:

@@ -24,6 +24,7 @@ from guerdon.records import (
     Task,
     concat_rollouts,
     concat_scores,
+    questions,
 )
 from guerdon.schedules import at
 from guerdon.stages import Observer, Policy, ValueTargets
@@ -103,9 +104,10 @@ def collect(
         with naming("the curriculum", recipe.curriculum):
             drawn = recipe.curriculum.next(tasks, missing, progress)
         seed = _mix(recipe.loop.seed, progress.step, attempt)
-        mine = list(zip(drawn, _repeats(drawn), strict=True))[shard.rank :: shard.world]
+        repeats = _repeats(drawn)
+        mine = [(drawn[i], repeats[i]) for i in _dealt(drawn, shard.rank, shard.world)]
         local, own = _sample_and_score(recipe, policy, mine, seed, progress, clock, seconds)
-        rollouts, scores = _gather(local, own, shard)
+        rollouts, scores = _gather(drawn, local, own, shard)
         sampled += len(rollouts.tasks)
         judgements += tally(rollouts, scores)
         seen.append((rollouts, scores))
@@ -286,7 +288,14 @@ def _portions(tasks: Sequence[Task], size: int) -> list[list[Task]]:
     return portions
 
 
-def _gather(local: Rollouts | None, scores: Scores | None, shard: Shard) -> tuple[Rollouts, Scores]:
+def _dealt(drawn: Sequence[Task], rank: int, world: int) -> list[int]:
+    """Places of what one process samples: whole questions, all their views, one after another."""
+    return sorted(place for places in questions(drawn)[rank::world] for place in places)
+
+
+def _gather(
+    drawn: Sequence[Task], local: Rollouts | None, scores: Scores | None, shard: Shard
+) -> tuple[Rollouts, Scores]:
     """All processes' rows in the order one process would have sampled them."""
     shares = [(rank, *share) for rank, share in enumerate(shard.gather((local, scores)))]
     present = [(rank, r, s) for rank, r, s in shares if r is not None and s is not None]
@@ -294,8 +303,8 @@ def _gather(local: Rollouts | None, scores: Scores | None, shard: Shard) -> tupl
     together = concat_scores([s for _, _, s in present])
     if len(present) == 1:
         return rollouts, together
-    drawn = torch.cat([r.group * shard.world + rank for rank, r, _ in present])
-    order = torch.argsort(drawn, stable=True)
+    places = [torch.tensor(_dealt(drawn, rank, shard.world))[r.group] for rank, r, _ in present]
+    order = torch.argsort(torch.cat(places), stable=True)
     return rollouts.select(order), together.select(order)
 
 

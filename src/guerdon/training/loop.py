@@ -9,7 +9,7 @@ from typing import Unpack
 
 import torch
 
-from guerdon.records import Progress, Task
+from guerdon.records import Progress, Task, first_views
 from guerdon.schedules import at, schedules_in
 from guerdon.stages import Policy
 from guerdon.tasks import PreparedTasks
@@ -132,7 +132,7 @@ def _tasks(recipe: PolicyRecipe) -> tuple[Sequence[Task], Sequence[Task]]:
     tasks = recipe.tasks.load("train")
     if not tasks:
         raise ValueError("the recipe's tasks are empty: nothing to train on")
-    held_out = list(recipe.tasks.load("test"))[: recipe.loop.evaluation_tasks]
+    held_out = first_views(recipe.tasks.load("test"))[: recipe.loop.evaluation_tasks]
     shared = {t.id for t in tasks} & {t.id for t in held_out}
     if shared:
         raise ValueError(
