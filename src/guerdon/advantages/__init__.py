@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from guerdon.advantages.group import SingleZero as SingleZero
     from guerdon.advantages.spread import whiten as whiten
     from guerdon.advantages.tokens import GAE as GAE
+    from guerdon.advantages.tokens import Imitation as Imitation
     from guerdon.advantages.tokens import ReinforcePlusPlus as ReinforcePlusPlus
     from guerdon.advantages.tokens import ReinforcePlusPlusBaseline as ReinforcePlusPlusBaseline
     from guerdon.advantages.tokens import ReturnToGo as ReturnToGo

@@ -44,6 +44,16 @@ class ReturnToGo:
 
 
 @dataclass(frozen=True)
+class Imitation:
+    """1 on the acted tokens of valid rows, whatever their reward: what is chosen is imitated."""
+
+    name: ClassVar[str] = "imitation"
+
+    def __call__(self, experience: Experience) -> Tensor:
+        return (experience.rollouts.mask & experience.scores.valid[:, None]).float()
+
+
+@dataclass(frozen=True)
 class Whiten:
     """Another advantage, whitened over the batch's acted tokens of valid rows."""
 

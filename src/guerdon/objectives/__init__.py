@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from guerdon.objectives.preference import DPO as DPO
     from guerdon.objectives.preference import IPO as IPO
     from guerdon.objectives.preference import Hinge as Hinge
+    from guerdon.objectives.preference import OnPairs as OnPairs
     from guerdon.objectives.ranking import BradleyTerry as BradleyTerry
     from guerdon.objectives.ranking import PlackettLuce as PlackettLuce
     from guerdon.objectives.stepwise import StepwiseDPO as StepwiseDPO

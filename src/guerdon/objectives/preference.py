@@ -6,14 +6,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar, Protocol
 
+import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid, relu
 
+from guerdon.objectives.aggregation import TokenSum
 from guerdon.ranges import Positive, Range, check_ranges
-from guerdon.records import Loss
+from guerdon.records import Experience, Loss, PolicyOutput
+from guerdon.stages import Aggregation
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,54 @@ class Hinge:
     ) -> Loss:
         z = self.beta * _delta(chosen, rejected, ref_chosen, ref_rejected)
         return _loss(relu(1 - z), z)
+
+
+class PreferenceLoss(Protocol):
+    """Summed log-probs [M] of chosen and rejected rows, now and under the reference."""
+
+    def __call__(
+        self, chosen: Tensor, rejected: Tensor, ref_chosen: Tensor, ref_rejected: Tensor
+    ) -> Loss: ...
+
+
+@dataclass(frozen=True)
+class OnPairs:
+    """A preference loss on the pairs of an `Experience`: DPO in the policy's loop.
+
+    With the selection `BestAgainstWorst` it is iterative DPO: pairs are drawn from the policy that
+    learns, and judged by the reward. The reference is the recipe's. A batch without a pair has a
+    loss of 0. Raises ValueError where no pairs were selected, and for pairs with margins or
+    weights, which these losses do not use.
+    """
+
+    loss: PreferenceLoss = field(default_factory=DPO)
+    aggregation: Aggregation = field(default_factory=TokenSum)
+
+    name: ClassVar[str] = "on-pairs"
+    couples: ClassVar[str] = "pair"
+    needs: ClassVar[frozenset[str]] = frozenset({"reference"})
+
+    def __call__(
+        self, now: PolicyOutput, experience: Experience, row_weight: Tensor | None = None
+    ) -> Loss:
+        rollouts, pairs = experience.rollouts, experience.pairs
+        if pairs is None:
+            raise ValueError(
+                "there are no pairs to prefer in; set recipe.selection to one that makes pairs, "
+                "such as BestAgainstWorst (--selection best-against-worst)"
+            )
+        if pairs.margin is not None or bool((pairs.weight != 1).any()):
+            raise ValueError(f"{type(self.loss).__name__} uses no margins and no weights of pairs")
+        if rollouts.reference_logps is None:
+            raise ValueError("a preference needs the reference's log-probs, and there are none")
+        if not len(pairs):
+            return Loss(now.logps.sum() * 0.0)
+        logp_N, reference_N = (
+            torch.where(rollouts.mask, logp_NT, 0.0).sum(1)
+            for logp_NT in (now.logps, rollouts.reference_logps)
+        )
+        ends = (pairs.chosen, pairs.rejected)
+        return self.loss(*(logp_N[end] for end in ends), *(reference_N[end] for end in ends))
 
 
 def _delta(chosen: Tensor, rejected: Tensor, ref_chosen: Tensor, ref_rejected: Tensor) -> Tensor:
