@@ -96,6 +96,7 @@ BESIDE = {
     "kl-penalty": ("--reference", "fixed"),
     "gae": ("--objective", "ppo"),
     "ppo": ("--advantage", "gae"),
+    "on-pairs": ("--reference", "fixed", "--selection", "best-against-worst"),
     "stepwise-dpo": ("--reference", "refreshed", "--selection", "all-pairs"),
 }
 """What a part contradicts the rest of the recipe without."""

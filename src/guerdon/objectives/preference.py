@@ -112,12 +112,13 @@ class OnPairs:
             raise ValueError("a preference needs the reference's log-probs, and there are none")
         if not len(pairs):
             return Loss(now.logps.sum() * 0.0)
-        logp_N, reference_N = (
-            torch.where(rollouts.mask, logp_NT, 0.0).sum(1)
+        now_NT, before_NT = (
+            torch.where(rollouts.mask, logp_NT, 0.0).double()  # sums of tokens, far from each other
             for logp_NT in (now.logps, rollouts.reference_logps)
         )
-        ends = (pairs.chosen, pairs.rejected)
-        return self.loss(*(logp_N[end] for end in ends), *(reference_N[end] for end in ends))
+        sums = (logp_NT.sum(1) for logp_NT in (now_NT, before_NT))
+        chosen_and_rejected = [(sum_N[pairs.chosen], sum_N[pairs.rejected]) for sum_N in sums]
+        return self.loss(*chosen_and_rejected[0], *chosen_and_rejected[1])
 
 
 def _delta(chosen: Tensor, rejected: Tensor, ref_chosen: Tensor, ref_rejected: Tensor) -> Tensor:
