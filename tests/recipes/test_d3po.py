@@ -69,7 +69,7 @@ def test_runs_and_shows_its_samples(tmp_path: Path) -> None:
     assert 0 <= result.history[-1]["diagnostic/hit"] <= 1
     assert result.after is not None
     assert -10 <= result.after.mean <= 0
-    table = pyarrow.parquet.read_table(tmp_path / "run" / "rollouts" / "step-00000.parquet")
+    table = pyarrow.parquet.read_table(tmp_path / "run" / "rollouts" / "step-000000.parquet")
     rows = table.to_pylist()
     assert len(rows) == 12
     assert all(len(row["outcome"]) == 2 for row in rows)
