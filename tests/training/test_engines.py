@@ -49,6 +49,7 @@ class _Askew:
     def __init__(self, policy: LanguagePolicy, gap: float) -> None:
         self.policy, self.gap = policy, gap
         self.module, self.forward, self.save = policy.module, policy.forward, policy.save
+        self.couples = policy.couples
 
     def sample(self, tasks: list[Task], group_size: int, sampling: Sampling, seed: int) -> Rollouts:
         made = self.policy.sample(tasks, group_size, sampling, seed)
