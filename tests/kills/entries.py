@@ -15,25 +15,31 @@ from guerdon.curriculum import Informative, SequentialTasks
 from guerdon.objectives import KL, PPO, ClippedSurrogate
 from guerdon.rankings import Ranking
 from guerdon.recipes import gigpo, grpo
-from guerdon.records import Progress, Rollouts, Scores, Task
+from guerdon.records import Loss, Progress, Rollouts, Scores, Task
+from guerdon.rollout import LanguagePolicy
 from guerdon.shaping import RunningStandardise
 from guerdon.stages import Sampling
 from guerdon.training import (
     AdamW,
     AsReward,
+    Demonstration,
     FixedReference,
+    Learner,
     Loop,
     Model,
     MovingReference,
     PolicyRecipe,
     PreferenceRecipe,
     Recipe,
+    Result,
     RewardModelRecipe,
     Rounds,
+    Run,
     Stage,
     Stages,
     SupervisedRecipe,
     Weights,
+    demonstrations_to_rollouts,
 )
 
 BRIEF = Sampling(max_tokens=12)
@@ -130,6 +136,28 @@ PASSES: dict[str, Any] = {"epochs": 2, "batch": 4, "checkpoint_every": 1}
 """Four updates over two passes, so that the second pass's order counts."""
 
 
+@dataclass(frozen=True)
+class OwnLoop:
+    """A user's own kind: a few lines over `Run`."""
+
+    name: str = "own"
+
+    def run(self, folder: Path | None = None, **options: Any) -> Result:
+        with Run(self, folder, Loop(steps=4, checkpoint_every=1), **options) as run:
+            policy = LanguagePolicy.load()
+            learner = Learner(policy, AdamW(lr=1e-3))
+            tasks = Written(shown=True).load("train")
+            rows = demonstrations_to_rollouts(
+                policy, [Demonstration(task, task.answer) for task in tasks]
+            )
+            run.start(policy, {"learner": learner})
+            for progress in run.steps():
+                learner.begin(progress)
+                some = rows.select(torch.tensor([2 * progress.step, 2 * progress.step + 1]))
+                run.log(learner.descend(Loss(-policy.forward(some).logps.sum(1).mean(), {})))
+        return run.result
+
+
 def _stages() -> Stages:
     """Demonstrations, a reward model from them, and a policy that is paid by it."""
     brief = replace(LOOP, steps=2, checkpoint_every=1)
@@ -175,6 +203,7 @@ ENTRIES = {
             "preference",
             lambda: PreferenceRecipe(Written(), reference=MovingReference(0.5), **PASSES),
         ),
+        run_of("own loop", OwnLoop),
         run_of("stages", _stages),
         run_of(
             "rounds",
