@@ -30,6 +30,7 @@ def test_1_at_the_reference_every_step_costs_log_2_and_the_gradient_is_half_beta
     logps = torch.zeros(2, 3, requires_grad=True)
     loss = loss_of(logps)
     assert loss.value.item() == pytest.approx(3 * 0.693147, abs=1e-5)
+    assert loss.metrics["preference_accuracy"] == 0.5
     loss.value.backward()
     assert logps.grad.tolist() == [[pytest.approx(-0.05)] * 3, [pytest.approx(0.05)] * 3]
 
