@@ -84,9 +84,10 @@ class StepwiseDPO:
             return float((torch.where(use_MT, value_MT, 0.0) / steps_M1 * share_M1).sum())
 
         gap_MT = (first_MT - second_MT).detach()
+        right = mean(0.5 + 0.5 * gap_MT.sign())  # at the reference nothing is told: a half
         told = {
             "margin": self.beta * mean(gap_MT),
-            "preference_accuracy": mean((gap_MT > 0).float()),
+            "preference_accuracy": right,
         }
         if self.clamp is not None:
             low, high = math.log1p(-self.clamp), math.log1p(self.clamp)
