@@ -1,5 +1,6 @@
 """Figures with their uncertainty: intervals, tests, and metrics of repeated samples."""
 
+from guerdon.evaluation.categories import category_means, macro_mean
 from guerdon.evaluation.intervals import (
     Interval,
     bootstrap,
@@ -27,7 +28,9 @@ __all__ = [
     "Interval",
     "bootstrap",
     "bounded",
+    "category_means",
     "consistency",
+    "macro_mean",
     "majority",
     "mean_at_k",
     "paired_bootstrap",

@@ -6,6 +6,7 @@ from guerdon.exports import Index, exporting
 
 if TYPE_CHECKING:
     from guerdon.reward_models.features import FeatureScorer as FeatureScorer
+    from guerdon.reward_models.mean import MeanScorer as MeanScorer
     from guerdon.reward_models.saved import SavedRewardModel as SavedRewardModel
     from guerdon.reward_models.scalar_head import RewardModel as RewardModel
 

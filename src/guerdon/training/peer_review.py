@@ -60,9 +60,7 @@ class Peers:
         self.learners = tuple(Learner(model, settings) for model in models)
         self.lists = tuple(ScoredLists(model, pairs) for model in models)
         self.statistics = PairStatistics([one.task.id for one in pairs])
-        rates = [review.keep(passed) for passed in range(epochs)]
-        sizes = [review.order.items(len(pairs), rate) for rate in rates]
-        self._starts = [0, *accumulate(-(-size // batch) for size in sizes)]
+        self._starts = pass_starts(review, len(pairs), epochs, batch)
         self._orders: Margins = (torch.zeros(0, dtype=torch.long),) * 2
         self._agreed = float("nan")
 
@@ -134,6 +132,13 @@ class Peers:
         self.statistics.load_state_dict(state["statistics"])
         first, second = state["orders"]
         self._orders, self._agreed = (first, second), float(state["agreed"])
+
+
+def pass_starts(review: PeerReview, pairs: int, epochs: int, batch: int) -> list[int]:
+    """At which update each pass begins, and after the last, how many updates there are."""
+    rates = [review.keep(passed) for passed in range(epochs)]
+    sizes = [review.order.items(pairs, rate) for rate in rates]
+    return [0, *accumulate(-(-size // batch) for size in sizes)]
 
 
 def fit_peers(
