@@ -29,6 +29,7 @@ PACKAGES = frozenset(
         "connectors",
         "curriculum",
         "diffusion",
+        "nursery",
         "objectives",
         "recipes",
         "reward_models",

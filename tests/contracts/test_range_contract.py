@@ -22,13 +22,13 @@ from guerdon.recipes import all_recipes, load_recipe
 
 PACKAGES = (
     *("stages", "overlong", "schedules", "training", "tasks", "rollout", "rewards"),
-    *("reward_models", "shaping", "advantages", "objectives", "curriculum"),
+    *("nursery", "reward_models", "shaping", "advantages", "objectives", "curriculum"),
 )
 MADE = frozenset(
     [
         # a run's results and what flows through it
         *("Batch", "Collected", "Carried", "Done", "HeldOut", "Lesson", "Result"),
-        *("Demonstration", "Guard", "Shard", "Surrogate", "Problem"),
+        *("Demonstration", "Features", "Guard", "Shard", "Surrogate", "Problem"),
         *("Piece", "Stopped"),
         # what sampling and packing hold
         *("_Episode", "_Play", "LinearHead", "Ragged", "Packed", "Pass", "_Layer"),

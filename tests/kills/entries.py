@@ -11,7 +11,13 @@ from typing import Any
 import torch
 
 from guerdon.advantages import GAE
-from guerdon.curriculum import Informative, SequentialTasks
+from guerdon.curriculum import (
+    EasyToHard,
+    Informative,
+    KeepRate,
+    PeerReview,
+    SequentialTasks,
+)
 from guerdon.objectives import KL, PPO, ClippedSurrogate
 from guerdon.rankings import Ranking
 from guerdon.recipes import gigpo, grpo
@@ -41,6 +47,7 @@ from guerdon.training import (
     Weights,
     demonstrations_to_rollouts,
 )
+from guerdon.training.peer_recipe import PeerReviewRecipe
 
 BRIEF = Sampling(max_tokens=12)
 LOOP = Loop(
@@ -216,6 +223,12 @@ ENTRIES = {
         run_of(
             "reward model",
             lambda: RewardModelRecipe(Written(), microbatch=2, evaluate_every=1, **PASSES),
+        ),
+        run_of(
+            "peer review",
+            lambda: PeerReviewRecipe(
+                Written(), review=PeerReview(KeepRate(0.5, ramp=1), order=EasyToHard(2)), **PASSES
+            ),
         ),
     )
 }

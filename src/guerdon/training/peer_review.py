@@ -18,6 +18,7 @@ from guerdon.curriculum import PairStatistics, PeerReview
 from guerdon.curriculum.peer_review import Margins
 from guerdon.rankings import Ranking, refuse_longer
 from guerdon.records import Progress
+from guerdon.training.learner import Learner
 from guerdon.training.optimisers import AdamW, Optimiser
 from guerdon.training.ranking import (
     RankingObjective,
@@ -26,7 +27,7 @@ from guerdon.training.ranking import (
     check_margins,
     judging,
 )
-from guerdon.training.run import Learner
+from guerdon.training.update import ALONE, Shard
 
 Figures = dict[str, float]
 
@@ -36,9 +37,10 @@ class Peers:
 
     ``steps`` is how many updates of each there are; `learn` makes the next. In each, both see a
     batch of ``batch`` pairs, judge it without dropout and gradient, and learn from what the review
-    leaves of it. The choice is made over the whole batch, and an update's loss is the mean over
-    the pairs that are kept. ``seed`` decides the order. Raises ValueError without pairs, for longer
-    rankings and for margins that the objective does not use.
+    leaves of it. The choice is made over the whole batch, whatever the number of processes
+    (``shard``), and an update's loss is the mean over the pairs that are kept, also where it is
+    accumulated over ``microbatch`` pairs at a time (0 = all). ``seed`` decides the order.
+    Raises ValueError without pairs, for longer rankings and for margins that go unused.
     """
 
     def __init__(
@@ -50,14 +52,17 @@ class Peers:
         *,
         epochs: int = 1,
         batch: int = 16,
+        microbatch: int = 0,
         optimiser: Optimiser | None = None,
         seed: int = 0,
+        shard: Shard = ALONE,
     ) -> None:
         refuse_longer(pairs, "peer review")
         check_margins(objective, pairs)
         settings = optimiser or AdamW(lr=1e-5)
-        self.objective, self.review, self.batch, self.seed = objective, review, batch, seed
-        self.learners = tuple(Learner(model, settings) for model in models)
+        self.objective, self.review = objective, review
+        self.batch, self.microbatch, self.seed = batch, microbatch, seed
+        self.learners = tuple(Learner(model, settings, shard) for model in models)
         self.lists = tuple(ScoredLists(model, pairs) for model in models)
         self.statistics = PairStatistics([one.task.id for one in pairs])
         self._starts = pass_starts(review, len(pairs), epochs, batch)
@@ -87,7 +92,7 @@ class Peers:
         ):
             told.append({"lr": learner.begin(progress)})
             self.statistics.learned(pairs[kept])
-            told[-1] |= lists.learn(learner, self.objective, pairs[kept])
+            told[-1] |= lists.learn(learner, self.objective, pairs[kept], self.microbatch)
         means = {name: (told[0][name] + told[1][name]) / 2 for name in told[0]}
         return {**means, "kept_share": rate, "peers_agree": self._agreed}
 
@@ -98,7 +103,7 @@ class Peers:
 
     def _margin(self, lists: ScoredLists, some: Tensor) -> Tensor:
         with judging(lists.model):
-            both = [lists.scores(part)[0] for part in some.split(self.batch)]
+            both = [lists.scores(part)[0] for part in some.split(self.microbatch or self.batch)]
         score_m2 = torch.cat(both)
         return score_m2[:, 0] - score_m2[:, 1]
 
