@@ -13,6 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from guerdon.rankings import Ranking
 from guerdon.records import Loss, Rollouts, Task
+from guerdon.reward_models import MeanScorer
 from guerdon.stages import Scorer
 from guerdon.training.held_out import HeldOut
 from guerdon.training.learner import Learner
@@ -87,19 +88,22 @@ def ranked_right(model: Scorer, rankings: Sequence[Ranking], batch: int = 16) ->
     """Per ranking, the share of its pairs that the model puts in order; a tie counts as wrong.
 
     None without rankings; NaN for a ranking of one, and ``mean_length`` is NaN where the scorer
-    reads no tokens.
+    reads no tokens. What was cut is told of the first member of a `MeanScorer`.
     """
     if not rankings:
         return None
-    lists = ScoredLists(model, rankings)
+    members = model.scorers if isinstance(model, MeanScorer) else (model,)
+    read = [ScoredLists(one, rankings) for one in members]
     results: list[float] = []
     with judging(model):
         for some in torch.arange(len(rankings)).split(batch):
-            for scores, valid in zip(*lists.scores(some), strict=True):
+            said = [lists.scores(some) for lists in read]
+            mean_BK = torch.stack([score_BK for score_BK, _ in said]).mean(0)
+            for scores, valid in zip(mean_BK, said[0][1], strict=True):
                 kept = scores[valid]
                 first, second = torch.triu_indices(len(kept), len(kept), 1)
                 results.append(float((kept[first] > kept[second]).float().mean()))
-    rows = lists.rows if isinstance(lists.rows, Rollouts) else None
+    rows = read[0].rows if isinstance(read[0].rows, Rollouts) else None
     return HeldOut(
         results=tuple(results),
         metric="pair accuracy",
