@@ -15,6 +15,7 @@ from guerdon.objectives import RANKINGS, BradleyTerry
 from guerdon.ranges import Seed, check_composition
 from guerdon.rankings import Ranking, RankingSource, refuse_longer
 from guerdon.reward_models import MeanScorer, RewardModel
+from guerdon.rollout import Model
 from guerdon.training.checkpoint import seed_generators
 from guerdon.training.disk import write_whole
 from guerdon.training.fitting import Passes
@@ -23,7 +24,7 @@ from guerdon.training.optimisers import AdamW, Optimiser
 from guerdon.training.peer_review import Peers, pass_starts
 from guerdon.training.processes import processes
 from guerdon.training.ranking import RankingObjective, check_margins, ranked_right
-from guerdon.training.recipe import Loop, Model, Result, RunOptions
+from guerdon.training.recipe import Loop, Result, RunOptions
 from guerdon.training.reward_model import load_reward_model
 from guerdon.training.run import Run
 

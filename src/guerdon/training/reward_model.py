@@ -10,13 +10,19 @@ from typing import Any, ClassVar, Unpack
 from guerdon.names import check_name
 from guerdon.objectives import RANKINGS, BradleyTerry
 from guerdon.ranges import check_composition
+from guerdon.rankings import RankingSource
 from guerdon.reward_models import RewardModel
 from guerdon.rollout import Model
-from guerdon.tasks import RankingFile
 from guerdon.training.fitting import Lesson, Passes, fit
 from guerdon.training.learner import Learner
 from guerdon.training.optimisers import AdamW, Optimiser
-from guerdon.training.ranking import RankingObjective, ScoredLists, check_margins, ranked_right
+from guerdon.training.ranking import (
+    RankingObjective,
+    ScoredLists,
+    TrainableScorer,
+    check_margins,
+    ranked_right,
+)
 from guerdon.training.recipe import Result, RunOptions
 
 
@@ -29,7 +35,7 @@ class RewardModelRecipe(Passes):
     run's ``model`` folder is then a reward: ``--reward reward-model:FOLDER/model``.
     """
 
-    pairs: RankingFile
+    pairs: RankingSource
     name: str = "reward-model"
     model: Model = field(default_factory=Model)
     objective: RankingObjective = field(default_factory=BradleyTerry)
@@ -46,7 +52,7 @@ class RewardModelRecipe(Passes):
         self,
         folder: Path | None = None,
         *,
-        model: RewardModel | None = None,
+        model: TrainableScorer | None = None,
         **options: Unpack[RunOptions],
     ) -> Result:
         """Train, and write the run to ``folder`` (None = keep nothing on disk).
@@ -58,7 +64,7 @@ class RewardModelRecipe(Passes):
         train, held_out = self.pairs.load("train"), self.pairs.load("test")
         check_margins(self.objective, train)
 
-        def teach(learner: Learner[RewardModel]) -> Lesson:
+        def teach(learner: Learner[TrainableScorer]) -> Lesson:
             lists = ScoredLists(learner.model, train)
             return Lesson(
                 lambda some: lists.learn(learner, self.objective, some, self.microbatch),
