@@ -156,7 +156,7 @@ def _load_recipe(path: Path) -> None:
 
 
 def _load_short_recipe(path: Path) -> None:
-    load_recipe_file(path, POLICY_CHOICES)
+    load_recipe_file(path)
 
 
 @lru_cache(maxsize=1)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from guerdon.advantages import GroupNormalised
-from guerdon.cli.choices import POLICY_CHOICES
+from guerdon.cli.choices import POLICY_CHOICES, choices_of
 from guerdon.cli.recipe_files import load_recipe_file
 from guerdon.cli.settings import recipe_from
 from guerdon.cli.sheet import sheet
@@ -22,7 +22,7 @@ from guerdon.training import FixedReference, PolicyRecipe
 def read(tmp_path: Path, text: str, trust: tuple[str, ...] = ()) -> PolicyRecipe:
     file = tmp_path / "short.yaml"
     file.write_text(text)
-    return load_recipe_file(file, POLICY_CHOICES, trust)
+    return load_recipe_file(file, trust)
 
 
 def test_a_short_file_is_laid_over_the_recipe_it_names(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_settings_written_out_are_read_as_the_same_recipe(name: str, tmp_path: P
     if name == "dpo":
         pytest.skip("it is no policy's recipe")
     recipe = build_recipe(name)
-    assert read(tmp_path, sheet(recipe, POLICY_CHOICES, name)) == recipe
+    assert read(tmp_path, sheet(recipe, choices_of(type(recipe)), name)) == recipe
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from guerdon.cli.choices import Choices
+from guerdon.cli.choices import Choices, choices_of
 from guerdon.cli.laying import NoSuchPlaceError, Reader, meant, put
 from guerdon.cli.part_names import called_after, choose, is_own_reward, kind_of, part_of
 from guerdon.parsing.strict_yaml import read_yaml
@@ -26,12 +26,11 @@ from guerdon.recipes import build_recipe
 from guerdon.reward_models import SavedRewardModel
 from guerdon.rewards import ScorerReward
 from guerdon.schedules import named
-from guerdon.training import PolicyRecipe
 from guerdon.training.recipe import load_any
 from guerdon.trust import refuse_untrusted
 
 
-def load_recipe_file(path: Path, choices: Choices, trust: Sequence[str] = ()) -> Any:
+def load_recipe_file(path: Path, trust: Sequence[str] = ()) -> Any:
     """The recipe that a file says, whole or in short.
 
     No code that the file names runs before all of it is found to be guerdon's own or in ``trust``.
@@ -47,7 +46,7 @@ def load_recipe_file(path: Path, choices: Choices, trust: Sequence[str] = ()) ->
         if "recipe" not in data:
             return load_any(path, trust)
         with checked_later():
-            recipe = _composed(data, choices, trust)
+            recipe = _composed(data, trust)
         refuse_untrusted(describe(recipe), "recipe", trust)
         return replace(recipe)
     except PartError as error:
@@ -57,13 +56,13 @@ def load_recipe_file(path: Path, choices: Choices, trust: Sequence[str] = ()) ->
         raise PartError(f"{path}: {str(error).removeprefix('--')}") from error
 
 
-def _composed(data: Mapping[str, Any], choices: Choices, trust: Sequence[str]) -> PolicyRecipe:
+def _composed(data: Mapping[str, Any], trust: Sequence[str]) -> Any:
     """A short file's settings over the recipe that it names."""
     base = data["recipe"]
     if not isinstance(base, str):
         raise PartError(f"recipe is {base!r:.60}; give a recipe's name, such as grpo")
-    begun: PolicyRecipe = build_recipe(base)
-    recipe = begun
+    begun: Any = build_recipe(base)
+    recipe, choices = begun, choices_of(type(begun))
     given = [one for key in data if key != "recipe" for one in _settings_in(data[key], str(key))]
     readers: dict[str, Reader] = {}
     # A part comes before what is inside it, in whatever order they were written.
@@ -79,8 +78,7 @@ def _composed(data: Mapping[str, Any], choices: Choices, trust: Sequence[str]) -
     except NoSuchPlaceError as error:
         told = f"the recipe has no {error}{meant(str(error), recipe, '{}')}"
         raise PartError(f"{told} (--settings lists all)") from None
-    made: PolicyRecipe = called_after(begun, recipe, choices)
-    return made
+    return called_after(begun, recipe, choices)
 
 
 def _settings_in(value: Any, place: str) -> Iterator[tuple[str, Any]]:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from guerdon.cli.choices import POLICY_CHOICES, Choices, choices_of
+from guerdon.cli.choices import Choices, choices_of
 from guerdon.cli.helping import SHORT_OPTIONS
 from guerdon.cli.laying import lay
 from guerdon.cli.options import UsageError, number, reading_arguments, whole_number
@@ -42,7 +42,7 @@ def recipe_from(slug: str, arguments: Sequence[str], *, trust: Sequence[str] = (
     """
     with reading_arguments():
         if is_file(slug):
-            recipe = load_recipe_file(Path(slug), POLICY_CHOICES, (*trust, *_named_here(arguments)))
+            recipe = load_recipe_file(Path(slug), (*trust, *_named_here(arguments)))
         else:
             recipe = build_recipe(slug)
         made = overlaid(recipe, arguments)
