@@ -4,6 +4,10 @@ A distance is made of three parts: a canonicalisation, which removes what can't 
 of policies; a norm, by which the rest is scaled; and a norm of the difference.
 """
 
+from collections.abc import Callable, Mapping
+
+from numpy.typing import ArrayLike
+
 from guerdon.evaluation.reward_distance.canonical import (
     Dard,
     Epic,
@@ -15,8 +19,10 @@ from guerdon.evaluation.reward_distance.canonical import (
 )
 from guerdon.evaluation.reward_distance.distance import StandardisedDistance, pearson_distance
 from guerdon.evaluation.reward_distance.norms import Norm, WeightedNorm
+from guerdon.mdp import MDP
+from guerdon.mdp.process import Floats
 
-CANONICAL = {
+CANONICAL: Mapping[str, Callable[[MDP, ArrayLike], Floats]] = {
     "none": Plain(),
     "epic": Epic(),
     "dard": Dard(),
@@ -26,9 +32,17 @@ CANONICAL = {
     "minimal-potential": MinimalPotential(),
 }
 """Canonicalisations by name, with their defaults."""
+NORMS: Mapping[str, Callable[[MDP, Floats], float]] = {
+    "L1": Norm(1),
+    "L2": Norm(2),
+    "weighted L1": WeightedNorm(1),
+    "weighted L2": WeightedNorm(2),
+}
+"""Norms by name."""
 
 __all__ = [
     "CANONICAL",
+    "NORMS",
     "Dard",
     "Epic",
     "MinimalPotential",
