@@ -1,6 +1,6 @@
 """DisCO in miniature: what GRPO forgets on hard questions.
 
-A contextual bandit: 128 contexts with 1 to 6 right arms of 32, so that their success rates differ,
+A contextual bandit: 112 contexts with 1 to 6 right arms of 32, so that their success rates differ,
 and a perceptron of one hidden layer from 16 features to the arms' logits, in which contexts are
 in each other's way. 200 batches of 32 contexts and 8 draws, each in four minibatches of whole
 groups. The figures are exact: the probability of a right arm, over all contexts and over the hard
@@ -10,7 +10,8 @@ right ones.
 
 The number of contexts was set so that GRPO is near its pilot figure (0.814, hard 0.685) at the
 best of its rates. 0.005, 0.01 and 0.02 were tried for the arms that are judged, on four seeds that
-the claim does not use, and 0.005 was the best of each. ``delta`` and ``beta`` are the
+the claim does not use, and 0.005 was the best of each. With 128 contexts a first run was void
+(``reproductions/disco.md``); with 112 GRPO has 0.843 and 0.682 on eight other seeds. ``delta`` and ``beta`` are the
 specification's for this toy, not those of the real run.
 """
 
@@ -35,7 +36,7 @@ from guerdon.training import Guard, update
 from guerdon.training.update import minibatches
 
 ARMS = 32
-CONTEXTS = 128
+CONTEXTS = 112
 FEATURES = 16
 HIDDEN = 64
 MOST_RIGHT = 6
@@ -179,5 +180,5 @@ def claim() -> Claim:
             Expectation("weight in grpo", 1.0, "slope", within=1e-6, role=Role.IDENTITY),
             Expectation("weight in disco-b", 0.0, "slope", role=Role.IDENTITY),
         ),
-        seeds=8,
+        seeds=12,
     )

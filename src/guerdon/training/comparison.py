@@ -27,10 +27,7 @@ from guerdon.ranges import Range, check_ranges
 from guerdon.training.disk import write_whole
 from guerdon.training.recipe import Result
 from guerdon.training.recipe_file import recipe_text
-from guerdon.training.run_folder import RECIPE
-
-DISTANCES = "distances.json"
-"""What a comparison writes: a list of what `compare` returns."""
+from guerdon.training.run_folder import RECIPE, SUMMARY
 
 
 @dataclass(frozen=True)
@@ -63,7 +60,7 @@ class RewardComparison:
         trackers: Sequence[str] = (),
         stop_after: int | None = None,
     ) -> Result:
-        """Compare, show a table unless ``quiet``, and write ``distances.json``.
+        """Compare, show a table unless ``quiet``, and write ``recipe.yaml`` and ``summary.json``.
 
         It takes moments and draws nothing at random, so resuming it is doing it again, and there
         are no steps to track or to stop after. Raises ValueError for fewer than two rewards.
@@ -73,7 +70,8 @@ class RewardComparison:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
             write_whole(folder / RECIPE, recipe_text(self))
-            write_whole(folder / DISTANCES, json.dumps(rows, indent=1) + "\n")
+            told = {"name": self.name, "distances": rows}
+            write_whole(folder / SUMMARY, json.dumps(told, indent=1) + "\n")
         if not quiet:
             show(rows, next(iter(rewards)))
         return Result(None, None, None, tuple(rows), folder)
