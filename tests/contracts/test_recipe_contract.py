@@ -8,7 +8,7 @@ from guerdon.claims import all_claims, load_claim
 from guerdon.contracts import check_recipe
 from guerdon.recipes import all_recipes, load_recipe
 from guerdon.tasks import PreparedTasks
-from guerdon.training import Loop
+from guerdon.training import Loop, PolicyRecipe
 from guerdon.training.peer_recipe import PeerReviewRecipe
 
 SHORT = Loop(steps=2, groups=2, group_size=4, evaluation_tasks=2, checkpoint_every=0)
@@ -21,6 +21,8 @@ def short(slug):
         sums = recipe.pairs.source
         few = replace(sums, tasks=replace(sums.tasks, train=12, test=4))
         return replace(recipe, pairs=replace(recipe.pairs, source=few), epochs=2, batch=8)
+    if not isinstance(recipe, PolicyRecipe):
+        return recipe
     loop = replace(SHORT, minibatch=4 if recipe.loop.minibatch else 0)
     recipe = replace(recipe, loop=loop)
     if isinstance(recipe.tasks, PreparedTasks):  # sampling for hundreds of tasks

@@ -107,6 +107,15 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
             "The systems and what works of each, and compositions by the names that people use.",
             flags=("--json",),
         ),
+        "compare-rewards": Command(
+            "how far reward tables of one process are apart, and what that costs",
+            "Distances between rewards of one process, under every canonicalisation and norm.",
+            ("PROCESS", "--discount", "--out"),
+            ("--json",),
+            more="  PROCESS is a world of Gymnasium with a table (FrozenLake-v1) or a file of "
+            "transitions;\n  the files after it (.npz, .npy, .json, .csv) are its rewards, the "
+            "first the one that\n  counts unless the process has its own",
+        ),
         "rewards": Command(
             "the rewards by name, a line each",
             "The rewards by name, a line each.",
@@ -166,7 +175,7 @@ def run(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         options, rest = read_options(name, given)
-        module = importlib.import_module(f"guerdon.cli.{name}")
+        module = importlib.import_module(f"guerdon.cli.{name.replace('-', '_')}")
         return int(module.run(options, rest))
     except SystemExit:  # help was asked for, and nothing is imported for it
         raise

@@ -172,6 +172,8 @@ OPTION_HELP = {
     "--page": "write the findings to this HTML file",
     "REWARD": "one of ours by name, FILE:FUNCTION or module:name",
     "FILE": "JSONL or Parquet of saved completions",
+    "PROCESS": "a world of Gymnasium with a table, or a file of transitions [S, A, S]",
+    "--discount": "of the process, in [0, 1); default 0.95",
     "SLUG": "the system, e.g. gigpo",
     "RUN": "a run's folder",
     "SHELL": "bash, zsh or fish",

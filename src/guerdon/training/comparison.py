@@ -27,7 +27,7 @@ from guerdon.ranges import Range, check_ranges
 from guerdon.training.disk import write_whole
 from guerdon.training.recipe import Result
 from guerdon.training.recipe_file import recipe_text
-from guerdon.training.run_folder import RECIPE, SUMMARY
+from guerdon.training.run_folder import RECIPE
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class RewardComparison:
             folder.mkdir(parents=True, exist_ok=True)
             write_whole(folder / RECIPE, recipe_text(self))
             told = {"name": self.name, "distances": rows}
-            write_whole(folder / SUMMARY, json.dumps(told, indent=1) + "\n")
+            write_whole(folder / "summary.json", json.dumps(told, indent=1) + "\n")
         if not quiet:
             show(rows, next(iter(rewards)))
         return Result(None, None, None, tuple(rows), folder)

@@ -1,0 +1,31 @@
+"""``guerdon compare-rewards``: reward tables of one process, held against each other."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from guerdon.cli.options import UsageError, reading_arguments
+from guerdon.training.comparison import RewardComparison
+
+
+def run(options: dict[str, Any], rest: list[str]) -> int:
+    """Compare and show; a folder is written where ``--out`` names one."""
+    if unknown := [word for word in rest if word.startswith("-")]:
+        raise UsageError(f"unknown argument {unknown[0]!r}; after PROCESS come files of rewards")
+    with reading_arguments():
+        given = {} if options["discount"] is None else {"discount": _number(options["discount"])}
+        recipe = RewardComparison(world=options["process"], rewards=tuple(rest), **given)
+    folder = Path(options["out"]) if options["out"] else None
+    result = recipe.run(folder, quiet=options["json"])
+    if options["json"]:
+        print(json.dumps(result.history))
+    return 0
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"--discount is {text!r}, which is no number") from None
