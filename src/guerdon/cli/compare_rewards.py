@@ -15,8 +15,8 @@ def run(options: dict[str, Any], rest: list[str]) -> int:
     if unknown := [word for word in rest if word.startswith("-")]:
         raise UsageError(f"unknown argument {unknown[0]!r}; after PROCESS come files of rewards")
     with reading_arguments():
-        given = {} if options["discount"] is None else {"discount": _number(options["discount"])}
-        recipe = RewardComparison(world=options["process"], rewards=tuple(rest), **given)
+        discount = _number(options["discount"] or "0.95")
+        recipe = RewardComparison(world=options["process"], rewards=tuple(rest), discount=discount)
     folder = Path(options["out"]) if options["out"] else None
     result = recipe.run(folder, quiet=options["json"])
     if options["json"]:
