@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from guerdon.cli.options import UsageError, reading_arguments
-from guerdon.training.comparison import RewardComparison
+from guerdon.training.comparison import RewardComparison, compare, show
 
 
 def run(options: dict[str, Any], rest: list[str]) -> int:
@@ -17,10 +17,14 @@ def run(options: dict[str, Any], rest: list[str]) -> int:
     with reading_arguments():
         discount = _number(options["discount"] or "0.95")
         recipe = RewardComparison(world=options["process"], rewards=tuple(rest), discount=discount)
-    folder = Path(options["out"]) if options["out"] else None
-    result = recipe.run(folder, quiet=options["json"])
+    if options["out"]:
+        recipe.run(Path(options["out"]), quiet=True)
+    mdp, rewards = recipe.load()
+    rows = compare(mdp, rewards)
     if options["json"]:
-        print(json.dumps(result.history))
+        print(json.dumps(rows))
+    else:
+        show(rows, next(iter(rewards)))
     return 0
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Unpack
 
 from rich.console import Console
 from rich.markup import escape
@@ -24,10 +23,8 @@ from guerdon.mdp.process import Floats
 from guerdon.names import check_name
 from guerdon.parsing.visible import visible
 from guerdon.ranges import Range, check_ranges
-from guerdon.training.disk import write_whole
-from guerdon.training.recipe import Result
-from guerdon.training.recipe_file import recipe_text
-from guerdon.training.run_folder import RECIPE
+from guerdon.training.recipe import Loop, Result, RunOptions
+from guerdon.training.run import Run
 
 
 @dataclass(frozen=True)
@@ -51,30 +48,21 @@ class RewardComparison:
         check_ranges(self)
         check_name(self.name, "the recipe's name")
 
-    def run(
-        self,
-        folder: Path | None = None,
-        *,
-        resume: bool = False,
-        quiet: bool = False,
-        trackers: Sequence[str] = (),
-        stop_after: int | None = None,
-    ) -> Result:
-        """Compare, show a table unless ``quiet``, and write ``recipe.yaml`` and ``summary.json``.
+    def run(self, folder: Path | None = None, **options: Unpack[RunOptions]) -> Result:
+        """Compare, show a table unless ``quiet``, and keep the distances in the run's summary.
 
-        It takes moments and draws nothing at random, so resuming it is doing it again, and there
-        are no steps to track or to stop after. Raises ValueError for fewer than two rewards.
+        Raises ValueError for fewer than two rewards.
         """
-        mdp, rewards = self.load()
-        rows = compare(mdp, rewards)
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_whole(folder / RECIPE, recipe_text(self))
-            told = {"name": self.name, "distances": rows}
-            write_whole(folder / "summary.json", json.dumps(told, indent=1) + "\n")
-        if not quiet:
+        rows: list[dict[str, Any]] = []
+        with Run(self, folder, Loop(steps=1), told={"distances": rows}, **options) as run:
+            mdp, rewards = self.load()
+            run.start(None, {})
+            for _ in run.steps():
+                rows += compare(mdp, rewards)
+                run.log({"rewards": float(len(rewards))})
+        if rows and not options.get("quiet"):
             show(rows, next(iter(rewards)))
-        return Result(None, None, None, tuple(rows), folder)
+        return run.result
 
     def load(self) -> tuple[MDP, dict[str, Floats]]:
         """The process and its rewards by name, the one that counts first."""
@@ -117,7 +105,8 @@ def show(rows: Sequence[Mapping[str, Any]], first: str) -> None:
     table = Table(title=title)
     for heading in rows[0]:
         numeric = heading not in ("reward", "canonical")
-        table.add_column(heading, justify="right" if numeric else "left")
+        wide = max(map(len, CANONICAL)) if heading == "canonical" else None
+        table.add_column(heading, justify="right" if numeric else "left", min_width=wide)
     for at, row in enumerate(rows):
         place = at % len(CANONICAL)
         reward = "" if place else visible(row["reward"])

@@ -100,7 +100,9 @@ class Display:
         if "gain" in summary:
             table.add_row("gain, paired by task", _figure(summary["gain"], signed=True))
         table.add_row("time", f"{summary['seconds']:.0f} s for {summary['steps']} steps")
-        if "before" not in summary and "after" not in summary:
+        for name, value in summary.get("figures", {}).items():
+            table.add_row(escape(visible(name)), f"{value:g}")
+        if summary.get("trains", True) and "before" not in summary and "after" not in summary:
             table.add_row("held-out", "no tasks: nothing tells whether training helped")
         for reason, count in list(summary.get("invalid", {}).items())[:5]:
             table.add_row("invalid", escape(f"{count} × {reason}"))

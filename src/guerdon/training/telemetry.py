@@ -217,6 +217,7 @@ class Telemetry:
             "recipe": self.recipe.name,
             "steps": steps,
             "seconds": seconds,
+            **({"trains": False} if self.model is None else {}),
             **({} if stopped is None else {"stopped": stopped.summary()}),
             "alarms": alarm_counts(self.history),
             "invalid": invalid_counts(self.history),
