@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Unpack
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -102,11 +103,13 @@ def compare(mdp: MDP, rewards: Mapping[str, Floats]) -> list[dict[str, Any]]:
 def show(rows: Sequence[Mapping[str, Any]], first: str) -> None:
     """The rows as a table on the terminal."""
     title = f"distance from {escape(visible(first))}: 0 alike, 2 opposite"
-    table = Table(title=title)
+    table = Table(title=title, box=SIMPLE_HEAD, padding=0)
     for heading in rows[0]:
         numeric = heading not in ("reward", "canonical")
         wide = max(map(len, CANONICAL)) if heading == "canonical" else None
-        table.add_column(heading, justify="right" if numeric else "left", min_width=wide)
+        table.add_column(
+            heading.replace(" ", "\n"), justify="right" if numeric else "left", min_width=wide
+        )
     for at, row in enumerate(rows):
         place = at % len(CANONICAL)
         reward = "" if place else visible(row["reward"])
