@@ -108,7 +108,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
             flags=("--json",),
         ),
         "compare-rewards": Command(
-            "how far reward tables of one process are apart, and what that costs",
+            "how far rewards of one process are apart",
             "Distances between rewards of one process, under every canonicalisation and norm.",
             ("PROCESS", "--discount", "--out"),
             ("--json",),
@@ -141,7 +141,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
     }
 )
 
-_LIST = "\n".join(f"  guerdon {name:<12} {command.about}" for name, command in COMMANDS.items())
+_LIST = "\n".join(f"  guerdon {name:<15} {command.about}" for name, command in COMMANDS.items())
 HELP = f"""guerdon: reward-driven post-training.
 
 {_LIST}
