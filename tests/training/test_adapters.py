@@ -44,7 +44,7 @@ def test_a_run_trains_the_adapter_alone_and_resumes(adapter: str, tmp_path: Path
     train(recipe(adapter), tmp_path / "broken", quiet=True, stop_after=1)
     newest = latest_checkpoint(tmp_path / "broken" / "checkpoints")
     assert newest is not None
-    saved = load_checkpoint(newest)["module"]
+    saved = load_checkpoint(newest)["memory"]["learner"]["weights"]
     assert {n for n, _ in whole.module.named_parameters() if ".lora_" in n} == saved.keys()
     resumed = train(recipe(adapter), tmp_path / "broken", quiet=True, resume=True).model
     theirs = dict(resumed.module.named_parameters())

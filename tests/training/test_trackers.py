@@ -9,7 +9,7 @@ from accelerate.tracking import GeneralTracker
 from making import ShareOfSevens, make_rollouts
 
 from guerdon.recipes.grpo import build
-from guerdon.records import Scores
+from guerdon.records import Experience, Scores
 from guerdon.report import read_metrics
 from guerdon.rewards import FunctionReward
 from guerdon.training import Loop, train
@@ -88,9 +88,8 @@ def collected(n):
     rollouts = replace(rollouts, texts=tuple(f"text {i}" for i in range(n)))
     valid_N = torch.arange(n) != 1
     raw = Scores(torch.arange(n).float(), valid=valid_N, reasons=tuple("why" for _ in range(n)))
-    return Collected(
-        rollouts, raw, 1, {}, scores=raw, advantage=torch.ones(rollouts.mask.shape) * 0.5
-    )
+    known = Experience(rollouts, raw, torch.full(rollouts.mask.shape, 0.5))
+    return Collected(rollouts, raw, 1, {}, scores=raw, experience=known, chosen=torch.arange(n))
 
 
 def test_a_tracker_gets_the_recipe_and_some_completions(tmp_path):
