@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
 import torch
@@ -70,3 +71,18 @@ def test_every_sampled_group_is_observed_before_the_filter():
     OBSERVED.clear()
     run(reward=OnTaskA(), filter=Informative(), optimiser=SGD(0.1))
     assert [["a", "b"]] * LOOP.steps == OBSERVED
+
+
+@dataclass(frozen=True)
+class ReadsTheReference:
+    needs: ClassVar[frozenset[str]] = frozenset({"reference"})
+
+    def __call__(self, rollouts, progress):
+        return Scores(rollouts.reference_logps.sum(1))
+
+
+def test_a_reward_that_needs_what_comes_after_it_is_refused():
+    with pytest.raises(
+        ValueError, match="needs reference, which is not known when rows are judged"
+    ):
+        PolicyRecipe(reward=ReadsTheReference())

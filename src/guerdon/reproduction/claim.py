@@ -127,12 +127,15 @@ class Expectation:
         return tuple(side for side in (self.better, self.worse) if isinstance(side, str))
 
     def __str__(self) -> str:
+        better, worse = (
+            side if isinstance(side, str) else f"{side:g}" for side in (self.better, self.worse)
+        )
         if self.role is Role.IDENTITY:
-            return f"{self.metric}: {self.better} = {self.worse}"
+            return f"{self.metric}: {better} = {worse}"
         if self.within is not None:
-            return f"{self.metric}: {self.better} > {self.worse} - {self.within:g}"
+            return f"{self.metric}: {better} > {worse} - {self.within:g}"
         least = f" + {self.matters:g}" if self.matters else ""
-        return f"{self.metric}: {self.better} > {self.worse}{least}"
+        return f"{self.metric}: {better} > {worse}{least}"
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def draw(result: Reproduction, folder: Path) -> Path:
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x", color="#e6e6e6", linewidth=0.8)
         axes.set_axisbelow(True)
-    told = f"{result.statement} {MEANING[result.verdict]}"
+    told = f"{result.statement.rstrip('.')}. {MEANING[result.verdict]}"
     statement = "\n".join(textwrap.wrap(told, 110))
     figure.suptitle(
         f"{result.slug}: {result.verdict}\n{statement}",

@@ -10,6 +10,7 @@ from guerdon.composition import needs_of, parts_in
 from guerdon.ranges import are_checked_now
 from guerdon.schedules import schedules_in
 from guerdon.stages import ValueTargets
+from guerdon.training.recording import TOLD
 from guerdon.training.reference import NoReference
 
 if TYPE_CHECKING:
@@ -70,7 +71,13 @@ def _contradictions(recipe: PolicyRecipe) -> Iterator[str]:
             f"loop.resample is {loop.resample}, but there is no filter whose groups would be "
             "replaced; give one (--filter informative), or 1"
         )
-    if "reference" in needs | needs_of(recipe.shaping) and isinstance(
+    late = needs_of((recipe.reward, recipe.filter)) - TOLD
+    if late:
+        yield (
+            f"a reward or filter needs {', '.join(sorted(late))}, which is not known when rows are "
+            f"judged; it may need {', '.join(sorted(TOLD))}, and a shaper the reference too"
+        )
+    if "reference" in needs | needs_of((recipe.shaping, recipe.advantage)) and isinstance(
         recipe.reference, NoReference
     ):
         yield (
