@@ -27,16 +27,5 @@ def test_findings_are_plain_and_the_rate_is_measured():
     assert found["packages"]["torch"] in shown(found)
 
 
-def test_a_missing_extra_is_shown_with_its_command(monkeypatch):
-    monkeypatch.setattr(doctor, "_EXTRAS", {"bench": ("no_such_module_anywhere", "json")})
-    found = doctor.diagnose(matrix=16)
-    assert found["extras"]["bench"] == {
-        "installed": False,
-        "missing": ["no_such_module_anywhere"],
-        "command": "pip install 'trl>=1.16'",
-    }
-    assert "pip install 'trl>=1.16'" in shown(found)
-
-
 def test_a_type_that_the_device_lacks_has_no_rate():
     assert doctor._rate("meta-no-such-device", doctor.torch.float32, 8) is None
