@@ -141,6 +141,7 @@ OPTION_HELP = {
     "--tokenizer": "count tokens by this model's tokenizer (a Hub id, a folder or seedling), for "
     "rewards that read lengths",
     "--rows": "write every row's score to this file, an object a line",
+    "--cases": "the file holds cases, each with its verdict (docs/graders.md)",
     "--worst": "how many of the lowest, highest and invalid rows are listed (default 5)",
     "--json": "machine-readable output",
     "--trust": "files or modules of yours that the recipe.yaml may run (with commas, or repeated)",

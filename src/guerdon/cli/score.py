@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from guerdon.cli.cases import run_cases
 from guerdon.cli.options import UsageError, own_output, whole_number
 from guerdon.cli.settings import recipe_with
 from guerdon.cli.showing import show_score_report
@@ -27,9 +28,13 @@ _OWN_COLUMNS = ("prompt", "completion", "answer", "id", "task_id")
 def run(options: dict[str, Any], rest: list[str]) -> int:
     """Score the file by the recipe's reward."""
     worst = whole_number("--worst", options["worst"] or "5", Count)
+    trust, path = options["trust"], Path(options["file"])
+    recipe = recipe_with(("reward",), options["recipe"] or "grpo", rest, trust=trust)
+    if options["cases"]:
+        return run_cases(path, recipe.reward, options["json"], trust)
     return score_file(
-        recipe_with(("reward",), options["recipe"] or "grpo", rest, trust=options["trust"]),
-        Path(options["file"]),
+        recipe,
+        path,
         options["json"],
         tokenizer=options["tokenizer"],
         rows=Path(options["rows"]) if options["rows"] else None,
