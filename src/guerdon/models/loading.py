@@ -20,6 +20,7 @@ from torch import nn
 
 from guerdon.extras import install
 from guerdon.models.adapters import with_adapter
+from guerdon.models.chat import template_named
 from guerdon.models.precision import device_named, dtype_named
 from guerdon.models.sources import Files, ModelError, files_of, loading
 
@@ -32,17 +33,22 @@ def load_model(
     rank: int = 16,
     dtype: str = "float32",
     device: str = "auto",
+    chat_template: str = "",
 ) -> tuple[Any, Any]:
     """The model and its tokenizer, or its processor where it reads images too.
 
-    See `LanguagePolicy.load`. Raises ValueError for an unknown adapter, type or device, ModelError
+    See `LanguagePolicy.load`; ``chat_template`` names one in place of the model's own, "" leaves
+    that. Raises ValueError for an unknown adapter, type, device or template, ModelError
     (a ValueError too) where there is no such model or none that can be read, and ImportError
     where the processor needs a package that is missing.
     """
     kind, place = dtype_named(dtype), device_named(device)
+    template = template_named(chat_template) if chat_template else None
     files = files_of(name, gguf_file)
     with without_bars():
         model, reader = _language_model(files, kind)
+    if chat_template:
+        _write_chats(reader, template)
     model = _with_merged(model, files).to(place)
     return model if adapter is None else with_adapter(model, adapter, rank), reader
 
@@ -70,6 +76,7 @@ def load_classifier(
     rank: int = 16,
     dtype: str = "float32",
     device: str = "auto",
+    chat_template: str = "",
     new_head: bool = True,
 ) -> tuple[Any, Any]:
     """A decoder with a scalar head (a sequence classifier of one label), and its tokenizer.
@@ -80,9 +87,12 @@ def load_classifier(
     as `load_model`.
     """
     kind, place = dtype_named(dtype), device_named(device)
+    template = template_named(chat_template) if chat_template else None
     files = files_of(name, gguf_file)
     with without_bars():
         tokenizer = _tokenizer(files)
+        if chat_template:
+            _write_chats(tokenizer, template)
         model, has_head = _classifier(files, kind)
     if files.adapter is not None:
         model, brings_head = _classifier_merged(model, files)
@@ -94,6 +104,13 @@ def load_classifier(
         )
     model = model.to(place)
     return model if adapter is None else with_adapter(model, adapter, rank, "SEQ_CLS"), tokenizer
+
+
+def _write_chats(reader: Any, template: str | None) -> None:
+    """Let a tokenizer, or a processor and its tokenizer, write chats by this template."""
+    reader.chat_template = template
+    if hasattr(reader, "tokenizer"):
+        reader.tokenizer.chat_template = template
 
 
 def load_tokenizer(name: str) -> Any:

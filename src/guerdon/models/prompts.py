@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from guerdon.models.chat import chat_ids, templated
 from guerdon.records import Task
 
 MARK = "<image>"
@@ -44,33 +45,27 @@ def refuse_images(task: Task) -> None:
 
 
 def text_prompt(task: Task, tokenizer: Any) -> Tensor:
-    """long[P], at least one token; chat messages go through the chat template.
+    """long[P], at least one token (see `prompt_ids`).
 
     Raises ValueError for a task that shows images.
     """
     refuse_images(task)
+    return torch.tensor(prompt_ids(task, tokenizer), dtype=torch.long)
+
+
+def prompt_ids(task: Task, tokenizer: Any) -> list[int]:
+    """A prompt's tokens, at least one, its images left out; chats go through the chat template.
+
+    What begins a text stands there once: a text that a template wrote may have it already.
+    """
     if isinstance(task.prompt, str):
-        ids = tokenizer.encode(task.prompt)
+        begin = str(getattr(tokenizer, "bos_token", None) or "")
+        begun = bool(begin) and task.prompt.startswith(begin)
+        ids = list(tokenizer.encode(task.prompt, add_special_tokens=not begun))
     else:
-        ids = _templated(task, tokenizer, list(task.prompt), tokenize=True, return_dict=False)
+        ids = chat_ids(task, tokenizer)
     # A model needs something to continue: an empty prompt is the end of another text.
-    return torch.tensor(ids or [tokenizer.eos_token_id], dtype=torch.long)
-
-
-def _templated(task: Task, reader: Any, messages: list[Any], **settings: Any) -> Any:
-    """Messages as the model's chat template writes them. Raises ValueError naming the task."""
-    if getattr(reader, "chat_template", None) is None:
-        raise ValueError(
-            f"task {task.id!r} is a chat, and the model has no chat template; give the prompt as "
-            "text, or use a model that was trained on chats"
-        )
-    try:
-        return reader.apply_chat_template(messages, add_generation_prompt=True, **settings)
-    except Exception as error:  # a template is a program of the model's
-        raise ValueError(
-            f"task {task.id!r}: the model's chat template can't write its messages "
-            f"({type(error).__name__}: {error!s:.200}); give the prompt as text"
-        ) from error
+    return ids or [tokenizer.eos_token_id]
 
 
 def image_prompt(task: Task, processor: Any) -> Prompt:
@@ -87,7 +82,7 @@ def image_prompt(task: Task, processor: Any) -> Prompt:
     if getattr(processor, "chat_template", None) is None and isinstance(task.prompt, str):
         text = _plain(messages, processor)
     else:
-        text = _templated(task, processor, messages, tokenize=False)
+        text = templated(task, processor, messages, tokenize=False)
     # A template that begins with this token has written it already.
     begin = processor.tokenizer.bos_token
     try:

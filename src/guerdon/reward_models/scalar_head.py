@@ -56,6 +56,7 @@ class RewardModel:
         dtype: str = "float32",
         mixed_precision: str = "auto",
         device: str = "auto",
+        chat_template: str = "",
         shared_prefix: bool = True,
         max_tokens: int = 1024,
         new_head: bool = True,
@@ -74,6 +75,7 @@ class RewardModel:
             rank=rank,
             dtype=dtype,
             device=device,
+            chat_template=chat_template,
             new_head=new_head,
         )
         return cls(

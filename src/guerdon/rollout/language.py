@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from guerdon.keyed import row_key
+from guerdon.models.chat import turn_end
 from guerdon.models.image_inputs import Inputs
 from guerdon.models.linear_head import linear_head, linear_logps
 from guerdon.models.loading import load_model, without_bars
@@ -85,6 +86,7 @@ class LanguagePolicy:
         mixed_precision: str = "auto",
         device: str = "auto",
         value_head: bool = False,
+        chat_template: str = "",
         shared_prefix: bool = True,
     ) -> LanguagePolicy:
         """The seedling, a Hub id, a GGUF file or a local folder (``gguf_file`` names one in it).
@@ -98,7 +100,13 @@ class LanguagePolicy:
         """
         is_mixed(mixed_precision)
         model, reader = load_model(
-            name, gguf_file=gguf_file, adapter=adapter, rank=rank, dtype=dtype, device=device
+            name,
+            gguf_file=gguf_file,
+            adapter=adapter,
+            rank=rank,
+            dtype=dtype,
+            device=device,
+            chat_template=chat_template,
         )
         return cls(
             model,
@@ -297,7 +305,8 @@ def refuse_beyond_context(model: Any, tasks: Sequence[Task], prompts: Sequence[T
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> list[int]:
-    """Every token that ends a completion: the tokenizer's and the generation config's."""
+    """Every token that ends a completion: the tokenizer's, the generation config's, a turn's."""
     configured = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
     extra = configured if isinstance(configured, list) else [configured]
-    return sorted({tokenizer.eos_token_id, *(t for t in extra if t is not None)})
+    ends = {tokenizer.eos_token_id, turn_end(tokenizer), *extra}
+    return sorted(t for t in ends if t is not None)

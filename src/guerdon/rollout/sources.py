@@ -30,6 +30,8 @@ class Model:
     leaves weights and optimiser as they are; "no" is off; "auto" is what ``accelerate
     launch`` was told, else "no". ``device`` "auto" is the one accelerate finds for this
     process; else torch's name of one, such as "cpu" or "cuda:1".
+    ``chat_template`` is a file with the template that chats are written by, in place of the model's
+    own; "plain" writes them as text, which is also how a model reads them that has no template.
     ``shared_prefix`` False computes prompts once per completion in training, not once per
     group: same numbers, more work.
     """
@@ -42,6 +44,7 @@ class Model:
     mixed_precision: Annotated[str, OneOf("auto", "no", "bf16")] = "auto"
     device: str = "auto"
     value_head: bool = False
+    chat_template: str = ""
     shared_prefix: bool = True
     engine: Engine = field(default_factory=Transformers)
 
@@ -61,6 +64,7 @@ class Model:
                 mixed_precision=self.mixed_precision,
                 device=self.device,
                 value_head=self.value_head,
+                chat_template=self.chat_template,
                 shared_prefix=self.shared_prefix,
             )
 

@@ -58,10 +58,10 @@ class SupervisedRecipe(Passes):
             raise ValueError("there are no demonstrations to learn from")
 
         def teach(learner: Learner[LanguagePolicy]) -> Lesson:
-            texts = ShownTexts(learner.model, train)
+            texts = ShownTexts(learner.model, train, self.max_tokens)
             return Lesson(
                 lambda some: texts.learn(learner, some, self.microbatch),
-                lambda: likelihood(learner.model, held_out),
+                lambda: likelihood(learner.model, held_out, max_tokens=self.max_tokens),
             )
 
         return fit(

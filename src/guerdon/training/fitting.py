@@ -24,7 +24,8 @@ class Passes:
     """``epochs`` passes over what is given, in updates of ``batch`` items.
 
     An update is accumulated over ``microbatch`` items at a time (0 = all at once), which bounds
-    memory and changes no number. Held-out items are measured before and after, and every
+    memory and changes no number. Of a completion ``max_tokens`` are read, its end included, and a
+    longer one is cut. Held-out items are measured before and after, and every
     ``evaluate_every`` updates (0 = never between); a checkpoint is written every
     ``checkpoint_every`` (0 = only at the end). ``seed`` decides the order.
     """
@@ -32,6 +33,7 @@ class Passes:
     epochs: PositiveInt = 1
     batch: PositiveInt = 16
     microbatch: Annotated[int, at_least(0, "0 is all at once")] = 0
+    max_tokens: PositiveInt = 1024
     evaluate_every: Annotated[int, at_least(0, "0 is never between")] = 0
     checkpoint_every: Annotated[int, at_least(0, "0 is never between")] = 20
     keep_checkpoints: PositiveInt = 2

@@ -27,6 +27,7 @@ from guerdon.training.preference import (
 )
 from guerdon.training.recipe import Result, RunOptions
 from guerdon.training.reference import FixedReference, Reference
+from guerdon.training.supervised import LONGEST
 
 
 @dataclass(frozen=True)
@@ -75,10 +76,10 @@ class PreferenceRecipe(Passes):
                     "preference objectives compare with a reference policy, and recipe.reference "
                     "is none; set FixedReference() or another (--reference fixed)"
                 )
-            texts = PairedTexts(learner.model, train, self.objective, reference)
+            texts = PairedTexts(learner.model, train, self.objective, reference, self.max_tokens)
             return Lesson(
                 lambda some: texts.learn(learner, some, self.microbatch),
-                lambda: chosen_likelier(learner.model, held_out),
+                lambda: chosen_likelier(learner.model, held_out, max_tokens=self.max_tokens),
                 reference,
             )
 
@@ -95,7 +96,10 @@ class PreferenceRecipe(Passes):
 
 
 def chosen_likelier(
-    policy: LanguagePolicy, pairs: Sequence[Ranking], batch: int = 32
+    policy: LanguagePolicy,
+    pairs: Sequence[Ranking],
+    batch: int = 32,
+    max_tokens: int = LONGEST,
 ) -> HeldOut | None:
     """Per pair: 1 where the chosen completion has the higher summed log-prob, else 0.
 
@@ -103,7 +107,7 @@ def chosen_likelier(
     """
     if not pairs:
         return None
-    n, sides = len(pairs), pairs_to_rollouts(policy, pairs)
+    n, sides = len(pairs), pairs_to_rollouts(policy, pairs, max_tokens)
     results: list[float] = []
     with torch.no_grad():
         for some in torch.arange(n).split(batch):

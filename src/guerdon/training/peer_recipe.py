@@ -113,7 +113,7 @@ class PeerReviewRecipe(Passes):
 
     def _model(self, seed: int) -> RewardModel:
         seed_generators(seed)
-        return load_reward_model(self.model)
+        return load_reward_model(self.model, self.max_tokens)
 
 
 def _tell_pairs(folder: Path, statistics: PairStatistics) -> None:

@@ -16,9 +16,9 @@ from guerdon.rollout import LanguagePolicy
 from guerdon.training.learner import Learner
 from guerdon.training.optimisers import AdamW, Optimiser
 from guerdon.training.passes import Figures, Report, passes
-from guerdon.training.ranking import check_margins
+from guerdon.training.ranking import check_margins, refuse_equal
 from guerdon.training.reference import FixedReference, RunningReference
-from guerdon.training.supervised import Demonstration, demonstrations_to_rollouts
+from guerdon.training.supervised import LONGEST, Demonstration, demonstrations_to_rollouts
 
 
 class PreferenceObjective(Protocol):
@@ -29,17 +29,22 @@ class PreferenceObjective(Protocol):
     ) -> Loss: ...
 
 
-def pairs_to_rollouts(policy: LanguagePolicy, pairs: Sequence[Ranking]) -> Rollouts:
+def pairs_to_rollouts(
+    policy: LanguagePolicy, pairs: Sequence[Ranking], max_tokens: int = LONGEST
+) -> Rollouts:
     """2n rows in n groups: all chosen completions, then all rejected ones in the same order.
 
-    The two of a pair are one group, so that their prompt is computed once.
+    The two of a pair are one group, so that their prompt is computed once. Raises ValueError
+    where the two are equal as far as they are read.
     """
     n = len(pairs)
     completions = [Demonstration(p.task, p.responses[side]) for side in (0, 1) for p in pairs]
-    rows = demonstrations_to_rollouts(policy, completions)
+    rows = demonstrations_to_rollouts(policy, completions, max_tokens)
     once = rows.select(torch.arange(n))  # a row of each group
     group = rows.group % n
-    return replace(rows, tasks=once.tasks, prompts=once.prompts, inputs=once.inputs, group=group)
+    both = replace(rows, tasks=once.tasks, prompts=once.prompts, inputs=once.inputs, group=group)
+    refuse_equal(both, max_tokens)
+    return both
 
 
 def check_pairs(objective: object, pairs: Sequence[Ranking]) -> None:
@@ -59,9 +64,10 @@ class PairedTexts:
         pairs: Sequence[Ranking],
         objective: PreferenceObjective,
         reference: RunningReference,
+        max_tokens: int = LONGEST,
     ) -> None:
         self.policy, self.objective, self.reference = policy, objective, reference
-        self.pairs, self.sides = len(pairs), pairs_to_rollouts(policy, pairs)
+        self.pairs, self.sides = len(pairs), pairs_to_rollouts(policy, pairs, max_tokens)
 
     def learn(self, learner: Learner[LanguagePolicy], some: Tensor, microbatch: int = 0) -> Figures:
         """One update on the pairs long[n]."""

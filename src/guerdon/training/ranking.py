@@ -127,6 +127,29 @@ def check_margins(objective: object, rankings: Sequence[Ranking]) -> None:
         )
 
 
+def refuse_equal(rows: Rollouts, max_tokens: int) -> None:
+    """Raises ValueError where two responses to a task are the same tokens, as far as they are read.
+
+    Nothing could be learned from them but noise, and no text says so: they differ later.
+    """
+    seen: set[tuple[int, ...]] = set()
+    equal: dict[str, None] = {}
+    for group, ids, length in zip(
+        rows.group.tolist(), rows.ids, rows.lengths.tolist(), strict=True
+    ):
+        key = (group, *ids[:length].tolist())
+        if key in seen:
+            equal[rows.tasks[group].id] = None
+        seen.add(key)
+    if equal:
+        first = next(iter(equal))
+        raise ValueError(
+            f"responses to {len(equal)} of {len(rows.tasks)} tasks are equal in all of the "
+            f"{max_tokens:,} tokens that are read of them, the first to {first!r}; read more "
+            "(--max-tokens N), or leave those rows out"
+        )
+
+
 @contextmanager
 def judging(model: Scorer) -> Iterator[None]:
     """No gradient and no dropout: a scorer's ``module`` is in eval mode inside, and as before
@@ -154,6 +177,8 @@ class ScoredLists:
         self.rows: Rows | None = None
         if isinstance(model, EncodesOnce):
             self.rows = model.encode([r.task for r in rankings], [r.responses for r in rankings])
+            if isinstance(self.rows, Rollouts):
+                refuse_equal(self.rows, int(self.rows.lengths.max()) - 1)
         self.sizes = [len(r.responses) for r in rankings]
         self.places = torch.arange(sum(self.sizes)).split(self.sizes)
         known = [r.margin for r in rankings]

@@ -24,6 +24,7 @@ from guerdon.training.ranking import (
     ranked_right,
 )
 from guerdon.training.recipe import Result, RunOptions
+from guerdon.training.supervised import LONGEST
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class RewardModelRecipe(Passes):
             self,
             folder,
             len(train),
-            lambda: load_reward_model(self.model) if model is None else model,
+            lambda: load_reward_model(self.model, self.max_tokens) if model is None else model,
             teach,
             what="rankings",
             names={
@@ -87,9 +88,10 @@ class RewardModelRecipe(Passes):
         )
 
 
-def load_reward_model(model: Model) -> RewardModel:
+def load_reward_model(model: Model, max_tokens: int = LONGEST) -> RewardModel:
     """The reward model that a recipe's settings describe, or a language model with a new head.
 
+    It reads ``max_tokens`` of a response.
     Raises ValueError for settings that reward models do not have.
     """
     plain = Model()
@@ -103,5 +105,7 @@ def load_reward_model(model: Model) -> RewardModel:
         dtype=model.dtype,
         mixed_precision=model.mixed_precision,
         device=model.device,
+        chat_template=model.chat_template,
         shared_prefix=model.shared_prefix,
+        max_tokens=max_tokens,
     )

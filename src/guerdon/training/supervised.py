@@ -13,6 +13,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from guerdon.models.chat import completion_ids
 from guerdon.objectives import PolicyGradient, TokenMean
 from guerdon.records import Ending, Experience, Rollouts, Task, rollouts_of_ids
 from guerdon.rollout import LanguagePolicy
@@ -21,6 +22,9 @@ from guerdon.training.learner import Learner
 from guerdon.training.optimisers import AdamW, Optimiser
 from guerdon.training.passes import Figures, passes
 from guerdon.training.update import update
+
+LONGEST = 1024
+"""Tokens of a completion that are read where nothing else is said."""
 
 
 @dataclass(frozen=True)
@@ -32,17 +36,15 @@ class Demonstration:
 
 
 def demonstrations_to_rollouts(
-    policy: LanguagePolicy, demonstrations: Sequence[Demonstration], max_tokens: int = 1024
+    policy: LanguagePolicy, demonstrations: Sequence[Demonstration], max_tokens: int = LONGEST
 ) -> Rollouts:
-    """Completions as rollouts, one per group; each ends with the end-of-text token.
+    """Completions as rollouts, one per group; each ends as the model ends one (`completion_ids`).
 
     A completion of more than ``max_tokens`` is cut there and counts as not finished.
     """
-    tokenizer = policy.tokenizer
-    ids = [
-        [*tokenizer.encode(d.completion, add_special_tokens=False), tokenizer.eos_token_id]
-        for d in demonstrations
-    ]
+    ids = completion_ids(
+        [d.completion for d in demonstrations], [d.task for d in demonstrations], policy.tokenizer
+    )
     prompts = [policy.prompt(d.task) for d in demonstrations]
     inputs = tuple(p.inputs for p in prompts)
     return rollouts_of_ids(
@@ -61,12 +63,17 @@ def demonstrations_to_rollouts(
 class ShownTexts:
     """Demonstrations as a policy reads them, encoded once."""
 
-    def __init__(self, policy: LanguagePolicy, demonstrations: Sequence[Demonstration]) -> None:
+    def __init__(
+        self,
+        policy: LanguagePolicy,
+        demonstrations: Sequence[Demonstration],
+        max_tokens: int = LONGEST,
+    ) -> None:
         """Raises ValueError without demonstrations."""
         if not demonstrations:
             raise ValueError("there are no demonstrations to learn from")
         self.policy = policy
-        self.rows = demonstrations_to_rollouts(policy, demonstrations)
+        self.rows = demonstrations_to_rollouts(policy, demonstrations, max_tokens)
 
     def learn(self, learner: Learner[LanguagePolicy], some: Tensor, microbatch: int = 0) -> Figures:
         """One update on the demonstrations long[n]."""
@@ -117,12 +124,15 @@ def fit_texts(
 
 
 def likelihood(
-    policy: LanguagePolicy, demonstrations: Sequence[Demonstration], batch: int = 32
+    policy: LanguagePolicy,
+    demonstrations: Sequence[Demonstration],
+    batch: int = 32,
+    max_tokens: int = LONGEST,
 ) -> HeldOut | None:
     """Per demonstration, the mean log-prob of its tokens; None without demonstrations."""
     if not demonstrations:
         return None
-    rows, results = ShownTexts(policy, demonstrations).rows, []
+    rows, results = ShownTexts(policy, demonstrations, max_tokens).rows, []
     with torch.no_grad():
         for some in torch.arange(len(rows)).split(batch):
             logp_N = policy.forward(rows.select(some)).logps.sum(1)

@@ -14,6 +14,7 @@ from torch import Tensor
 from guerdon.examples import Example, Judges, Probe, probe
 from guerdon.models.loaded import loaded
 from guerdon.models.loading import load_model
+from guerdon.models.prompts import prompt_ids
 from guerdon.parsing import sections
 from guerdon.ranges import FloatType, PositiveInt, Range, Share, check_ranges
 from guerdon.records import Progress, Rollouts, Scores, Task
@@ -65,14 +66,7 @@ class FrozenModel:
         return loaded(self, _read, self.model, self.gguf_file, self.dtype, self.device)
 
     def prompt(self, task: Task) -> list[int]:
-        tokenizer = self._reader.tokenizer
-        if isinstance(task.prompt, str):
-            ids = list(tokenizer.encode(task.prompt))
-        else:
-            ids = tokenizer.apply_chat_template(
-                list(task.prompt), add_generation_prompt=True, tokenize=True, return_dict=False
-            )
-        return ids or [tokenizer.eos_token_id]
+        return prompt_ids(task, self._reader.tokenizer)
 
     def encode(self, text: str) -> list[int]:
         tokenizer = self._reader.tokenizer
