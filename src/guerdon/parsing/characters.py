@@ -14,19 +14,21 @@ _SCRIPTS = (0xFF10, 0x0660, 0x06F0)
 
 _MINUS = "−–‐‑‒﹣－"
 _SPACES = "\u00a0\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+# fmt: off
 _COMMANDS = {
-    **{"×": r"\times", "·": r"\cdot", "⋅": r"\cdot", "∙": r"\cdot", "÷": r"\div"},
-    **{"±": r"\pm", "∓": r"\mp", "≤": r"\le", "≥": r"\ge", "⩽": r"\le", "⩾": r"\ge"},
-    **{"≠": r"\ne", "∞": r"\infty", "∪": r"\cup", "∩": r"\cap", "∈": r"\in", "∅": r"\emptyset"},
-    **{"ℝ": r"\mathbb{R}", "π": r"\pi", "α": r"\alpha", "β": r"\beta", "γ": r"\gamma"},
-    **{"θ": r"\theta", "λ": r"\lambda", "φ": r"\phi", "ω": r"\omega", "°": r"^\circ"},
-    **{"∖": r"\setminus", "⟨": r"\langle", "⟩": r"\rangle", "∛": r"\sqrt[3]", "∜": r"\sqrt[4]"},
+    "×": r"\times", "·": r"\cdot", "⋅": r"\cdot", "∙": r"\cdot", "÷": r"\div", "±": r"\pm",
+    "∓": r"\mp", "≤": r"\le", "≥": r"\ge", "⩽": r"\le", "⩾": r"\ge", "≠": r"\ne", "∞": r"\infty",
+    "∪": r"\cup", "∩": r"\cap", "∈": r"\in", "∅": r"\emptyset", "∖": r"\setminus",
+    "ℝ": r"\mathbb{R}", "⟨": r"\langle", "⟩": r"\rangle", "π": r"\pi", "α": r"\alpha",
+    "β": r"\beta", "γ": r"\gamma", "θ": r"\theta", "λ": r"\lambda", "φ": r"\phi", "ω": r"\omega",
+    "°": r"^\circ", "∛": r"\sqrt[3]", "∜": r"\sqrt[4]",
 }
 _FRACTIONS = {
-    **{"½": (1, 2), "⅓": (1, 3), "⅔": (2, 3), "¼": (1, 4), "¾": (3, 4), "⅕": (1, 5), "⅖": (2, 5)},
-    **{"⅗": (3, 5), "⅘": (4, 5), "⅙": (1, 6), "⅚": (5, 6), "⅐": (1, 7), "⅛": (1, 8), "⅜": (3, 8)},
-    **{"⅝": (5, 8), "⅞": (7, 8), "⅑": (1, 9), "⅒": (1, 10)},
+    "½": (1, 2), "⅓": (1, 3), "⅔": (2, 3), "¼": (1, 4), "¾": (3, 4), "⅕": (1, 5), "⅖": (2, 5),
+    "⅗": (3, 5), "⅘": (4, 5), "⅙": (1, 6), "⅚": (5, 6), "⅐": (1, 7), "⅛": (1, 8), "⅜": (3, 8),
+    "⅝": (5, 8), "⅞": (7, 8), "⅑": (1, 9), "⅒": (1, 10),
 }
+# fmt: on
 _LATEX = str.maketrans(
     {
         **dict.fromkeys(_MINUS, "-"),
@@ -34,7 +36,11 @@ _LATEX = str.maketrans(
         **{sign: command + " " for sign, command in _COMMANDS.items()},
         **{sign: rf"\frac{{{a}}}{{{b}}}" for sign, (a, b) in _FRACTIONS.items()},
         **{chr(0xFF01 + k): chr(0x21 + k) for k in range(94) if not chr(0x21 + k).isdigit()},
-        **{"⁄": "/", "∕": "/", "∗": "*", "′": "'", "٫": ".", "٬": ","},
+        "⁄": "/",
+        "∕": "/",
+        "∗": "*",
+        "٫": ".",
+        "٬": ",",
     }
 )
 _RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿ"
