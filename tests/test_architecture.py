@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -74,10 +75,11 @@ def imported(nodes: Iterator[ast.AST] | list[ast.stmt], path: Path) -> Iterator[
             yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
-def ours(path: Path) -> set[str]:
+@cache
+def ours(path: Path) -> frozenset[str]:
     """First name below guerdon of everything a file imports, at any depth."""
     names = imported(ast.walk(ast.parse(path.read_text())), path)
-    return {name.split(".")[1] for name in names if name.startswith("guerdon.")}
+    return frozenset(name.split(".")[1] for name in names if name.startswith("guerdon."))
 
 
 def top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
@@ -118,7 +120,7 @@ def test_a_stage_imports_only_the_spine_and_itself(stage: str) -> None:
 
 def test_models_stand_below_the_stages() -> None:
     inside = [path for path in FILES if path.is_relative_to(SOURCE / "models")]
-    assert set().union(*map(ours, inside)) <= SPINE
+    assert frozenset().union(*map(ours, inside)) <= SPINE
 
 
 def test_pretrained_files_are_opened_in_one_module() -> None:
@@ -139,7 +141,7 @@ def test_the_nursery_imports_tasks_in_one_place_only() -> None:
 
 def test_connectors_see_rewards_and_only_the_command_line_sees_them() -> None:
     files = [path for path in FILES if path.is_relative_to(SOURCE / "connectors")]
-    seen = set().union(*map(ours, files))
+    seen = frozenset().union(*map(ours, files))
     assert seen <= SPINE | {"connectors", "rewards", "shaping", "__version__"}
     users = {path for path in FILES if path not in files and "connectors" in ours(path)}
     assert {path.parent for path in users} <= {SOURCE / "cli"}
@@ -189,13 +191,13 @@ def test_systems_do_not_import_each_other() -> None:
 
 def test_the_contracts_see_the_spine_alone() -> None:
     inside = [path for path in FILES if path.is_relative_to(SOURCE / "contracts")]
-    assert set().union(*map(ours, inside)) <= SPINE | {"contracts"}
+    assert frozenset().union(*map(ours, inside)) <= SPINE | {"contracts"}
     assert not {p for p in FILES if p not in inside and "contracts" in ours(p)}
 
 
 def test_the_audit_sees_rewards_and_only_the_command_line_sees_it() -> None:
     inside = [path for path in FILES if path.is_relative_to(SOURCE / "audit")]
-    assert set().union(*map(ours, inside)) <= SPINE | {"audit", "rewards", "nursery"}
+    assert frozenset().union(*map(ours, inside)) <= SPINE | {"audit", "rewards", "nursery"}
     users = {
         path.relative_to(SOURCE).with_suffix("").parts[0] for path in FILES if "audit" in ours(path)
     }
@@ -204,7 +206,7 @@ def test_the_audit_sees_rewards_and_only_the_command_line_sees_it() -> None:
 
 def test_records_import_nothing_of_ours() -> None:
     files = [path for path in FILES if path.is_relative_to(SOURCE / "records")]
-    assert set().union(*map(ours, files)) == {"records"}
+    assert frozenset().union(*map(ours, files)) == {"records"}
 
 
 def test_the_spine_does_not_look_upwards() -> None:
