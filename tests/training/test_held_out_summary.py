@@ -71,8 +71,8 @@ def test_no_result_is_a_dash_and_never_nan():
 
 
 def test_an_empty_test_split_is_said():
-    assert "no held-out tasks" in describe_before(None)
-    assert "accuracy" in describe_before(held(1.0))
+    assert "no held-out tasks" in describe_before({})[0]
+    assert "accuracy" in describe_before({"": held(1.0)})[0]
     with pytest.raises(ValueError, match=r"no held-out tasks.*test split"):
         evaluate(None, [], None, Sampling())
 

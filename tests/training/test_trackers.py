@@ -12,7 +12,8 @@ from guerdon.recipes.grpo import build
 from guerdon.records import Experience, Scores
 from guerdon.report import read_metrics
 from guerdon.rewards import FunctionReward
-from guerdon.training import Loop, train
+from guerdon.tasks import Arithmetic
+from guerdon.training import Exam, Loop, train
 from guerdon.training.collect import Collected
 from guerdon.training.trackers import Trackers, flat, samples_of
 
@@ -203,3 +204,19 @@ def test_real_tensorboard_has_figures_recipe_and_completions(tmp_path):
     settings = [f.read_text() for f in tmp_path.rglob("hparams.yml")]
     assert len(settings) == 1
     assert "loop.steps: 2" in settings[0]
+
+
+def test_held_out_sets_reach_the_tracker_before_and_after(monkeypatch):
+    kept = Kept()
+    monkeypatch.setattr("guerdon.training.telemetry.check_trackers", lambda names: None)
+    exam = Exam("sums", Arithmetic(), count=2)
+    loop = replace(LOOP, evaluation_tasks=2, evaluate_every=1)
+    result = train(build(loop=loop, exams=(exam,)), trackers=[kept])
+    first, step, *_, last = kept.rows
+    before, after = result.exams["sums"]
+    assert first[0] == 0
+    assert first[1]["before/held_out"] == result.before.mean
+    assert first[1]["before/exam/sums/mean"] == before.mean
+    assert "exam/sums/mean" in step[1]
+    assert last[0] == 1
+    assert last[1]["exam/sums/mean"] == after.mean

@@ -8,8 +8,9 @@ from typing import Any
 from guerdon.cli.options import own_output
 from guerdon.cli.settings import recipe_with
 from guerdon.failures import RewardFailed, too_many
-from guerdon.records import first_views
-from guerdon.training import describe_held_out, evaluate, held_out_summary
+from guerdon.training import describe_held_out
+from guerdon.training.exams import held_out_sets
+from guerdon.training.held_out_summary import all_summaries
 from guerdon.training.run_folder import plain
 
 
@@ -17,19 +18,18 @@ def run(options: dict[str, Any], rest: list[str]) -> int:
     """Grade and show."""
     needed = ("model", "tasks", "reward", "evaluation_sampling")
     recipe = recipe_with(needed, options["recipe"] or "grpo", rest, trust=options["trust"])
-    tasks = first_views(recipe.tasks.load("test"))[: recipe.loop.evaluation_tasks]
+    sets = [one for one in held_out_sets(recipe) if one.tasks or not recipe.exams]
     with own_output():
-        result = evaluate(
-            recipe.model.load(tasks),
-            tasks,
-            recipe.reward,
-            recipe.evaluation_sampling,
-            seed=recipe.loop.seed,
-        )
-    if too_many(result.failed, len(result.results), recipe.loop.max_failed, fewest=1):
-        raise RewardFailed(result.failure)
+        policy = recipe.model.load([task for one in sets for task in one.tasks])
+        results = {one.name: one.measured_by(policy, recipe.loop.seed) for one in sets}
+    for name, result in results.items():
+        if too_many(result.failed, len(result.results), recipe.loop.max_failed, fewest=1):
+            raise RewardFailed((f"exam {name!r}: " if name else "") + result.failure)
     if options["json"]:
-        print(json.dumps(plain(held_out_summary(None, result)["after"])))
+        told = all_summaries({}, results)
+        exams = {name: exam["after"] for name, exam in told.get("exams", {}).items()}
+        print(json.dumps(plain({**told.get("after", {}), **({"exams": exams} if exams else {})})))
     else:
-        print(describe_held_out(result))
-    return 0 if result.valid else 1
+        for name, result in results.items():
+            print((f"exam {name}: " if name else "") + describe_held_out(result))
+    return 0 if all(result.valid for result in results.values()) else 1

@@ -6,7 +6,7 @@ import textwrap
 
 from guerdon.cli.choices import POLICY_CHOICES, PREFERENCE_CHOICES, RANKING_CHOICES, Choices
 
-SHORT_OPTIONS = ("model", "endpoint", "kl", "steps", "seed")
+SHORT_OPTIONS = ("model", "endpoint", "exams", "kl", "steps", "seed")
 """Settings that have a short name besides their place in the recipe."""
 
 
@@ -24,6 +24,8 @@ and these short forms:
   --tasks FILE     JSONL, Parquet or a saved datasets folder with prompt and answer columns, and
                    image for models that see
   --reward FILE:F  a function of your own, e.g. rewards.py:brevity, or module:name
+  --exams NAME=F   a further held-out set, all of this file or a source of ours (NAME=F,REWARD for
+                   a reward of its own); once for each
   --trust FILE     a file or module of yours that a recipe.yaml may run, or what else it may reach
                    (a URL, a folder, env:NAME, weak-isolation; several with commas, or once for
                    each); what --reward and --endpoint name here is trusted by that

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from guerdon.cli.choices import Choices, choices_of
+from guerdon.cli.exams import with_exam
 from guerdon.cli.helping import SHORT_OPTIONS
 from guerdon.cli.laying import lay
 from guerdon.cli.options import UsageError, number, reading_arguments, whole_number
@@ -189,6 +190,8 @@ def _short(recipe: Any, option: str, value: str) -> Any:
         raise ValueError(f"--{option}: a {type(recipe).__name__} has no {place}")
     if option == "model":
         return _with_model(recipe, value)
+    if option == "exams":
+        return with_exam(recipe, value)
     if option == "endpoint":
         if not isinstance(recipe.model, Model):
             raise ValueError(

@@ -15,6 +15,9 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#
 _INK = "#1c2430"
 
 
+_EXAMS = "Exams, held out, 95 %"
+
+
 @dataclass(frozen=True)
 class _Panel:
     """``lines`` are (figure, label) pairs; a figure named ``-x`` is drawn negated."""
@@ -89,10 +92,12 @@ def _drawn(history: Sequence[dict[str, Any]], summary: dict[str, Any]) -> Any:
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     parts, diagnostics = (_named(history, prefix) for prefix in ("part/", "diagnostic/"))
+    exams = summary.get("exams") or {}
     panels = [p for p in _PANELS if any(_values(history, name) for name, _ in p.lines)]
     panels = panels or [_PANELS[0]]
     panels[1:1] = [_Panel("Diagnostics, not paid", diagnostics)] if diagnostics else []
     panels[1:1] = [_Panel("Parts of the reward", parts)] if len(parts) > 1 else []
+    panels[1:1] = [_Panel(_EXAMS, ())] if exams else []
     columns = min((3, 4), key=lambda n: -len(panels) % n)  # the fewer empty places
     rows = math.ceil(len(panels) / columns)
     size = (13 if columns == 3 else 14.5, 3 * rows + 0.6)
@@ -101,6 +106,8 @@ def _drawn(history: Sequence[dict[str, Any]], summary: dict[str, Any]) -> Any:
     axes = figure.subplots(rows, columns, squeeze=False).flatten()
     for axis, panel in zip(axes, panels, strict=False):
         _draw(axis, panel, history)
+        if panel.title == _EXAMS:
+            _draw_exams(axis, history, exams)
     for axis in axes[len(panels) :]:
         axis.set_axis_off()
     _held_out(axes[0], history, summary)
@@ -181,6 +188,26 @@ def _held_out(axis: Any, history: Sequence[dict[str, Any]], summary: dict[str, A
             at, entry["mean"], yerr=spread, fmt="o", color="black", capsize=4, label=label
         )
         label = None
+    if axis.get_legend_handles_labels()[1]:
+        axis.legend(fontsize=8.5, frameon=False)
+
+
+def _draw_exams(axis: Any, history: Sequence[dict[str, Any]], exams: dict[str, Any]) -> None:
+    """Each exam before the first and after the last step, beside what was measured between."""
+    last = max((int(h["step"]) + 1 for h in history), default=1)
+    for colour, (name, exam) in zip(_COLOURS, exams.items(), strict=False):
+        label: str | None = name
+        for at, when in ((0, "before"), (last, "after")):
+            entry = exam.get(when) or {}
+            if any(entry.get(k) is None for k in ("mean", "low", "high")):
+                continue
+            spread = [[entry["mean"] - entry["low"]], [entry["high"] - entry["mean"]]]
+            axis.errorbar(
+                at, entry["mean"], yerr=spread, fmt="o", color=colour, capsize=4, label=label
+            )
+            label = None
+        between = _values(history, f"exam/{name}/mean")
+        axis.plot(list(between), list(between.values()), "o-", color=colour, markersize=4)
     if axis.get_legend_handles_labels()[1]:
         axis.legend(fontsize=8.5, frameon=False)
 

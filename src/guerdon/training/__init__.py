@@ -5,6 +5,7 @@ from guerdon.training.agreement import check_start
 from guerdon.training.chain import AsReward, Carry, Rounds, Stage, Stages, Weights
 from guerdon.training.demonstrations import SupervisedRecipe
 from guerdon.training.evaluation_run import EvaluationRecipe
+from guerdon.training.exams import Exam
 from guerdon.training.held_out import HeldOut, evaluate
 from guerdon.training.held_out_summary import describe_held_out, held_out_summary
 from guerdon.training.learner import Learner
@@ -45,6 +46,7 @@ __all__ = [
     "Carry",
     "Demonstration",
     "EvaluationRecipe",
+    "Exam",
     "FixedReference",
     "Guard",
     "HeldOut",

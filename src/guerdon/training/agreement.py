@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from guerdon.composition import needs_of, parts_in
@@ -41,6 +42,10 @@ def _fixed(recipe: PolicyRecipe) -> Iterator[str]:
     for name in READ_ONCE:
         for place, schedule in schedules_in(getattr(recipe, name), name):
             yield f"{place} is {schedule}, but it is read once, at the start; give a number"
+    for i, exam in enumerate(recipe.exams):
+        # All but its reward, which is resolved each time.
+        for place, schedule in schedules_in(replace(exam, reward=None), f"exams[{i}]"):
+            yield f"{place} is {schedule}, but it is read once, at the start; give a number"
 
 
 def _contradictions(recipe: PolicyRecipe) -> Iterator[str]:
@@ -71,7 +76,7 @@ def _contradictions(recipe: PolicyRecipe) -> Iterator[str]:
             f"loop.resample is {loop.resample}, but there is no filter whose groups would be "
             "replaced; give one (--filter informative), or 1"
         )
-    late = needs_of((recipe.reward, recipe.filter)) - TOLD
+    late = needs_of((recipe.reward, recipe.filter, recipe.exams)) - TOLD
     if late:
         yield (
             f"a reward or filter needs {', '.join(sorted(late))}, which is not known when rows are "

@@ -132,8 +132,8 @@ class Stages:
         check_composition(self)
 
     def run(self, folder: Path | None = None, **options: Unpack[RunOptions]) -> Result:
-        """Run those that are left. ``stop_after`` counts stages; ``before`` and ``after`` of what
-        it returns, and its model, are those of the last stage that this call ran.
+        """Run those that are left. ``stop_after`` counts stages; ``before``, ``after`` and
+        ``exams`` of what it returns, and its model, are those of the last stage that this call ran.
         """
         return _run_all(self, self.stages, folder, options, self.start, self.given)
 
@@ -231,7 +231,8 @@ def _run_all(
     if not quiet:
         ended = run.result.interrupted
         print(f"go on with: {resume_command(folder)}" if ended else folder / "report.html")
-    return replace(run.result, model=last.model, before=last.before, after=last.after)
+    measured = replace(run.result, before=last.before, after=last.after, exams=last.exams)
+    return replace(measured, model=last.model)
 
 
 def _run_one(stage: Stage, place: Path, done: Sequence[Done], options: RunOptions) -> Result:

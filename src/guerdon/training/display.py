@@ -99,10 +99,12 @@ class Display:
                 table.add_row(f"held-out {summary[name]['metric']} {name}", _figure(summary[name]))
         if "gain" in summary:
             table.add_row("gain, paired by task", _figure(summary["gain"], signed=True))
+        for name, exam in summary.get("exams", {}).items():
+            table.add_row(escape(visible(f"exam {name}")), _exam(exam))
         table.add_row("time", f"{summary['seconds']:.0f} s for {summary['steps']} steps")
         for name, value in summary.get("figures", {}).items():
             table.add_row(escape(visible(name)), f"{value:g}")
-        if summary.get("trains", True) and "before" not in summary and "after" not in summary:
+        if summary.get("trains", True) and not {"before", "after", "exams"} & summary.keys():
             table.add_row("held-out", "no tasks: nothing tells whether training helped")
         for reason, count in list(summary.get("invalid", {}).items())[:5]:
             table.add_row("invalid", escape(f"{count} × {reason}"))
@@ -165,6 +167,19 @@ def _counted(metrics: dict[str, float]) -> str:
         return ""
     told = f"  invalid {invalid:.0f} of {metrics.get('judged_rows', 0):.0f}"
     return f"{told} (the reward failed on {failed:.0f})" if failed else told
+
+
+def _exam(exam: dict[str, Any]) -> str:
+    """An exam in a line: before and after with intervals, and what was gained."""
+    known = [exam[name] for name in ("before", "after") if name in exam]
+    told = " → ".join(
+        f"{number(e['mean'])} [{number(e['low'])}, {number(e['high'])}]" for e in known
+    )
+    tasks = f"{known[0]['tasks']} tasks"
+    invalid = max(entry["invalid"] for entry in known)
+    tasks += f" of which {invalid} invalid" if invalid else ""
+    gain = f", gain {_figure(exam['gain'], signed=True)}" if "gain" in exam else ""
+    return f"{known[0]['metric']} {told}, {tasks}{gain}"
 
 
 def _figure(entry: dict[str, Any], signed: bool = False) -> str:

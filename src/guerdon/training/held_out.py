@@ -18,6 +18,9 @@ from guerdon.training.update import ALONE, Shard
 
 _AT_A_TIME = 16
 
+OWN = ""
+"""The name of a run's own held-out set; exams have names."""
+
 
 @dataclass(frozen=True)
 class HeldOut:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from guerdon.evaluation import Interval, bounded, paired_bounded, paired_difference, student, wilson
 from guerdon.report import number
-from guerdon.training.held_out import HeldOut
+from guerdon.training.held_out import OWN, HeldOut
 
 NO_HELD_OUT = (
     "there are no held-out tasks: nothing will tell whether training helped; give the tasks a "
@@ -43,6 +44,27 @@ def held_out_summary(before: HeldOut | None, after: HeldOut | None) -> dict[str,
         if gain is not None:
             summary["gain"] = {"mean": gain.estimate, "low": gain.low, "high": gain.high}
     return summary
+
+
+def all_summaries(before: Mapping[str, HeldOut], after: Mapping[str, HeldOut]) -> dict[str, Any]:
+    """`held_out_summary` of the run's own set, and below "exams" of each exam by its name."""
+    exams = [name for name in {**before, **after} if name != OWN]
+    told = {name: held_out_summary(before.get(name), after.get(name)) for name in exams}
+    own = held_out_summary(before.get(OWN), after.get(OWN))
+    return {**own, **({"exams": told} if told else {})}
+
+
+def figures_of(results: Mapping[str, HeldOut]) -> dict[str, float]:
+    """What is logged of held-out sets by name: means, and of exams the interval's ends too."""
+    figures: dict[str, float] = {}
+    for name, result in results.items():
+        if name == OWN:
+            figures["held_out"] = result.mean
+            continue
+        low, high = interval(result)
+        ends = {"mean": result.mean, "low": low, "high": high}
+        figures |= {f"exam/{name}/{end}": value for end, value in ends.items()}
+    return figures
 
 
 def _gain(before: HeldOut, after: HeldOut) -> Interval | None:
@@ -98,11 +120,13 @@ def describe_held_out(result: HeldOut) -> str:
     return f"{result.metric} {number(result.mean)}{ends} ({describe_tasks(result)})"
 
 
-def describe_before(result: HeldOut | None) -> str:
-    """What a run says of its held-out tasks before it begins."""
-    return (
-        NO_HELD_OUT if result is None else f"held-out {describe_held_out(result)} before training"
-    )
+def describe_before(results: Mapping[str, HeldOut]) -> list[str]:
+    """What a run says of its held-out tasks before it begins, a line for each set."""
+    told = [
+        f"{f'exam {name}:' if name else 'held-out'} {describe_held_out(result)} before training"
+        for name, result in results.items()
+    ]
+    return told or [NO_HELD_OUT]
 
 
 def describe_tasks(result: HeldOut) -> str:

@@ -9,7 +9,7 @@ from typing import Unpack
 
 import torch
 
-from guerdon.records import Progress, Task, first_views
+from guerdon.records import Progress, Task
 from guerdon.schedules import at, schedules_in
 from guerdon.stages import Policy
 from guerdon.tasks import PreparedTasks
@@ -17,11 +17,10 @@ from guerdon.training.agreement import check_start
 from guerdon.training.ahead import Batches
 from guerdon.training.checkpoint import seed_generators
 from guerdon.training.collect import Collected, credit, observe
-from guerdon.training.held_out import HeldOut, evaluate
+from guerdon.training.exams import check_gradable, measures, tasks_of
 from guerdon.training.processes import processes
 from guerdon.training.recipe import PolicyRecipe, Result, RunOptions
 from guerdon.training.run import Learner, Run
-from guerdon.training.task_checks import check_tasks
 from guerdon.training.telemetry import step_metrics
 from guerdon.training.update import Shard, minibatches, update
 
@@ -54,18 +53,18 @@ def train(
     run = Run(recipe, folder, recipe.loop, shard=shard, **options)
     with run:
         recipe = run.recipe
-        tasks, held_out = _tasks(recipe)
+        tasks, held_out = tasks_of(recipe)
         seed_generators(recipe.loop.seed)
-        policy = policy or recipe.model.load([*tasks, *held_out])
+        policy = policy or recipe.model.load([*tasks, *(t for one in held_out for t in one.tasks)])
         seed_generators(recipe.loop.seed)  # vLLM seeds them for itself when it starts, always alike
         tasks = _prepared(recipe, policy, tasks)
-        check_tasks(recipe.reward, [*tasks, *held_out])
+        check_gradable(recipe, tasks, held_out)
         learner, reference = Learner(policy, recipe.optimiser), recipe.reference.start(policy)
         with Batches(recipe, policy, tasks, shard) as batches:
             run.start(
                 policy,
                 {"batches": batches, "learner": learner, "reference": reference},
-                lambda progress: _evaluate(recipe, policy, batches, held_out, progress),
+                measures(held_out, policy, recipe.loop.seed, shard, batches.wait),
                 breakable=not batches.ahead,
             )
             for progress in run.steps():
@@ -127,21 +126,6 @@ def _learn(
     return {**means, "seconds/update": time.perf_counter() - began}
 
 
-def _tasks(recipe: PolicyRecipe) -> tuple[Sequence[Task], Sequence[Task]]:
-    """Training tasks and held-out tasks; an overlap of ids is an error."""
-    tasks = recipe.tasks.load("train")
-    if not tasks:
-        raise ValueError("the recipe's tasks are empty: nothing to train on")
-    held_out = first_views(recipe.tasks.load("test"))[: recipe.loop.evaluation_tasks]
-    shared = {t.id for t in tasks} & {t.id for t in held_out}
-    if shared:
-        raise ValueError(
-            f"{len(shared)} held-out tasks are also trained on, e.g. {sorted(shared)[0]!r}; "
-            "give every task its own id and keep the splits apart"
-        )
-    return tasks, held_out
-
-
 def _prepared(recipe: PolicyRecipe, policy: Policy, tasks: Sequence[Task]) -> Sequence[Task]:
     """The training tasks, as the policy's own answers before training change or choose them."""
     if not isinstance(recipe.tasks, PreparedTasks):
@@ -151,25 +135,3 @@ def _prepared(recipe: PolicyRecipe, policy: Policy, tasks: Sequence[Task]) -> Se
     if not found:
         raise ValueError(f"{type(recipe.tasks.by).__name__} leaves no task to train on")
     return found
-
-
-def _evaluate(
-    recipe: PolicyRecipe,
-    policy: Policy,
-    batches: Batches,
-    tasks: Sequence[Task],
-    progress: Progress,
-) -> HeldOut | None:
-    """The held-out tasks' results, once nothing is being sampled; None without tasks."""
-    batches.wait()
-    if not tasks:
-        return None
-    return evaluate(
-        policy,
-        tasks,
-        recipe.reward,
-        recipe.evaluation_sampling,
-        seed=recipe.loop.seed,
-        progress=progress,
-        shard=batches.shard,
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import (
@@ -48,6 +48,7 @@ from guerdon.stages import (
 from guerdon.tasks import Arithmetic
 from guerdon.training.agreement import check_agreement
 from guerdon.training.disk import write_whole
+from guerdon.training.exams import Exam, check_exams
 from guerdon.training.optimisers import AdamW, Optimiser
 from guerdon.training.recipe_file import read_recipe, recipe_text
 from guerdon.training.reference import NoReference, Reference
@@ -105,7 +106,7 @@ class Result:
 
     ``model`` is what was trained. ``signal``: the number of the one that ended it before it was
     done, else 0. ``nothing_learned``: why not one of its steps updated the weights, "" where one
-    did.
+    did. ``exams``: by name, the results before and after of further held-out sets.
     """
 
     model: Any
@@ -115,6 +116,7 @@ class Result:
     folder: Path | None = None
     signal: int = 0
     nothing_learned: str = ""
+    exams: Mapping[str, tuple[HeldOut | None, HeldOut | None]] = field(default_factory=dict)
 
     @property
     def interrupted(self) -> bool:
@@ -154,7 +156,10 @@ class Recipe(Protocol):
 
 @dataclass(frozen=True)
 class PolicyRecipe:
-    """One run, whole: what is sampled, how it is judged and what is learned from it."""
+    """One run, whole: what is sampled, how it is judged and what is learned from it.
+
+    ``exams`` are further held-out sets, each with a reward of its own.
+    """
 
     name: str = "grpo"
     model: PolicySource = field(default_factory=Model)
@@ -169,6 +174,7 @@ class PolicyRecipe:
     reference: Reference = field(default_factory=NoReference)
     sampling: Sampling = field(default_factory=Sampling)
     evaluation_sampling: Sampling = field(default_factory=lambda: Sampling(temperature=0.0))
+    exams: tuple[Exam, ...] = ()
     optimiser: Optimiser = field(default_factory=AdamW)
     loop: Loop = field(default_factory=Loop)
 
@@ -177,6 +183,7 @@ class PolicyRecipe:
     def __post_init__(self) -> None:
         check_name(self.name, "recipe.name")
         check_composition(self)
+        check_exams(self.exams)
         check_agreement(self)
 
     def run(self, folder: Path | None = None, **options: Unpack[RunOptions]) -> Result:

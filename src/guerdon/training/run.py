@@ -33,7 +33,8 @@ from guerdon.training.checkpoint import (
     seed_generators,
 )
 from guerdon.training.collect import Collected
-from guerdon.training.held_out import HeldOut
+from guerdon.training.held_out import OWN, HeldOut
+from guerdon.training.held_out_summary import figures_of
 from guerdon.training.interrupt import Interrupt
 from guerdon.training.learner import Learner as Learner
 from guerdon.training.output import lasting_output
@@ -49,7 +50,7 @@ from guerdon.training.telemetry import PAGE, Stopped, Telemetry
 from guerdon.training.update import ALONE, Shard
 
 Measure = Callable[[Progress], HeldOut | None]
-"""Answers the held-out tasks; None where there are none."""
+"""Answers held-out tasks; None where there are none."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,8 @@ class Run:
         self.folder, self.loop, self.shard, self.resumed = folder, loop, shard, resume
         self.model: Any = None
         self.memory: dict[str, Memory] = {}
-        self.before: HeldOut | None = None
-        self.after: HeldOut | None = None
+        self.before: dict[str, HeldOut] = {}  # by the held-out set's name
+        self.after: dict[str, HeldOut] = {}
         self.step = 0  # steps that are done
         self._saved: int | None = None  # those that the newest checkpoint holds
         self._until = loop.steps if stop_after is None else min(stop_after, loop.steps)
@@ -147,26 +148,28 @@ class Run:
         self,
         model: Any,
         memory: Mapping[str, Memory | None],
-        measure: Measure | None = None,
+        measure: Measure | Mapping[str, Measure] | None = None,
         *,
         breakable: bool = True,
     ) -> None:
         """Take up the newest checkpoint, or measure for the first time and begin.
 
         ``model`` is what is saved at the end (None = nothing). ``measure`` answers the held-out
-        tasks; without it nothing is measured. ``memory`` is by name what changes as the run
-        proceeds, besides the recipe's own parts, which are found; those that come first are saved
-        first and restored last. With ``breakable`` False a signal does not break off an evaluation
-        between steps: for what can't be taken back to before it.
+        tasks, or is of several sets by name, `OWN` and exams; without it nothing is measured.
+        ``memory`` is by name what changes as the run proceeds, besides the recipe's own parts,
+        which are found; those that come first are saved first and restored last. With
+        ``breakable`` False a signal does not break off an evaluation between steps: for what can't
+        be taken back to before it.
         """
-        self.model, self._measure = model, measure or (lambda _: None)
+        self.model = model
+        self._measures = {OWN: measure} if callable(measure) else dict(measure or {})
         self._breakable = breakable and self.shard.world == 1
         self.memory = {name: part for name, part in memory.items() if part is not None}
         if self.resumed and self.folder is not None:
             self._take_up(self.folder)
         if self.step == 0:
             self._begin_with(self._carried)
-            self.before = self._measure(Progress(0, self.loop.steps))
+            self.before = self._measured(Progress(0, self.loop.steps))
             self._soundness.evaluated(self.before, fewest=2)
             self._soundness.check()
         self.telemetry.begin(self.step, model, self.before, measure is not None)
@@ -233,26 +236,41 @@ class Run:
         """What it came to, once it is left."""
         number = self._interrupt.number if self._stopped is not None else 0
         history = tuple(self.telemetry.history)
-        return Result(self.model, self.before, self.after, history, self.folder, number, self._idle)
+        names = [name for name in {**self.before, **self.after} if name != OWN]
+        return Result(
+            self.model,
+            self.before.get(OWN),
+            self.after.get(OWN),
+            history,
+            self.folder,
+            number,
+            self._idle,
+            {name: (self.before.get(name), self.after.get(name)) for name in names},
+        )
+
+    def _measured(self, progress: Progress) -> dict[str, HeldOut]:
+        """The results of every held-out set that has tasks."""
+        found = {name: measure(progress) for name, measure in self._measures.items()}
+        return {name: result for name, result in found.items() if result is not None}
 
     def _between(self, progress: Progress) -> dict[str, float]:
-        """The held-out figure after a step that is not the last.
+        """The held-out figures after a step that is not the last.
 
         {} where a signal that is urgent breaks it off: all is then as before, and a run that goes
         on answers first. With several processes it is not broken off: what reward and generators
         remember would come in another order.
         """
 
-        def answered() -> HeldOut | None:
-            return self._measure(progress)
+        def answered() -> dict[str, HeldOut]:
+            return self._measured(progress)
 
         marks = self._marks()
         found = self._interrupt.measure(answered) if self._breakable else answered()
-        self._unanswered = found is None and self.before is not None
+        self._unanswered = found is None and bool(self.before)
         if self._unanswered:
             self._remember(marks)
-        self._soundness.evaluated(found)
-        return {} if found is None else {"held_out": found.mean}
+        self._soundness.evaluated(found or {})
+        return figures_of(found or {})
 
     def _make_up(self) -> None:
         """Answer the held-out tasks for which a signal left no time."""
@@ -276,12 +294,12 @@ class Run:
             self.telemetry.note(self._idle)
         self.telemetry.finish(self.step, self._seconds, self.before, self.after, self._stopped)
 
-    def _last_measure(self) -> HeldOut | None:
+    def _last_measure(self) -> dict[str, HeldOut]:
         progress = Progress(self.step, self.loop.steps)
         if self.shard.world > 1:  # one must not leave the others waiting
             hurried = any(self.shard.gather(self._interrupt.urgent))
-            return None if hurried else self._measure(progress)
-        return self._interrupt.measure(lambda: self._measure(progress))
+            return {} if hurried else self._measured(progress)
+        return self._interrupt.measure(lambda: self._measured(progress)) or {}
 
     def _why_it_stopped(self) -> Stopped | None:
         """What to say of a run that ends before it is done; None of one that is."""
@@ -289,7 +307,7 @@ class Run:
         steps, error = self.loop.steps, self._soundness.stopped
         if error is not None:
             return Stopped("an error", steps, (), go_on, str(error))
-        unmeasured = self.before is not None and self.after is None
+        unmeasured = bool(self.before) and not self.after
         skipped = ["held-out evaluation"] if unmeasured else []
         skipped += [PAGE] if self._interrupt.urgent else []
         if self.step >= steps and not skipped:
@@ -319,7 +337,7 @@ class Run:
             "memory": memory,
             "parts": {place: part.state_dict() for place, part in memories(self.recipe).items()},
             "generators": generator_states(),
-            "before": None if self.before is None else dict(vars(self.before)),
+            "before": {name: dict(vars(result)) for name, result in self.before.items()},
             "unanswered": self._unanswered,
         }
         checkpoints, recipe = self.folder / "checkpoints", self.folder / RECIPE
@@ -341,9 +359,10 @@ class Run:
         self._remember(state)
         for name, part in reversed(self.memory.items()):
             part.load_state_dict(state["memory"][name])
-        before = state["before"]
-        if before is not None:
-            self.before = HeldOut(**{**before, "results": tuple(before["results"])})
+        self.before = {
+            name: HeldOut(**{**kept, "results": tuple(kept["results"])})
+            for name, kept in _by_set(state["before"]).items()
+        }
         self._started -= state["seconds"]
         self.step = self._saved = int(state["step"])
         self._unanswered = bool(state["unanswered"])
@@ -394,6 +413,13 @@ class Run:
     def _about(self) -> str:
         """How long a step may take, where that is worth saying."""
         return f" (within about {self._slowest:.0f} s)" if self._slowest >= 2 else ""
+
+
+def _by_set(before: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """The results before training by held-out set; older checkpoints hold one set's, or None."""
+    if before is None:
+        return {}
+    return {OWN: before} if "results" in before else before
 
 
 def _same_places(saved: Mapping[str, Any], found: Mapping[str, Any]) -> None:

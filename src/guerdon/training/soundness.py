@@ -35,11 +35,12 @@ class Soundness:
         for figures in history:
             self._empty = 0 if _learned(figures) else self._empty + 1
 
-    def evaluated(self, result: HeldOut | None, fewest: int = FEWEST) -> None:
-        """After an evaluation: the reward may fail on too many tasks."""
-        rows = 0 if result is None else len(result.results)
-        if result and too_many(result.failed, rows, self.loop.max_failed, fewest):
-            self.stopped = TooManyFailed(result.failure)
+    def evaluated(self, results: Mapping[str, HeldOut], fewest: int = FEWEST) -> None:
+        """After an evaluation: a set's reward may fail on too many of its tasks."""
+        for name, result in results.items():
+            if too_many(result.failed, len(result.results), self.loop.max_failed, fewest):
+                where = f"exam {name!r}: " if name else ""
+                self.stopped = self.stopped or TooManyFailed(where + result.failure)
 
     def begin(self, judged: Tally) -> None:
         """Before the first step: raise where the reward fails, while nothing is lost by it."""

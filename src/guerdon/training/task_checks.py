@@ -9,12 +9,12 @@ from guerdon.composition import places
 from guerdon.records import Task
 
 
-def check_tasks(reward: Any, tasks: Sequence[Task]) -> None:
+def check_tasks(reward: Any, tasks: Sequence[Task], where: str = "recipe.reward") -> None:
     """Ask every part of a reward that has a ``check_tasks`` whether it can grade the tasks.
 
     Raises ValueError with the part's place and its words, which name tasks and mend.
     """
-    for place, part in places(reward, "recipe.reward"):
+    for place, part in places(reward, where):
         check = getattr(part, "check_tasks", None)
         if check is None:
             continue

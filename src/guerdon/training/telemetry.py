@@ -19,7 +19,7 @@ from guerdon.training.collect import Collected
 from guerdon.training.disk import writing_to
 from guerdon.training.display import Display
 from guerdon.training.held_out import HeldOut
-from guerdon.training.held_out_summary import describe_before, held_out_summary
+from guerdon.training.held_out_summary import all_summaries, describe_before, figures_of
 from guerdon.training.recipe_file import recipe_text
 from guerdon.training.run_folder import RunFolder
 from guerdon.training.trackers import Trackers, check_trackers, samples_of
@@ -116,10 +116,12 @@ class Telemetry:
             elif self.run is not None:
                 self.run.release()
 
-    def begin(self, step: int, model: Any, before: HeldOut | None, measured: bool = True) -> None:
+    def begin(
+        self, step: int, model: Any, before: Mapping[str, HeldOut], measured: bool = True
+    ) -> None:
         """Called once, before the first step of this process (``step`` > 0 on resume).
 
-        From here on the run is on disk.
+        ``before`` are the results of held-out sets by name. From here on the run is on disk.
         """
         self.model = model
         if self.run is not None:
@@ -132,8 +134,11 @@ class Telemetry:
         self.display.__enter__()
         if step:
             self.note(f"resumed after {step} steps")
-        if measured:
-            self.note(describe_before(before))
+        for line in describe_before(before) if measured else ():
+            self.note(line)
+        if step == 0 and before:
+            told = figures_of(before).items()
+            self.trackers.log({f"before/{name}": value for name, value in told}, 0)
 
     def step(self, step: int, collected: Collected | None, metrics: dict[str, float]) -> None:
         """Record one finished step; one without rollouts has figures alone."""
@@ -204,8 +209,8 @@ class Telemetry:
         self,
         steps: int,
         seconds: float,
-        before: HeldOut | None,
-        after: HeldOut | None,
+        before: Mapping[str, HeldOut],
+        after: Mapping[str, HeldOut],
         stopped: Stopped | None = None,
     ) -> None:
         """The trained weights, summary, picture and report.
@@ -222,8 +227,10 @@ class Telemetry:
             "alarms": alarm_counts(self.history),
             "invalid": invalid_counts(self.history),
             **self.told,
-            **held_out_summary(before, after),
+            **all_summaries(before, after),
         }
+        if after:
+            self.trackers.log(figures_of(after), max(steps - 1, 0))
         if self.run is not None:
             save_on_disk(self.run, self.model)
             sum_up_on_disk(self.run, summary, stopped)
