@@ -23,7 +23,7 @@ PHASES = {
     "scoring": "guerdon.training.loop:credit",
     "updating": "guerdon.training.loop:update",
     "weights changed": "guerdon.training.update:apply_gradients",
-    "evaluating": "guerdon.training.loop:evaluate",
+    "evaluating": "guerdon.training.exams:evaluate",
     "recording a step": "guerdon.training.telemetry:Telemetry.step",
     "appending metrics": "guerdon.training.run_folder:append_line",
     "writing parquet": "guerdon.training.run_folder:write_table",
