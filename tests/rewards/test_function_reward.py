@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import torch
 from completions import START, rollouts_of, task
 
 from guerdon.parts import describe, locate, rebuild
-from guerdon.records import Progress
+from guerdon.records import Progress, Task
 from guerdon.rewards import FunctionReward, reward
 from guerdon.rewards.running.workers import Failed, WorkerPool
 
@@ -63,7 +64,7 @@ def test_only_named_parameters_are_passed() -> None:
         seen.append({k: v for k, v in locals().items() if k != "seen"})
         return 1
 
-    scores_of(FunctionReward(asks), "text", extra="e", other="o", step="a column of that name")
+    scores_of(FunctionReward(asks), "text", extra="e", other="o", task_id="id-1")
     assert seen == [
         {
             "completion": "text",
@@ -77,6 +78,47 @@ def test_only_named_parameters_are_passed() -> None:
             "rest": {"other": "o"},
         }
     ]
+
+
+def asking(name: str, called: list[Any]) -> Any:
+    """A function of a completion and one more, by that name."""
+    parameters = [Parameter(n, Parameter.KEYWORD_ONLY) for n in ("completion", name)]
+
+    def asks(**given: Any) -> float:
+        called.append(given)
+        return 1.0
+
+    asks.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    return asks
+
+
+@pytest.mark.parametrize("name", ["step", "progress", "prompt", "answer", "task_id"])
+def test_a_column_behind_what_every_reward_is_given_is_an_error(name: str) -> None:
+    called: list[Any] = []
+    part = FunctionReward(asking(name, called))
+    told = f"asks for '{name}', which every reward is given, and task 'id-1' has a column"
+    shadowed = Task("id-1", "a question", "gold", {name: "of the data"})
+    with pytest.raises(ValueError, match=told):
+        part(rollouts_of(("x",), shadowed), Progress(3, 12))
+    with pytest.raises(ValueError, match=told):
+        part.check_tasks([shadowed])
+    assert not called
+
+
+def test_a_column_that_nobody_asks_for_is_no_error_and_is_not_lost() -> None:
+    def takes_all(completion: str, **columns: Any) -> float:
+        return float(columns == {"step": 7, "task_id": "HumanEval/1"})
+
+    columns = {"step": 7, "task_id": "HumanEval/1", "completion": "a reference"}
+    assert scores_of(FunctionReward(takes_all), "x", **columns).value.tolist() == [1.0]
+    assert scores_of(length, "ab", step=7, completion="longer").value.tolist() == [2.0]
+
+
+def test_no_parts_are_no_score() -> None:
+    scores = scores_of(FunctionReward(lambda completion: {}), "x")
+    assert scores.valid.tolist() == [False]
+    assert scores.reasons == ("the reward returned {}: no score and no parts",)
+    assert scores.errors[0]
 
 
 def test_a_missing_column_is_named() -> None:
@@ -96,7 +138,6 @@ def test_a_missing_column_is_named() -> None:
         (torch.tensor(0.5), 0.5, {}),
         ({"a": 1, "b": 0.5}, 1.5, {"a": 1, "b": 0.5}),
         ({"score": 2, "a": 1}, 2, {"a": 1}),
-        ({}, 0, {}),
     ],
 )
 def test_what_a_function_may_return(returned: Any, value: float, parts: Any) -> None:

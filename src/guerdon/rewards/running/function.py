@@ -7,7 +7,7 @@ import inspect
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from guerdon.failures import NotGiven
 from guerdon.parsing.visible import visible
 from guerdon.parts import describe, rebuild
 from guerdon.ranges import Seconds, Unbounded, at_least, check_ranges
-from guerdon.records import Progress, Rollouts, Scores
+from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards.running.rows import Judged, Ungradable, gather
 from guerdon.rewards.running.waiting import call_all
 from guerdon.rewards.running.workers import Failed, WorkerPool, call
@@ -38,7 +38,8 @@ class FunctionReward:
     Only the parameters that the function names are passed: ``completion`` (text), ``answer``
     (the task's reference), ``prompt`` (text), ``task_id``, ``step`` (int), ``progress`` (share
     of the run, in [0, 1)), and every column of the task by its name; ``**columns`` takes all
-    remaining columns. A number is the row's value. A dict gives named parts that sum to it,
+    remaining columns. A column that is named as one of the others is an error where the function
+    asks for it. A number is the row's value. A dict gives named parts that sum to it,
     or, with a key "score", the value and further parts. None, an exception, a result that is
     not a finite number, one outside the declared ``range`` and a call over its ``timeout``
     make the row invalid, with the reason. Of these all but None and NaN are failures of the
@@ -51,7 +52,8 @@ class FunctionReward:
     where it awaits; one that computes or blocks needs "process". ``workers`` bounds the rows in
     flight; 0 means one per core and at least four (process), 16 (thread), 64 (async).
 
-    Raises ValueError naming the parameter and the task where a column is missing.
+    Raises ValueError naming the parameter and the task where a column is missing; a run says so
+    before its first step.
     """
 
     name: ClassVar[str] = "function"
@@ -125,32 +127,13 @@ class FunctionReward:
         with _told_when_slow(self._name) as now_judging:
             return [call(self.function, now_judging(arguments)) for arguments in calls]
 
+    def check_tasks(self, tasks: Sequence[Task]) -> None:
+        """Raises NotGiven where the function asks for what a task can't give it."""
+        for task in tasks:
+            self._given(task, Progress())
+
     def _arguments(self, rollouts: Rollouts, progress: Progress) -> list[dict[str, Any]]:
-        parameters = inspect.signature(self.function).parameters.values()
-        named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-        takes_rest = any(p.kind is p.VAR_KEYWORD for p in parameters)
-        per_task = []
-        for task in rollouts.tasks:
-            given = {
-                "answer": task.answer,
-                "prompt": task.text,
-                "task_id": task.id,
-                "step": progress.step,
-                "progress": progress.fraction,
-            }
-            known = {**task.columns, **given, "completion": ""}
-            for p in named:
-                if p.name not in known and p.default is p.empty:
-                    raise NotGiven(
-                        f"reward {self._name!r} asks for {p.name!r}, but task "
-                        f"{task.id!r} has no such column; it can name "
-                        f"{', '.join((*_GIVEN, *task.columns))} or give {p.name!r} a default. "
-                        "A function written for another trainer: see docs/connectors.md"
-                    )
-            wanted = {p.name for p in named if p.name in known}
-            if takes_rest:
-                wanted |= set(task.columns) - set(_GIVEN)
-            per_task.append({name: known[name] for name in wanted})
+        per_task = [self._given(task, progress) for task in rollouts.tasks]
         rows = zip(rollouts.texts, rollouts.group.tolist(), strict=True)
         return [
             {**per_task[group], "completion": text}
@@ -159,6 +142,37 @@ class FunctionReward:
             for text, group in rows
         ]
 
+    def _given(self, task: Task, progress: Progress) -> dict[str, Any]:
+        """What the function is given for a task, its completion left empty. Raises NotGiven."""
+        parameters = inspect.signature(self.function).parameters.values()
+        named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        ours = {
+            "answer": task.answer,
+            "prompt": task.text,
+            "task_id": task.id,
+            "step": progress.step,
+            "progress": progress.fraction,
+        }
+        known = {**task.columns, **ours, "completion": ""}
+        for p in named:
+            if p.name not in known and p.default is p.empty:
+                raise NotGiven(
+                    f"reward {self._name!r} asks for {p.name!r}, but task "
+                    f"{task.id!r} has no such column; it can name "
+                    f"{', '.join((*_GIVEN, *task.columns))} or give {p.name!r} a default. "
+                    "A function written for another trainer: see docs/connectors.md"
+                )
+            if p.name in ours and not _same(task.columns.get(p.name, ours[p.name]), ours[p.name]):
+                raise NotGiven(
+                    f"reward {self._name!r} asks for {p.name!r}, which every reward is given, and "
+                    f"task {task.id!r} has a column of that name with another value; rename the "
+                    "column in the data"
+                )
+        given = {p.name: known[p.name] for p in named if p.name in known}
+        if any(p.kind is p.VAR_KEYWORD for p in parameters):
+            given |= {k: v for k, v in task.columns.items() if k not in (*given, "completion")}
+        return given
+
     def _judge(self, result: Any) -> Judged | Ungradable:
         if isinstance(result, Failed):
             return Ungradable(result.reason, result.error or result.reason)
@@ -166,6 +180,8 @@ class FunctionReward:
             return Ungradable("the reward returned None")
         try:
             if isinstance(result, Mapping):
+                if not result:
+                    return _misfit("the reward returned {}: no score and no parts")
                 parts = {str(k): float(v) for k, v in result.items() if k != "score"}
                 value = float(result["score"]) if "score" in result else sum(parts.values())
             else:
@@ -176,6 +192,14 @@ class FunctionReward:
             low, high = self.range
             return _misfit(f"the reward returned {value:g}, outside its range {low:g}..{high:g}")
         return Judged(value, parts)
+
+
+def _same(column: Any, ours: Any) -> bool:
+    """Whether a column says the same as what stands before it; an array has no one answer."""
+    try:
+        return bool(column == ours)
+    except ValueError:
+        return False
 
 
 def _misfit(reason: str) -> Ungradable:
