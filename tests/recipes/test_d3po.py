@@ -77,7 +77,7 @@ def test_runs_and_shows_its_samples(tmp_path: Path) -> None:
     page = (tmp_path / "run" / "report.html").read_text()
     assert "Where samples landed" in page
     assert (tmp_path / "run" / "samples.png").stat().st_size > 5_000
-    assert (tmp_path / "run" / "model" / "denoiser.safetensors").exists()
+    assert (tmp_path / "run" / "model" / "policy.safetensors").exists()
 
 
 def test_resumed_bit_for_bit(tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def test_resuming_a_model(tmp_path: Path, capsys: Captured, finished: Path) -> N
     _copy(finished / "model", elsewhere)
     told = refused(elsewhere, capsys)
     assert "holds a model, not a run" in told
-    assert f"--model.name {elsewhere} trains it on" in told
+    assert f"--model {elsewhere} trains it on" in told
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -169,7 +169,7 @@ def test_a_run_on_a_file_that_is_done_says_what_its_model_is_for(
     assert main(["train", form, str(file), "--out", str(folder), "--quiet"]) == 0
     told = refused(folder, capsys)
     assert "has done all its 1 steps" in told
-    use = f"{'--model.name ' if form == '--pairs' else '--reward reward-model:'}{folder / 'model'}"
+    use = f"{'--model ' if form == '--pairs' else '--reward reward-model:'}{folder / 'model'}"
     assert use in told
     if form == "--rankings":
         (folder / "recipe.yaml").unlink()

@@ -14,6 +14,7 @@ import yaml
 
 from guerdon import rewards, rollout, tasks
 from guerdon.cli.choices import POLICY_CHOICES, Choices
+from guerdon.models.saved_policy import holds_policy, source_in
 from guerdon.names import check_name, nearest
 from guerdon.parts import locate
 from guerdon.reward_models import SavedRewardModel
@@ -90,7 +91,7 @@ def part_of(option: str, text: str, choices: Choices = POLICY_CHOICES) -> Any:
     """The part that ``text`` names at ``option``.
 
     ``NAME``, or ``NAME:VALUE`` with the part's first setting. "shaping" takes several with
-    commas between them or "none", "tasks" a file too, "model" a language model's name, "reward"
+    commas between them or "none", "tasks" a file too, "model" a language model's name or a saved policy's folder, "reward"
     also ``FILE:FUNCTION`` or ``module:function``. Raises ValueError naming the option and what it
     takes.
     """
@@ -102,7 +103,7 @@ def part_of(option: str, text: str, choices: Choices = POLICY_CHOICES) -> Any:
     elif option == "tasks" and text.partition(":")[0] not in table:
         part = _file(text, table)
     elif option == "model" and text.partition(":")[0] not in table:
-        part = rollout.Model(text)
+        part = source_in(text) if holds_policy(text) else rollout.Model(text)
     elif option == "reward" and text.partition(":")[0] not in table:
         part = _own_reward(text, table)
     else:

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from guerdon.diffusion.kernels import StepKernel
 from guerdon.keyed import normals, row_key
+from guerdon.models.saved_policy import save_policy
+from guerdon.parts import describe
 from guerdon.records import PolicyOutput, Rollouts, Task
 from guerdon.stages import Sampling
 
@@ -35,6 +37,7 @@ class DenoiserPolicy(nn.Module):
             learning alike; 1 is off, else the denoiser is asked twice, once with zeros.
         averaged: log-probs are means over a latent's D numbers and not sums (as D3PO's code has
             them): ratios nearer to 1, hence a smaller effective beta.
+        source: the part that made it, if any, which a saved one names.
     """
 
     couples: ClassVar[str] = "position"
@@ -48,8 +51,10 @@ class DenoiserPolicy(nn.Module):
         shared: int = 0,
         guidance: float = 1.0,
         averaged: bool = False,
+        source: Any = None,
     ) -> None:
         super().__init__()
+        self.source = source
         self.denoiser, self.kernel, self.shape = denoiser, kernel, tuple(shape)
         self.shared, self.guidance, self.averaged = shared, guidance, averaged
 
@@ -59,12 +64,9 @@ class DenoiserPolicy(nn.Module):
         return self
 
     def save(self, folder: Path) -> None:
-        """The weights, as safetensors."""
-        from safetensors.torch import save_file
-
-        folder.mkdir(parents=True, exist_ok=True)
-        held = {name: value.contiguous() for name, value in self.state_dict().items()}
-        save_file(held, folder / "denoiser.safetensors")
+        """The weights as `save_policy` writes them, and the part that made the denoiser."""
+        made_by = None if self.source is None else describe(self.source)
+        save_policy(folder, self.state_dict(), made_by, shape=list(self.shape))
 
     def sample(
         self, tasks: Sequence[Task], group_size: int, sampling: Sampling, seed: int

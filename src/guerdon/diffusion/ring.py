@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from guerdon.diffusion.kernels import DDPM, StepKernel, levels_of
 from guerdon.diffusion.policy import CONDITION, DenoiserPolicy
+from guerdon.models.saved_policy import saved_policy
 from guerdon.ranges import Count, NonNegative, Positive, PositiveInt, Seed, check_ranges
 from guerdon.records import Progress, Rollouts, Scores, Task
 
@@ -162,6 +163,7 @@ class RingDenoiser:
         seed: of their weights.
         shared: as in `DenoiserPolicy`.
         guidance: as in `DenoiserPolicy`.
+        name: the folder of one that was saved, to begin with ("" = nothing is learned yet).
     """
 
     kernel: StepKernel = field(default_factory=lambda: DDPM(dict(SCHEDULER), steps=10))
@@ -169,13 +171,27 @@ class RingDenoiser:
     seed: Seed = 0
     shared: Count = 0
     guidance: NonNegative = 1.0
+    name: str = ""
 
     def __post_init__(self) -> None:
         check_ranges(self)
 
     def load(self, tasks: Sequence[Task] = ()) -> DenoiserPolicy:
-        """The denoiser before anything is learned; the same for all tasks."""
+        """The denoiser, the same for all tasks.
+
+        Raises ModelError (a ValueError) where ``name`` is none of this width.
+        """
         total = int(SCHEDULER["num_train_timesteps"])
         kept = levels_of(SCHEDULER, total).before.flip(0)
         noise = RingNoise(self.width, kept, torch.Generator().manual_seed(self.seed))
-        return DenoiserPolicy(noise, self.kernel, (2,), shared=self.shared, guidance=self.guidance)
+        made = DenoiserPolicy(
+            noise,
+            self.kernel,
+            (2,),
+            shared=self.shared,
+            guidance=self.guidance,
+            source=replace(self, name=""),
+        )
+        if self.name:
+            saved_policy(self.name, RingDenoiser).into(made)
+        return made

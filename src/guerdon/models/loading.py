@@ -113,6 +113,31 @@ def _write_chats(reader: Any, template: str | None) -> None:
         reader.tokenizer.chat_template = template
 
 
+VALUE_HEAD = "value_head.safetensors"
+"""What a language policy's value head is saved in, beside its model."""
+
+
+def save_value_head(head: nn.Linear, folder: Path) -> None:
+    """Write a value head's weights beside those of its model."""
+    from safetensors.torch import save_file
+
+    held = {name: value.detach().cpu().contiguous() for name, value in head.state_dict().items()}
+    save_file(held, folder / VALUE_HEAD)
+
+
+def load_value_head(head: nn.Linear, name: str) -> None:
+    """Give ``head`` the weights that lie beside the model ``name``, if any do.
+
+    Raises ModelError where they are not this head's.
+    """
+    from safetensors.torch import load_file
+
+    file = Path(os.path.expanduser(name), VALUE_HEAD)
+    if file.is_file():
+        with loading(str(file)):
+            head.load_state_dict(load_file(file))
+
+
 def load_tokenizer(name: str) -> Any:
     """The tokenizer of the model of that name. Raises ModelError where there is none."""
     return _tokenizer(files_of(name))

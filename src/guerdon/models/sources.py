@@ -12,6 +12,10 @@ from guerdon.parsing.strict_json import strict_json
 from guerdon.sealed import refuse_damaged
 
 
+POLICY = "policy.json"
+"""What says what the policy in a folder is, where it is no language model."""
+
+
 class ModelError(ValueError):
     """A model can't be loaded; the message names it, what is wrong and the mend."""
 
@@ -100,12 +104,11 @@ def _refuse_without_model(folder: Path) -> None:
     known = ("config.json", "adapter_config.json", "tokenizer.json", "tokenizer_config.json")
     if any((folder / name).is_file() for name in known) or any(folder.glob("*.gguf")):
         return
+    if (folder / POLICY).is_file():
+        raise ModelError(f"{folder} holds no language model, but another policy ({POLICY})")
     near = folder / "model"
-    mend = (
-        f"give {near}"
-        if (near / "config.json").is_file()
-        else "give one that save_pretrained wrote"
-    )
+    told = any((near / name).is_file() for name in (*known[:2], POLICY))
+    mend = f"give {near}" if told else "give one that save_pretrained wrote"
     raise ModelError(f"{folder} has no config.json, so it holds no model; {mend}")
 
 

@@ -13,7 +13,7 @@ from guerdon.keyed import row_key
 from guerdon.models.chat import turn_end
 from guerdon.models.image_inputs import Inputs
 from guerdon.models.linear_head import linear_head, linear_logps
-from guerdon.models.loading import load_model, without_bars
+from guerdon.models.loading import load_model, load_value_head, save_value_head, without_bars
 from guerdon.models.precision import is_mixed
 from guerdon.models.projection import action_logps, largest_logps
 from guerdon.models.prompts import Prompt, image_prompt, images_of, text_prompt
@@ -93,6 +93,7 @@ class LanguagePolicy:
 
         A folder that holds a trained adapter stands for its base model with the adapter
         merged in: a plain model, which can be trained again, with or without another adapter.
+        A new value head says 0, unless the folder is that of a policy which had one.
         A vision-language model comes with its processor. The settings are those of a recipe's
         `Model`. Raises ValueError for an unknown adapter, type, precision or device, ImportError
         where the processor needs a package that is missing, and what transformers raises where
@@ -108,13 +109,16 @@ class LanguagePolicy:
             device=device,
             chat_template=chat_template,
         )
-        return cls(
+        made = cls(
             model,
             reader,
             value_head=value_head,
             mixed_precision=mixed_precision,
             shared_prefix=shared_prefix,
         )
+        if made.actor.value_head is not None:
+            load_value_head(made.actor.value_head, name)
+        return made
 
     @property
     def model(self) -> Any:
@@ -127,10 +131,15 @@ class LanguagePolicy:
         return self.actor
 
     def save(self, folder: Path) -> None:
-        """Weights and tokenizer or processor as a folder that transformers (or peft) loads."""
+        """Weights and tokenizer or processor as a folder that transformers (or peft) loads.
+
+        A value head lies beside them, for a policy with one that is loaded from there.
+        """
         with without_bars():
             self.model.save_pretrained(folder)
         self.reader.save_pretrained(folder)
+        if self.actor.value_head is not None:
+            save_value_head(self.actor.value_head, folder)
 
     def encode(self, task: Task) -> Tensor:
         """long[P], a prompt of text (see `text_prompt`). Raises ValueError if it shows images."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from guerdon.keyed import row_key, uniforms
+from guerdon.models.saved_policy import save_policy
 from guerdon.records import PolicyOutput, Rollouts, Task
 from guerdon.rollout.choosing import choose
 from guerdon.stages import Sampling
@@ -49,6 +51,11 @@ class SlotPolicy(nn.Module):
     def module(self) -> nn.Module:
         """The table itself."""
         return self
+
+    def save(self, folder: Path) -> None:
+        """The table as `save_policy` writes it; `SavedPolicy.into` puts it into another form."""
+        facts = {"tasks": list(self.index), "choices": [list(one) for one in self.choices]}
+        save_policy(folder, self.state_dict(), None, **facts)
 
     def log_probs(self, tasks: Sequence[Task]) -> Tensor:
         """float[len(tasks), T, A] log-probabilities of every option at temperature 1."""

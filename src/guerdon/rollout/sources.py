@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
+from guerdon.models.saved_policy import saved_policy
 from guerdon.ranges import Filled, FloatType, OneOf, PositiveInt, between, check_ranges
 from guerdon.records import Task
 from guerdon.rollout.engines import Engine, Transformers
@@ -73,37 +74,50 @@ class Model:
 
 @dataclass(frozen=True)
 class Table:
-    """A `TabularPolicy` over the tasks' states: `states_and_actions` says which."""
+    """A `TabularPolicy` over the tasks' states: `states_and_actions` says which.
+
+    ``name`` is the folder of one that was saved, to begin with ("" = a uniform one).
+    """
 
     actions: tuple[Filled, ...] = ()
+    name: str = ""
 
     def __post_init__(self) -> None:
         check_ranges(self)
 
     def load(self, tasks: Sequence[Task]) -> Policy:
-        """A uniform table. Raises ValueError where the tasks' states can't be counted."""
-        return TabularPolicy(*states_and_actions(tasks, self.actions))
+        """The table. Raises ValueError where the tasks' states can't be counted, and ModelError
+        (a ValueError too) where ``name`` is no table of these actions.
+        """
+        states, actions = states_and_actions(tasks, self.actions)
+        if self.name:
+            return TabularPolicy.begun(saved_policy(self.name, Table), states, actions)
+        return TabularPolicy(states, actions)
 
 
 @dataclass(frozen=True)
 class Network:
     """A `NetworkPolicy` over the tasks' states: ``layers`` hidden layers of ``width``.
 
-    Unlike a table it says something of states that it never learned from.
+    Unlike a table it says something of states that it never learned from. ``name`` is the folder
+    of one that was saved, to begin with ("" = one that is uniform yet).
     """
 
     actions: tuple[Filled, ...] = ()
     width: PositiveInt = 64
     layers: Annotated[int, between(0, 8)] = 1
+    name: str = ""
 
     def __post_init__(self) -> None:
         check_ranges(self)
 
     def load(self, tasks: Sequence[Task]) -> Policy:
-        """A network that is uniform yet. Raises ValueError as `Table` does."""
-        return NetworkPolicy(
-            *states_and_actions(tasks, self.actions), width=self.width, layers=self.layers
-        )
+        """The network. Raises as `Table.load`."""
+        states, actions = states_and_actions(tasks, self.actions)
+        if self.name:
+            saved = saved_policy(self.name, Network)
+            return NetworkPolicy.begun(saved, states, actions, self.width, self.layers)
+        return NetworkPolicy(states, actions, self.width, self.layers)
 
 
 def states_and_actions(

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from guerdon.keyed import row_key, uniforms
+from guerdon.models.saved_policy import SavedPolicy, read_key, save_policy, written_key
+from guerdon.models.sources import ModelError
 from guerdon.records import Ending, PolicyOutput, Rollouts, Task
 from guerdon.rollout.choosing import choose
 from guerdon.rollout.environments import Environment, make_environment
@@ -189,6 +193,32 @@ class TabularPolicy(StatePolicy):
         table = torch.zeros(shape, dtype=dtype) if logits is None else logits.detach().to(dtype)
         self.logits = nn.Parameter(table.clone())
 
+    @classmethod
+    def begun(
+        cls, saved: SavedPolicy, states: Sequence[Hashable], actions: Sequence[str]
+    ) -> TabularPolicy:
+        """The saved table, with a uniform row for each of ``states`` that it has not met.
+
+        Raises ValueError where its actions are others.
+        """
+        _refuse_other_actions(saved, actions)
+        known = list(map(read_key, saved.facts.get("states", ())))
+        every = list(dict.fromkeys([*known, *states]))
+        logits = torch.zeros(len(every), len(actions))
+        logits[: len(known)] = _fitting(saved, "logits", (len(known), len(actions)))
+        return cls(every, actions, logits)
+
+    def save(self, folder: Path) -> None:
+        """The table as `save_policy` writes it; states without a plain form are left out."""
+        kept = _plain_keys(self.index, "states")
+        rows = torch.tensor([self.index[state] for state in kept], dtype=torch.long)
+        save_policy(
+            folder,
+            {"logits": self.logits[rows]},
+            {"part": "guerdon.rollout.sources:Table", "actions": list(self.actions)},
+            states=list(kept.values()),
+        )
+
     def scores(self, state_M: Tensor) -> Tensor:
         return self.logits[state_M]
 
@@ -202,10 +232,18 @@ class NetworkPolicy(StatePolicy):
     """
 
     def __init__(
-        self, states: Sequence[Hashable], actions: Sequence[str], width: int = 64, layers: int = 1
+        self,
+        states: Sequence[Hashable],
+        actions: Sequence[str],
+        width: int = 64,
+        layers: int = 1,
+        known: Sequence[tuple[int, Hashable]] = (),
     ) -> None:
+        """``known``: what it reads first, see `columns_of`."""
         super().__init__(states, actions)
-        self.register_buffer("features_SF", one_hot_keys(states), persistent=False)
+        self.width, self.layers = width, layers
+        self.columns = columns_of(states, known)
+        self.register_buffer("features_SF", one_hot_keys(states, self.columns), persistent=False)
         sizes = [self.get_buffer("features_SF").shape[1], *[width] * layers]
         hidden = [nn.Sequential(nn.Linear(a, b), nn.Tanh()) for a, b in pairwise(sizes)]
         last = nn.Linear(sizes[-1], len(self.actions))
@@ -213,25 +251,79 @@ class NetworkPolicy(StatePolicy):
         nn.init.zeros_(last.bias)
         self.network = nn.Sequential(*hidden, last)
 
+    @classmethod
+    def begun(
+        cls,
+        saved: SavedPolicy,
+        states: Sequence[Hashable],
+        actions: Sequence[str],
+        width: int,
+        layers: int,
+    ) -> NetworkPolicy:
+        """The saved network; what it has not met in a key changes nothing yet.
+
+        Raises ValueError where its actions are others, or its size.
+        """
+        _refuse_other_actions(saved, actions)
+        known = [(int(place), read_key(value)) for place, value in saved.facts.get("columns", ())]
+        made = cls(states, actions, width, layers, known)
+        first, wide = made.first, width if layers else len(actions)
+        read = torch.zeros(wide, len(made.columns))
+        read[:, : len(known)] = _fitting(saved, first, (wide, len(known)))
+        saved.into(made, {**saved.weights, first: read})
+        return made
+
+    @property
+    def first(self) -> str:
+        """The name of the weights that read a state's columns."""
+        return "network.0.0.weight" if self.layers else "network.0.weight"
+
+    def save(self, folder: Path) -> None:
+        """The network as `save_policy` writes it; columns without a plain form are left out."""
+        kept = _plain_keys(self.columns, "parts of states")
+        places = torch.tensor([self.columns[column] for column in kept], dtype=torch.long)
+        weights = self.state_dict()
+        made_by = {
+            "part": "guerdon.rollout.sources:Network",
+            "actions": list(self.actions),
+            "width": self.width,
+            "layers": self.layers,
+        }
+        read = weights[self.first][:, places]
+        save_policy(folder, {**weights, self.first: read}, made_by, columns=list(kept.values()))
+
     def scores(self, state_M: Tensor) -> Tensor:
         logits_MA: Tensor = self.network(self.get_buffer("features_SF")[state_M])
         return logits_MA
 
 
-def one_hot_keys(states: Sequence[Hashable]) -> Tensor:
-    """float[S, F]: for each place of the states' keys, nested tuples laid flat, a one-hot.
+Columns = Mapping[tuple[int, Hashable], int]
+"""A place in a state's key and what stands there, to a column's number."""
 
-    Keys that are shorter than others have nothing there. Values of a place are numbered as they
-    come, so the columns follow from the order of the states.
+
+def columns_of(
+    states: Sequence[Hashable], known: Sequence[tuple[int, Hashable]] = ()
+) -> dict[tuple[int, Hashable], int]:
+    """A column for each value of each place of the keys, nested tuples laid flat.
+
+    Numbered as they come, ``known`` ones first, so they follow from the order of the states.
     """
-    flat = [tuple(_flat(state)) for state in states]
-    columns: dict[tuple[int, Hashable], int] = {}
-    for key in flat:
-        for place in enumerate(key):
+    columns = {place: number for number, place in enumerate(known)}
+    for state in states:
+        for place in enumerate(_flat(state)):
             columns.setdefault(place, len(columns))
-    table_SF = torch.zeros(len(flat), len(columns))
-    for row, key in enumerate(flat):
-        table_SF[row, [columns[place] for place in enumerate(key)]] = 1.0
+    return columns
+
+
+def one_hot_keys(states: Sequence[Hashable], columns: Columns | None = None) -> Tensor:
+    """float[S, F]: for each place of the states' keys a one-hot, by their `columns_of`.
+
+    Keys that are shorter than others have nothing there.
+    """
+    columns = columns_of(states) if columns is None else columns
+    table_SF = torch.zeros(len(states), len(columns))
+    for row, state in enumerate(states):
+        table_SF[row, [columns[place] for place in enumerate(_flat(state))]] = 1.0
     return table_SF
 
 
@@ -241,3 +333,41 @@ def _flat(key: Hashable) -> Iterator[Hashable]:
             yield from _flat(part)
     else:
         yield key
+
+
+def _plain_keys(keys: Iterable[Hashable], what: str) -> dict[Hashable, Any]:
+    """Those that a file can hold, with what it holds of each."""
+    kept, lost = {}, []
+    for key in keys:
+        try:
+            kept[key] = written_key(key)
+        except TypeError as error:
+            lost.append(str(error))
+    if lost:
+        warnings.warn(
+            f"{len(lost)} {what} are not saved, since {lost[0]}; make a world's state_key of "
+            "numbers, texts and tuples",
+            stacklevel=3,
+        )
+    return kept
+
+
+def _refuse_other_actions(saved: SavedPolicy, actions: Sequence[str]) -> None:
+    theirs = tuple((saved.made_by or {}).get("actions", ()))
+    if theirs != tuple(actions):
+        raise ModelError(
+            f"{saved.folder} holds a {saved.kind} that takes {', '.join(map(str, theirs))}, and "
+            f"the tasks offer {', '.join(actions)}; give tasks of the same actions"
+        )
+
+
+def _fitting(saved: SavedPolicy, name: str, shape: tuple[int, int]) -> Tensor:
+    """The saved weights of that name, which must be of this shape."""
+    found = saved.weights.get(name)
+    if found is None or tuple(found.shape) != shape:
+        theirs = None if found is None else tuple(found.shape)
+        raise ModelError(
+            f"{saved.folder} holds another {saved.kind}: its {name} is of shape {theirs}, not "
+            f"{shape}; give the settings that it was made with"
+        )
+    return found

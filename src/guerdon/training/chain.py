@@ -65,7 +65,9 @@ class Weights:
             kind = type(recipe.model).__name__
             raise ValueError(f"a stage can't begin with {last.model}: {kind} loads no folder")
         carried = Carried(last.folder, self.optimiser, self.reference)
-        return replace(recipe, model=replace(recipe.model, name=str(last.model))), carried
+        packed = {"gguf_file": None} if hasattr(recipe.model, "gguf_file") else {}
+        model = replace(recipe.model, name=str(last.model), **packed)
+        return replace(recipe, model=model), carried
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from guerdon.models.sources import POLICY
 from guerdon.parsing.strict_yaml import read_yaml
 from guerdon.report import read_summary
 from guerdon.sealed import SUMS, fault, faults
@@ -50,7 +51,7 @@ def _refuse_finished(folder: Path, recipe: Recipe) -> None:
     if (makes and not model.is_dir()) or not (folder / "report.html").is_file():
         return
     then = {
-        "policy": "to train on, begin a new run from its model: guerdon train --model.name ",
+        "policy": "to train on, begin a new run from its model: guerdon train --model ",
         "scorer": "use its model: guerdon train --reward reward-model:",
     }.get(makes)
     on = f"; {then}{shlex.quote(str(model))}" if then else ""
@@ -68,7 +69,7 @@ def _others(folder: Path) -> str:
 
 def _no_recipe(folder: Path) -> str:
     here = shlex.quote(str(folder))
-    if (folder / "config.json").is_file() or (folder / "adapter_config.json").is_file():
+    if any((folder / name).is_file() for name in ("config.json", "adapter_config.json", POLICY)):
         if (folder.parent / RECIPE).is_file():
             return f"{folder} is the model of a run; the run is resumed by " + resume_command(
                 folder.parent
@@ -78,7 +79,7 @@ def _no_recipe(folder: Path) -> str:
                 f"{folder} holds a reward model, not a run; use it with guerdon train --reward "
                 f"reward-model:{here}"
             )
-        return f"{folder} holds a model, not a run; guerdon train --model.name {here} trains it on"
+        return f"{folder} holds a model, not a run; guerdon train --model {here} trains it on"
     saved = _saved_recipe(folder)
     if saved is not None:
         return f"{folder / RECIPE} is missing; put it back: cp {saved} {here}/{RECIPE}"
