@@ -131,7 +131,7 @@ def test_the_weights_are_kept(tmp_path):
 
     policy = RingDenoiser(width=8).load()
     policy.save(tmp_path / "model")
-    held = load_file(tmp_path / "model" / "denoiser.safetensors")
+    held = load_file(tmp_path / "model" / "policy.safetensors")
     assert set(held) == {name for name, _ in policy.named_parameters()}
     assert not set(held) & {"denoiser.kept"}
     other = RingDenoiser(width=8, seed=1).load()

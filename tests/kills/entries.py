@@ -22,9 +22,10 @@ from guerdon.objectives import KL, PPO, ClippedSurrogate
 from guerdon.rankings import Ranking
 from guerdon.recipes import gigpo, grpo
 from guerdon.records import Loss, Progress, Rollouts, Scores, Task
-from guerdon.rollout import LanguagePolicy
+from guerdon.rollout import LanguagePolicy, Network, Table
 from guerdon.shaping import RunningStandardise
 from guerdon.stages import Sampling
+from guerdon.tasks import GridTasks
 from guerdon.training import (
     AdamW,
     AsReward,
@@ -179,6 +180,21 @@ def _stages() -> Stages:
     )
 
 
+def _small(model: Table | Network) -> PolicyRecipe:
+    """A small policy in a world, which plays a lottery too."""
+    loop = replace(LOOP, groups=4, checkpoint_every=1)
+    turns = Sampling(max_turns=4)
+    return PolicyRecipe(
+        model=model,
+        tasks=GridTasks(size=3, train=8, test=4),
+        reward=Lottery(),
+        sampling=turns,
+        evaluation_sampling=turns,
+        optimiser=AdamW(lr=0.1),
+        loop=loop,
+    )
+
+
 ENTRIES = {
     entry.name: entry
     for entry in (
@@ -219,6 +235,16 @@ ENTRIES = {
                 carry=Weights(optimiser=True, reference=True),
             ),
         ),
+        run_of(
+            "stages of tables",
+            lambda: Stages(
+                (
+                    Stage("first", _small(Table())),
+                    Stage("second", _small(Table()), Weights(optimiser=True)),
+                )
+            ),
+        ),
+        run_of("rounds of a network", lambda: Rounds(_small(Network(width=4)))),
         run_of("supervised", lambda: SupervisedRecipe(Written(shown=True), **PASSES)),
         run_of(
             "reward model",

@@ -27,6 +27,11 @@ SHORT = {
         Blow("SIGKILL", "saving the model", 1, "after"),
         Blow("SIGTERM", "recording a step", 4, "before"),
     ],
+    "stages of tables": [Blow("SIGKILL", "saving a small policy", 1, "after")],
+    "rounds of a network": [
+        Blow("SIGKILL", "saving a small policy", 1, "before"),
+        Blow("SIGTERM", "recording a step", 3, "after"),
+    ],
     "memory in shaping": [Blow("SIGINT", "scoring", 3, "after")],
 }
 

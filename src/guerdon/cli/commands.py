@@ -25,7 +25,8 @@ class Command:
 
     ``takes`` are positionals (in capitals) and options with a value, ``flags`` options without.
     With ``settings`` those of a recipe follow them; with ``more`` the module reads further words
-    itself, and ``more`` explains these.
+    itself, and ``more`` explains these. With ``run`` a first word that is no option is the folder
+    of a run, whose recipe and model are meant.
     """
 
     about: str
@@ -34,6 +35,7 @@ class Command:
     flags: tuple[str, ...] = ()
     settings: bool = False
     more: str = ""
+    run: bool = False
 
 
 _SERVING = (
@@ -57,17 +59,21 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         ),
         "sample": Command(
             "print completions of a model",
-            "Print completions of a model for a recipe's held-out tasks.",
+            "Print completions of a model for a recipe's held-out tasks: guerdon sample RUN asks "
+            "the model that the run in the folder RUN has trained.",
             ("--recipe", "--count", "--trust"),
             ("--json",),
             settings=True,
+            run=True,
         ),
         "evaluate": Command(
             "held-out result of a model, with its interval",
-            "Grade a model on a recipe's held-out tasks.",
+            "Grade a model on a recipe's held-out tasks: guerdon evaluate RUN grades the model "
+            "that the run in the folder RUN has trained.",
             ("--recipe", "--trust"),
             ("--json",),
             settings=True,
+            run=True,
         ),
         "score": Command(
             "score saved completions with a reward",
@@ -203,8 +209,11 @@ def read_options(name: str, given: list[str]) -> tuple[dict[str, Any], list[str]
         pairs = f"\n\n{preferences()}" if "--pairs" in command.takes else ""
         return overrides() + pairs if command.settings else command.more
 
-    takes = list(command.takes)
+    takes, named = list(command.takes), ""
+    if command.run and given and not given[0].startswith("-"):
+        named, *given = given
     options, rest = take_options(given, name, command.explains, takes, command.flags, epilog)
+    options |= {"run": named} if command.run else {}
     if not command.settings and not command.more:
         none_left(rest)
     return options, rest

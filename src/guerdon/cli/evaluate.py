@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from guerdon.cli.options import own_output
-from guerdon.cli.settings import recipe_with
+from guerdon.cli.settings import asked
 from guerdon.failures import RewardFailed, too_many
 from guerdon.training import describe_held_out
 from guerdon.training.exams import held_out_sets
@@ -17,7 +17,7 @@ from guerdon.training.run_folder import plain
 def run(options: dict[str, Any], rest: list[str]) -> int:
     """Grade and show."""
     needed = ("model", "tasks", "reward", "evaluation_sampling")
-    recipe = recipe_with(needed, options["recipe"] or "grpo", rest, trust=options["trust"])
+    recipe = asked(needed, options, rest)
     sets = [one for one in held_out_sets(recipe) if one.tasks or not recipe.exams]
     with own_output():
         policy = recipe.model.load([task for one in sets for task in one.tasks])

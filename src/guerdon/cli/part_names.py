@@ -91,9 +91,9 @@ def part_of(option: str, text: str, choices: Choices = POLICY_CHOICES) -> Any:
     """The part that ``text`` names at ``option``.
 
     ``NAME``, or ``NAME:VALUE`` with the part's first setting. "shaping" takes several with
-    commas between them or "none", "tasks" a file too, "model" a language model's name or a saved policy's folder, "reward"
-    also ``FILE:FUNCTION`` or ``module:function``. Raises ValueError naming the option and what it
-    takes.
+    commas between them or "none", "tasks" a file too, "model" a language model's name or the folder
+    of any saved policy, "reward" also ``FILE:FUNCTION`` or ``module:function``. Raises ValueError
+    naming the option and what it takes.
     """
     table = choices[option]
     part: Any

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from guerdon.cli.options import own_output, whole_number
-from guerdon.cli.settings import recipe_with
+from guerdon.cli.settings import asked
 from guerdon.cli.showing import shown
 from guerdon.failures import refuse_failing, tally
 from guerdon.judging import judged
@@ -20,14 +20,14 @@ def run(options: dict[str, Any], rest: list[str]) -> int:
     """Sample and show."""
     count = whole_number("--count", options["count"] or "4", PositiveInt)
     needed = ("model", "tasks", "reward", "sampling")
-    recipe = recipe_with(needed, options["recipe"] or "grpo", rest, trust=options["trust"])
+    recipe = asked(needed, options, rest)
     tasks = list(recipe.tasks.load("test"))[:count]
     rollouts = recipe.model.load(tasks).sample(tasks, 1, recipe.sampling, recipe.loop.seed)
     with own_output():
         scores = judged(recipe.reward, rollouts, Progress())
     refuse_failing(tally(rollouts, scores))
     console = Console()
-    for row, text in enumerate(rollouts.texts):
+    for row, text in enumerate(rollouts.shown):
         task = rollouts.task_of(row)
         value = scores.value[row].item() if scores.valid[row] else None
         if options["json"]:

@@ -23,6 +23,7 @@ from guerdon.parts import PartError, describe
 from guerdon.ranges import Count, NonNegative, RangeError, Seed, checked_later
 from guerdon.recipes import build_recipe
 from guerdon.rollout import EndpointPolicy, Model
+from guerdon.rollout.sources import begun_from
 from guerdon.tasks import FileTasks, RankingFile
 from guerdon.training import (
     FixedReference,
@@ -33,6 +34,8 @@ from guerdon.training import (
     Stages,
     SupervisedRecipe,
 )
+from guerdon.training.recipe import load_any
+from guerdon.training.run_folder import RECIPE, resume_command
 from guerdon.trust import foreign, told
 
 
@@ -86,6 +89,29 @@ def recipe_with(
 ) -> Any:
     """`recipe_from`, of a recipe that has these parts. Raises UsageError for any other kind."""
     return having(parts, recipe_from(slug, arguments, trust=trust))
+
+
+def asked(parts: Sequence[str], options: Mapping[str, Any], arguments: Sequence[str]) -> Any:
+    """The recipe that a command asks: --recipe's, or that of a run with the model it trained.
+
+    Raises UsageError where it has not these parts, and where the run has no model yet.
+    """
+    slug, run, trust = options["recipe"], options["run"], options["trust"]
+    if not run:
+        return recipe_with(parts, slug or "grpo", arguments, trust=trust)
+    if slug:
+        raise UsageError(f"give the run {run} or --recipe, not both: the run has its own")
+    file, model = Path(run) / RECIPE, Path(run) / "model"
+    if not file.is_file():
+        raise UsageError(f"unknown argument {run!r:.200}: no run is there (it has no {RECIPE})")
+    with reading_arguments():
+        recipe = having(parts, load_any(file, (*trust, *_named_here(arguments))))
+        if not model.is_dir():
+            raise UsageError(f"{run} has no model yet: {resume_command(Path(run))}")
+        made = replace(recipe, model=begun_from(recipe.model, str(model)))
+        made = overlaid(made, arguments)
+    show_foreign(made)
+    return made
 
 
 def having(parts: Sequence[str], recipe: Any) -> Any:

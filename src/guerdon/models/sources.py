@@ -11,7 +11,6 @@ from pathlib import Path
 from guerdon.parsing.strict_json import strict_json
 from guerdon.sealed import refuse_damaged
 
-
 POLICY = "policy.json"
 """What says what the policy in a folder is, where it is no language model."""
 

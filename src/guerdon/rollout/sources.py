@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Annotated
 
 from guerdon.models.saved_policy import saved_policy
@@ -14,7 +14,7 @@ from guerdon.rollout.environments import make_environment
 from guerdon.rollout.episodes import is_played
 from guerdon.rollout.language import LanguagePolicy
 from guerdon.rollout.tabular import NetworkPolicy, TabularPolicy
-from guerdon.stages import Policy
+from guerdon.stages import Policy, PolicySource
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,19 @@ class Network:
             saved = saved_policy(self.name, Network)
             return NetworkPolicy.begun(saved, states, actions, self.width, self.layers)
         return NetworkPolicy(states, actions, self.width, self.layers)
+
+
+def begun_from(source: PolicySource, folder: str) -> PolicySource:
+    """``source``, beginning with the model in ``folder`` and as it is otherwise.
+
+    Raises ValueError for one that loads none.
+    """
+    if not is_dataclass(source) or "name" not in {field.name for field in fields(source)}:
+        raise ValueError(
+            f"{type(source).__name__} loads no folder, so it can't begin with {folder}"
+        )
+    packed = {"gguf_file": None} if isinstance(source, Model) else {}
+    return replace(source, name=folder, **packed)
 
 
 def states_and_actions(

@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -335,7 +335,10 @@ def _flat(key: Hashable) -> Iterator[Hashable]:
         yield key
 
 
-def _plain_keys(keys: Iterable[Hashable], what: str) -> dict[Hashable, Any]:
+K = TypeVar("K", bound=Hashable)
+
+
+def _plain_keys(keys: Iterable[K], what: str) -> dict[K, Any]:
     """Those that a file can hold, with what it holds of each."""
     kept, lost = {}, []
     for key in keys:

@@ -18,6 +18,7 @@ from guerdon.ranges import PositiveInt, check_composition
 from guerdon.report import read_summary
 from guerdon.reward_models import SavedRewardModel
 from guerdon.rewards import ScorerReward
+from guerdon.rollout.sources import begun_from
 from guerdon.training.checkpoint import seed_generators
 from guerdon.training.recipe import Loop, Recipe, Result, RunOptions
 from guerdon.training.run import Carried, Run
@@ -61,13 +62,8 @@ class Weights:
         last = _newest(done, makes) or (_newest(done, "policy") if makes == "scorer" else None)
         if last is None or not hasattr(recipe, "model"):
             return recipe, None
-        if not hasattr(recipe.model, "name"):
-            kind = type(recipe.model).__name__
-            raise ValueError(f"a stage can't begin with {last.model}: {kind} loads no folder")
         carried = Carried(last.folder, self.optimiser, self.reference)
-        packed = {"gguf_file": None} if hasattr(recipe.model, "gguf_file") else {}
-        model = replace(recipe.model, name=str(last.model), **packed)
-        return replace(recipe, model=model), carried
+        return replace(recipe, model=begun_from(recipe.model, str(last.model))), carried
 
 
 @dataclass(frozen=True)
