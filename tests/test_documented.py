@@ -6,7 +6,6 @@ from dataclasses import dataclass, fields
 
 import pytest
 
-from guerdon.cli.choices import POLICY_CHOICES
 from guerdon.cli.settings import recipe_from
 from guerdon.cli.sheet import sheet
 from guerdon.documented import documented
@@ -41,5 +40,5 @@ def test_every_setting_of_the_most_used_parts_is_told(kind: type) -> None:
 
 
 def test_settings_written_out_tell_them() -> None:
-    shown = sheet(recipe_from("grpo", ["--shaping", "unlikeliness"]), POLICY_CHOICES)
+    shown = sheet(recipe_from("grpo", ["--shaping", "unlikeliness"]))
     assert "# The share taken off the likeliest right answer.\n    beta: 0.25" in shown

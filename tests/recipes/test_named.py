@@ -101,7 +101,7 @@ def test_a_composition_is_what_its_paper_says(name: str) -> None:
 
 
 def test_every_name_is_told_and_none_is_a_system() -> None:
-    assert set(named_recipes()) == {*DEFINITIONS, "dpo"}
+    assert set(named_recipes()) == {*DEFINITIONS, "dpo", "reward-model", "sft"}
     for name, told in named_recipes().items():
         assert told
         with pytest.raises(ValueError, match="there is no recipe"):
@@ -147,3 +147,12 @@ def test_an_unknown_name_is_told_the_nearest(wrong: str, meant: str) -> None:
         build_recipe(wrong)
     assert meant in str(caught.value)
     assert "guerdon recipes" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "field"), [("dpo", "pairs"), ("reward-model", "pairs"), ("sft", "demonstrations")]
+)
+def test_what_reads_a_file_says_so(name: str, field: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} learns from {field}: give --{field} FILE"):
+        build_recipe(name)
+    assert getattr(build_recipe(name, **{field: "f.jsonl"}), field).path == "f.jsonl"

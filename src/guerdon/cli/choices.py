@@ -71,11 +71,11 @@ RANKING_CHOICES: Choices = MappingProxyType(
 )
 
 
-def choices_of(kind: type) -> Choices:
-    """What can be put into a recipe of this class by name: what a policy's recipe can be given in
-    the fields that it has, and its class's own ``choices`` in their place.
+def choices_of(recipe: Any) -> Choices:
+    """What can be put into a recipe by name: what a policy's recipe can be given in the fields that
+    it has, and its class's own ``choices`` in their place.
     """
-    own: Choices = getattr(kind, "choices", {})
-    names = {field.name for field in fields(kind)} - {option.partition(".")[0] for option in own}
+    own: Choices = getattr(recipe, "choices", {})
+    names = {field.name for field in fields(recipe)} - {one.partition(".")[0] for one in own}
     theirs = {o: table for o, table in POLICY_CHOICES.items() if o.partition(".")[0] in names}
     return {**own, **theirs}

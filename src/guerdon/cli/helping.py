@@ -16,7 +16,8 @@ def overrides() -> str:
   --loop.steps 100 --sampling.temperature 0.8 --objective.clip-high 0.28
 and these short forms:
   --model NAME     a Hub id, a local folder or a GGUF file instead of the seedling (--model.name),
-                   or table, network: a small policy over the states of worlds and choices
+                   the model folder of a run of any policy, or table, network: a small policy over
+                   the states of worlds and choices
   --model.engine E what samples: transformers (the model itself) or vllm; its settings follow,
                    for example --model.engine.max-length 4096
   --endpoint URL   ask the server at this address, which knows the model as --model NAME
@@ -38,6 +39,9 @@ whose own settings are options in turn, for example --advantage return-to-go
 {listing(POLICY_CHOICES)}
 Any number of a part may follow the run: --optimiser.lr linear:3e-4,0 goes to 0 at the last step;
 also cosine, exponential, steps:1,0.5,0.1 (equal parts of the run) and adaptive:START,TARGET.
+Of a chain of stages the options of one begin with its name, --stages.rl.objective gspo, and
+--stages.rl.carry is weights, as-reward or nothing; --from NAME --model FOLDER skips those before.
+Of rounds all options are those of the recipe that they have, besides --times and --carry.
 Ask for all settings of a recipe with --settings."""
 
 

@@ -128,12 +128,13 @@ METAVARS = {
 """What an option's value is called in help; N where it is a number."""
 
 OPTION_HELP = {
-    "--recipe": "a recipe's name (guerdon recipes lists them) or a recipe file; default grpo",
+    "--recipe": "a recipe's name (guerdon recipes lists them), a recipe file or a run's folder; "
+    "default grpo",
     "--out": "the folder to write to (train: default runs/RECIPE; with --settings a FILE.yaml)",
-    "--pairs": "train on the preference pairs in this file instead (DPO); no recipe",
+    "--pairs": "train on the preference pairs in this file (DPO, or a --recipe that reads pairs)",
     "--reward-model": "train a reward model on the --pairs, which may be longer rankings too",
     "--rankings": "the same: train a reward model on the pairs or longer rankings in this file",
-    "--demonstrations": "fine-tune on the completions in this file instead; no recipe",
+    "--demonstrations": "fine-tune on the completions in this file: the recipe sft",
     "--resume": "continue the run in this folder from its newest checkpoint",
     "--trackers": "comma-separated: tensorboard, wandb, trackio",
     "--dry-run": "score this file of saved completions with the recipe's reward; no training",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass, replace
 from importlib.util import find_spec
@@ -18,6 +18,7 @@ from guerdon.models.saved_policy import holds_policy, source_in
 from guerdon.names import check_name, nearest
 from guerdon.parts import locate
 from guerdon.reward_models import SavedRewardModel
+from guerdon.training.demonstrations import shown_in
 
 
 def choose(recipe: Any, option: str, text: str, choices: Choices) -> Any:
@@ -82,6 +83,13 @@ def name_at(option: str, part: Any, choices: Choices) -> str:
     return str(getattr(getattr(part, "function", part), "__name__", type(part).__name__))
 
 
+FILES: Mapping[str, Callable[[str], Any]] = {
+    "pairs": tasks.RankingFile,
+    "demonstrations": shown_in,
+}
+"""What a recipe learns from, by the field that holds it: a text there is a file's name."""
+
+
 def is_own_reward(text: str, choices: Choices = POLICY_CHOICES) -> bool:
     """Whether a reward's name is that of a user's function, and none of ours."""
     return ":" in text and text.partition(":")[0] not in choices["reward"]
@@ -95,9 +103,11 @@ def part_of(option: str, text: str, choices: Choices = POLICY_CHOICES) -> Any:
     of any saved policy, "reward" also ``FILE:FUNCTION`` or ``module:function``. Raises ValueError
     naming the option and what it takes.
     """
-    table = choices[option]
+    table = choices.get(option, {})
     part: Any
-    if option == "shaping":
+    if option in FILES:
+        part = FILES[option](text)
+    elif option == "shaping":
         names = [] if text == "none" else text.split(",")
         part = tuple(_named(option, name, table) for name in names)
     elif option == "tasks" and text.partition(":")[0] not in table:
@@ -185,6 +195,10 @@ def _own_reward(path: str, table: Mapping[str, Any]) -> Any:
 
 def _put(part: Any, path: list[str], value: Any, option: str) -> Any:
     """``part`` with ``value`` at ``path`` in it."""
+    if isinstance(part, tuple):
+        made, number = list(part), int(path[0])
+        made[number] = _put(made[number], path[1:], value, option)
+        return tuple(made)
     if not hasattr(part, path[0]):
         what = "nothing" if part is None else type(part).__name__
         raise ValueError(f"--{option}: {what} stands there, which has no {path[0]!r}")

@@ -3,61 +3,81 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from guerdon.cli.chains import dealt, laid_inside
 from guerdon.cli.choices import Choices, choices_of
 from guerdon.cli.exams import with_exam
 from guerdon.cli.helping import SHORT_OPTIONS
 from guerdon.cli.laying import lay
 from guerdon.cli.options import UsageError, number, reading_arguments, whole_number
-from guerdon.cli.part_names import called_after, choose, is_own_reward, part_of
-from guerdon.cli.recipe_files import load_recipe_file
+from guerdon.cli.part_names import FILES, called_after, choose, is_own_reward, part_of
+from guerdon.cli.recipe_files import base_in, load_recipe_file, named_on
 from guerdon.objectives import KL
 from guerdon.parsing.visible import visible
 from guerdon.parts import PartError, describe
 from guerdon.ranges import Count, NonNegative, RangeError, Seed, checked_later
-from guerdon.recipes import build_recipe
 from guerdon.rollout import EndpointPolicy, Model
 from guerdon.rollout.sources import begun_from
-from guerdon.tasks import FileTasks, RankingFile
 from guerdon.training import (
     FixedReference,
     NoReference,
     PolicyRecipe,
-    PreferenceRecipe,
-    RewardModelRecipe,
+    Rounds,
     Stages,
-    SupervisedRecipe,
 )
 from guerdon.training.recipe import load_any
 from guerdon.training.run_folder import RECIPE, resume_command
 from guerdon.trust import foreign, told
 
 
-def recipe_from(slug: str, arguments: Sequence[str], *, trust: Sequence[str] = ()) -> Any:
+def recipe_from(
+    slug: str,
+    arguments: Sequence[str],
+    *,
+    trust: Sequence[str] = (),
+    data: Mapping[str, str] = MappingProxyType({}),
+) -> Any:
     """A named recipe (or a recipe.yaml) of any kind with command-line overrides laid over it.
 
-    A recipe.yaml may name guerdon's own parts and what ``trust`` lists or the arguments name.
+    A recipe.yaml may name guerdon's own parts and what ``trust`` lists or the arguments name; a
+    run's folder stands for its own. ``data`` are files to learn from, by the field they are for.
     """
+    file = file_of(slug)
     with reading_arguments():
-        if is_file(slug):
-            recipe = load_recipe_file(Path(slug), (*trust, *_named_here(arguments)))
+        if file is not None:
+            recipe = load_recipe_file(file, (*trust, *_named_here(arguments)), data)
         else:
-            recipe = build_recipe(slug)
+            recipe = named_on(slug, {field: FILES[field](path) for field, path in data.items()})
         made = overlaid(recipe, arguments)
-    if is_file(slug):  # what else it runs was named on the command line
+    if file is not None:  # what else it runs was named on the command line
         show_foreign(made)
     return made
 
 
-def is_file(slug: str) -> bool:
-    """Whether what --recipe names is a file."""
-    return slug.endswith((".yaml", ".yml"))
+def file_of(slug: str) -> Path | None:
+    """The file that --recipe names, or that of the run it names; None for a recipe's name."""
+    if is_file(slug):
+        return Path(slug)
+    file = Path(slug) / RECIPE
+    return file if file.is_file() else None
+
+
+def base_of(slug: str) -> str:
+    """The recipe that what --recipe names is laid over; "" of a file that is whole."""
+    file = file_of(slug)
+    return slug if file is None else base_in(file)
+
+
+def is_file(name: str) -> bool:
+    """Whether a name is that of a recipe file."""
+    return name.endswith((".yaml", ".yml"))
 
 
 def _named_here(arguments: Sequence[str]) -> Iterator[str]:
@@ -125,59 +145,47 @@ def having(parts: Sequence[str], recipe: Any) -> Any:
     return recipe
 
 
-FILE_FORMS: Mapping[str, Callable[[str], Any]] = {
-    "pairs": lambda path: PreferenceRecipe(pairs=RankingFile(path)),
-    "rankings": lambda path: RewardModelRecipe(pairs=RankingFile(path)),
-    "demonstrations": lambda path: SupervisedRecipe(FileTasks(path, answer="completion")),
-}
-
-
-def recipe_on_file(form: str, path: str, arguments: Sequence[str]) -> Any:
-    """The recipe that the short form ``--pairs FILE`` and its like stand for, with overrides."""
-    with reading_arguments():
-        return overlaid(FILE_FORMS[form](path), arguments)
-
-
 def overlaid(recipe: Any, arguments: Sequence[str]) -> Any:
     """``recipe`` with options laid over it, checked whole. Raises ValueError naming the option."""
-    if isinstance(recipe, Stages):
-        recipe, arguments = _into_stages(recipe, arguments)
-    choices = choices_of(type(recipe))
+    return _overlaid(recipe, list(_options_in(arguments)))
+
+
+_Options = Sequence[tuple[str, Sequence[str]]]
+"""Each option without its dashes, and the words that follow it."""
+
+
+def _overlaid(recipe: Any, given: _Options) -> Any:
+    if isinstance(recipe, Stages | Rounds):
+        given, inside = dealt(recipe, _named_as_places(recipe, given))
+        if isinstance(recipe, Stages):
+            _refuse_a_stages_own(recipe, given)
+        recipe = laid_inside(recipe, inside, _overlaid)
+    choices = choices_of(recipe)
     try:
         # Options come one by one: what they make is checked whole, where every place is known.
         with checked_later():
-            made = called_after(recipe, _laid_over(recipe, arguments, choices), choices)
+            made = called_after(recipe, _laid_over(recipe, given, choices), choices)
         return replace(made)
     except RangeError as error:
-        raise RangeError(f"--{error.place.replace('_', '-')}", error.told) from error
+        place = error.place.removeprefix("--").replace("_", "-")
+        raise RangeError(f"--{place}", error.told) from error
 
 
-def _into_stages(recipe: Stages, arguments: Sequence[str]) -> tuple[Stages, list[str]]:
-    """Options of one stage (``--stages.rl.loop.steps 40``) laid over its recipe, and ``--from NAME
-    --model FOLDER``, which skips those before; what is left comes back.
-    """
-    inside: dict[str, list[str]] = {stage.name: [] for stage in recipe.stages}
-    skip: dict[str, str] = {}
-    rest: list[str] = []
-    for option, words in _options_in(arguments):
-        first, _, after = option.partition(".")
-        name, _, place = after.partition(".")
-        if option in ("from", "model") and len(words) == 1:
-            skip["start" if option == "from" else "given"] = words[0]
-            continue
-        mine = first == "stages" and name in inside and place.partition(".")[0] != "carry"
-        told = f"--{place if mine else option}"
-        (inside[name] if mine else rest).extend(
-            [f"{told}={words[0]}"] if len(words) == 1 else [told, *words]
-        )
-    stages = tuple(
-        replace(stage, recipe=overlaid(stage.recipe, inside[stage.name])) for stage in recipe.stages
-    )
-    return replace(recipe, stages=stages, **skip), rest
+def _named_as_places(recipe: Stages | Rounds, given: _Options) -> _Options:
+    """Options of a chain by their places: ``--from NAME --model FOLDER`` skips stages."""
+    short = {"from": "start", "model": "given"} if isinstance(recipe, Stages) else {}
+    return [(short.get(option, option), words) for option, words in given]
 
 
-def _laid_over(recipe: Any, arguments: Sequence[str], choices: Choices) -> Any:
-    given = list(_options_in(arguments))
+def _refuse_a_stages_own(recipe: Stages, given: _Options) -> None:
+    """Raises UsageError for an option that is none of the chain, but could be a stage's."""
+    for option, _ in given:
+        if option.partition(".")[0] not in {field.name for field in fields(recipe)}:
+            where = " or ".join(f"--stages.{stage.name}.{option}" for stage in recipe.stages)
+            raise UsageError(f"--{option} does not say of which stage it is: {where}")
+
+
+def _laid_over(recipe: Any, given: _Options, choices: Choices) -> Any:
     # A part comes before what is inside it, in whatever order they were written.
     named = [one for one in given if one[0] in {*choices, *SHORT_OPTIONS}]
     for option, words in sorted(named, key=lambda one: (one[0].count("."), one[0] == "kl")):

@@ -7,15 +7,13 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from guerdon.cli.choices import choices_of
 from guerdon.cli.options import UsageError, own_output, reading_arguments
 from guerdon.cli.score import score_file
 from guerdon.cli.settings import (
-    FILE_FORMS,
+    base_of,
     having,
     is_file,
     recipe_from,
-    recipe_on_file,
     show_foreign,
 )
 from guerdon.cli.sheet import sheet
@@ -27,14 +25,14 @@ def run(options: dict[str, Any], rest: list[str]) -> int:
     """Train, score or show, as the options say; returns the exit status."""
     if options["resume"]:
         folder = Path(options["resume"])
-        if rest or any(options[name] for name in ("recipe", "out", "settings", *FILE_FORMS)):
+        if rest or any(options[name] for name in ("recipe", "out", "settings", *FORMS)):
             raise UsageError("--resume continues a run as it was: it takes no other settings")
         recipe = recipe_to_resume(folder, options["trust"])
         show_foreign(recipe)
     else:
         recipe, base = _recipe(options, rest)
         if options["settings"]:
-            return _show_settings(sheet(recipe, choices_of(type(recipe)), base), options["out"])
+            return _show_settings(sheet(recipe, base), options["out"])
         folder = Path(options["out"]) if options["out"] else _fresh_folder(recipe.name)
     if options["dry_run"]:
         return score_file(having(("reward",), recipe), Path(options["dry_run"]), options["json"])
@@ -57,26 +55,36 @@ def run(options: dict[str, Any], rest: list[str]) -> int:
     return 128 + result.signal if result.interrupted else 0
 
 
+FORMS = {
+    "pairs": ("dpo", "pairs"),
+    "rankings": ("reward-model", "pairs"),
+    "demonstrations": ("sft", "demonstrations"),
+}
+"""Short forms that name a file: the recipe that each stands for, and the field that reads it."""
+
+
 def _recipe(options: dict[str, Any], rest: list[str]) -> tuple[Any, str]:
     """What is to be run, a named recipe, a file's, or what a short form stands for; and the name
-    of the recipe that settings are laid over, "" where it has none.
+    of the recipe that its settings are laid over.
     """
-    forms = [form for form in FILE_FORMS if options[form]]
+    forms = [form for form in FORMS if options[form]]
     if options["reward_model"] and forms != ["pairs"]:
         raise UsageError("--reward-model needs --pairs FILE to train on")
+    named, trust = options["recipe"], options["trust"]
     if not forms:
-        slug = options["recipe"] or "grpo"
-        if slug == "dpo":
-            raise UsageError("dpo learns from pairs: give --pairs FILE (prompt, chosen, rejected)")
-        made = recipe_from(slug, rest, trust=options["trust"])
-        return made, "grpo" if is_file(slug) else slug
+        slug = named or "grpo"
+        return recipe_from(slug, rest, trust=trust), base_of(slug)
     form, *more = forms
-    named = options["recipe"] and not (form == "pairs" and options["recipe"] == "dpo")
-    more += ["recipe"] if named or (options["recipe"] and options["reward_model"]) else []
-    for name in (*more, *(name for name in ("dry_run", "trust") if options[name])):
+    slug, field = FORMS[form]
+    if options["reward_model"]:
+        slug = "reward-model"
+    more += ["dry_run"] if options["dry_run"] else []
+    more += ["trust"] if trust and not named else []
+    more += ["recipe"] if named and options["reward_model"] and named != slug else []
+    for name in more:
         raise UsageError(f"--{form} does not go with --{name.replace('_', '-')}")
-    kind = "rankings" if options["reward_model"] else form
-    return recipe_on_file(kind, options[form], rest), ""
+    slug = named or slug
+    return recipe_from(slug, rest, trust=trust, data={field: options[form]}), base_of(slug)
 
 
 def _show_settings(text: str, out: str | None) -> int:

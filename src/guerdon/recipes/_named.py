@@ -26,10 +26,20 @@ from guerdon.objectives import (
     SequenceSumMean,
     TokenMean,
 )
+from guerdon.rankings import RankingSource
 from guerdon.recipes.grpo import build
 from guerdon.shaping import KLPenalty, OverlongPenalty
+from guerdon.stages import TaskSource
 from guerdon.tasks import RankingFile
-from guerdon.training import FixedReference, Model, PolicyRecipe, PreferenceRecipe
+from guerdon.training import (
+    FixedReference,
+    Model,
+    PolicyRecipe,
+    PreferenceRecipe,
+    RewardModelRecipe,
+    SupervisedRecipe,
+)
+from guerdon.training.demonstrations import shown_in
 
 _LENGTH = build().sampling.max_tokens
 
@@ -141,10 +151,29 @@ def ppo(**overrides: Any) -> PolicyRecipe:
     )
 
 
-def dpo(pairs: str, **overrides: Any) -> PreferenceRecipe:
+def dpo(pairs: str | RankingFile = "", **overrides: Any) -> PreferenceRecipe:
     """DPO (2305.18290), beta 0.1: no sampling, it learns from --pairs FILE."""
-    made = PreferenceRecipe(name="dpo", pairs=RankingFile(pairs), objective=DPO(beta=0.1))
+    made = PreferenceRecipe(_given("dpo", pairs, RankingFile), objective=DPO(beta=0.1))
     return replace(made, **overrides)
+
+
+def reward_model(pairs: str | RankingSource = "", **overrides: Any) -> RewardModelRecipe:
+    """A reward model by Bradley-Terry (2203.02155): it learns from --pairs or --rankings FILE."""
+    return RewardModelRecipe(_given("reward-model", pairs, RankingFile), **overrides)
+
+
+def sft(demonstrations: str | TaskSource = "", **overrides: Any) -> SupervisedRecipe:
+    """Supervised fine-tuning: no sampling, it learns to write the --demonstrations FILE."""
+    return SupervisedRecipe(_given("sft", demonstrations, shown_in, "demonstrations"), **overrides)
+
+
+def _given(name: str, source: Any, read: Callable[[str], Any], field: str = "pairs") -> Any:
+    """What a recipe learns from. Raises ValueError where nothing is given."""
+    if source == "":
+        raise ValueError(
+            f"{name} learns from {field}: give --{field} FILE, or in a recipe file {field}: FILE"
+        )
+    return read(source) if isinstance(source, str) else source
 
 
 def _made(name: str, overrides: Mapping[str, Any], **parts: Any) -> PolicyRecipe:
@@ -161,5 +190,7 @@ NAMED: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "reinforce++": reinforce_plus_plus,
         "ppo": ppo,
         "dpo": dpo,
+        "reward-model": reward_model,
+        "sft": sft,
     }
 )

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Protocol, Unpack, runtime_checkable
+from typing import Any, ClassVar, Protocol, Unpack, runtime_checkable
 
+from guerdon.exports import Index
 from guerdon.names import check_name
 from guerdon.ranges import PositiveInt, check_composition
 from guerdon.report import read_summary
@@ -88,6 +89,10 @@ class Nothing:
         return recipe, None
 
 
+CARRIES = Index(__name__, {"weights": "Weights", "as-reward": "AsReward", "nothing": "Nothing"})
+"""What a stage may take from those before it, by name."""
+
+
 def _newest(done: Sequence[Done], makes: str) -> Done | None:
     return next((one for one in reversed(done) if makes and one.makes == makes), None)
 
@@ -117,6 +122,11 @@ class Stages:
     name: str = "stages"
     start: str = ""
     given: str = ""
+
+    @property
+    def choices(self) -> Mapping[str, Mapping[str, Any]]:
+        """What can be put in by name: what each stage takes from those before it."""
+        return {f"stages.{number}.carry": CARRIES for number in range(len(self.stages))}
 
     def __post_init__(self) -> None:
         check_name(self.name, "recipe.name")
@@ -148,6 +158,8 @@ class Rounds:
     times: PositiveInt = 2
     name: str = "rounds"
     carry: Carry = field(default_factory=Weights)
+
+    choices: ClassVar[Mapping[str, Mapping[str, Any]]] = {"carry": CARRIES}
 
     def __post_init__(self) -> None:
         check_name(self.name, "recipe.name")

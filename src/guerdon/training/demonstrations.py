@@ -12,12 +12,18 @@ from guerdon.ranges import check_composition
 from guerdon.records import Task
 from guerdon.rollout import LanguagePolicy, Model
 from guerdon.stages import TaskSource
+from guerdon.tasks import FileTasks
 from guerdon.training.fitting import Lesson, Passes, fit
 from guerdon.training.learner import Learner
 from guerdon.training.optimisers import AdamW, Optimiser
 from guerdon.training.pairs import language_policy
 from guerdon.training.recipe import Result, RunOptions
 from guerdon.training.supervised import Demonstration, ShownTexts, likelihood
+
+
+def shown_in(path: str) -> FileTasks:
+    """A file of demonstrations: its column ``completion`` is what is to be written."""
+    return FileTasks(path, answer="completion")
 
 
 @dataclass(frozen=True)
