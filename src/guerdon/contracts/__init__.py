@@ -9,6 +9,7 @@ from guerdon.contracts.objectives import check_objective
 from guerdon.contracts.recipes import check_recipe
 from guerdon.contracts.rewards import check_reward
 from guerdon.contracts.scorers import check_scorer
+from guerdon.contracts.selections import check_selection
 from guerdon.contracts.shapers import check_shaper
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "check_recipe",
     "check_reward",
     "check_scorer",
+    "check_selection",
     "check_shaper",
 ]

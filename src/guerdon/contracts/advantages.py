@@ -8,7 +8,13 @@ import torch
 from torch import Tensor
 
 from guerdon.contracts.made import GROUP, VALUES, made_rollouts, made_scores
-from guerdon.contracts.promises import check_written_and_read_back, mixed_order, promise, same
+from guerdon.contracts.promises import (
+    calling,
+    check_written_and_read_back,
+    mixed_order,
+    promise,
+    same,
+)
 from guerdon.records import Experience, Rollouts, Scores
 from guerdon.stages import Advantage
 
@@ -43,7 +49,11 @@ def check_advantage(advantage: Advantage) -> None:
 
 def credited(advantage: Advantage, scores: Scores, rollouts: Rollouts) -> Tensor:
     """float[N, T]: what the advantage says."""
-    return advantage(Experience(rollouts, scores))
+    with calling(advantage, f"{len(scores)} rows, {int(scores.valid.sum())} of them valid"):
+        made_NT = advantage(Experience(rollouts, scores))
+    kind = type(made_NT).__name__
+    promise(isinstance(made_NT, Tensor), advantage, f"it returns a {kind}, no tensor")
+    return made_NT
 
 
 def check_zeros(advantage: Any, scores: Scores, rollouts: Rollouts) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from guerdon.contracts.promises import check_written_and_read_back, promise
+from guerdon.contracts.promises import calling, check_written_and_read_back, promise
 from guerdon.records import Experience, Loss, Pairs, PolicyOutput, Rollouts, Task
 from guerdon.stages import NEEDS, Objective
 
@@ -81,12 +81,19 @@ def lost(
         both = [row.nonzero().flatten()[:2] for row in rows if int(row.sum()) > 1]
         ends = torch.stack([torch.zeros(2, dtype=torch.long), *both])[1:]
         pairs = Pairs(ends[:, 0], ends[:, 1])
-    return objective(now, Experience(rollouts, advantage=advantage, pairs=pairs), weight)
+    learned = Experience(rollouts, advantage=advantage, pairs=pairs)
+    with calling(objective, f"{len(rollouts)} rows"):
+        loss = objective(now, learned, weight)
+    kind = type(loss).__name__
+    promise(isinstance(loss, Loss), objective, f"it returns a {kind}, no Loss")
+    return loss
 
 
 def gradients(loss: Tensor, now: PolicyOutput) -> tuple[Tensor, ...]:
     """At log-probs, entropies and values; 0 where the loss does not read them."""
     leaves = (now.logps, now.entropy, now.values)
+    if not loss.requires_grad:
+        return tuple(torch.zeros_like(leaf) for leaf in leaves)  # type: ignore[arg-type]
     return torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)  # type: ignore[arg-type]
 
 

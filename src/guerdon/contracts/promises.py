@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -17,6 +18,18 @@ def promise(kept: bool | Tensor, part: Any, broken: str) -> None:
     """Raises AssertionError that names the part, and says what broke, unless ``kept``."""
     if not kept:
         raise AssertionError(f"{called(part)}: {broken}")
+
+
+@contextmanager
+def calling(part: Any, on: str) -> Iterator[None]:
+    """AssertionError that names the part, and what it was called ``on``, where it raises."""
+    try:
+        yield
+    except AssertionError:
+        raise
+    except Exception as error:
+        told = f"it raises {type(error).__name__} ({error}) on {on}"
+        raise AssertionError(f"{called(part)}: {told}") from error
 
 
 def called(part: Any) -> str:

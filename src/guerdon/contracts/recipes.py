@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from guerdon.contracts.promises import check_written_and_read_back, promise
+from guerdon.contracts.promises import calling, check_written_and_read_back, promise
 
 TIMED = ("seconds/", "tokens_per_second")
 """Figures that time, and no seed, decides."""
@@ -24,15 +24,18 @@ def check_recipe(recipe: Any, folder: Path | str) -> None:
     """
     check_written_and_read_back(recipe)
     whole, cut = Path(folder) / "whole", Path(folder) / "cut"
-    unbroken = recipe.run(whole, quiet=True)
-    recipe.run(cut, quiet=True, stop_after=1)
+    with calling(recipe, "a new folder"):
+        unbroken = recipe.run(whole, quiet=True)
+    with calling(recipe, "a new folder, to be stopped after its first step"):
+        recipe.run(cut, quiet=True, stop_after=1)
     steps = len(figures(cut))
     promise(
         steps == min(1, len(figures(whole))),
         recipe,
         f"stopped after one step, it has figures of {steps}",
     )
-    resumed = recipe.run(cut, quiet=True, resume=True)
+    with calling(recipe, "the folder of a run that was stopped"):
+        resumed = recipe.run(cut, quiet=True, resume=True)
     for step, (one, other) in enumerate(zip(figures(whole), figures(cut), strict=False)):
         names = [name for name in one if one[name] != other.get(name)]
         promise(not names, recipe, f"resumed, step {step} has other figures: {names[:5]}")

@@ -11,6 +11,7 @@ import torch
 
 from guerdon.contracts.made import VALID, VALUES, made_rollouts, made_scores
 from guerdon.contracts.promises import (
+    calling,
     check_written_and_read_back,
     first_difference,
     mixed_order,
@@ -47,7 +48,9 @@ def check_shaper(shaper: Shaper, parts: Sequence[str] = ("a", "b")) -> None:
 
 def shaped(shaper: Shaper, scores: Scores, rollouts: Rollouts) -> Scores:
     """By a copy: a shaper with memory answers a second call by what it saw before."""
-    made = deepcopy(shaper)(scores, rollouts, NOW)
+    rows = f"{len(scores)} rows, {int(scores.valid.sum())} of them valid"
+    with calling(shaper, rows):
+        made = deepcopy(shaper)(scores, rollouts, NOW)
     promise(isinstance(made, Scores), shaper, f"it returns a {type(made).__name__}, no Scores")
     return made
 
@@ -78,15 +81,16 @@ def check_trivial(shaper: Any, scores: Scores, rollouts: Rollouts) -> None:
 def check_placed(shaper: Any, scores: Scores, rollouts: Rollouts) -> None:
     """Placed rewards add up to the value and lie where the policy acted, or are refused."""
     given = replace(scores, placed=scores.at_positions(rollouts.mask))
-    try:
-        made = shaped(shaper, given, rollouts)
-    except ValueError as error:
-        promise(
-            "placed at positions" in str(error),
-            shaper,
-            f"scores that are placed at positions are refused without saying so: {error}",
-        )
-        return
+    with calling(shaper, "rewards at positions"):
+        try:
+            made: Scores = deepcopy(shaper)(given, rollouts, NOW)
+        except ValueError as error:
+            promise(
+                "placed at positions" in str(error),
+                shaper,
+                f"scores that are placed at positions are refused without saying so: {error}",
+            )
+            return
     promise(made.placed is not None, shaper, "it drops where rewards are placed")
     assert made.placed is not None
     sum_N = made.placed.sum(1)[made.valid]
