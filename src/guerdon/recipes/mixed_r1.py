@@ -26,7 +26,7 @@ from guerdon.rewards import (
     WeightedSum,
 )
 from guerdon.stages import Reward
-from guerdon.tasks import Arithmetic, FactQuestions, MixedTasks, MultipleChoice, TextBoxes
+from guerdon.tasks import four_kinds
 from guerdon.training import AdamW, FixedReference, Loop, PolicyRecipe
 
 SLUG = "mixed-r1"
@@ -39,21 +39,15 @@ PAPER = Paper(
 
 def build(**overrides: Any) -> PolicyRecipe:
     """The real run: the seedling on four kinds of tasks, each with its reward."""
-    kinds = {
-        "mcq": MultipleChoice(train=512),
-        "chart": Arithmetic(train=512),
-        "grounding": TextBoxes(train=512),
-        "open": FactQuestions(train=512),
-    }
     rewards: dict[str, Reward] = {
-        "mcq": ChoiceCredit(),
         "chart": ChartAnswer(),
+        "mcq": ChoiceCredit(),
         "grounding": BoxReward(),
         "open": TokenSimilarity(StaticEmbeddings("seedling")),
     }
     recipe = PolicyRecipe(
         name=SLUG,
-        tasks=MixedTasks(kinds),
+        tasks=four_kinds(sums="chart", choices="mcq", boxes="grounding", facts="open"),
         reward=WeightedSum({"task": Router(rewards), "form": FormatReward()}),
         objective=ClippedSurrogate(kl=KL(0.04)),
         reference=FixedReference(),

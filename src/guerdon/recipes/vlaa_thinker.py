@@ -20,7 +20,7 @@ from guerdon.rewards.composing.compose import WeightedSum
 from guerdon.rewards.models.above_reference import AboveReference
 from guerdon.rewards.text.overlap import ReferenceBLEU
 from guerdon.stages import Reward, Sampling
-from guerdon.tasks import Arithmetic, FactQuestions, MixedTasks, MultipleChoice, TextBoxes
+from guerdon.tasks import four_kinds
 from guerdon.training import AdamW, FixedReference, Loop, PolicyRecipe
 
 SLUG = "vlaa-thinker"
@@ -33,12 +33,6 @@ PAPER = Paper(
 
 def build(**overrides: Any) -> PolicyRecipe:
     """The real run: the seedling on four kinds of tasks, each with its reward."""
-    kinds = {
-        "math": Arithmetic(train=512),
-        "mcq": MultipleChoice(train=512),
-        "iou": TextBoxes(train=512),
-        "open": FactQuestions(train=512),
-    }
     rewards: dict[str, Reward] = {
         "math": AnswerMatch(extract=(Tagged(),)),
         "mcq": ChoiceCredit(extract=(Tagged(),)),
@@ -47,7 +41,7 @@ def build(**overrides: Any) -> PolicyRecipe:
     }
     recipe = PolicyRecipe(
         name=SLUG,
-        tasks=MixedTasks(kinds),
+        tasks=four_kinds(sums="math", choices="mcq", boxes="iou", facts="open"),
         reward=Router(rewards),
         objective=ClippedSurrogate(kl=KL(1e-3)),
         reference=FixedReference(),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from guerdon.tasks.files import RankingFile as RankingFile
     from guerdon.tasks.gym import ReasoningGym as ReasoningGym
     from guerdon.tasks.mixture import MixedTasks as MixedTasks
+    from guerdon.tasks.mixture import four_kinds as four_kinds
     from guerdon.tasks.prepared import PreparedTasks as PreparedTasks
     from guerdon.tasks.reading import DataError as DataError
     from guerdon.tasks.reading import check_prompt as check_prompt

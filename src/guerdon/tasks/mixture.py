@@ -8,6 +8,10 @@ from itertools import chain, zip_longest
 
 from guerdon.records import Task
 from guerdon.stages import TaskSource
+from guerdon.tasks.arithmetic import Arithmetic
+from guerdon.tasks.choices import MultipleChoice
+from guerdon.tasks.facts import FactQuestions
+from guerdon.tasks.regions import TextBoxes
 
 
 @dataclass(frozen=True)
@@ -35,3 +39,19 @@ class MixedTasks:
         if len({task.id for task in tasks}) < len(tasks):
             raise ValueError(f"MixedTasks: two of {', '.join(self.sources)} share a task id")
         return tasks
+
+
+def four_kinds(sums: str, choices: str, boxes: str, facts: str, train: int = 512) -> MixedTasks:
+    """The four kinds of answers that vision models are trained on, in words, a quarter each.
+
+    Sums, multiple choice, boxes and facts, ``train`` tasks of each, under the names that a system
+    has for them.
+    """
+    return MixedTasks(
+        {
+            sums: Arithmetic(train=train),
+            choices: MultipleChoice(train=train),
+            boxes: TextBoxes(train=train),
+            facts: FactQuestions(train=train),
+        }
+    )
