@@ -13,6 +13,7 @@ from guerdon.cli.commands import run as command
 from guerdon.evaluation.reward_distance.tables import load_process, load_reward
 from guerdon.mdp import MDP
 from guerdon.recipes import starc
+from guerdon.training import comparison
 
 TWO = MDP(np.array([[[0.5, 0.5]], [[0.0, 1.0]]]), 0.9)
 TABLE = [[[1.0, 2.0]], [[3.0, 4.0]]]
@@ -86,8 +87,8 @@ def test_a_process_is_a_world_with_a_table_or_a_file(tmp_path: Path) -> None:
         load_process("Blackjack-v1", 0.9)
 
 
-def test_tables_are_compared_at_the_command_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_tables_are_compared_once_at_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process, good, bad = (tmp_path / f"{name}.json" for name in ("process", "good", "bad"))
     process.write_text(json.dumps({"transitions": [[[1.0], [1.0]]]}))
@@ -98,6 +99,14 @@ def test_tables_are_compared_at_the_command_line(
     rows = json.loads(capsys.readouterr().out)
     (val,) = (row for row in rows if row["canonical"] == "val")
     assert (val["regret"], val["L2"]) == (1.0, pytest.approx(2.0))
+    asked: list[int] = []
+    compare = comparison.compare
+    monkeypatch.setattr(comparison, "compare", lambda *of: asked.append(1) or compare(*of))
+    out = tmp_path / "out"
+    assert command([*given, str(good), str(bad), "--json", "--out", str(out)]) == 0
+    assert json.loads(capsys.readouterr().out) == rows
+    assert json.loads((out / "summary.json").read_text())["distances"] == rows
+    assert asked == [1]
     assert command([*given, str(good)]) == 1
     assert "give two files" in capsys.readouterr().err
     assert command([*given, str(good), str(bad), "--norm", "L2"]) == 2

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from guerdon.cli.options import UsageError, reading_arguments
-from guerdon.training.comparison import RewardComparison, compare, show
+from guerdon.training.comparison import RewardComparison, show
 
 
 def run(options: dict[str, Any], rest: list[str]) -> int:
@@ -17,15 +17,12 @@ def run(options: dict[str, Any], rest: list[str]) -> int:
     with reading_arguments():
         discount = _number(options["discount"] or "0.95")
         recipe = RewardComparison(world=options["process"], rewards=tuple(rest), discount=discount)
-    if options["out"]:
-        recipe.run(Path(options["out"]), quiet=True)
-    mdp, rewards = recipe.load()
-    rows = compare(mdp, rewards)
+    made = recipe.compared(Path(options["out"]) if options["out"] else None, quiet=True)
     if options["json"]:
-        print(json.dumps(rows))
-    else:
-        show(rows, next(iter(rewards)))
-    return 0
+        print(json.dumps(made.rows))
+    elif made.rows:
+        show(made.rows, made.first)
+    return 128 + made.result.signal if made.result.interrupted else 0
 
 
 def _number(text: str) -> float:

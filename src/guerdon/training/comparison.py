@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Unpack
+from typing import Annotated, Any, NamedTuple, Unpack
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -26,6 +26,17 @@ from guerdon.parsing.visible import visible
 from guerdon.ranges import Range, check_ranges
 from guerdon.training.recipe import Loop, Result, RunOptions
 from guerdon.training.run import Run
+
+
+class Compared(NamedTuple):
+    """A comparison's run, the reward that counts, and the distances from it (see `compare`).
+
+    No rows: it was ended, or resumed, after its only step.
+    """
+
+    result: Result
+    first: str
+    rows: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -54,16 +65,23 @@ class RewardComparison:
 
         Raises ValueError for fewer than two rewards.
         """
+        made = self.compared(folder, **options)
+        if made.rows and not options.get("quiet"):
+            show(made.rows, made.first)
+        return made.result
+
+    def compared(self, folder: Path | None = None, **options: Unpack[RunOptions]) -> Compared:
+        """As `run`, and hands out the distances that it came to; shows no table."""
         rows: list[dict[str, Any]] = []
+        first = ""
         with Run(self, folder, Loop(steps=1), told={"distances": rows}, **options) as run:
             mdp, rewards = self.load()
+            first = next(iter(rewards))
             run.start(None, {})
             for _ in run.steps():
                 rows += compare(mdp, rewards)
                 run.log({"rewards": float(len(rewards))})
-        if rows and not options.get("quiet"):
-            show(rows, next(iter(rewards)))
-        return run.result
+        return Compared(run.result, first, rows)
 
     def load(self) -> tuple[MDP, dict[str, Floats]]:
         """The process and its rewards by name, the one that counts first."""
