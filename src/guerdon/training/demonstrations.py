@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Unpack
 
-from guerdon.names import check_name
-from guerdon.ranges import check_composition
 from guerdon.records import Task
 from guerdon.rollout import LanguagePolicy, Model
 from guerdon.stages import TaskSource
@@ -41,10 +39,6 @@ class SupervisedRecipe(Passes):
     optimiser: Optimiser = field(default_factory=AdamW)
 
     makes: ClassVar[str] = "policy"
-
-    def __post_init__(self) -> None:
-        check_name(self.name, "recipe.name")
-        check_composition(self)
 
     def run(
         self,

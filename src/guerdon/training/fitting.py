@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Protocol, Unpack
+from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
-from guerdon.ranges import PositiveInt, Seed, at_least, check_ranges
+from guerdon.names import check_name
+from guerdon.ranges import PositiveInt, Seed, at_least, check_composition
 from guerdon.training.checkpoint import seed_generators
 from guerdon.training.held_out import HeldOut
 from guerdon.training.learner import Learner
@@ -39,8 +40,19 @@ class Passes:
     keep_checkpoints: PositiveInt = 2
     seed: Seed = 0
 
+    if TYPE_CHECKING:
+
+        @property
+        def name(self) -> str:
+            """Each kind has a field of this name, behind what it learns from."""
+
+        @property
+        def optimiser(self) -> Optimiser:
+            """And one of this."""
+
     def __post_init__(self) -> None:
-        check_ranges(self)
+        check_name(self.name, "recipe.name")
+        check_composition(self)
 
     def loop_over(self, items: int) -> Loop:
         """How long a run over so many items is, and when it saves."""
@@ -51,24 +63,6 @@ class Passes:
             keep_checkpoints=self.keep_checkpoints,
             seed=self.seed,
         )
-
-
-class Fits(Protocol):
-    """A recipe of this sort: `Passes` with a name and an optimiser."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def optimiser(self) -> Optimiser: ...
-
-    @property
-    def batch(self) -> int: ...
-
-    @property
-    def seed(self) -> int: ...
-
-    def loop_over(self, items: int) -> Loop: ...
 
 
 @dataclass(frozen=True)
@@ -85,7 +79,7 @@ class Lesson:
 
 
 def fit(
-    recipe: Fits,
+    recipe: Passes,
     folder: Path | None,
     items: int,
     load: Callable[[], Any],

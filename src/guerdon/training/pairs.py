@@ -9,9 +9,7 @@ from typing import Any, ClassVar, Unpack
 
 import torch
 
-from guerdon.names import check_name
 from guerdon.objectives import DPO, PREFERENCES
-from guerdon.ranges import check_composition
 from guerdon.rankings import Ranking
 from guerdon.rollout import LanguagePolicy, Model
 from guerdon.tasks import RankingFile
@@ -47,10 +45,6 @@ class PreferenceRecipe(Passes):
 
     choices: ClassVar[Mapping[str, Mapping[str, Any]]] = {"objective": PREFERENCES}
     makes: ClassVar[str] = "policy"
-
-    def __post_init__(self) -> None:
-        check_name(self.name, "recipe.name")
-        check_composition(self)
 
     def run(
         self,

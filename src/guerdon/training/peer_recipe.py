@@ -10,9 +10,8 @@ from typing import Any, ClassVar, Unpack
 
 from guerdon.curriculum import PairStatistics, PeerReview
 from guerdon.evaluation import category_means, macro_mean
-from guerdon.names import check_name
 from guerdon.objectives import RANKINGS, BradleyTerry
-from guerdon.ranges import Seed, check_composition
+from guerdon.ranges import Seed
 from guerdon.rankings import Ranking, RankingSource, refuse_longer
 from guerdon.reward_models import MeanScorer, RewardModel
 from guerdon.rollout import Model
@@ -59,8 +58,7 @@ class PeerReviewRecipe(Passes):
     makes: ClassVar[str] = "scorers"
 
     def __post_init__(self) -> None:
-        check_name(self.name, "recipe.name")
-        check_composition(self)
+        super().__post_init__()
         if self.heads[0] == self.heads[1]:
             raise ValueError(
                 f"heads is {self.heads[0]} twice: two equal models choose the same pairs, and each "

@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Unpack
 
-from guerdon.names import check_name
 from guerdon.objectives import RANKINGS, BradleyTerry
-from guerdon.ranges import check_composition
 from guerdon.rankings import RankingSource
 from guerdon.reward_models import RewardModel
 from guerdon.rollout import Model
@@ -44,10 +42,6 @@ class RewardModelRecipe(Passes):
 
     choices: ClassVar[Mapping[str, Mapping[str, Any]]] = {"objective": RANKINGS}
     makes: ClassVar[str] = "scorer"
-
-    def __post_init__(self) -> None:
-        check_name(self.name, "recipe.name")
-        check_composition(self)
 
     def run(
         self,
