@@ -14,6 +14,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -43,7 +44,7 @@ else:
 Part = TypeVar("Part")
 
 
-class Schedule(_Number):
+class Schedule(ABC, _Number):
     """A number for every step: ``__call__(progress)``, and the ``ends`` that it keeps between.
 
     One that learns from the run overrides `adapt`, and has ``state_dict`` and ``load_state_dict``
@@ -51,12 +52,13 @@ class Schedule(_Number):
     """
 
     @property
+    @abstractmethod
     def ends(self) -> tuple[float, float]:
         """The least and the greatest value it takes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def __call__(self, progress: Progress) -> float:
-        raise NotImplementedError
+        """The number of this step."""
 
     def adapt(self, figures: Mapping[str, float]) -> None:
         """Take in the figures of the step that is done; most do not look at them."""

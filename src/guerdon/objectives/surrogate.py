@@ -7,6 +7,7 @@ weight for the mismatch between trainer and sampling engine.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar
 
@@ -24,7 +25,7 @@ _BOUND = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Terms:
+class Terms(ABC):
     """What every policy objective may add.
 
     ``kl`` None means no reference is needed. ``entropy_bonus`` is subtracted times the
@@ -51,9 +52,9 @@ class Terms:
         wanted = {"reference"} if self.kl is not None else set()
         return frozenset(wanted | ({"entropy"} if self.entropy_bonus else set()))
 
+    @abstractmethod
     def surrogate(self, now: PolicyOutput, experience: Experience) -> Surrogate:
         """The loss per token, and shares to log."""
-        raise TypeError(f"{type(self).__name__} defines no surrogate")
 
     def __call__(
         self,
