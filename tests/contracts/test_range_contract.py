@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import inspect
 import math
 import pkgutil
 import types
@@ -58,6 +59,7 @@ def parts() -> list[type]:
         for thing in vars(module).values()
         if isinstance(thing, type)
         and dataclasses.is_dataclass(thing)
+        and not inspect.isabstract(thing)
         and thing.__module__.startswith("guerdon.")
         and thing.__module__.split(".")[1] in PACKAGES
         and thing.__name__ not in MADE | ELSEWHERE

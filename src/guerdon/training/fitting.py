@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from guerdon.training.run import Run
 
 
 @dataclass(frozen=True, kw_only=True)
-class Passes:
+class Passes(ABC):
     """``epochs`` passes over what is given, in updates of ``batch`` items.
 
     An update is accumulated over ``microbatch`` items at a time (0 = all at once), which bounds
@@ -53,6 +54,10 @@ class Passes:
     def __post_init__(self) -> None:
         check_name(self.name, "recipe.name")
         check_composition(self)
+
+    @abstractmethod
+    def run(self, folder: Path | None = None, **options: Unpack[RunOptions]) -> Result:
+        """Train, and write the run to ``folder`` (None = keep nothing on disk)."""
 
     def loop_over(self, items: int) -> Loop:
         """How long a run over so many items is, and when it saves."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
@@ -23,7 +24,39 @@ UNBOUNDED = (-math.inf, math.inf)
 
 
 @dataclass(frozen=True)
-class WeightedSum:
+class OfRewards(ABC):
+    """What rewards that are made of named rewards share: the names, the scope, what was said."""
+
+    rewards: Mapping[str, Reward]
+    """The rewards that it is made of, by name."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        check_names(self, self.rewards)
+
+    @property
+    def scope(self) -> str:
+        return scope_of(self.rewards.values())
+
+    @abstractmethod
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        """What they come to together."""
+
+    def totals(self, rollouts: Rollouts, progress: Progress) -> dict[str, Scores]:
+        """What each reward says. Raises ValueError for placed scores."""
+        scores = {name: reward(rollouts, progress) for name, reward in self.rewards.items()}
+        refuse_placed(self, scores)
+        return scores
+
+
+def combined(scores: Mapping[str, Scores], value_N: Tensor, parts: Mapping[str, Tensor]) -> Scores:
+    """What several made: a row is valid where it is in all, and all that was said is kept."""
+    valid_N, reasons, errors = joint_validity(scores, len(value_N))
+    return Scores(value_N, dict(parts), valid_N, tuple(reasons), errors=errors, **beside(scores))
+
+
+@dataclass(frozen=True)
+class WeightedSum(OfRewards):
     """sum_k w_k r_k over named rewards; a weight left out is 1.
 
     Parts: ``w_k r_k`` float[N] under each name. A row that is invalid in any reward of
@@ -34,19 +67,12 @@ class WeightedSum:
     name: ClassVar[str] = "weighted-sum"
     made_of: ClassVar[str] = "other rewards"
 
-    rewards: Mapping[str, Reward]
-    """The rewards that are added up, by name."""
     weights: Mapping[str, Finite] = field(default_factory=dict)
     """What each counts; one left out counts 1."""
 
     def __post_init__(self) -> None:
-        check_ranges(self)
-        check_names(self, self.rewards)
+        super().__post_init__()
         check_weights(self, self.rewards, self.weights)
-
-    @property
-    def scope(self) -> str:
-        return scope_of(self.rewards.values())
 
     @property
     def range(self) -> tuple[float, float]:
@@ -93,7 +119,7 @@ class WeightedSum:
 
 
 @dataclass(frozen=True)
-class Product:
+class Product(OfRewards):
     """prod_k r_k over named rewards.
 
     Parts: the first reward's value, and for each further one what it changes in the running
@@ -104,32 +130,19 @@ class Product:
     name: ClassVar[str] = "product"
     made_of: ClassVar[str] = "other rewards"
 
-    rewards: Mapping[str, Reward]
-
-    def __post_init__(self) -> None:
-        check_names(self, self.rewards)
-
-    @property
-    def scope(self) -> str:
-        return scope_of(self.rewards.values())
-
     @property
     def range(self) -> tuple[float, float]:
         return reduce(_range_product, (range_of(reward) for reward in self.rewards.values()))
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
-        scores = {name: reward(rollouts, progress) for name, reward in self.rewards.items()}
-        refuse_placed(self, scores)
-        valid_N, reasons, errors = joint_validity(scores, len(rollouts))
+        scores = self.totals(rollouts, progress)
         parts: dict[str, Tensor] = {}
         running_N = None
         for name, score in scores.items():
             product_N = score.value if running_N is None else running_N * score.value
             parts[name] = product_N if running_N is None else product_N - running_N
             running_N = product_N
-        total_N = total(parts, len(rollouts))
-        said = beside(scores)
-        return Scores(total_N, parts, valid_N, tuple(reasons), errors=errors, **said)
+        return combined(scores, total(parts, len(rollouts)), parts)
 
     @classmethod
     def example(cls) -> Example:
@@ -205,7 +218,7 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class GroupZAverage:
+class GroupZAverage(OfRewards):
     """(1/K) sum_k z_k, every reward standardised within the group (BLEUBERI, 2505.11080).
 
     ``z = (r - mean) / (std + epsilon)`` over the rows of a group that are valid in all
@@ -217,13 +230,8 @@ class GroupZAverage:
     name: ClassVar[str] = "group-z-average"
     made_of: ClassVar[str] = "other rewards"
 
-    rewards: Mapping[str, Reward]
     epsilon: NonNegative = 1e-6
     unbiased: bool = False
-
-    def __post_init__(self) -> None:
-        check_ranges(self)
-        check_names(self, self.rewards)
 
     @property
     def scope(self) -> str:
@@ -234,17 +242,14 @@ class GroupZAverage:
         return UNBOUNDED
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
-        scores = {name: reward(rollouts, progress) for name, reward in self.rewards.items()}
-        refuse_placed(self, scores)
-        valid_N, reasons, errors = joint_validity(scores, len(rollouts))
+        scores = self.totals(rollouts, progress)
+        valid_N, _, _ = joint_validity(scores, len(rollouts))
         parts = {
             name: standardised(score.value, valid_N, rollouts.group, self.epsilon, self.unbiased)
             / len(scores)
             for name, score in scores.items()
         }
-        total_N = total(parts, len(rollouts))
-        said = beside(scores)
-        return Scores(total_N, parts, valid_N, tuple(reasons), errors=errors, **said)
+        return combined(scores, total(parts, len(rollouts)), parts)
 
     @classmethod
     def example(cls) -> Example:

@@ -14,9 +14,9 @@ from guerdon.ranges import Finite, check_ranges
 from guerdon.records import INVALID, Comparisons, Progress, Rollouts, Scores
 from guerdon.records.pairs import joined
 from guerdon.rewards.composing.compose import (
-    beside,
+    OfRewards,
     check_names,
-    joint_validity,
+    combined,
     range_of,
     refuse_placed,
     scope_of,
@@ -136,7 +136,7 @@ class OnlyIfWrong:
 
 
 @dataclass(frozen=True)
-class Maximum:
+class Maximum(OfRewards):
     """The largest of several rewards.
 
     Parts: each reward's value where it is the largest (the first such, at ties), 0 elsewhere. A
@@ -146,29 +146,17 @@ class Maximum:
     name: ClassVar[str] = "maximum"
     made_of: ClassVar[str] = "other rewards"
 
-    rewards: Mapping[str, Reward]
-
-    def __post_init__(self) -> None:
-        check_names(self, self.rewards)
-
-    @property
-    def scope(self) -> str:
-        return scope_of(self.rewards.values())
-
     @property
     def range(self) -> tuple[float, float]:
         ends = [range_of(reward) for reward in self.rewards.values()]
         return max(low for low, _ in ends), max(high for _, high in ends)
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
-        scores = {name: reward(rollouts, progress) for name, reward in self.rewards.items()}
-        refuse_placed(self, scores)
-        valid_N, reasons, errors = joint_validity(scores, len(rollouts))
+        scores = self.totals(rollouts, progress)
         value_KN = torch.stack([score.value.nan_to_num() for score in scores.values()])
         best_N = value_KN.argmax(0) if len(rollouts) else torch.zeros(0, dtype=torch.long)
         parts = {name: torch.where(best_N == k, value_KN[k], 0.0) for k, name in enumerate(scores)}
-        said = beside(scores)
-        return Scores(value_KN.amax(0), parts, valid_N, tuple(reasons), errors=errors, **said)
+        return combined(scores, value_KN.amax(0), parts)
 
     @classmethod
     def example(cls) -> Example:
