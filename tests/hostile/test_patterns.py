@@ -34,8 +34,9 @@ def compiled():
 
 PATTERNS = compiled()
 SHORT = {
-    "guerdon.parsing.plain._WRAPPED": 800,
-    "guerdon.parsing.plain._WRAPPED_END": 800,
+    "guerdon.parsing.tokens._TOKEN": 300,
+    "guerdon.parsing.units.WRAPPED": 800,
+    "guerdon.parsing.units._WRAPPED_END": 800,
     "guerdon.rewards.answers.dates_units._AMOUNT": 100,
     "guerdon.rewards.answers.equality._DATE": 300,
 }

@@ -99,15 +99,51 @@ def test_what_is_no_mathematics_is_never_solved(
     assert scores.value.tolist() == [0]
 
 
-def test_a_stuck_comparison_is_stopped_and_invalid() -> None:
-    AnswerMatch(symbolic_seconds=20)(rollouts_of(["\\boxed{1+x}"], task("x+1")), START)  # loads
-    texts = ["\\boxed{9^{9^{9^{9^{9}}}}+x}", "\\boxed{1+x^2}"]
-    start = time.monotonic()
-    scores = AnswerMatch(symbolic_seconds=1.5)(rollouts_of(texts, task("x^2+1")), START)
-    assert time.monotonic() - start < 10
-    assert scores.valid.tolist() == [False, True]
-    assert "no result within 1.5 s" in (scores.reasons[0] or "")
-    assert scores.value[1] == 1
+TOWER = "9^{9^{9^{9^{9}}}}+\\int x dx"
+
+
+def test_an_answer_that_is_made_expensive_is_wrong_and_an_expensive_reference_is_invalid() -> None:
+    match = AnswerMatch(symbolic_seconds=1.0)
+    cheap = match(rollouts_of([rf"\boxed{{{TOWER}}}", r"\boxed{1+x^2}"], task("x^2+1")), START)
+    assert cheap.valid.tolist() == [True, True]
+    assert cheap.value.tolist() == [0, 1]
+    dear = match(rollouts_of([r"\boxed{1+x^2}"], task(TOWER)), START)
+    assert dear.valid.tolist() == [False]
+    assert "no result within 1 s of processor time" in (dear.reasons[0] or "")
+
+
+def _slept(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+def _burnt(seconds: float) -> float:
+    begun = time.process_time()
+    while time.process_time() - begun < seconds:
+        pass
+    return seconds
+
+
+def test_waiting_for_a_busy_machine_is_no_processor_time() -> None:
+    """A call that sleeps is one that others keep from running: the kernel counts neither."""
+    slow = WorkerPool(_slept, 60.0, workers=1, cpu_seconds=0.3)
+    assert slow.map([{"seconds": 1.0}]) == [1.0]
+    busy = WorkerPool(_burnt, 60.0, workers=1, cpu_seconds=0.3)
+    early, late, after = busy.map([{"seconds": 0.05}, {"seconds": 30.0}, {"seconds": 0.05}])
+    assert (early, after) == (0.05, 0.05)
+    assert late == Failed("no result within 0.3 s of processor time")
+
+
+def test_a_verdict_is_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from guerdon.rewards.answers import symbolic
+
+    pairs = [(r"\int_0^1 x dx + k", r"k+\frac12"), (r"\int_0^1 x dx + k", "k")]
+    first = symbolic.compare(pairs, 20.0)
+
+    asked: list[tuple[str, str]] = []
+    monkeypatch.setattr(symbolic, "_found", lambda pairs, seconds: asked.extend(pairs) or {})
+    assert symbolic.compare(pairs[::-1], 20.0) == first[::-1]
+    assert not asked
 
 
 def test_no_reference_is_invalid_and_no_answer_is_zero() -> None:

@@ -6,30 +6,29 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from guerdon.parsing.characters import latex_characters
+from guerdon.parsing.units import split_unit
+
 LONGEST_ANSWER = 800
 """Longer texts are no short answers and are left as they are."""
 
+_GROUPED = re.compile(r"(?<=\d)(?:,\\!|\{,\}|\\[,!])(?=\d{3}(?!\d))", re.ASCII)
 _REMOVED = re.compile(
     r"\\(?:left|right|[bB]ig[gl]?|displaystyle)(?![a-zA-Z])|(?<!\\)\\[,!;: ]|~|\\q?quad(?![a-zA-Z])"
 )
+_DOLLAR = re.compile(r"(?<!\\)\$")
 _FRACTION = re.compile(r"\\[dtc]frac(?![a-zA-Z])")
-_DEGREE = re.compile(r"\s?(?:\^\s?\\circ|\^\s?\{\s?\\circ\s?\}|°|\\degree)(?![a-zA-Z])")
-_WRAPPED = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mbox|operatorname)\s?\{([^{}\\]*)\}")
-_WRAPPED_END = re.compile(_WRAPPED.pattern + r"(?:\^\s?\{?\s?[23]\s?\}?)?\Z")
-_NAME = re.compile(r"([a-zA-Z])(?:\([a-zA-Z]\))?\s?=(?![=])\s?")
-_WORD_UNIT = re.compile(
-    r"(?<=[\d}])\s([a-zA-Zµ]{2,}|[mgshLlNJWVAKCF])(?:/[a-zA-Z]{1,8})?(?:\^?[23])?\Z"
+_PER_CENT = re.compile(r"\s?(?:\\?%|\s(?:percent|per cent))\Z")
+_NAME = re.compile(
+    r"((?:[a-zA-Z]|\\[a-zA-Z]{2,8})'?(?:_(?:\w|\{\w{1,8}\}))?(?:\^\{-1\})?)(?:\([a-zA-Z]\))?\s?=(?!=)\s?"
 )
-_MIXED = re.compile(r"(-?)\s?(\d{1,40})\s?\\frac\s?\{(\d{1,40})\}\s?\{(\d{1,40})\}")
+_MIXED = re.compile(r"(-?)\s?(\d{1,40})\s?\\frac\s?\{(\d{1,40})\}\s?\{(\d{1,40})\}", re.ASCII)
 _SCIENTIFIC = re.compile(
-    r"(-?[\d.]{1,40})\s?(?:\\times|\\cdot|[*x×·])\s?10\s?\^\s?\{?\s?(-?\d{1,3})\s?\}?"
+    r"(-?[\d.,]{1,40})\s?(?:\\times|\\cdot|[*x×·])\s?10\s?\^\s?\{?\s?(-?\d{1,3})\s?\}?", re.ASCII
 )
+_SCALED = re.compile(r"(-?[\d.,]{1,40})\s(hundred|thousand|million|billion|trillion)", re.ASCII)
+_POWERS = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 _BRACKETED = re.compile(r"\(([^()\[\],;|]*)\)")
-_UNIT = re.compile(r"[a-zA-Zµ]{1,32}(?:[ /·-][a-zA-Z]{1,32}){0,3}")
-_SCALES = frozenset(
-    ["hundred", "thousand", "million", "billion", "trillion", "dozen", "percent", "times"]
-)
-_HEDGES = frozenset(["or", "and", "not", "no", "maybe", "than", "more", "less", "about", "wrong"])
 
 
 @dataclass(frozen=True)
@@ -44,11 +43,12 @@ class Plain:
 def plain_answer(text: str) -> Plain:
     r"""A short answer with its LaTeX reduced to what matters.
 
-    Enclosing ``$`` and brackets, ``\left``, spacing commands and a final full stop go;
-    ``\dfrac`` becomes ``\frac``, ``\text{x}`` becomes x, a mixed number a fraction and
-    ``5 \times 10^{3}`` 5e3. "x = 5" has the name x; "5\text{ cm}", "5 cm" and "5^\circ" have a
-    unit; a word that scales (million, percent) is none. Texts longer than `LONGEST_ANSWER`
-    come back as they are. Linear time, raises nothing.
+    Unicode signs become LaTeX's (`latex_characters`). Enclosing ``$`` and brackets, ``\left``,
+    spacing commands, separators of thousands and a final full stop go; ``\dfrac`` becomes
+    ``\frac``, ``\text{x}`` becomes x, a mixed number a fraction, ``5 \times 10^{3}`` and
+    "5 thousand" 5e3. "x = 5" has the name x; "5\text{ cm}", "5 cm" and "5^\circ" have a unit (see
+    `split_unit`). Texts longer than `LONGEST_ANSWER` come back as they are. Linear time, raises
+    nothing.
     """
     # Only short texts are remembered: what is kept of hostile ones is bounded too.
     return _taken_apart(text) if len(text) <= LONGEST_ANSWER else Plain(text.strip())
@@ -56,20 +56,24 @@ def plain_answer(text: str) -> Plain:
 
 @lru_cache(maxsize=8192)
 def _taken_apart(text: str) -> Plain:
-    body = _REMOVED.sub(" ", text.strip()).removesuffix(".").rstrip()
-    for left, right in (("\\(", "\\)"), ("\\[", "\\]"), ("$$", "$$"), ("$", "$")):
+    body = _GROUPED.sub("", latex_characters(text.strip()))
+    body = _REMOVED.sub(" ", body).strip().removesuffix(".").rstrip()
+    for left, right in (("\\(", "\\)"), ("\\[", "\\]")):
         if len(body) > len(left) + len(right) and body.startswith(left) and body.endswith(right):
             body = body[len(left) : -len(right)]
             break
-    body = _FRACTION.sub(r"\\frac", body.replace("\\$", "").replace("\\%", "%"))
-    body = " ".join(body.split()).removesuffix(".").rstrip()
-    body, unit = _without_unit(body)
+    signs = _DOLLAR.findall(body)
+    if signs and len(signs) % 2 == 0:  # around mathematics, and no sums of money
+        body = _DOLLAR.sub("", body).strip()
+    body = _FRACTION.sub(r"\\frac", " ".join(body.split())).removesuffix(".").rstrip()
+    body, unit = split_unit(body)
+    body = _PER_CENT.sub("%", body)
     bracketed = _BRACKETED.fullmatch(body)
-    body = _as_number(bracketed.group(1).strip() if bracketed else body)
+    body = bracketed.group(1).strip() if bracketed else body
     name = _NAME.match(body)
-    if name and "=" not in body[name.end() :] and body[name.end() :]:
-        return Plain(body[name.end() :], unit, name.group(1))
-    return Plain(body, unit)
+    if name and not any(sign in body[name.end() :] for sign in "=<>") and body[name.end() :]:
+        return Plain(_as_number(body[name.end() :]), unit, name.group(1))
+    return Plain(_as_number(body), unit)
 
 
 def _as_number(body: str) -> str:
@@ -79,26 +83,7 @@ def _as_number(body: str) -> str:
         sign, whole, above, below = mixed.groups()
         return f"{sign}{int(whole) * int(below) + int(above)}/{below}"
     scientific = _SCIENTIFIC.fullmatch(body)
-    return f"{scientific.group(1)}e{scientific.group(2)}" if scientific else body
-
-
-def _without_unit(body: str) -> tuple[str, str]:
-    degree = _DEGREE.search(body)
-    if degree and degree.end() == len(body):
-        return body[: degree.start()].rstrip(), "°"
-    wrapped = _WRAPPED_END.search(body)
-    if wrapped and wrapped.start() and body[wrapped.start() - 1] not in "_^{(+-*/=":
-        unit = _WRAPPED.sub(r"\1", wrapped.group())
-        if _is_unit(unit):
-            return body[: wrapped.start()].rstrip(), "".join(unit.split())
-    body = _WRAPPED.sub(lambda found: found.group(1).strip(), body).strip()
-    word = _WORD_UNIT.search(body)
-    if word and _is_unit(word.group()):
-        return body[: word.start()].rstrip(), word.group().strip()
-    return body, ""
-
-
-def _is_unit(text: str) -> bool:
-    power = re.sub(r"\^?\s?\{?\s?[23]\s?\}?\Z", "", text.strip())
-    words = re.split(r"[ /·-]", power.lower())
-    return bool(_UNIT.fullmatch(power)) and not any(w in _SCALES | _HEDGES for w in words)
+    if scientific:
+        return f"{scientific.group(1)}e{scientific.group(2)}"
+    scaled = _SCALED.fullmatch(body)
+    return f"{scaled.group(1)}e{_POWERS[scaled.group(2)]}" if scaled else body

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from fractions import Fraction
 
 from guerdon.parsing import LONGEST_EXPRESSION, Plain, parse_number, plain_answer, same_expression
+from guerdon.parsing.expressions import left_undone
 
-_OPERATOR = re.compile(r"[\d\\^_=+*/()\[\]{}|√π∞−-]")
+_OPERATOR = re.compile(r"[\d\\^_=+*/()\[\]{}|!<>-]")
 _COMMAND = re.compile(r"\\[a-zA-Z]+|\{[a-z]?matrix\}")
 _LONG_WORD = re.compile(r"[a-zA-Z]{4,}")
-_FUNCTIONS = frozenset(
-    ["sqrt", "sinh", "cosh", "tanh", "asin", "acos", "atan", "arcsin", "arccos", "arctan"]
-)
+# fmt: off
+_FUNCTIONS = frozenset((
+    "sqrt", "sinh", "cosh", "tanh", "asin", "acos", "atan", "arcsin", "arccos", "arctan",
+    "infinity", "union", "theta", "floor", "ceil",
+))
+# fmt: on
+_RELATION = re.compile(r"[=<>]|\\(?:[lg]eq?|lt|gt)(?![a-zA-Z])")
 _DATE = re.compile(r"\d+(?:[-/]\d+){2}")
 
 
@@ -24,30 +30,57 @@ def same_text(answer: str, gold: str) -> bool:
 def same_answer(answer: str, gold: str) -> bool | None:
     """Whether a short answer equals the reference; None where only algebra could tell.
 
-    In this order: as text; as exact numbers where the reference is a number (an expression
-    such as ``3+4`` is then no answer); without what does not change the meaning (see
-    `plain_answer`); and, where both look like mathematics, by their values at fixed points
-    (see `same_expression`). "50%" equals both 0.5 and 50, since questions ask for either. A
-    unit or a name ("x =") on one side only is no difference, two different ones are.
+    In this order: as text; as exact numbers; without what does not change the meaning (see
+    `plain_answer`); and, where both look like mathematics, by what they say (see
+    `same_expression`). "50%" equals both 0.5 and 50, since questions ask for either. A unit or a
+    name ("x =") on one side only is no difference, two different ones are. Where the reference
+    is a number, numbers that are yet to be added or multiplied (``3+4``) are no answer; apart
+    from that it is symmetric.
     """
     if same_text(answer, gold):
         return True
-    number = parse_number(gold)
-    if number is not None and parse_number(answer) == number:
-        return True
+    number, value = parse_number(gold), parse_number(answer)
+    if number is not None and value is not None:
+        return _same_number(value, number, answer, gold)
     one, two = plain_answer(answer), plain_answer(gold)
     if not _compatible(one, two):
         return False
-    if one.body.replace(" ", "") == two.body.replace(" ", ""):
-        return bool(one.body)
-    number = parse_number(two.body)
-    if number is not None:
-        value = parse_number(one.body)
-        asked_in_percent = one.body.endswith("%") and not two.body.endswith("%")
-        return value == number or (asked_in_percent and value == number / 100)
-    if not (looks_mathematical(one.body) and looks_mathematical(two.body)):
+    left, right = _body(one, two), _body(two, one)
+    if left.replace(" ", "") == right.replace(" ", ""):
+        return bool(left)
+    number, value = parse_number(right), parse_number(left)
+    if number is not None and value is not None:
+        return _same_number(value, number, left, right)
+    if not (looks_mathematical(left) and looks_mathematical(right)):
         return False
-    return same_expression(one.body, two.body)
+    return _same_expression(left, right, number is not None, value is not None)
+
+
+def _same_number(value: Fraction, number: Fraction, answer: str, gold: str) -> bool:
+    if value == number:
+        return True
+    per_cent = "%" in answer, "%" in gold
+    return per_cent[0] != per_cent[1] and (value * 100 if per_cent[0] else value) == (
+        number * 100 if per_cent[1] else number
+    )
+
+
+def _same_expression(one: str, two: str, is_number: bool, from_number: bool) -> bool | None:
+    """Of two bodies that are not both numbers: as expressions, per cent on one side or both."""
+    if is_number and left_undone(one):
+        return False
+    bare_one, bare_two = one.removesuffix("%"), two.removesuffix("%")
+    verdict = same_expression(one, two)
+    if (bare_one, bare_two) != (one, two) and verdict is not True:
+        verdict = same_expression(bare_one, bare_two)
+    # What can't be read is no number, and no number is what can't be read.
+    return False if verdict is None and (is_number or from_number) else verdict
+
+
+def _body(one: Plain, two: Plain) -> str:
+    """The answer without its name, unless the other side is a relation in which names stand."""
+    named = one.name and not two.name and _RELATION.search(two.body)
+    return f"{one.name}={one.body}" if named else one.body
 
 
 def _compatible(one: Plain, two: Plain) -> bool:
@@ -56,11 +89,13 @@ def _compatible(one: Plain, two: Plain) -> bool:
 
 
 def looks_mathematical(text: str) -> bool:
-    """Operators or digits, and neither prose, a query, JSON nor a date: those aren't solved."""
+    """Operators, digits or at most two letters, and neither prose, a query, JSON nor a date."""
     if len(text) > LONGEST_EXPRESSION or '"' in text or _DATE.fullmatch(text.strip()):
         return False
     words = _LONG_WORD.findall(_COMMAND.sub(" ", text))
-    return bool(_OPERATOR.search(text)) and all(word in _FUNCTIONS for word in words)
+    if not all(word in _FUNCTIONS for word in words):
+        return False
+    return bool(_OPERATOR.search(text)) or len(text.strip()) <= 2
 
 
 def any_same(answer: str, golds: Sequence[str]) -> bool | None:

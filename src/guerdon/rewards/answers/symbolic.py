@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -14,27 +16,76 @@ from guerdon.rewards.running.workers import Failed, WorkerPool
 MEGABYTES = 1024
 """Memory for one comparison: a power of powers asks for far more within its time."""
 
+STUCK_SECONDS = 300.0
+"""Wall clock after which a comparison counts as stuck, whatever time it was given to run in."""
+
+REMEMBERED = 20_000
+"""Pairs whose verdict is kept; their texts are short (see `looks_mathematical`)."""
+
+_DECIMALS, _DIGITS = 12, 40
+_SIMPLE = "q+1"
+
 
 def equal(answer: str, gold: str) -> bool:
-    """Whether two expressions are equal as mathematics. May take unbounded time."""
+    """Whether two expressions are equal as mathematics, either way. May take unbounded time."""
     # The process is stopped from outside, so math-verify's own alarms (and its warnings that
     # they are off) are not wanted.
     logging.getLogger("math_verify").setLevel(logging.ERROR)
     with no_code():
-        left = parse(f"${gold}$", parsing_timeout=None)
-        right = parse(f"${answer}$", parsing_timeout=None)
-        return bool(verify(left, right, timeout_seconds=None))
+        left, right = (parse(f"${text}$", parsing_timeout=None) for text in (gold, answer))
+        return any(
+            verify(*pair, float_rounding=_DECIMALS, numeric_precision=_DIGITS, timeout_seconds=None)
+            for pair in ((left, right), (right, left))
+        )
 
 
 @lru_cache(maxsize=4)
 def _pool(seconds: float) -> WorkerPool:
-    return WorkerPool(equal, seconds, megabytes=MEGABYTES)
+    return WorkerPool(equal, STUCK_SECONDS, megabytes=MEGABYTES, cpu_seconds=seconds)
+
+
+_known: OrderedDict[tuple[float, str, str], bool] = OrderedDict()
+_known_lock = threading.Lock()
 
 
 def compare(pairs: Sequence[tuple[str, str]], seconds: float) -> list[bool | str]:
-    """Per (answer, gold): equal or not, or why that could not be found out in time."""
+    """Per (answer, gold): equal or not, or why that could not be found out.
+
+    A comparison has so many ``seconds`` of processor time. One that fails while the reference can
+    be compared with something simple failed for what the answer is: False. Verdicts are kept.
+    """
+    asked = list(dict.fromkeys(pairs))
+    with _known_lock:
+        verdicts: dict[tuple[str, str], bool | str] = {
+            pair: _known[seconds, *pair] for pair in asked if (seconds, *pair) in _known
+        }
+    verdicts |= _found([pair for pair in asked if pair not in verdicts], seconds)
+    with _known_lock:
+        for pair, verdict in verdicts.items():
+            if isinstance(verdict, bool):
+                _known[seconds, *pair] = verdict
+        while len(_known) > REMEMBERED:
+            _known.popitem(last=False)
+    return [verdicts[pair] for pair in pairs]
+
+
+def _found(pairs: Sequence[tuple[str, str]], seconds: float) -> dict[tuple[str, str], bool | str]:
     calls = [{"answer": answer, "gold": gold} for answer, gold in pairs]
-    return [
-        f"symbolic comparison: {result.reason}" if isinstance(result, Failed) else bool(result)
-        for result in _pool(seconds).map(calls)
-    ]
+    results = dict(zip(pairs, _pool(seconds).map(calls), strict=True))
+    failed = [gold for (_, gold), result in results.items() if isinstance(result, Failed)]
+    alone = [{"answer": _SIMPLE, "gold": gold} for gold in dict.fromkeys(failed)]
+    readable = {
+        call["gold"]
+        for call, result in zip(alone, _pool(seconds).map(alone), strict=True)
+        if not isinstance(result, Failed)
+    }
+    return {
+        pair: _verdict(result, of_the_answer=pair[1] in readable)
+        for pair, result in results.items()
+    }
+
+
+def _verdict(result: bool | Failed, of_the_answer: bool) -> bool | str:
+    if not isinstance(result, Failed):
+        return bool(result)
+    return False if of_the_answer else f"symbolic comparison: {result.reason}"

@@ -24,6 +24,9 @@ from guerdon.rewards.running.memory_limit import held_memory, limit_memory
 START = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
 """How workers start. Forked workers need no import; spawned ones find functions by name."""
 
+_OVER_TIME = signal.SIGPROF
+"""What ends a process whose call is over its processor time."""
+
 
 @dataclass(frozen=True)
 class Failed:
@@ -46,13 +49,14 @@ class WorkerPool:
 
     A call that is not done in time — in Python or in native code that never returns — has its
     process killed and replaced; it costs its own limit and no other call. So does a call that
-    brings its process down. ``seconds`` None sets no limit. With ``megabytes``, a call that
-    asks for more memory than this, beyond what its process began with, fails with MemoryError
-    (on Linux). A process that still holds more than ``kept_mb`` (None = half of it) after a call,
-    in a cache or because its allocator keeps what was freed, is replaced: the next call would
-    fail for want of what is left. Processes start at the first call, are kept between calls, and
-    end with the pool or the program. `map` may be called from several threads; one waits for the
-    other.
+    brings its process down. ``seconds`` None sets no limit. ``cpu_seconds`` limits a call's own
+    time on the processor, which the kernel counts, so that other programs take none of it. With
+    ``megabytes``, a call that asks for more memory than this, beyond what its process began with,
+    fails with MemoryError (on Linux). A process that still holds more than ``kept_mb`` (None =
+    half of it) after a call, in a cache or because its allocator keeps what was freed, is
+    replaced: the next call would fail for want of what is left. Processes start at the first
+    call, are kept between calls, and end with the pool or the program. `map` may be called from
+    several threads; one waits for the other.
     """
 
     def __init__(
@@ -62,9 +66,10 @@ class WorkerPool:
         workers: int = 0,
         megabytes: int | None = None,
         kept_mb: int | None = None,
+        cpu_seconds: float | None = None,
     ) -> None:
         self.function = function
-        self.megabytes, self.kept_mb = megabytes, kept_mb
+        self.megabytes, self.kept_mb, self.cpu_seconds = megabytes, kept_mb, cpu_seconds
         self.seconds = seconds
         self.size = workers or max(4, os.cpu_count() or 1)
         self._context = multiprocessing.get_context(START)
@@ -95,8 +100,8 @@ class WorkerPool:
 
     def disown(self) -> None:
         """In a process forked from the pool's owner: the workers, and a held lock, are not its."""
-        given = self.function, self.seconds, self.size, self.megabytes, self.kept_mb
-        self.__init__(*given)  # type: ignore[misc]
+        limits = self.megabytes, self.kept_mb, self.cpu_seconds
+        self.__init__(self.function, self.seconds, self.size, *limits)  # type: ignore[misc]
 
     def _hand_out(self, waiting: deque[tuple[int, Mapping[str, Any]]], results: list[Any]) -> None:
         while len(self._workers) < min(self.size, len(waiting)):
@@ -135,7 +140,11 @@ class WorkerPool:
             except (EOFError, OSError):
                 worker.process.join(5)
                 code = worker.process.exitcode
-                results[worker.call] = Failed(f"its process ended (exit code {code})")
+                results[worker.call] = Failed(
+                    f"no result within {self.cpu_seconds:g} s of processor time"
+                    if code == -_OVER_TIME
+                    else f"its process ended (exit code {code})"
+                )
                 self._replace(worker)
         now = time.monotonic()
         for worker in busy.values():
@@ -159,6 +168,7 @@ class WorkerPool:
                 self.seconds,
                 self.megabytes,
                 self.kept_mb,
+                self.cpu_seconds,
             ),
             daemon=True,
         )
@@ -199,6 +209,7 @@ def _serve(
     seconds: float | None,
     megabytes: int | None,
     kept_mb: int | None,
+    cpu_seconds: float | None,
 ) -> None:
     """A worker's life: receive arguments, call, send the result, until the pipe closes.
 
@@ -223,8 +234,12 @@ def _serve(
             # Should the owner be gone, the kernel ends a stuck call.
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             signal.setitimer(signal.ITIMER_REAL, 2 * seconds + 5)
+        if cpu_seconds is not None:
+            signal.signal(_OVER_TIME, signal.SIG_DFL)
+            signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
         result = call(function, arguments)
         signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         try:
             message = pickle.dumps((result, held_memory() > most))
         except Exception as error:

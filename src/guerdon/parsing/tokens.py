@@ -1,0 +1,113 @@
+"""Mathematics, in LaTeX or as typed, cut into tokens: signs, words and numbers."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from guerdon.parsing.trees import Node, number
+
+# fmt: off
+FUNCTIONS = frozenset((
+    "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh",
+    "exp", "ln", "log", "floor", "ceil",
+))
+RELATIONS = {
+    "=": "=", "<": "<", ">": ">", r"\lt": "<", r"\gt": ">", r"\in": "in", r"\ne": "!=",
+    r"\neq": "!=", r"\le": "<=", r"\leq": "<=", r"\leqslant": "<=", r"\leqq": "<=", r"\ge": ">=",
+    r"\geq": ">=", r"\geqslant": ">=", r"\geqq": ">=",
+}
+GREEK = frozenset((
+    r"\alpha", r"\beta", r"\gamma", r"\delta", r"\epsilon", r"\theta", r"\lambda", r"\mu", r"\nu",
+    r"\rho", r"\sigma", r"\tau", r"\phi", r"\psi", r"\omega", r"\Delta", r"\Gamma", r"\Omega",
+    r"\Phi", r"\Theta", r"\Lambda", r"\Sigma",
+))
+_SIGNS = {
+    "<=": r"\le", ">=": r"\ge", "!=": r"\ne", "**": "^", "$": "", ";": ",", r"\lvert": "|",
+    r"\rvert": "|", r"\vert": "|", r"\langle": "(", r"\rangle": ")", r"\lbrace": r"\{",
+    r"\rbrace": r"\}", r"\lbrack": "[", r"\rbrack": "]", r"\dfrac": r"\frac", r"\tfrac": r"\frac",
+    r"\cfrac": r"\frac", r"\dbinom": r"\binom", r"\tbinom": r"\binom", r"\land": "and",
+    r"\wedge": "and", r"\lor": "or", r"\vee": "or", r"\varnothing": r"\emptyset",
+    r"\backslash": r"\setminus", r"\div": "/", r"\ast": "*", r"\cdot": "*", r"\times": "*",
+    r"\cup": "union", r"\colon": ":", r"\mid": ":", r"\%": "%", r"\varphi": r"\phi",
+}
+_WORDS = {name: "\\" + name for name in FUNCTIONS} | {
+    "asin": r"\arcsin", "acos": r"\arccos", "atan": r"\arctan", "sqrt": r"\sqrt", "abs": "abs",
+    "pi": r"\pi", "inf": r"\infty", "infinity": r"\infty", "oo": r"\infty", "or": "or",
+    "and": "and", "in": r"\in", "union": "union", "theta": r"\theta", "U": "union",
+}
+_BASES = {
+    "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
+    "ten": 10,
+}
+# fmt: on
+_TOKEN = re.compile(
+    r"(?P<recurring>\d{0,60}\.\d{0,60}(?:\\(?:overline|bar|dot)\s?\{\d{1,60}\}|\(\d{1,60}\)))"
+    r"|(?P<grouped>\d{1,3}(?:,\d{3}){1,20}(?!\d)(?:\.\d+)?)"
+    r"|(?P<based>(?:\d[0-9A-Z]*|\(\d+\))_(?:\d|\{\s?(?:\d{1,2}|[a-z]{3,8})\s?\}))"
+    r"|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,4}(?![\da-zA-Z.]))?)"
+    r"|(?P<command>\\[a-zA-Z]+|\\[{}|%]|\\\\)|(?P<word>[a-zA-Z]+)"
+    r"|(?P<sign><=|>=|!=|\*\*|[^\s])",
+    re.ASCII,
+)
+_INSIDE = re.compile("sqrt|sin|cos|tan|log|exp|abs|min|max|mod|gcd|lcm|inf|pi")
+_DOTS = re.compile(r"(\.\d{0,40}?)(\d)\2{2,40}\s?(?:\.\.\.|\\[lc]?dots)", re.ASCII)
+_PERIOD = re.compile(r"(\d{0,60})\D{1,12}+(\d{1,60})\D{1,2}", re.ASCII)
+
+
+class Unreadable(Exception):
+    """The text is no expression of this small language."""
+
+
+def tokens(text: str, grouped: bool) -> tuple[list[str | Node], dict[int, str]]:
+    r"""The tokens of a text, numbers as nodes; and the digits of those numbers that stand alone.
+
+    ``grouped`` reads 1,000 as one number. Recurring decimals (``0.\overline{3}``, ``0.(3)``,
+    ``0.333...``) and numbers with a base (``101_2``) are one token. Raises `Unreadable` for words
+    that hold a function's name and more: "xsin" is neither four names nor a function.
+    """
+    found: list[str | Node] = []
+    digits: dict[int, str] = {}
+    if not grouped:
+        text = text.replace(",", ", ")
+    for match in _TOKEN.finditer(_DOTS.sub(r"\1\\overline{\2}", text)):
+        kind, token = match.lastgroup or "", match.group()
+        if kind in _NUMBERS:
+            if kind == "number":
+                digits[len(found)] = token
+            found.append(_NUMBERS[kind](token))
+        elif kind == "word":
+            if token not in _WORDS and _INSIDE.search(token):
+                raise Unreadable
+            found += [_WORDS[token]] if token in _WORDS else list(token)
+        elif plain := _SIGNS.get(token, token):
+            found.append(plain)
+    return found, digits
+
+
+def _recurring(text: str) -> Node:
+    whole, _, rest = text.partition(".")
+    found = _PERIOD.fullmatch(rest)
+    if found is None:
+        raise Unreadable
+    fixed, period = found.groups()
+    tail = Fraction(int(period), 10 ** len(fixed) * (10 ** len(period) - 1))
+    return number(Fraction(f"{whole or 0}.{fixed or 0}") + tail)
+
+
+def _based(text: str) -> Node:
+    digits, _, base = text.partition("_")
+    digits, base = digits.strip("()"), base.strip("{} ")
+    size = _BASES.get(base) or (int(base) if base.isdigit() else 0)
+    if not 2 <= size <= 36:
+        raise Unreadable
+    shown = f"{size} {digits.lstrip('0') or '0'}"
+    return Node("based", name=shown, value=Fraction(int(digits, size)))
+
+
+_NUMBERS = {
+    "number": lambda text: number(Fraction(text)),
+    "grouped": lambda text: number(Fraction(text.replace(",", ""))),
+    "recurring": _recurring,
+    "based": _based,
+}
