@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -41,6 +42,7 @@ SPINE = frozenset(
         "schedules",
         "sealed",
         "stages",
+        "traits",
         "trust",
     }
 )
@@ -278,3 +280,11 @@ def test_every_recipe_has_a_test() -> None:
     tested = {p.stem.removeprefix("test_") for p in (ROOT / "tests").rglob("test_*.py")}
     assert slugs
     assert slugs <= tested
+
+
+def test_what_parts_say_of_themselves_is_read_in_one_place() -> None:
+    """An attribute that is asked for by name elsewhere would have a default of its own there."""
+    said = "scope|range|reads_sampler|least_updates|uses_margins|needs_adapter|check_tasks|makes"
+    asked = re.compile(rf"(?:getattr|hasattr)\([^()]*(?:\([^()]*\))?[^()]*, \"(?:{said})\"")
+    users = {module_name(path) for path in FILES if asked.search(path.read_text())}
+    assert not users

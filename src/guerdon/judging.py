@@ -16,6 +16,7 @@ from guerdon.failures import tally, told
 from guerdon.parts import memories
 from guerdon.records import INVALID, Progress, Rollouts, Scores, concat_scores
 from guerdon.stages import Reward
+from guerdon.traits import scope_of
 
 logger = logging.getLogger("guerdon.judging")
 
@@ -181,7 +182,7 @@ class _Search:
 
 def _units(reward: Reward, rollouts: Rollouts) -> list[torch.Tensor]:
     """Rows that the reward must see together: one, a group, or all views of a question."""
-    scope = getattr(reward, "scope", "completion")
+    scope = scope_of(reward)
     keys: list[Any] = list(range(len(rollouts)))
     if scope in ("group", "linked"):
         keys = rollouts.group.tolist()

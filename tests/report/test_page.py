@@ -2,12 +2,15 @@
 
 import json
 import re
+from dataclasses import replace
 
+import pyarrow.parquet
 import pytest
 import torch
 
 from guerdon.records import Ending, Rollouts, Scores, Task
 from guerdon.report import build_report, draw_curves, number
+from guerdon.report.page import SHOWN_ROWS, _first
 from guerdon.training.run_folder import RunFolder
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> \"' &lt; \x00 \u202e"
@@ -179,3 +182,32 @@ def test_a_run_without_held_out_tasks_says_so(tmp_path):
     bare = {k: v for k, v in SUMMARY.items() if k not in ("before", "after", "gain")}
     assert "no held-out tasks" in made_run(tmp_path / "run", summary=bare)
     assert "no held-out tasks" not in made_run(tmp_path / "other")
+
+
+def test_rows_that_a_selection_chose_are_marked_and_the_others_pale(tmp_path):
+    rollouts, scores, advantage_NT = hostile_step()
+    run = RunFolder(tmp_path / "run")
+    run.claim("name: x\n")
+    run.release()
+    rollouts = replace(rollouts, origin=(HOSTILE, "policy", "policy"))
+    for step, chosen in enumerate((None, torch.tensor([1]))):
+        tokens = [["a", "b"], ["c", "d"], ["e", "f"]]
+        run.log_metrics({"step": step})
+        run.log_rollouts(step, rollouts, scores, advantage_NT, scores, tokens, chosen=chosen)
+    table = pyarrow.parquet.read_table(tmp_path / "run" / "rollouts" / "step-000001.parquet")
+    assert table["chosen"].to_pylist() == [False, True, False]
+    whole, some = build_report(tmp_path / "run").read_text().split('<div class="step')[1:3]
+    assert "chosen" not in whole
+    assert "made by" in whole
+    assert HOSTILE not in whole
+    assert re.findall(r'class="mark">([a-z ]+)<', some).count("chosen") == 1
+    assert "1 chosen to learn from" in some
+    assert len(re.findall(r'<tr class="[a-z ]*left">', some)) == 2
+
+
+def test_of_a_large_group_the_chosen_rows_are_shown():
+    rows = [{"chosen": i == SHOWN_ROWS + 3, "number": i} for i in range(SHOWN_ROWS + 9)]
+    shown = [row["number"] for row in _first(rows)]
+    assert shown == [SHOWN_ROWS + 3, *range(SHOWN_ROWS - 1)]
+    old = [{"number": i} for i in range(SHOWN_ROWS + 2)]  # from before rows said so
+    assert [row["number"] for row in _first(old)] == list(range(SHOWN_ROWS))

@@ -12,6 +12,7 @@ from guerdon.audit.judging import rollouts_of
 from guerdon.audit.shipped import left_out, reads_a_model, subjects
 from guerdon.examples import Example, Probe
 from guerdon.records import Progress, Scores
+from guerdon.traits import scope_of
 
 _HEAD = """# Rewards
 
@@ -46,7 +47,7 @@ def section(name: str, example: Example) -> str:
     scores = reward(rollouts_of(probe, [probe.good, probe.bad]), Progress())
     named = ", ".join(f'"{part}"' for part in scores.parts)
     kind = type(reward).__name__
-    facts = f"parts {named} · range {_range(reward)} · scope {getattr(reward, 'scope', '')}"
+    facts = f"parts {named} · range {_range(reward)} · scope {scope_of(reward, '')}"
     told = [f"## {name}\n\n`guerdon.rewards.{kind}`: {_first_line(type(reward))}\n\n{facts}\n\n"]
     told += _example(probe, scores)
     return "".join(told)

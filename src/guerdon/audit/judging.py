@@ -23,6 +23,7 @@ from guerdon.records import Progress, Rollouts, Scores, rollouts_of_ids
 from guerdon.rewards.running.memory_limit import limit_memory
 from guerdon.rewards.running.workers import START, failure
 from guerdon.stages import Reward
+from guerdon.traits import scope_of
 
 MOST_TOKENS = 4096
 """Longest row of an audit's rollouts: rewards that count tokens see no more than this."""
@@ -84,7 +85,7 @@ class Bench:
         self.reward = reward
         self.seconds = seconds
         self.megabytes = megabytes
-        self.grouped = getattr(reward, "scope", "completion") != "completion"
+        self.grouped = scope_of(reward) != "completion"
         self._process: Any = None
         self._pipe: Connection | None = None
         self._hopeless: Verdict | None = None

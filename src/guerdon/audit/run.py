@@ -14,6 +14,7 @@ from guerdon.audit.judging import MEGABYTES, Bench, Verdict
 from guerdon.examples import Judges, Probe
 from guerdon.rewards import Router
 from guerdon.stages import Reward
+from guerdon.traits import range_of
 
 LONG = 20_000
 """Completions beyond so many characters are judged once, not again in a batch."""
@@ -144,7 +145,7 @@ def _findings(row: _Judged, reward: Reward) -> list[Finding]:
             kinds.append("false positive")
         if case.expect is Expect.HIGH and row.share < 0.5:
             kinds.append("false negative")
-    bounds = getattr(reward, "range", None)
+    bounds = range_of(reward)
     if verdict.value is not None and bounds is not None:
         low, high = bounds
         if not low - _TOLERANCE <= verdict.value <= high + _TOLERANCE:

@@ -29,8 +29,13 @@ def with_exam(recipe: Any, text: str) -> PolicyRecipe:
     tasks, comma, graded_by = (what, "", "") if os.path.exists(what) else what.rpartition(",")
     if not comma:
         tasks, graded_by = what, ""
-    source = part_of("tasks", tasks)
+    try:
+        source = part_of("tasks", tasks)
+        reward = part_of("reward", graded_by) if graded_by else None
+    except ValueError as error:  # it names the option that takes such a part alone
+        told = str(error).partition(" ")[2]
+        raise ValueError(f"--exams {name}: {told}") from error
     if isinstance(source, FileTasks):
         source = replace(source, held_out=1.0)
-    exam = Exam(name, source, part_of("reward", graded_by) if graded_by else None)
+    exam = Exam(name, source, reward)
     return replace(recipe, exams=(*(one for one in recipe.exams if one.name != name), exam))

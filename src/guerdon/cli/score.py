@@ -21,6 +21,7 @@ from guerdon.report import score_report, shown_row
 from guerdon.tasks import DataError, check_prompt, read_rows
 from guerdon.tasks.reading import name_in
 from guerdon.training import PolicyRecipe
+from guerdon.traits import judges_several
 
 _OWN_COLUMNS = ("prompt", "completion", "answer", "id", "task_id")
 
@@ -52,7 +53,7 @@ def score_file(
     worst: int = 5,
 ) -> int:
     """Score saved completions; the exit status is 1 where none of them could be graded."""
-    whole_groups = getattr(recipe.reward, "scope", "completion") in ("group", "linked")
+    whole_groups = judges_several(recipe.reward)
     if rows is not None and rows.exists() and path.exists() and rows.samefile(path):
         raise UsageError(f"--rows {rows} is the file of completions itself; name another file")
     rollouts, places = read_completions(path, whole_groups, tokenizer)

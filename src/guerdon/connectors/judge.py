@@ -17,6 +17,7 @@ from guerdon.judging import judged
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.shaping import Chain
 from guerdon.stages import Reward, Shaper
+from guerdon.traits import judges_several, scope_of
 
 logger = logging.getLogger("guerdon.connectors")
 
@@ -74,7 +75,7 @@ class Judge:
     @property
     def needs_groups(self) -> bool:
         """True where a row's score depends on others; a user's shaper must say that it doesn't."""
-        if getattr(self.reward, "scope", "completion") in ("group", "linked"):
+        if judges_several(self.reward):
             return True
         return not all(_row_by_row(shaper) for shaper in self.shaping)
 
@@ -186,7 +187,7 @@ def _widest(call: _Call) -> int:
 def _row_by_row(shaper: Any) -> bool:
     inside = [*getattr(shaper, "shapers", ()), *filter(None, [getattr(shaper, "shaper", None)])]
     ours = type(shaper).__module__.startswith("guerdon.shaping.")
-    told = getattr(shaper, "scope", "completion" if ours else "group")
+    told = scope_of(shaper, "completion" if ours else "group")
     return told == "completion" and all(_row_by_row(one) for one in inside)
 
 

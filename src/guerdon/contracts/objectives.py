@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from guerdon.contracts.promises import calling, check_written_and_read_back, promise
 from guerdon.records import Experience, Loss, Pairs, PolicyOutput, Rollouts, Task
 from guerdon.stages import NEEDS, Objective
+from guerdon.traits import readers_of_sampler
 
 MASK = ((1, 1, 1, 0), (1, 0, 1, 1), (0, 0, 0, 0), (1, 0, 0, 0), (0, 1, 1, 1))
 GROUP = (0, 0, 1, 1, 1)
@@ -20,8 +22,9 @@ def check_objective(objective: Objective) -> None:
 
     No gradient where the policy did not act, whatever stands there; a loss and a gradient that
     are finite at extreme ratios; rows that never acted change nothing, and nothing that acted is
-    a loss of 0; the parts of a batch add up to the batch (unless it ``couples`` rows); it needs
-    what there is; and it goes to a recipe's file and back.
+    a loss of 0; the parts of a batch add up to the batch (unless it ``couples`` rows); it reads no
+    log-probs at sampling unless ``reads_sampler`` says so; it needs what there is; and it goes to a
+    recipe's file and back.
     """
     told: frozenset[str] = getattr(objective, "needs", frozenset())
     promise(told <= NEEDS, objective, f"it needs {sorted(told - NEEDS)}; there are {sorted(NEEDS)}")
@@ -29,6 +32,7 @@ def check_objective(objective: Objective) -> None:
     check_extremes(objective)
     check_idle_rows(objective)
     check_pieces(objective)
+    check_unknown_sampler(objective)
     check_written_and_read_back(objective)
 
 
@@ -171,3 +175,18 @@ def check_pieces(objective: Any) -> None:
         pairs = zip(slopes, gradients(total, now), strict=True)
         alike = all(torch.allclose(one, other, atol=1e-7) for one, other in pairs)
         promise(alike, objective, f"{told}, a batch has another gradient")
+
+
+def check_unknown_sampler(objective: Any) -> None:
+    """Rows that nobody knows the sampler's log-probs of are learned from, or refused by name."""
+    if any(True for _ in readers_of_sampler(objective)):
+        return
+    rollouts, advantage, now = made_batch()
+    unknown = torch.full_like(rollouts.logps, torch.nan).where(rollouts.mask, rollouts.logps)
+    rows = replace(rollouts, logps=unknown, old_logps=unknown)
+    loss = lost(objective, now, rows, advantage)
+    finite = torch.isfinite(loss.value) and all(
+        torch.isfinite(one).all() for one in gradients(loss.value, now)
+    )
+    told = "it reads log-probs at sampling, which rows of another maker lack: say `reads_sampler`"
+    promise(finite, objective, told)

@@ -20,6 +20,7 @@ from guerdon.contracts.promises import (
 from guerdon.examples import Example
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.stages import Reward
+from guerdon.traits import range_of, scope_of
 
 HOSTILE = (
     "",
@@ -126,13 +127,13 @@ def check_every_row(reward: Any, rollouts: Rollouts, scores: Scores) -> None:
 
 def check_range(reward: Any, rollouts: Rollouts, scores: Scores) -> None:
     """``range`` (None: not bounded) holds all values; ``scope`` is one that there is."""
-    low, high = getattr(reward, "range", None) or (-math.inf, math.inf)
+    low, high = range_of(reward) or (-math.inf, math.inf)
     promise(low < high, reward, f"its range is {(low, high)}; the first end must be the lower")
     wrong_N = scores.valid & ((scores.value < low) | (scores.value > high))
     row = int(wrong_N.int().argmax())
     told = f"{shown(rollouts.texts, row)} gets {scores.value[row].item():g}, out of the declared"
     promise(not wrong_N.any(), reward, f"{told} range {low:g} to {high:g}")
-    scope = getattr(reward, "scope", "completion")
+    scope = scope_of(reward)
     promise(scope in SCOPES, reward, f"its scope is {scope!r}; there are {', '.join(SCOPES)}")
 
 

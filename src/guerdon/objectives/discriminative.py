@@ -89,6 +89,7 @@ class DisCO:
 
     couples: ClassVar[str] = "batch"
     needs: ClassVar[frozenset[str]] = frozenset()
+    reads_sampler: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_ranges(self)

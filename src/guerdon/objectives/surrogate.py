@@ -33,7 +33,8 @@ class Terms(ABC):
     have ``old_logps``), ``engine_cap`` C multiplies the surrogate by the truncated importance
     weight ``min(exp(old - sampled), C)`` without gradient (None = off). Logged then:
     ``engine_gap``, the mean of ``|old - sampled|``, ``engine_ratio``, that of
-    ``exp(old - sampled)``, and ``engine_capped``, the share of weights cut to C.
+    ``exp(old - sampled)``, and ``engine_capped``, the share of weights cut to C. Where the
+    sampler's log-probs are not known (NaN) that weight is 1.
     """
 
     kl: KL | None = None
@@ -72,7 +73,7 @@ class Terms(ABC):
         made = self.surrogate(now, experience)
         loss_NT, shares = made.loss, dict(made.shares)
         if self.engine_cap is not None and rollouts.old_logps is not None:
-            gap_NT = (rollouts.old_logps - rollouts.logps).clamp(-_BOUND, _BOUND)
+            gap_NT = (rollouts.old_logps - rollouts.logps).nan_to_num(0.0).clamp(-_BOUND, _BOUND)
             importance_NT = gap_NT.exp()
             loss_NT = loss_NT * importance_NT.clamp_max(self.engine_cap)
             capped_NT = (importance_NT > self.engine_cap).float()
@@ -110,6 +111,7 @@ class ClippedSurrogate(Terms):
     """
 
     name: ClassVar[str] = "clipped-surrogate"
+    reads_sampler: ClassVar[bool] = True
 
     clip_low: NonNegative = 0.2
     clip_high: NonNegative = 0.2
@@ -135,6 +137,7 @@ class GSPO(Terms):
     """
 
     name: ClassVar[str] = "gspo"
+    reads_sampler: ClassVar[bool] = True
 
     clip_low: NonNegative = 3e-4
     clip_high: NonNegative = 4e-4
@@ -162,6 +165,7 @@ class CISPO(Terms):
     """
 
     name: ClassVar[str] = "cispo"
+    reads_sampler: ClassVar[bool] = True
 
     clip_low: NonNegative = 10.0
     clip_high: NonNegative = 0.2
@@ -190,6 +194,7 @@ class SAPO(Terms):
     """``-(4 / tau) sigmoid(tau (rho - 1)) A``, tau by the sign of A: a soft clip."""
 
     name: ClassVar[str] = "sapo"
+    reads_sampler: ClassVar[bool] = True
 
     tau_positive: Positive = 1.0
     tau_negative: Positive = 1.05

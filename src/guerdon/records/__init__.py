@@ -8,13 +8,14 @@ continuous action, ``M`` pairs of rows, ``P`` prompt tokens.
 from guerdon.records.experience import Experience
 from guerdon.records.outputs import Loss, PolicyOutput
 from guerdon.records.pairs import Chosen, Comparisons, Pairs
-from guerdon.records.rollouts import Along, Ending, Rollouts, concat_rollouts
+from guerdon.records.rollouts import OWN_POLICY, Along, Ending, Rollouts, concat_rollouts
 from guerdon.records.scores import INVALID, Scores, concat_scores
 from guerdon.records.tasks import Message, Progress, Task, first_views, questions
 from guerdon.records.written import rollouts_of_ids
 
 __all__ = [
     "INVALID",
+    "OWN_POLICY",
     "Along",
     "Chosen",
     "Comparisons",

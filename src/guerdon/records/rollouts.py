@@ -43,6 +43,10 @@ class Ending(StrEnum):
         return tuple(Ending.FINISHED if done else otherwise for done in finished.tolist())
 
 
+OWN_POLICY = "policy"
+"""Who made a row that the run's own policy sampled: see `Rollouts.origin`."""
+
+
 class Along(Enum):
     """What a field of `Rollouts` has one entry for. It is in the field's metadata as "along"."""
 
@@ -76,7 +80,9 @@ class Rollouts:
         mask: bool[N, T], True where the policy acted.
         lengths: long[N], how many positions of a row are real (acted or observed).
         logps: float[N, T], log-probability of the action when it was sampled, at the
-            sampling temperature and before top-p/top-k truncation; 0 where ``mask`` is False.
+            sampling temperature and before top-p/top-k truncation; 0 where ``mask`` is False, NaN
+            where the policy acted and nobody knows it: somebody else made the row. Objectives with
+            a ratio to the sampler refuse such rows.
         ids: long[N, T], what was chosen: token ids or numbered actions, right-padded. Tool and
             environment text is included, with ``mask`` False. Without columns, long[N, 0], where
             nothing was chosen by number: see ``actions``.
@@ -85,6 +91,8 @@ class Rollouts:
             are no texts.
         captions: N descriptions of rows for whoever looks at a run, where texts do not tell.
         endings: why each of the N rows ended; () means that all ended by themselves.
+        origin: who made each of the N rows, such as "policy" (`OWN_POLICY`), "replay" or a
+            teacher's name; None means the run's own policy made all.
         turn: long[N, T], the turn a position belongs to, or None for single-turn rollouts.
         states: per row, per turn, the environment's hashable state before the action.
         observations: [N, K + 1, ...], what stood before each turn, and after a row's last one.
@@ -117,6 +125,7 @@ class Rollouts:
     endings: tuple[Ending, ...] = field(default=(), metadata=_ROW)
     actions: Tensor | None = field(default=None, metadata=_POSITION)
     captions: tuple[str, ...] | None = field(default=None, metadata=_ROW)
+    origin: tuple[str, ...] | None = field(default=None, metadata=_ROW)
     turn: Tensor | None = field(default=None, metadata=_POSITION)
     states: tuple[tuple[Hashable, ...], ...] | None = field(default=None, metadata=_ROW)
     observations: Tensor | None = field(default=None, metadata=_AROUND_TURNS)
@@ -180,6 +189,11 @@ class Rollouts:
     def shown(self) -> tuple[str, ...]:
         """N texts for whoever looks at a run: the rows' own, else their captions, else empty."""
         return self.texts or self.captions or ("",) * len(self)
+
+    @property
+    def makers(self) -> tuple[str, ...]:
+        """Who made each of the N rows."""
+        return self.origin or (OWN_POLICY,) * len(self)
 
     @property
     def behaviour_logps(self) -> Tensor:
@@ -260,7 +274,8 @@ def concat_rollouts(batches: Sequence[Rollouts]) -> Rollouts:
 
     Groups stay apart even when two batches hold the same task id: they were sampled at
     different times. An optional field must be set in all batches or in none, but for ``inputs``
-    (prompts with images may stand beside others) and ``signals`` (NaN where one is missing).
+    (prompts with images may stand beside others), ``signals`` (NaN where one is missing) and
+    ``origin`` (the run's own policy where it is not told).
     """
     if not batches:
         raise ValueError("concat_rollouts needs at least one batch")
@@ -272,8 +287,10 @@ def concat_rollouts(batches: Sequence[Rollouts]) -> Rollouts:
     }
     if any(b.inputs for b in batches):
         changes["inputs"] = tuple(i for b in batches for i in b.inputs or [{}] * len(b.tasks))
+    if any(b.origin for b in batches):
+        changes["origin"] = tuple(maker for b in batches for maker in b.makers)
     for f in _along_something(batches[0]):
-        if f.name in ("group", "inputs"):
+        if f.name in ("group", "inputs", "origin"):
             continue
         if isinstance(getattr(batches[0], f.name), Mapping):
             changes[f.name] = _joined_by_name([getattr(b, f.name) for b in batches], batches)

@@ -25,7 +25,8 @@ def rollouts_of_ids(
     """N rows of token ids, padded right to the longest; the policy acted at every one of them.
 
     ``group`` has each row's index into ``tasks``. Without ``logps`` (as many as ids, row by row)
-    they are 0. ``more`` are further fields of `Rollouts`. No rows, and rows without ids, are fine.
+    they are 0; give NaN where the policy did not sample a row. ``more`` are further fields of
+    `Rollouts`. No rows, and rows without ids, are fine.
 
     >>> rows = rollouts_of_ids([Task("a", "Hi")], [0, 0], [torch.tensor([5])], [[7, 8], [9]],
     ...                        ["x", "y"])

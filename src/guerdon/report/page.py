@@ -178,8 +178,21 @@ def _group(rows: Sequence[dict[str, Any]], largest: float) -> dict[str, Any]:
         "prompt": _shown(rows[0]["prompt"]),
         "answer": _shown(rows[0]["answer"]),
         "size": len(rows),
-        "rows": [_row(r, largest) for r in rows[:SHOWN_ROWS]],
+        "chosen": sum(map(_chosen, rows)),
+        "rows": [_row(r, largest) for r in _first(rows)],
     }
+
+
+def _first(rows: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
+    """The rows that there is room for; of more, those first that are learned from."""
+    if len(rows) <= SHOWN_ROWS:
+        return rows
+    return sorted(rows, key=lambda row: not _chosen(row))[:SHOWN_ROWS]
+
+
+def _chosen(row: dict[str, Any]) -> bool:
+    """Whether no selection left it out; runs from before there was a column don't say."""
+    return row.get("chosen") is not False
 
 
 def _row(row: dict[str, Any], largest: float) -> dict[str, Any]:
@@ -214,6 +227,8 @@ def _row(row: dict[str, Any], largest: float) -> dict[str, Any]:
         ],
         "remark": _shown(row.get("remark") or ""),
         "valid": row["valid"],
+        "chosen": _chosen(row),
+        "maker": "" if row.get("origin") in (None, "policy") else _shown(row["origin"]),
         "cut": "" if row["finished"] else _cut(row.get("ending")),
         "length": row["length"],
     }

@@ -36,6 +36,7 @@ class KLPenalty:
     estimator: Callable[[Tensor, Tensor], Tensor] = log_ratio
     """How the KL is estimated at a token."""
     needs: ClassVar[frozenset[str]] = frozenset({"reference"})
+    reads_sampler: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_ranges(self)

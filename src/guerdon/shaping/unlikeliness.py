@@ -23,6 +23,8 @@ class Likelihood(Protocol):
 class MeanLogProb:
     """Mean over acted tokens (the released code's choice); 0 for an empty row."""
 
+    reads_sampler: ClassVar[bool] = True
+
     def __call__(self, rollouts: Rollouts) -> Tensor:
         total = torch.where(rollouts.mask, rollouts.behaviour_logps, 0.0).sum(1)
         return total / rollouts.mask.sum(1).clamp_min(1)
@@ -31,6 +33,8 @@ class MeanLogProb:
 @dataclass(frozen=True)
 class SumLogProb:
     """Sum over acted tokens: the sequence's log-probability."""
+
+    reads_sampler: ClassVar[bool] = True
 
     def __call__(self, rollouts: Rollouts) -> Tensor:
         return torch.where(rollouts.mask, rollouts.behaviour_logps, 0.0).sum(1)

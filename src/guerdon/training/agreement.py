@@ -13,6 +13,13 @@ from guerdon.schedules import schedules_in
 from guerdon.stages import ValueTargets
 from guerdon.training.recording import TOLD
 from guerdon.training.reference import NoReference
+from guerdon.traits import (
+    compares_group,
+    has_adapter,
+    has_value_head,
+    least_updates_of,
+    needs_adapter,
+)
 
 if TYPE_CHECKING:
     from guerdon.training.recipe import PolicyRecipe
@@ -52,7 +59,7 @@ def _contradictions(recipe: PolicyRecipe) -> Iterator[str]:
     yield from _fixed(recipe)
     loop, rows = recipe.loop, recipe.loop.groups * recipe.loop.group_size
     credit = [part for _, part in parts_in((recipe.advantage, recipe.shaping))]
-    compare = [part for part in credit if getattr(part, "scope", "") == "group"]
+    compare = [part for part in credit if compares_group(part)]
     needs = recipe.objective.needs
     learns, credits = type(recipe.objective).__name__, type(recipe.advantage).__name__
     if loop.group_size == 1 and compare:
@@ -114,7 +121,7 @@ def _obstacles(recipe: PolicyRecipe, loads_model: bool) -> Iterator[str]:
             "could be learned from them; give a number above 0 (evaluation_sampling may be greedy)"
         )
     loop, rows = recipe.loop, recipe.loop.groups * recipe.loop.group_size
-    least = getattr(recipe.objective, "least_updates", 1)
+    least = least_updates_of(recipe.objective)
     if loop.epochs * math.ceil(rows / (loop.minibatch or rows)) < least:
         yield (
             f"{type(recipe.objective).__name__} holds the policy near the one that sampled. At a "
@@ -123,16 +130,12 @@ def _obstacles(recipe: PolicyRecipe, loads_model: bool) -> Iterator[str]:
             f"{max(rows // 4, 1)}), or more loop.epochs"
         )
     model, values = recipe.model, "values" in recipe.objective.needs
-    if loads_model and values and not getattr(model, "value_head", False):
+    if loads_model and values and not has_value_head(model):
         yield (
             f"{type(recipe.objective).__name__} learns values, but the model has no value head; "
             "set model.value_head to True (--model.value-head)"
         )
-    if (
-        loads_model
-        and getattr(recipe.reference, "needs_adapter", False)
-        and not getattr(model, "adapter", None)
-    ):
+    if loads_model and needs_adapter(recipe.reference) and not has_adapter(model):
         yield (
             f"{type(recipe.reference).__name__} needs a policy with an adapter; set "
             'model.adapter to "lora" (--model.adapter lora), or use FixedReference'

@@ -24,6 +24,7 @@ from guerdon.training.checkpoint import seed_generators
 from guerdon.training.recipe import Loop, Recipe, Result, RunOptions
 from guerdon.training.run import Carried, Run
 from guerdon.training.run_folder import RECIPE, resume_command
+from guerdon.traits import made_by
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Weights:
     reference: bool = False
 
     def __call__(self, recipe: Any, done: Sequence[Done]) -> tuple[Any, Carried | None]:
-        makes = getattr(recipe, "makes", "")
+        makes = made_by(recipe)
         last = _newest(done, makes) or (_newest(done, "policy") if makes == "scorer" else None)
         if last is None or not hasattr(recipe, "model"):
             return recipe, None
@@ -258,7 +259,7 @@ def _run_one(stage: Stage, place: Path, done: Sequence[Done], options: RunOption
 
 
 def _makes(stage: Stage) -> str:
-    return str(getattr(stage.recipe, "makes", ""))
+    return made_by(stage.recipe)
 
 
 def _finished(place: Path) -> bool:

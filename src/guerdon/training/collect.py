@@ -29,7 +29,7 @@ from guerdon.records import (
 from guerdon.schedules import at
 from guerdon.stages import Observer, Policy, ValueTargets
 from guerdon.training.recipe import PolicyRecipe
-from guerdon.training.recording import recorded
+from guerdon.training.recording import check_sampler_known, recorded
 from guerdon.training.reference import RunningReference
 from guerdon.training.stopping import PartFailed, naming
 from guerdon.training.update import Shard
@@ -162,12 +162,17 @@ def credit(
     recipe, rollouts = at(recipe, progress), batch.rollouts
     if batch.staleness is not None and len(rollouts):
         with torch.no_grad():
-            rollouts = replace(rollouts, old_logps=policy.forward(rollouts).logps)
+            now_NT = policy.forward(rollouts).logps
+        # Who else made a row is no more known than before.
+        old_NT = now_NT.masked_fill(rollouts.logps.isnan(), torch.nan)
+        rollouts = replace(rollouts, old_logps=old_NT)
     needs = recipe.objective.needs & {"values"} | needs_of((recipe.shaping, recipe.advantage))
     rollouts = recorded(policy, rollouts, needs, recipe.loop.microbatch)
     rollouts = _with_reference(rollouts, recipe, reference)
+    check_sampler_known((recipe.shaping, recipe.advantage), rollouts, batch.raw.valid)
     scores = _shaped(recipe, batch.raw, rollouts, progress)
     experience, rows = _selected(recipe, Experience(rollouts, scores, progress=progress))
+    check_sampler_known(recipe.objective, experience.rollouts, experience.scores.valid)
     with naming("the advantage", recipe.advantage):
         if bool(experience.scores.valid.any()):
             experience = replace(experience, advantage=recipe.advantage(experience))

@@ -15,6 +15,7 @@ from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.stages import Policy, Reward, Sampling
 from guerdon.training.recording import recorded
 from guerdon.training.update import ALONE, Shard
+from guerdon.traits import range_of
 
 _AT_A_TIME = 16
 
@@ -101,7 +102,7 @@ def evaluate(
 
 def _ends(reward: Reward, metric: str, results: Sequence[float]) -> tuple[float, float] | None:
     """The range that the reward states (an accuracy's is 0 to 1), if it holds all results."""
-    low, high = (0.0, 1.0) if metric == "accuracy" else getattr(reward, "range", None) or (0, 0)
+    low, high = (0.0, 1.0) if metric == "accuracy" else range_of(reward) or (0, 0)
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         return None
     inside = all(low <= result <= high for result in results if result == result)

@@ -19,6 +19,7 @@ from guerdon.training.held_out import HeldOut
 from guerdon.training.learner import Learner
 from guerdon.training.optimisers import AdamW, Optimiser, Trainable
 from guerdon.training.passes import Figures, Report, passes
+from guerdon.traits import uses_margins
 
 
 class TrainableScorer(Scorer, Trainable, Protocol):
@@ -118,7 +119,7 @@ def check_margins(objective: object, rankings: Sequence[Ranking]) -> None:
     if not rankings:
         raise ValueError("there are no rankings to train on")
     known = [one.task.id for one in rankings if one.margin is not None]
-    if known and not getattr(objective, "uses_margins", False):
+    if known and not uses_margins(objective):
         name = type(objective).__name__
         raise ValueError(
             f"{name} uses no margins, and {len(known)} of {len(rankings)} rankings have one, the "

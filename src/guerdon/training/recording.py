@@ -1,4 +1,4 @@
-"""What parts need to read, written into the rollouts as the policy says it at that moment."""
+"""What parts need to read: written into the rollouts, or refused where nobody can know it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from guerdon.records import Rollouts
 from guerdon.stages import Policy
+from guerdon.traits import readers_of_sampler
 
 TOLD = frozenset({"values", "entropy", "largest"})
 """Of `guerdon.stages.NEEDS`, what the policy says of its own rollouts, by their field."""
@@ -33,3 +35,25 @@ def recorded(policy: Policy, rollouts: Rollouts, needs: frozenset[str], size: in
             whole = told.new_zeros((*rollouts.mask.shape, *told.shape[2:]))
             found.setdefault(name, whole)[rows, : told.shape[1]] = told
     return replace(rollouts, **found)
+
+
+def check_sampler_known(parts: Any, rollouts: Rollouts, used_N: Tensor | None = None) -> None:
+    """Raises ValueError where one of ``parts`` reads the log-probs rows were sampled with, and a
+    row has none (NaN where the policy acted), which then somebody else made.
+
+    Only rows in ``used_N`` bool[N] are looked at (None = all).
+    """
+    reader = next(readers_of_sampler(parts), None)
+    if reader is None:
+        return
+    unknown_N = (rollouts.behaviour_logps.isnan() & rollouts.mask).any(1)
+    unknown_N = unknown_N if used_N is None else unknown_N & used_N
+    if not bool(unknown_N.any()):
+        return
+    row = int(unknown_N.nonzero()[0])
+    raise ValueError(
+        f"row {row} was made by {rollouts.makers[row]!r} and has no log-probabilities, but "
+        f"{type(reader).__name__} weighs rows by what sampled them ({int(unknown_N.sum())} of "
+        f"{len(rollouts)} rows have none); give them log-probabilities, leave the rows out by a "
+        "selection, or take an objective without a ratio (--objective policy-gradient)"
+    )

@@ -13,6 +13,7 @@ from guerdon.report import read_summary
 from guerdon.sealed import SUMS, fault, faults
 from guerdon.training.recipe import Recipe, load_any
 from guerdon.training.run_folder import RECIPE, resume_command
+from guerdon.traits import made_by
 
 
 class NotResumable(ValueError):
@@ -47,7 +48,7 @@ def _refuse_finished(folder: Path, recipe: Recipe) -> None:
     wanted = getattr(getattr(recipe, "loop", None), "steps", steps)
     if not summary or "stopped" in summary or steps < wanted:
         return
-    model, makes = folder / "model", getattr(recipe, "makes", "")
+    model, makes = folder / "model", made_by(recipe)
     if (makes and not model.is_dir()) or not (folder / "report.html").is_file():
         return
     then = {

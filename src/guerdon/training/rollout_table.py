@@ -14,6 +14,7 @@ from typing import IO, Any
 
 import pyarrow
 import pyarrow.parquet
+import torch
 from torch import Tensor
 
 from guerdon.records import Rollouts, Scores
@@ -48,6 +49,8 @@ def rollout_schema(parts: Sequence[str]) -> pyarrow.Schema:
         "logp": real,
         "length": whole,
         "finished": pyarrow.bool_(),
+        "chosen": pyarrow.bool_(),
+        "origin": text,
         "ending": text,
         "outcome": pyarrow.list_(real),
         "token": pyarrow.list_(text),
@@ -78,14 +81,19 @@ def rollout_table(
     advantage_NT: Tensor,
     shaped: Scores,
     token_texts: Sequence[Sequence[str]],
+    chosen: Tensor | None = None,
 ) -> pyarrow.Table:
-    """A step's completions, a row each; see `RunFolder.log_rollouts`."""
+    """A step's completions, a row each; see `RunFolder.log_rollouts`.
+
+    ``chosen`` is false in rows that a selection left out; ``origin`` is who made a row.
+    """
     lengths = rollouts.lengths.tolist()
     group = rollouts.group.tolist()
     acted_N = rollouts.mask.sum(1).clamp(min=1)
     parts = {storable(name): part.tolist() for name, part in scores.parts.items()}
     kept = [n.removeprefix(PART) for n in schema.names if n.startswith(PART)]
     none = [None] * len(rollouts)
+    rows = torch.arange(len(rollouts)) if chosen is None else chosen
     later = {name: part for name, part in scores.parts.items() if storable(name) not in kept}
     columns: dict[str, list[Any]] = {
         "step": [step] * len(rollouts),
@@ -107,6 +115,8 @@ def rollout_table(
         "logp": ((rollouts.logps * rollouts.mask).sum(1) / acted_N).tolist(),
         "length": rollouts.mask.sum(1).tolist(),
         "finished": rollouts.finished.tolist(),
+        "chosen": torch.isin(torch.arange(len(rollouts)), rows).tolist(),
+        "origin": [storable(maker) for maker in rollouts.makers],
         "ending": [str(ending) for ending in rollouts.endings],
         "outcome": _outcomes(rollouts),
         "token": [[storable(t) for t in row] for row in token_texts],

@@ -173,8 +173,11 @@ class RunFolder:
         advantage_NT: Tensor,
         shaped: Scores,
         token_texts: list[list[str]],
+        chosen: Tensor | None = None,
     ) -> None:
         """Every completion of a step, a row each; see `guerdon.training.rollout_table`.
+
+        ``chosen`` long[R] are the rows that are learned from (None = all).
 
         ``token_texts`` lists each row's tokens as text (empty lists for a policy without a
         tokenizer), beside ``token_advantage`` and ``token_logp``. ``advantage`` and ``logp``
@@ -184,7 +187,7 @@ class RunFolder:
         if self._schema is None:
             self._schema = schema_of_run(folder) or rollout_schema(tuple(scores.parts))
         table = rollout_table(
-            self._schema, step, rollouts, scores, advantage_NT, shaped, token_texts
+            self._schema, step, rollouts, scores, advantage_NT, shaped, token_texts, chosen
         )
         with whole_file(folder / f"step-{step:06d}.parquet", table.nbytes) as file:
             write_table(table, file)

@@ -6,6 +6,7 @@ log-likelihood of the completions, so accumulation, guards and processes work al
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -40,7 +41,8 @@ def demonstrations_to_rollouts(
 ) -> Rollouts:
     """Completions as rollouts, one per group; each ends as the model ends one (`completion_ids`).
 
-    A completion of more than ``max_tokens`` is cut there and counts as not finished.
+    A completion of more than ``max_tokens`` is cut there and counts as not finished. Their origin
+    is "demonstration", and log-probs at sampling are not known (NaN).
     """
     ids = completion_ids(
         [d.completion for d in demonstrations], [d.task for d in demonstrations], policy.tokenizer
@@ -53,6 +55,8 @@ def demonstrations_to_rollouts(
         [p.ids for p in prompts],
         [row[:max_tokens] for row in ids],
         [d.completion for d in demonstrations],
+        logps=[[math.nan] * len(row[:max_tokens]) for row in ids],
+        origin=("demonstration",) * len(ids),
         inputs=inputs if any(inputs) else None,
         endings=tuple(
             Ending.FINISHED if len(row) <= max_tokens else Ending.TOKEN_LIMIT for row in ids

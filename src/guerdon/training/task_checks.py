@@ -7,6 +7,7 @@ from typing import Any
 
 from guerdon.composition import places
 from guerdon.records import Task
+from guerdon.traits import ChecksTasks
 
 
 def check_tasks(reward: Any, tasks: Sequence[Task], where: str = "recipe.reward") -> None:
@@ -15,10 +16,9 @@ def check_tasks(reward: Any, tasks: Sequence[Task], where: str = "recipe.reward"
     Raises ValueError with the part's place and its words, which name tasks and mend.
     """
     for place, part in places(reward, where):
-        check = getattr(part, "check_tasks", None)
-        if check is None:
+        if not isinstance(part, ChecksTasks):
             continue
         try:
-            check(tasks)
+            part.check_tasks(tasks)
         except ValueError as error:
             raise ValueError(f"{place} can't grade these tasks: {error}") from error

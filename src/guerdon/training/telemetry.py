@@ -55,7 +55,7 @@ def step_metrics(collected: Collected, figures: dict[str, float]) -> dict[str, f
         "sampled_groups": float(collected.sampled),
         "length": float(lengths.mean()) if len(rollouts) else 0.0,
         "truncated_share": 1.0 - float(rollouts.finished.float().mean()) if len(rollouts) else 0.0,
-        "sampling_logp": float(rollouts.logps.sum() / max(tokens, 1)),
+        "sampling_logp": _known_mean(rollouts.logps[rollouts.mask]),
         "tokens": float(tokens),
         "tokens_per_second": tokens / spent if spent else 0.0,
         **seconds,
@@ -160,6 +160,7 @@ class Telemetry:
                 collected.raw,
                 collected.advantage,
                 shaped=collected.scores,
+                chosen=collected.chosen,
                 token_texts=self._token_texts(collected.rollouts),
             )
 
@@ -302,7 +303,13 @@ def _sampler_gap(rollouts: Rollouts) -> dict[str, float]:
     if rollouts.old_logps is None or not bool(rollouts.mask.any()):
         return {}
     gap_M = (rollouts.old_logps - rollouts.logps)[rollouts.mask].clamp(-20, 20)
-    return {"sampler_gap": float((gap_M.exp() - 1).abs().mean())}
+    return {"sampler_gap": _known_mean((gap_M.exp() - 1).abs())}
+
+
+def _known_mean(value_M: Tensor) -> float:
+    """Mean over the tokens whose sampler is known; 0 where there are none."""
+    known_M = value_M[~value_M.isnan()]
+    return float(known_M.sum() / max(len(known_M), 1))
 
 
 def _zero_std_share(rollouts: Rollouts, scores: Scores) -> float:

@@ -12,6 +12,7 @@ from torch import Tensor
 from guerdon.records import Experience, PolicyOutput, Rollouts
 from guerdon.stages import COUPLINGS, Objective, Policy
 from guerdon.training.optimisers import Trainable, trainable
+from guerdon.training.recording import check_sampler_known
 from guerdon.training.stopping import TrainingStopped, naming
 
 
@@ -128,10 +129,12 @@ def update(
     positions don't hang together, so many positions. The gradient does not depend on it, nor on the
     number of processes: row weights are computed over the whole batch before it is cut, and what
     the objective couples is put together again (`_put_together`). Rows whose mask is empty weigh
-    nothing. See `apply_gradients` for ``guard`` and ``clip``.
+    nothing. See `apply_gradients` for ``guard`` and ``clip``, and `check_sampler_known` for the
+    ValueError where an objective has a ratio to what sampled a row and nobody knows that.
     """
     optimiser.zero_grad(set_to_none=True)
     rollouts = experience.rollouts
+    check_sampler_known(objective, rollouts)
     pieces = _cut(policy, rollouts, _whole_groups(rollouts, shard), microbatch)
     reach = COUPLINGS.index(objective.couples)
     whole = len(pieces) == 1 and len(pieces[0].windows) == 1 and shard.world == 1
@@ -277,12 +280,13 @@ _OFF, _ACTED = "off-policy sum", "acted tokens"
 
 
 def _off_policy(logp_NT: Tensor, rollouts: Rollouts) -> tuple[float, float]:
-    """Sum of ``|ratio - 1|`` over the tokens that were acted, and their number.
+    """Sum of ``|ratio - 1|`` over the acted tokens whose sampler is known, and their number.
 
     Before the first update of a batch the ratio is 1 but for rounding.
     """
-    gap_M = (logp_NT.detach() - rollouts.behaviour_logps)[rollouts.mask].clamp(-20, 20)
-    return float((gap_M.exp() - 1).abs().sum()), float(rollouts.mask.sum())
+    gap_M = (logp_NT.detach() - rollouts.behaviour_logps)[rollouts.mask]
+    gap_M = gap_M[~rollouts.behaviour_logps[rollouts.mask].isnan()].clamp(-20, 20)
+    return float((gap_M.exp() - 1).abs().sum()), float(len(gap_M))
 
 
 def _whole_groups(rollouts: Rollouts, shard: Shard) -> Tensor:

@@ -27,6 +27,7 @@ from guerdon.connectors.server.rows import (
 )
 from guerdon.failures import NotGiven
 from guerdon.records import Scores
+from guerdon.traits import scope_of
 
 THREADS = 64
 """Requests whose rows can be joined to one call of the reward; others wait for a thread."""
@@ -167,7 +168,7 @@ class RewardService:
         function = getattr(reward, "function", reward)
         return {
             "reward": str(getattr(function, "__name__", type(reward).__name__)),
-            "scope": str(getattr(reward, "scope", "completion")),
+            "scope": scope_of(reward),
             "shaping": [type(shaper).__name__ for shaper in self.judge.shaping],
             "needs_groups": self.judge.needs_groups,
             "limits": vars(self.limits),

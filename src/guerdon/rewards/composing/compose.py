@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from guerdon import traits
 from guerdon.examples import Example, numbers, sentences
 from guerdon.groups import standardised
 from guerdon.ranges import Finite, NonNegative, check_ranges
@@ -354,12 +355,12 @@ def total(parts: Mapping[str, Tensor], rows: int) -> Tensor:
 def scope_of(rewards: Any) -> str:
     """The widest scope of several rewards."""
     order: Sequence[str] = ("completion", "turn", "group", "linked")
-    return max((getattr(r, "scope", "completion") for r in rewards), key=order.index)
+    return max((traits.scope_of(r) for r in rewards), key=order.index)
 
 
 def range_of(reward: Any) -> tuple[float, float]:
     """A reward's declared range, unbounded where it declares none."""
-    return getattr(reward, "range", None) or UNBOUNDED
+    return traits.range_of(reward) or UNBOUNDED
 
 
 def _range_product(one: tuple[float, float], two: tuple[float, float]) -> tuple[float, float]:

@@ -19,6 +19,7 @@ from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.running.cache_file import keep, look_up
 from guerdon.rewards.running.rows import Judged, Ungradable, gather
 from guerdon.stages import Reward
+from guerdon.traits import range_of, scope_of
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,11 @@ class Cached:
 
     @property
     def scope(self) -> str:
-        return getattr(self.reward, "scope", "completion")
+        return scope_of(self.reward)
 
     @property
     def range(self) -> tuple[float, float] | None:
-        return getattr(self.reward, "range", None)
+        return range_of(self.reward)
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         keys, folder = self._keys(rollouts), Path(self.folder)
