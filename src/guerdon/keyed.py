@@ -30,3 +30,12 @@ def normals(seed: int, keys: Sequence[int], count: int) -> Tensor:
     # Uniforms are multiples of 2^-53 below 1; from the middle of each cell none is infinite.
     drawn: Tensor = torch.special.ndtri(uniforms(seed, keys, count) + 2.0**-54)
     return drawn
+
+
+def mixed(*numbers: int) -> int:
+    """One 63-bit seed of several small numbers; distinct inputs give distinct streams."""
+    seed = 0x9E3779B97F4A7C15
+    for number in numbers:
+        seed = ((seed ^ number) * 0xBF58476D1CE4E5B9 + 0x94D049BB133111EB) % (1 << 64)
+        seed ^= seed >> 31
+    return seed % (1 << 63)

@@ -53,6 +53,19 @@ def _optimiser(old: Settings) -> Settings:
     return _part("training.optimisers:AdamW", **given)
 
 
+def _policy_recipe(old: Settings) -> Settings:
+    """A recipe had its sampling, and its loop the size of groups and how many at a time."""
+    moved, said = {"group_size": "size", "sampling_groups": "portion"}, old.get("loop")
+    loop = dict(said) if isinstance(said, Mapping) else {}
+    was = {moved[name]: loop.pop(name) for name in moved if name in loop}
+    was |= {"sampling": old["sampling"]} if "sampling" in old else {}
+    if not was or "sampler" in old:
+        return old
+    rest = {name: value for name, value in old.items() if name not in ("sampling", "loop")}
+    own = _part("rollout.samplers:Groups", **was)
+    return {**rest, "sampler": own, **({"loop": loop or said} if "loop" in old else {})}
+
+
 def _prepared(by: str) -> Callable[[Settings], Settings]:
     """Tasks that loaded a model for themselves; it is the run's own policy now."""
 
@@ -72,6 +85,10 @@ _CHANGED: Mapping[str, Callable[[Settings], Settings]] = {
     "rewards.levels:Ramp": _renamed("schedules:Linear", start="first", end="last"),
     "rewards.levels:Switch": _switch,
     "training.recipe:Optimiser": _optimiser,
+    "training.recipe:PolicyRecipe": _policy_recipe,
+    "training.recipe:Recipe": _policy_recipe,
+    "training:PolicyRecipe": _policy_recipe,
+    "training:Recipe": _policy_recipe,
     "training.selected:SelectedTasks": _prepared("curriculum.answered:ByReward"),
     "training.varying:VaryingTasks": _prepared("curriculum.answered:ByVariance"),
     "shaping.references:ReferencedTasks": _prepared("shaping.references:WithReferences"),

@@ -245,6 +245,21 @@ class Policy(Protocol):
 
 
 @runtime_checkable
+class Sampler(Protocol):
+    """Which completions of the tasks are drawn: a group for each task, of one row or more.
+
+    Rows are ordered by task, and groups are in the order of ``tasks``, no two of which have the
+    same id. The same policy, tasks and ``seed`` give the same rows. A step may call it several
+    times, each with another ``seed``: for tasks that were drawn twice, and where it has a
+    ``portion``, for so many tasks at a time.
+    """
+
+    def __call__(
+        self, policy: Policy, tasks: Sequence[Task], progress: Progress, seed: int
+    ) -> Rollouts: ...
+
+
+@runtime_checkable
 class OwnSampler(Protocol):
     """A policy that can't be deep-copied whole, and so makes its own copy to sample with."""
 

@@ -59,7 +59,7 @@ class Tuned:
 
     def __call__(self, seed: int, report: Report) -> dict[str, float]:
         source = FactQuestions(train=self.pool, seed=seed)
-        loop = Loop(self.steps, 8, 8, checkpoint_every=0, evaluation_tasks=1, seed=seed)
+        loop = Loop(self.steps, 8, checkpoint_every=0, evaluation_tasks=1, seed=seed)
         tasks = source if not self.steps else selected(source, self.count, self.which)
         result = train(build(tasks=tasks, loop=loop), quiet=True)
         held_out = FactQuestions().load("test")[: self.held_out]

@@ -24,7 +24,7 @@ from guerdon.nursery.worked import worked_choices
 from guerdon.recipes.dianjin_r1 import GREEDY, SLUG, TASKS, build
 from guerdon.records import Progress
 from guerdon.reproduction import Claim, Expectation, Report
-from guerdon.rollout import LanguagePolicy
+from guerdon.rollout import Groups, LanguagePolicy
 from guerdon.stages import Reward, Sampling
 from guerdon.training import (
     AdamW,
@@ -61,9 +61,9 @@ class Miniature:
         report(0.5)
         metrics: dict[str, float] = {}
         if self.steps:
-            loop = Loop(self.steps, 8, 8, checkpoint_every=0, evaluation_tasks=1, seed=seed)
-            draws = Sampling(max_tokens=40)
-            recipe = build(loop=loop, reward=self.reward, sampling=draws)
+            loop = Loop(self.steps, 8, checkpoint_every=0, evaluation_tasks=1, seed=seed)
+            draws = Groups(8, Sampling(max_tokens=40))
+            recipe = build(loop=loop, reward=self.reward, sampler=draws)
             history = train(recipe, policy=policy, quiet=True).history
             metrics["zero_std_share"] = sum(h["zero_std_share"] for h in history) / len(history)
         rows = policy.sample(TASKS.load("test")[: self.held_out], 1, GREEDY, seed)

@@ -11,7 +11,7 @@ from guerdon.training import AdamW, Loop, train
 
 def _arm(lr: float) -> Any:
     def run(seed: int, report: Report) -> dict[str, float]:
-        loop = Loop(steps=25, groups=12, group_size=8, checkpoint_every=0, seed=seed)
+        loop = Loop(steps=25, groups=12, checkpoint_every=0, seed=seed)
         result = train(build(loop=loop, optimiser=AdamW(lr=lr, warmup=5)), quiet=True)
         report(1.0)
         assert result.after is not None

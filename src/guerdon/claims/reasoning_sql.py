@@ -76,7 +76,7 @@ class Miniature:
     def __call__(self, seed: int, report: Report) -> dict[str, float]:
         tasks = Questions().load("train")
         policy = SlotPolicy([task.id for task in tasks], CHOICES, write)
-        loop = Loop(STEPS, QUESTIONS, 8, checkpoint_every=0, evaluation_tasks=0, seed=seed)
+        loop = Loop(STEPS, QUESTIONS, checkpoint_every=0, evaluation_tasks=0, seed=seed)
         recipe = build(tasks=Questions(), reward=self.reward, loop=loop, optimiser=AdamW(lr=0.1))
         silent = [h["zero_std_share"] for h in train(recipe, policy=policy, quiet=True).history]
         report(1.0)

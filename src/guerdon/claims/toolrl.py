@@ -76,7 +76,7 @@ class Miniature:
 
     def __call__(self, seed: int, report: Report) -> dict[str, float]:
         policy, words = untrained(), figures(untrained())[1]
-        loop = Loop(STEPS, CONTEXTS, 8, checkpoint_every=0, evaluation_tasks=0, seed=seed)
+        loop = Loop(STEPS, CONTEXTS, checkpoint_every=0, evaluation_tasks=0, seed=seed)
         recipe = build(tasks=Contexts(), reward=self.reward, loop=loop, optimiser=AdamW(lr=0.05))
         silent = [h["zero_std_share"] for h in train(recipe, policy=policy, quiet=True).history]
         report(1.0)

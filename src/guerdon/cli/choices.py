@@ -57,6 +57,7 @@ POLICY_CHOICES: Choices = MappingProxyType(
         "optimiser": _OPTIMISERS,
         "model": rollout.POLICIES,
         "model.engine": rollout.NAMES,
+        "sampler": rollout.SAMPLERS,
     }
 )
 PREFERENCE_CHOICES: Choices = MappingProxyType(

@@ -58,6 +58,22 @@ def put(whole: Any, readers: Mapping[str, Reader]) -> Any:
     return _put(whole, [(place.split("."), place, read) for place, read in readers.items()], Any)
 
 
+def moved(place: str, recipe: Any) -> str:
+    """The place that an option or a file's setting names by what it was called; "" for others."""
+    steps = place.split(".")
+    now = _in_full(steps, getattr(recipe, "moved_places", {}))
+    return "" if now is steps else ".".join(now)
+
+
+def _in_full(steps: Sequence[str], places: Mapping[str, str]) -> Sequence[str]:
+    """The steps to a place by its own name, where it was called by another of ``places``."""
+    for other, own in places.items():
+        count = other.count(".") + 1
+        if [step.replace("-", "_") for step in steps[:count]] == other.split("."):
+            return [*own.split("."), *steps[count:]]
+    return steps
+
+
 def options_of(recipe: Any) -> list[str]:
     """Every option of a recipe's settings, such as ``loop.steps`` and ``shaping.0.limit``."""
     return [option for option, _ in _leaves(recipe)]
@@ -96,8 +112,9 @@ _Changes = Sequence[tuple[Sequence[str], str, Reader]]
 
 def _put(part: Any, changes: _Changes, hint: Any) -> Any:
     inside: dict[str, list[tuple[Sequence[str], str, Reader]]] = {}
-    for steps, place, read in changes:
-        if steps:
+    others = {**getattr(part, "short_places", {}), **getattr(part, "moved_places", {})}
+    for called, place, read in changes:
+        if steps := _in_full(called, others):
             first = steps[0].replace("-", "_") if is_dataclass(part) else steps[0]
             inside.setdefault(first, []).append((steps[1:], place, read))
         else:

@@ -49,7 +49,7 @@ def called_after(base: Any, made: Any, choices: Choices) -> Any:
 
 METHOD = (
     *("reward", "shaping", "advantage", "objective"),
-    *("curriculum", "filter", "selection", "reference"),
+    *("sampler", "curriculum", "filter", "selection", "reference"),
 )
 """The places where another part is another method."""
 

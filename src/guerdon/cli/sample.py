@@ -14,15 +14,17 @@ from guerdon.failures import refuse_failing, tally
 from guerdon.judging import judged
 from guerdon.ranges import PositiveInt
 from guerdon.records import Progress
+from guerdon.schedules import at
 
 
 def run(options: dict[str, Any], rest: list[str]) -> int:
     """Sample and show."""
     count = whole_number("--count", options["count"] or "4", PositiveInt)
-    needed = ("model", "tasks", "reward", "sampling")
+    needed = ("model", "tasks", "reward", "sampler")
     recipe = asked(needed, options, rest)
     tasks = list(recipe.tasks.load("test"))[:count]
-    rollouts = recipe.model.load(tasks).sample(tasks, 1, recipe.sampling, recipe.loop.seed)
+    sampling = at(getattr(recipe.sampler, "sampling", recipe.evaluation_sampling), Progress())
+    rollouts = recipe.model.load(tasks).sample(tasks, 1, sampling, recipe.loop.seed)
     with own_output():
         scores = judged(recipe.reward, rollouts, Progress())
     refuse_failing(tally(rollouts, scores))

@@ -28,6 +28,7 @@ from guerdon.objectives import (
 )
 from guerdon.rankings import RankingSource
 from guerdon.recipes.grpo import build
+from guerdon.rollout import Groups
 from guerdon.shaping import KLPenalty, OverlongPenalty
 from guerdon.stages import TaskSource
 from guerdon.tasks import RankingFile
@@ -41,7 +42,7 @@ from guerdon.training import (
 )
 from guerdon.training.demonstrations import shown_in
 
-_LENGTH = build().sampling.max_tokens
+_LENGTH = Groups().sampling.max_tokens
 
 
 def dr_grpo(**overrides: Any) -> PolicyRecipe:
@@ -71,7 +72,8 @@ def dapo(**overrides: Any) -> PolicyRecipe:
         objective=ClippedSurrogate(clip_low=0.2, clip_high=0.28, aggregation=TokenMean()),
         filter=Informative(),
         shaping=(OverlongPenalty(limit=_LENGTH, buffer=_LENGTH // 5),),
-        loop=replace(build().loop, groups=16, group_size=16, minibatch=16, resample=10),
+        sampler=Groups(16),
+        loop=replace(build().loop, groups=16, minibatch=16, resample=10),
     )
 
 
@@ -87,7 +89,8 @@ def rloo(**overrides: Any) -> PolicyRecipe:
         reference=FixedReference(),
         advantage=LeaveOneOut(),
         objective=PolicyGradient(aggregation=SequenceSumMean()),
-        loop=replace(build().loop, groups=32, group_size=4),
+        sampler=Groups(4),
+        loop=replace(build().loop, groups=32),
     )
 
 
@@ -129,7 +132,8 @@ def reinforce_plus_plus(**overrides: Any) -> PolicyRecipe:
         reference=FixedReference(),
         advantage=ReinforcePlusPlus(discount=1.0),
         objective=ClippedSurrogate(clip_low=0.2, clip_high=0.2),
-        loop=replace(build().loop, groups=128, group_size=1),
+        sampler=Groups(1),
+        loop=replace(build().loop, groups=128),
     )
 
 
@@ -147,7 +151,8 @@ def ppo(**overrides: Any) -> PolicyRecipe:
         reference=FixedReference(),
         advantage=GAE(discount=1.0, lam=0.95),
         objective=PPO(clip_low=0.2, clip_high=0.2, value_weight=0.1, value_clip=0.2),
-        loop=replace(build().loop, groups=128, group_size=1, epochs=4),
+        sampler=Groups(1),
+        loop=replace(build().loop, groups=128, epochs=4),
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from guerdon.curriculum import ByReward, Ranking, hard
 from guerdon.recipes import Paper
 from guerdon.rewards import ReferenceBLEU
+from guerdon.rollout import Groups
 from guerdon.stages import Sampling
 from guerdon.tasks import FactQuestions, PreparedTasks
 from guerdon.training import AdamW, Loop, PolicyRecipe
@@ -36,8 +37,8 @@ def build(**overrides: Any) -> PolicyRecipe:
         name=SLUG,
         tasks=selected(FactQuestions(train=1024), 400),
         reward=ReferenceBLEU(),
-        sampling=Sampling(temperature=0.9),
+        sampler=Groups(8, Sampling(temperature=0.9)),
         optimiser=AdamW(lr=3e-4, clip=0.2),
-        loop=Loop(steps=50, groups=16, group_size=8),
+        loop=Loop(steps=50, groups=16),
     )
     return replace(recipe, **overrides)

@@ -21,6 +21,7 @@ from guerdon.parsing import sums_hold
 from guerdon.recipes import Paper
 from guerdon.records import Task
 from guerdon.rewards import AnswerMatch
+from guerdon.rollout import Groups
 from guerdon.shaping import ScoredSteps, SeparatorEnds, StepRewards
 from guerdon.tasks import Arithmetic
 from guerdon.training import AdamW, Loop, PolicyRecipe
@@ -45,7 +46,8 @@ def build(**overrides: Any) -> PolicyRecipe:
         reward=AnswerMatch(),
         shaping=(StepRewards(ScoredSteps(checked, space), space),),
         advantage=ReinforcePlusPlus(),
+        sampler=Groups(8),
         optimiser=AdamW(lr=1e-4, warmup=5),
-        loop=Loop(steps=60, groups=16, group_size=8),
+        loop=Loop(steps=60, groups=16),
     )
     return replace(recipe, **overrides)

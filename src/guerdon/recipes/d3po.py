@@ -20,6 +20,7 @@ from typing import Any
 from guerdon.diffusion import NearAnswer, RingDenoiser, RingTasks
 from guerdon.objectives import StepwiseDPO
 from guerdon.recipes import Paper
+from guerdon.rollout import Groups
 from guerdon.selection import AllPairs
 from guerdon.stages import Sampling
 from guerdon.training import AdamW, Loop, PolicyRecipe, RefreshedReference
@@ -40,9 +41,9 @@ def build(**overrides: Any) -> PolicyRecipe:
         selection=AllPairs(),
         objective=StepwiseDPO(beta=0.1, clamp=0.1),
         reference=RefreshedReference(every=1),
-        sampling=Sampling(),
+        sampler=Groups(7),
         evaluation_sampling=Sampling(),
         optimiser=AdamW(lr=1e-3),
-        loop=Loop(steps=60, groups=16, group_size=7, minibatch=28, evaluation_tasks=64),
+        loop=Loop(steps=60, groups=16, minibatch=28, evaluation_tasks=64),
     )
     return replace(recipe, **overrides)

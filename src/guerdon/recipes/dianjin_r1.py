@@ -16,6 +16,7 @@ from typing import Any
 from guerdon import rewards
 from guerdon.objectives import KL, ClippedSurrogate
 from guerdon.recipes import Paper
+from guerdon.rollout import Groups
 from guerdon.stages import Sampling
 from guerdon.tasks import MultiChoice
 from guerdon.training import (
@@ -42,9 +43,9 @@ def build(**overrides: Any) -> PolicyRecipe:
         reward=rewards.DianjinReward(combine=rewards.right_in_form),
         objective=ClippedSurrogate(kl=KL(0.001)),
         reference=FixedReference(),
-        sampling=Sampling(max_tokens=40, temperature=0.6, top_p=0.95),
+        sampler=Groups(8, Sampling(max_tokens=40, temperature=0.6, top_p=0.95)),
         evaluation_sampling=GREEDY,
         optimiser=AdamW(lr=3e-4),
-        loop=Loop(steps=50, groups=16, group_size=8),
+        loop=Loop(steps=50, groups=16),
     )
     return replace(recipe, **overrides)

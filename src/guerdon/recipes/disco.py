@@ -17,6 +17,7 @@ from typing import Any
 from guerdon.objectives import DisCO, LogLikelihood
 from guerdon.recipes import Paper
 from guerdon.rewards import AnswerMatch
+from guerdon.rollout import Groups
 from guerdon.stages import Sampling
 from guerdon.tasks import Arithmetic
 from guerdon.training import AdamW, Loop, PolicyRecipe
@@ -35,8 +36,8 @@ def build(**overrides: Any) -> PolicyRecipe:
         tasks=Arithmetic(operations=("addition", "subtraction")),
         reward=AnswerMatch(),
         objective=DisCO(score=LogLikelihood(), tau=10.0, delta=1e-4, beta=1e3),
-        sampling=Sampling(temperature=0.6),
+        sampler=Groups(8, Sampling(temperature=0.6)),
         optimiser=AdamW(lr=1e-4, warmup=5),
-        loop=Loop(steps=60, groups=16, group_size=8, minibatch=32),
+        loop=Loop(steps=60, groups=16, minibatch=32),
     )
     return replace(recipe, **overrides)

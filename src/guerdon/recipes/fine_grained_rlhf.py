@@ -21,6 +21,7 @@ from guerdon.recipes import Paper
 from guerdon.records import Task
 from guerdon.rewards import AnswerMatch, SpanReward, WeightedSum
 from guerdon.rewards.models.spans import Decoded, word_ends
+from guerdon.rollout import Groups
 from guerdon.shaping import KLPenalty
 from guerdon.stages import Reward
 from guerdon.training import AdamW, FixedReference, Loop, Model, PolicyRecipe
@@ -55,7 +56,8 @@ def build(**overrides: Any) -> PolicyRecipe:
         advantage=GAE(discount=1.0, lam=0.95),
         objective=PPO(value_clip=0.2),
         reference=FixedReference(),
+        sampler=Groups(4),
         optimiser=AdamW(lr=1e-4),
-        loop=Loop(steps=50, groups=16, group_size=4, epochs=4),
+        loop=Loop(steps=50, groups=16, epochs=4),
     )
     return replace(recipe, **overrides)

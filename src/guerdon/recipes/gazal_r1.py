@@ -25,6 +25,7 @@ from guerdon.rewards import (
     StageShare,
     WeightedSum,
 )
+from guerdon.rollout import Groups
 from guerdon.stages import Reward
 from guerdon.tasks import MultipleChoice
 from guerdon.training import AdamW, AdapterOffReference, Loop, Model, PolicyRecipe
@@ -59,7 +60,8 @@ def build(**overrides: Any) -> PolicyRecipe:
         reward=composite(stages=0.0),
         objective=ClippedSurrogate(kl=KL(0.01)),
         reference=AdapterOffReference(),
+        sampler=Groups(8),
         optimiser=AdamW(lr=5e-4),
-        loop=Loop(steps=50, groups=16, group_size=8),
+        loop=Loop(steps=50, groups=16),
     )
     return replace(recipe, **overrides)

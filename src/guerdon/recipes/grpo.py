@@ -14,6 +14,7 @@ from guerdon.advantages import GroupNormalised
 from guerdon.objectives import ClippedSurrogate
 from guerdon.recipes import Paper
 from guerdon.rewards import AnswerMatch
+from guerdon.rollout import Groups
 from guerdon.tasks import Arithmetic
 from guerdon.training import AdamW, Loop, PolicyRecipe
 
@@ -32,7 +33,8 @@ def build(**overrides: Any) -> PolicyRecipe:
         reward=AnswerMatch(),
         advantage=GroupNormalised(),
         objective=ClippedSurrogate(),
+        sampler=Groups(8),
         optimiser=AdamW(lr=3e-4, warmup=5),
-        loop=Loop(steps=60, groups=16, group_size=8),
+        loop=Loop(steps=60, groups=16),
     )
     return replace(recipe, **overrides)

@@ -25,6 +25,7 @@ from guerdon.rewards import (
     TokenSimilarity,
     WeightedSum,
 )
+from guerdon.rollout import Groups
 from guerdon.stages import Reward
 from guerdon.tasks import four_kinds
 from guerdon.training import AdamW, FixedReference, Loop, PolicyRecipe
@@ -51,7 +52,8 @@ def build(**overrides: Any) -> PolicyRecipe:
         reward=WeightedSum({"task": Router(rewards), "form": FormatReward()}),
         objective=ClippedSurrogate(kl=KL(0.04)),
         reference=FixedReference(),
+        sampler=Groups(8),
         optimiser=AdamW(lr=1e-4),
-        loop=Loop(steps=50, groups=16, group_size=8),
+        loop=Loop(steps=50, groups=16),
     )
     return replace(recipe, **overrides)

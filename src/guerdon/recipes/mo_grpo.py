@@ -16,6 +16,7 @@ from typing import Any
 from guerdon.objectives import KL, ClippedSurrogate
 from guerdon.recipes import Paper
 from guerdon.rewards import AnswerMatch, FormatReward, WeightedSum
+from guerdon.rollout import Groups
 from guerdon.shaping import WeightedParts
 from guerdon.tasks import Arithmetic
 from guerdon.training import AdamW, FixedReference, Loop, PolicyRecipe
@@ -35,7 +36,8 @@ def build(**overrides: Any) -> PolicyRecipe:
         shaping=(WeightedParts(dict.fromkeys(judged.rewards, 1 / 2)),),
         objective=ClippedSurrogate(kl=KL(0.04)),
         reference=FixedReference(),
+        sampler=Groups(8),
         optimiser=AdamW(lr=1e-4, warmup=5),
-        loop=Loop(steps=60, groups=16, group_size=8),
+        loop=Loop(steps=60, groups=16),
     )
     return replace(recipe, **overrides)

@@ -16,6 +16,7 @@ from typing import Any
 from guerdon.objectives import KL, ClippedSurrogate
 from guerdon.recipes import Paper
 from guerdon.rewards import EnvironmentReturn
+from guerdon.rollout import Groups
 from guerdon.stages import Sampling
 from guerdon.tasks import GridTasks
 from guerdon.training import AdamW, FixedReference, Loop, PolicyRecipe
@@ -36,9 +37,9 @@ def build(**overrides: Any) -> PolicyRecipe:
         reward=EnvironmentReturn(),
         objective=ClippedSurrogate(kl=KL(0.02)),
         reference=FixedReference(),
-        sampling=Sampling(max_turns=8, max_turn_tokens=6),
+        sampler=Groups(8, Sampling(max_turns=8, max_turn_tokens=6)),
         evaluation_sampling=Sampling(temperature=0.4, max_turns=8, max_turn_tokens=6),
         optimiser=AdamW(lr=1e-4),
-        loop=Loop(steps=30, groups=4, group_size=8),
+        loop=Loop(steps=30, groups=4),
     )
     return replace(recipe, **overrides)

@@ -16,6 +16,7 @@ from typing import Any
 from guerdon.objectives import KL, ClippedSurrogate
 from guerdon.recipes import Paper
 from guerdon.rewards import FunctionReward
+from guerdon.rollout import Groups
 from guerdon.shaping import Diversity
 from guerdon.tasks import FactQuestions, facts_right
 from guerdon.training import AdamW, FixedReference, Loop, PolicyRecipe
@@ -33,7 +34,8 @@ def build(**overrides: Any) -> PolicyRecipe:
         shaping=(Diversity(keep=0.9),),
         objective=ClippedSurrogate(kl=KL(0.001)),
         reference=FixedReference(),
+        sampler=Groups(8),
         optimiser=AdamW(lr=1e-4),
-        loop=Loop(steps=50, groups=16, group_size=8),
+        loop=Loop(steps=50, groups=16),
     )
     return replace(recipe, **overrides)

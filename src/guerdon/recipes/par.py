@@ -16,6 +16,7 @@ from typing import Any
 
 from guerdon.recipes import Paper
 from guerdon.rewards import ReferenceBLEU
+from guerdon.rollout import Groups
 from guerdon.shaping import Transform
 from guerdon.shaping.curves import Sigmoid
 from guerdon.shaping.references import WithReferences
@@ -36,7 +37,8 @@ def build(**overrides: Any) -> PolicyRecipe:
         tasks=PreparedTasks(tasks, WithReferences(ReferenceBLEU(), 10, draws)),
         reward=ReferenceBLEU(),
         shaping=(Transform(Sigmoid(steepness=10.0)),),
+        sampler=Groups(8),
         optimiser=AdamW(lr=1e-4, warmup=5),
-        loop=Loop(steps=50, groups=16, group_size=8),
+        loop=Loop(steps=50, groups=16),
     )
     return replace(recipe, **overrides)

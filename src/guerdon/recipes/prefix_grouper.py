@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from guerdon.recipes import Paper
+from guerdon.rollout import Groups
 from guerdon.tasks import Arithmetic
 from guerdon.training import AdamW, Loop, PolicyRecipe
 
@@ -24,7 +25,8 @@ def build(**overrides: Any) -> PolicyRecipe:
     recipe = PolicyRecipe(
         name=SLUG,
         tasks=Arithmetic(operations=("addition", "subtraction")),
+        sampler=Groups(16),
         optimiser=AdamW(lr=1e-4),
-        loop=Loop(steps=60, groups=8, group_size=16),
+        loop=Loop(steps=60, groups=8),
     )
     return replace(recipe, **overrides)

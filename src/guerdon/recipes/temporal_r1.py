@@ -17,6 +17,7 @@ from guerdon.curriculum import ByVariance
 from guerdon.objectives import KL, ClippedSurrogate
 from guerdon.recipes import Paper
 from guerdon.rewards import FormatReward, IntervalReward, WeightedSum
+from guerdon.rollout import Groups
 from guerdon.tasks import PreparedTasks, TextIntervals
 from guerdon.training import AdamW, FixedReference, Loop, PolicyRecipe
 
@@ -36,7 +37,8 @@ def build(**overrides: Any) -> PolicyRecipe:
         reward=WeightedSum({"overlap": overlap, "form": form}, {"overlap": 0.5, "form": 0.5}),
         objective=ClippedSurrogate(kl=KL(0.01)),
         reference=FixedReference(),
+        sampler=Groups(8),
         optimiser=AdamW(lr=1e-4),
-        loop=Loop(steps=50, groups=16, group_size=8),
+        loop=Loop(steps=50, groups=16),
     )
     return replace(recipe, **overrides)

@@ -17,6 +17,7 @@ from guerdon.objectives import KL, ClippedSurrogate
 from guerdon.recipes import Paper
 from guerdon.records import Task
 from guerdon.rewards.answers.extension import LabelAndExtension
+from guerdon.rollout import Groups
 from guerdon.tasks import MultipleChoice
 from guerdon.training import AdamW, FixedReference, Loop, PolicyRecipe
 
@@ -40,7 +41,8 @@ def build(**overrides: Any) -> PolicyRecipe:
         reward=LabelAndExtension(names_the_number, label="answer", extension="think"),
         objective=ClippedSurrogate(kl=KL(0.01)),
         reference=FixedReference(),
+        sampler=Groups(5),
         optimiser=AdamW(lr=1e-4),
-        loop=Loop(steps=50, groups=16, group_size=5),
+        loop=Loop(steps=50, groups=16),
     )
     return replace(recipe, **overrides)

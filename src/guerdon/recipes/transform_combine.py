@@ -16,6 +16,7 @@ from typing import Any
 from guerdon.objectives import KL, ClippedSurrogate
 from guerdon.recipes import Paper
 from guerdon.rewards import LengthReward, ReferenceBLEU, WeightedSum
+from guerdon.rollout import Groups
 from guerdon.shaping import ColumnReferences, WithReferences
 from guerdon.shaping.logic import And, Good, LogProbability
 from guerdon.shaping.references import GaussianQuantile
@@ -42,7 +43,8 @@ def build(**overrides: Any) -> PolicyRecipe:
         shaping=(LogProbability(And((good_in("bleu"), good_in("brevity")))),),
         objective=ClippedSurrogate(kl=KL(0.01)),
         reference=FixedReference(),
+        sampler=Groups(8),
         optimiser=AdamW(lr=1e-4, warmup=5),
-        loop=Loop(steps=50, groups=16, group_size=8),
+        loop=Loop(steps=50, groups=16),
     )
     return replace(recipe, **overrides)

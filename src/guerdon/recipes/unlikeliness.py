@@ -16,6 +16,7 @@ from guerdon.curriculum import Informative
 from guerdon.objectives import KL, ClippedSurrogate
 from guerdon.recipes import Paper
 from guerdon.rewards import AnswerMatch
+from guerdon.rollout import Groups
 from guerdon.shaping import Unlikeliness
 from guerdon.tasks import Arithmetic
 from guerdon.training import AdamW, FixedReference, Loop, PolicyRecipe
@@ -34,7 +35,8 @@ def build(**overrides: Any) -> PolicyRecipe:
         filter=Informative(),
         objective=ClippedSurrogate(kl=KL(0.1)),
         reference=FixedReference(),
+        sampler=Groups(16),
         optimiser=AdamW(lr=3e-4, skip_above=20.0),
-        loop=Loop(steps=50, groups=8, group_size=16, epochs=2, resample=3),
+        loop=Loop(steps=50, groups=8, epochs=2, resample=3),
     )
     return replace(recipe, **overrides)

@@ -19,6 +19,7 @@ from guerdon.rewards import AnswerMatch, BoxReward, ChoiceCredit, Router, Tagged
 from guerdon.rewards.composing.compose import WeightedSum
 from guerdon.rewards.models.above_reference import AboveReference
 from guerdon.rewards.text.overlap import ReferenceBLEU
+from guerdon.rollout import Groups
 from guerdon.stages import Reward, Sampling
 from guerdon.tasks import four_kinds
 from guerdon.training import AdamW, FixedReference, Loop, PolicyRecipe
@@ -45,8 +46,8 @@ def build(**overrides: Any) -> PolicyRecipe:
         reward=Router(rewards),
         objective=ClippedSurrogate(kl=KL(1e-3)),
         reference=FixedReference(),
-        sampling=Sampling(temperature=0.8),
+        sampler=Groups(4, Sampling(temperature=0.8)),
         optimiser=AdamW(lr=1e-4),
-        loop=Loop(steps=50, groups=16, group_size=4),
+        loop=Loop(steps=50, groups=16),
     )
     return replace(recipe, **overrides)

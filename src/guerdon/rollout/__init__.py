@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from guerdon.rollout.environments import make_environment as make_environment
     from guerdon.rollout.episodes import play as play
     from guerdon.rollout.language import LanguagePolicy as LanguagePolicy
+    from guerdon.rollout.samplers import Groups as Groups
     from guerdon.rollout.slots import SlotPolicy as SlotPolicy
     from guerdon.rollout.sources import Model as Model
     from guerdon.rollout.sources import Network as Network
@@ -32,6 +33,8 @@ NAMES = Index(
 
 POLICIES = Index(__name__, {"table": "Table", "network": "Network"})
 """What ``--model`` calls policies that are no language model; any other name is a model's."""
+
+SAMPLERS = Index(__name__, {"groups": "Groups"})
 
 if not TYPE_CHECKING:
     __getattr__, __dir__, __all__ = exporting(__name__)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from guerdon.composition import needs_of, parts_in
 from guerdon.ranges import are_checked_now
-from guerdon.schedules import schedules_in
-from guerdon.stages import ValueTargets
+from guerdon.schedules import Schedule, ends, schedules_in
+from guerdon.stages import Sampling, ValueTargets
 from guerdon.training.recording import TOLD
 from guerdon.training.reference import NoReference
 from guerdon.traits import (
@@ -57,26 +57,29 @@ def _fixed(recipe: PolicyRecipe) -> Iterator[str]:
 
 def _contradictions(recipe: PolicyRecipe) -> Iterator[str]:
     yield from _fixed(recipe)
-    loop, rows = recipe.loop, recipe.loop.groups * recipe.loop.group_size
+    loop, (least, most) = recipe.loop, _group_sizes(recipe)
+    rows = math.inf if most is None else loop.groups * most
     credit = [part for _, part in parts_in((recipe.advantage, recipe.shaping))]
     compare = [part for part in credit if compares_group(part)]
     needs = recipe.objective.needs
     learns, credits = type(recipe.objective).__name__, type(recipe.advantage).__name__
-    if loop.group_size == 1 and compare:
+    if least == 1 and compare:
         yield (
-            f"loop.group_size is 1, but {type(compare[0]).__name__} compares the completions of "
-            "a group; give 2 or more, or an advantage that compares nothing, such as "
-            "ReinforcePlusPlus (--advantage reinforce++)"
+            f"sampler.size is 1{'' if most == 1 else ' at times'}, but "
+            f"{type(compare[0]).__name__} compares the completions of a group; give 2 or more, or "
+            "an advantage that compares nothing, such as ReinforcePlusPlus (--advantage "
+            "reinforce++)"
         )
     if loop.minibatch > rows:
         yield (
-            f"loop.minibatch is {loop.minibatch}, but a step has {rows} rows (groups x "
-            "group_size); give at most that, or 0 for all at once"
+            f"loop.minibatch is {loop.minibatch}, but a step has {rows} rows (loop.groups x "
+            "sampler.size); give at most that, or 0 for all at once"
         )
-    if loop.sampling_groups > loop.groups:
+    portion = getattr(recipe.sampler, "portion", 0)
+    if portion > loop.groups:
         yield (
-            f"loop.sampling_groups is {loop.sampling_groups}, but a step has {loop.groups} "
-            "groups; give at most that, or 0 for all"
+            f"sampler.portion is {portion}, but a step has {loop.groups} groups; give at most "
+            "that, or 0 for all"
         )
     if loop.resample > 1 and recipe.filter is None:
         yield (
@@ -114,15 +117,27 @@ def _contradictions(recipe: PolicyRecipe) -> Iterator[str]:
         )
 
 
+def _group_sizes(recipe: PolicyRecipe) -> tuple[int | None, int | None]:
+    """The least and the most completions of a task; None where the sampler does not say."""
+    size = getattr(recipe.sampler, "size", None)
+    if not isinstance(size, int | Schedule):
+        return None, None
+    least, most = ends(size)
+    return round(least), round(most)
+
+
 def _obstacles(recipe: PolicyRecipe, loads_model: bool) -> Iterator[str]:
-    if recipe.sampling.temperature == 0:
+    sampling = getattr(recipe.sampler, "sampling", None)
+    if isinstance(sampling, Sampling) and ends(sampling.temperature)[1] == 0:
         yield (
-            "sampling.temperature is 0: a group's completions would all be the same, and nothing "
-            "could be learned from them; give a number above 0 (evaluation_sampling may be greedy)"
+            "sampler.sampling.temperature is 0: a group's completions would all be the same, and "
+            "nothing could be learned from them; give a number above 0 (evaluation_sampling may be "
+            "greedy)"
         )
-    loop, rows = recipe.loop, recipe.loop.groups * recipe.loop.group_size
+    loop, (size, _) = recipe.loop, _group_sizes(recipe)
+    rows = None if size is None else loop.groups * size
     least = least_updates_of(recipe.objective)
-    if loop.epochs * math.ceil(rows / (loop.minibatch or rows)) < least:
+    if rows and loop.epochs * math.ceil(rows / (loop.minibatch or rows)) < least:
         yield (
             f"{type(recipe.objective).__name__} holds the policy near the one that sampled. At a "
             f"batch's first update they are the same, so it needs {least} updates per batch: give "

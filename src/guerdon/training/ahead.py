@@ -155,7 +155,11 @@ class Batches:
 
     def _memories(self) -> dict[str, Memory]:
         """Of the parts that the thread changes."""
-        return memories({n: getattr(self.recipe, n) for n in ("curriculum", "reward", "filter")})
+        return memories({n: getattr(self.recipe, n) for n in MAKES_BATCHES})
+
+
+MAKES_BATCHES = ("curriculum", "sampler", "reward", "filter")
+"""Where in a recipe the parts stand that a batch is made with."""
 
 
 def _sampler(policy: Policy) -> Policy:

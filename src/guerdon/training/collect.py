@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice
 
 import torch
 from torch import Tensor
 
 from guerdon.composition import needs_of, places
 from guerdon.failures import Tally, tally
-from guerdon.judging import judged
+from guerdon.keyed import mixed
 from guerdon.parts import memories
 from guerdon.records import (
     Experience,
@@ -24,10 +21,10 @@ from guerdon.records import (
     Task,
     concat_rollouts,
     concat_scores,
-    questions,
 )
 from guerdon.schedules import at
 from guerdon.stages import Observer, Policy, ValueTargets
+from guerdon.training.dealing import sampled_and_scored
 from guerdon.training.recipe import PolicyRecipe
 from guerdon.training.recording import check_sampler_known, recorded
 from guerdon.training.reference import RunningReference
@@ -103,11 +100,10 @@ def collect(
         missing = wanted - have if recipe.filter is not None else wanted
         with naming("the curriculum", recipe.curriculum):
             drawn = recipe.curriculum.next(tasks, missing, progress)
-        seed = _mix(recipe.loop.seed, progress.step, attempt)
-        repeats = _repeats(drawn)
-        mine = [(drawn[i], repeats[i]) for i in _dealt(drawn, shard.rank, shard.world)]
-        local, own = _sample_and_score(recipe, policy, mine, seed, progress, clock, seconds)
-        rollouts, scores = _gather(drawn, local, own, shard)
+        seed = mixed(recipe.loop.seed, progress.step, attempt)
+        rollouts, scores = sampled_and_scored(
+            recipe, policy, drawn, seed, progress, shard, clock, seconds
+        )
         sampled += len(rollouts.tasks)
         judgements += tally(rollouts, scores)
         seen.append((rollouts, scores))
@@ -142,7 +138,7 @@ def observe(recipe: PolicyRecipe, batch: Batch) -> None:
                         part.observe(rollouts, scores)
 
 
-OBSERVED = ("curriculum", "reward", "filter", "shaping", "advantage")
+OBSERVED = ("curriculum", "sampler", "reward", "filter", "shaping", "advantage")
 """Where in a recipe parts may observe."""
 
 
@@ -214,105 +210,6 @@ def _shaped(recipe: PolicyRecipe, raw: Scores, rollouts: Rollouts, progress: Pro
     return scores
 
 
-def _sample_and_score(
-    recipe: PolicyRecipe,
-    policy: Policy,
-    drawn: Sequence[tuple[Task, int]],
-    seed: int,
-    progress: Progress,
-    clock: Callable[[], float],
-    seconds: dict[str, float],
-) -> tuple[Rollouts | None, Scores | None]:
-    """This process's share of the tasks, each with how often it was drawn before; what is
-    finished is scored while the rest is being sampled.
-
-    ``seconds["scoring"]`` counts only the time in which nothing was left to sample.
-    """
-    if not drawn:
-        return None, None
-    repeats, needs = iter([repeat for _, repeat in drawn]), needs_of((recipe.reward, recipe.filter))
-    sampled: list[Rollouts] = []
-    judging: list[Future[Scores]] = []
-    started = clock()
-    # One judge, so that a reward with memory sees the groups in their order.
-    with ThreadPoolExecutor(max_workers=1) as judge:
-        for some in _portions([task for task, _ in drawn], recipe.loop.sampling_groups):
-            made = _sample(recipe, policy, some, list(islice(repeats, len(some))), seed)
-            sampled.append(recorded(policy, made, needs, recipe.loop.microbatch))
-            judging.append(judge.submit(judged, recipe.reward, sampled[-1], progress))
-        ended = clock()
-        scores = [done.result() for done in judging]
-    seconds["sampling"] += ended - started
-    seconds["scoring"] += clock() - ended
-    return concat_rollouts(sampled), concat_scores(scores)
-
-
-def _repeats(drawn: Sequence[Task]) -> list[int]:
-    """How many times each task was drawn before, in this very batch."""
-    seen: Counter[str] = Counter()
-    found = []
-    for task in drawn:
-        found.append(seen[task.id])
-        seen[task.id] += 1
-    return found
-
-
-def _sample(
-    recipe: PolicyRecipe, policy: Policy, tasks: Sequence[Task], repeats: Sequence[int], seed: int
-) -> Rollouts:
-    """One group of each task. A row's draws follow from seed, task and member, so a task that
-    is drawn again needs another seed: its groups would else be copies of each other."""
-    made, order = [], []
-    for repeat in sorted(set(repeats)):
-        places = [i for i, r in enumerate(repeats) if r == repeat]
-        with torch.no_grad():
-            made.append(
-                policy.sample(
-                    [tasks[i] for i in places],
-                    recipe.loop.group_size,
-                    recipe.sampling,
-                    _mix(seed, repeat) if repeat else seed,
-                )
-            )
-        order.append(torch.tensor(places)[made[-1].group])
-    rollouts = concat_rollouts(made)
-    return rollouts if len(made) == 1 else rollouts.select(torch.cat(order).argsort(stable=True))
-
-
-def _portions(tasks: Sequence[Task], size: int) -> list[list[Task]]:
-    """Runs of at least ``size`` tasks (0 = all); views of one question are never parted."""
-    last_view = {task.link: i for i, task in enumerate(tasks) if task.link is not None}
-    portions: list[list[Task]] = [[]]
-    whole_from = 0
-    for i, task in enumerate(tasks):
-        if size and len(portions[-1]) >= size and i >= whole_from:
-            portions.append([])
-        portions[-1].append(task)
-        if task.link is not None:
-            whole_from = max(whole_from, last_view[task.link] + 1)
-    return portions
-
-
-def _dealt(drawn: Sequence[Task], rank: int, world: int) -> list[int]:
-    """Places of what one process samples: whole questions, all their views, one after another."""
-    return sorted(place for places in questions(drawn)[rank::world] for place in places)
-
-
-def _gather(
-    drawn: Sequence[Task], local: Rollouts | None, scores: Scores | None, shard: Shard
-) -> tuple[Rollouts, Scores]:
-    """All processes' rows in the order one process would have sampled them."""
-    shares = [(rank, *share) for rank, share in enumerate(shard.gather((local, scores)))]
-    present = [(rank, r, s) for rank, r, s in shares if r is not None and s is not None]
-    rollouts = concat_rollouts([r for _, r, _ in present])
-    together = concat_scores([s for _, _, s in present])
-    if len(present) == 1:
-        return rollouts, together
-    places = [torch.tensor(_dealt(drawn, rank, shard.world))[r.group] for rank, r, _ in present]
-    order = torch.argsort(torch.cat(places), stable=True)
-    return rollouts.select(order), together.select(order)
-
-
 def _with_reference(
     rollouts: Rollouts, recipe: PolicyRecipe, reference: RunningReference | None
 ) -> Rollouts:
@@ -326,12 +223,3 @@ def _with_reference(
             "FixedReference() or another of guerdon.training.reference"
         )
     return replace(rollouts, reference_logps=reference.logps(rollouts))
-
-
-def _mix(*numbers: int) -> int:
-    """One 63-bit seed of several small numbers; distinct inputs give distinct streams."""
-    mixed = 0x9E3779B97F4A7C15
-    for number in numbers:
-        mixed = ((mixed ^ number) * 0xBF58476D1CE4E5B9 + 0x94D049BB133111EB) % (1 << 64)
-        mixed ^= mixed >> 31
-    return mixed % (1 << 63)

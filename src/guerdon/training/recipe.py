@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -32,7 +33,7 @@ from guerdon.ranges import (
     check_ranges,
 )
 from guerdon.rewards import AnswerMatch
-from guerdon.rollout import Model
+from guerdon.rollout import Groups, Model
 from guerdon.stages import (
     Advantage,
     Curriculum,
@@ -40,6 +41,7 @@ from guerdon.stages import (
     Objective,
     PolicySource,
     Reward,
+    Sampler,
     Sampling,
     Selection,
     Shaper,
@@ -62,11 +64,10 @@ if TYPE_CHECKING:
 class Loop:
     """How long and how the loop runs.
 
-    A step samples ``groups`` tasks times ``group_size`` completions, then makes ``epochs``
-    passes over them in minibatches of ``minibatch`` rows (0 = all at once; a group's rows stay
-    together), each accumulated over micro-batches of ``microbatch`` rows (0 = whole). With
-    ``sampling_groups`` only so many groups are sampled at a time (0 = all): it bounds memory, and
-    finished groups are scored while the next are being sampled. ``resample`` bounds how many times
+    A step samples completions of ``groups`` tasks (how many of each, the recipe's sampler says),
+    then makes ``epochs`` passes over them in minibatches of ``minibatch`` rows (0 = all at once; a
+    group's rows stay together), each accumulated over micro-batches of ``microbatch`` rows (0 =
+    whole). ``resample`` bounds how many times
     sampling is repeated to replace groups that the filter drops. ``ahead`` 1 has the next batch
     sampled while this one is learned from, with the weights before the update (asynchronous,
     one step off-policy); 0 samples with the newest. Held-out tasks are answered
@@ -81,11 +82,10 @@ class Loop:
 
     steps: Count = 60
     groups: PositiveInt = 16
-    group_size: PositiveInt = 8
+    _: KW_ONLY
     epochs: PositiveInt = 1
     minibatch: Annotated[int, at_least(0, "0 is all at once")] = 0
     microbatch: Annotated[int, at_least(0, "0 is whole")] = 0
-    sampling_groups: Annotated[int, at_least(0, "0 is all")] = 0
     resample: Count = 1
     ahead: Annotated[int, between(0, 1)] = 0
     evaluate_every: Annotated[int, at_least(0, "0 is never between")] = 0
@@ -172,13 +172,19 @@ class PolicyRecipe:
     filter: GroupFilter | None = None
     selection: Selection | None = None
     reference: Reference = field(default_factory=NoReference)
-    sampling: Sampling = field(default_factory=Sampling)
+    sampler: Sampler = field(default_factory=Groups)
     evaluation_sampling: Sampling = field(default_factory=lambda: Sampling(temperature=0.0))
     exams: tuple[Exam, ...] = ()
     optimiser: Optimiser = field(default_factory=AdamW)
     loop: Loop = field(default_factory=Loop)
 
     makes: ClassVar[str] = "policy"
+    short_places: ClassVar[Mapping[str, str]] = MappingProxyType({"sampling": "sampler.sampling"})
+    """What options and short files may call a place besides its own name."""
+    moved_places: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {"loop.group_size": "sampler.size", "loop.sampling_groups": "sampler.portion"}
+    )
+    """What places were called, which is read and told."""
 
     def __post_init__(self) -> None:
         check_name(self.name, "recipe.name")
