@@ -153,7 +153,7 @@ def test_an_object_of_a_users_class_judges(tmp_path: Path) -> None:
         ("grpo", "--advantage leave-one-out --reward format", "grpo+format+leave-one-out"),
         ("grpo", "--objective gspo --name mine", "mine"),
         ("gspo", "--objective cispo", "cispo"),
-        ("reinforce++", "--advantage reinforce++-baseline --loop.group-size 4",
+        ("reinforce++", "--advantage reinforce++-baseline --sampler.size 4",
          "reinforce++-baseline"),
         ("dapo", "--filter none --loop.resample 1", "dapo+no-filter"),
         ("dapo", "--shaping none", "dapo+no-shaping"),

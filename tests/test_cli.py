@@ -17,7 +17,7 @@ from guerdon.recipes import all_recipes, marks, named_recipes
 from guerdon.training import PolicyRecipe
 
 QUICK = [
-    *("--steps", "2", "--loop.groups", "2", "--loop.group-size", "2"),
+    *("--steps", "2", "--loop.groups", "2", "--sampler.size", "2"),
     *("--loop.evaluation-tasks", "4", "--sampling.max-tokens", "8"),
     *("--evaluation-sampling.max-tokens", "8"),
 ]
@@ -371,7 +371,7 @@ def test_all_settings_are_listed_and_nothing_that_is_none(capsys: Captured) -> N
     assert shown["objective"]["kl"]["coefficient"] == 0.1
     assert "_drawn" not in told
     assert "# or cispo, clipped-surrogate" in told  # what else could stand there
-    assert "group_size: 8                       # a whole number of 1 or more" in told
+    assert "size: 8                           # a whole number of 1 or more" in told
     assert "0 or more (0 is greedy)" in told
 
 

@@ -11,7 +11,7 @@ from guerdon.tasks import PreparedTasks
 from guerdon.training import Loop, PolicyRecipe
 from guerdon.training.peer_recipe import PeerReviewRecipe
 
-SHORT = Loop(steps=2, groups=2, group_size=4, evaluation_tasks=2, checkpoint_every=0)
+SHORT = Loop(steps=2, groups=2, evaluation_tasks=2, checkpoint_every=0)
 
 
 def short(slug):
@@ -24,7 +24,7 @@ def short(slug):
     if not isinstance(recipe, PolicyRecipe):
         return recipe
     loop = replace(SHORT, minibatch=4 if recipe.loop.minibatch else 0)
-    recipe = replace(recipe, loop=loop)
+    recipe = replace(recipe, loop=loop, sampler=replace(recipe.sampler, size=4))
     if isinstance(recipe.tasks, PreparedTasks):  # sampling for hundreds of tasks
         few = PreparedTasks(
             replace(recipe.tasks.source, train=6), replace(recipe.tasks.by, count=4)

@@ -22,7 +22,7 @@ from guerdon.objectives import KL, PPO, ClippedSurrogate
 from guerdon.rankings import Ranking
 from guerdon.recipes import gigpo, grpo
 from guerdon.records import Loss, Progress, Rollouts, Scores, Task
-from guerdon.rollout import LanguagePolicy, Network, Table
+from guerdon.rollout import Groups, LanguagePolicy, Network, Table
 from guerdon.shaping import RunningStandardise
 from guerdon.stages import Sampling
 from guerdon.tasks import GridTasks
@@ -51,9 +51,7 @@ from guerdon.training import (
 from guerdon.training.peer_recipe import PeerReviewRecipe
 
 BRIEF = Sampling(max_tokens=12)
-LOOP = Loop(
-    steps=4, groups=2, group_size=4, evaluation_tasks=2, checkpoint_every=2, keep_checkpoints=2
-)
+LOOP = Loop(steps=4, groups=2, evaluation_tasks=2, checkpoint_every=2, keep_checkpoints=2)
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,7 @@ def policy_run(name: str, **changes: Any) -> Entry:
             grpo.build(),
             reward=Lottery(),
             optimiser=AdamW(lr=3e-3),
-            sampling=BRIEF,
+            sampler=Groups(4, BRIEF),
             evaluation_sampling=replace(BRIEF, temperature=0.0),
             loop=LOOP,
         )
@@ -123,9 +121,9 @@ def _status(signal: int) -> int:
 
 
 def _world() -> PolicyRecipe:
-    made = gigpo.build(loop=LOOP, optimiser=AdamW(lr=1e-3))
-    brief = replace(made.sampling, max_turns=3)
-    return replace(made, sampling=brief, evaluation_sampling=replace(brief, temperature=0.4))
+    brief = Sampling(max_turns=3, max_turn_tokens=6)
+    made = gigpo.build(loop=LOOP, optimiser=AdamW(lr=1e-3), sampler=Groups(4, brief))
+    return replace(made, evaluation_sampling=replace(brief, temperature=0.4))
 
 
 @dataclass(frozen=True)
@@ -169,7 +167,7 @@ class OwnLoop:
 def _stages() -> Stages:
     """Demonstrations, a reward model from them, and a policy that is paid by it."""
     brief = replace(LOOP, steps=2, checkpoint_every=1)
-    paid = replace(grpo.build(), sampling=BRIEF, evaluation_sampling=BRIEF, loop=brief)
+    paid = replace(grpo.build(), sampler=Groups(4, BRIEF), evaluation_sampling=BRIEF, loop=brief)
     once: dict[str, Any] = {"batch": 4, "checkpoint_every": 1}
     return Stages(
         (

@@ -60,9 +60,11 @@ def test_an_arm_of_the_study_reports_truth_beside_the_reward() -> None:
 
 
 def test_runs_in_the_real_loop(tmp_path: Path) -> None:
-    loop = Loop(steps=2, groups=4, group_size=4, evaluation_tasks=8, checkpoint_every=0)
+    loop = Loop(steps=2, groups=4, evaluation_tasks=8, checkpoint_every=0)
     tasks = bleuberi.selected(FactQuestions(train=16), 8)
-    recipe = replace(bleuberi.build(loop=loop), tasks=tasks)
+    recipe = replace(
+        bleuberi.build(loop=loop, sampler=replace(bleuberi.build().sampler, size=4)), tasks=tasks
+    )
     result = train(recipe, tmp_path / "run", quiet=True)
     assert len(result.history) == 2
     assert all(torch.isfinite(p).all() for p in result.model.module.parameters())

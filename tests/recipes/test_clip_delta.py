@@ -11,7 +11,7 @@ from guerdon.claims import clip_delta as miniature
 from guerdon.recipes import clip_delta, load_recipe
 from guerdon.records import Progress, Task
 from guerdon.rewards import EnvironmentReturn
-from guerdon.rollout import TabularPolicy
+from guerdon.rollout import Groups, TabularPolicy
 from guerdon.shaping import StepRewards
 from guerdon.stages import Sampling
 from guerdon.training import Loop, PolicyRecipe, train
@@ -69,12 +69,12 @@ def test_recipe_is_listed_and_round_trips(tmp_path: Path) -> None:
 
 def test_runs_in_the_real_loop_and_sees_steps() -> None:
     recipe = clip_delta.build(
-        loop=Loop(steps=2, groups=2, group_size=4, evaluation_tasks=4, checkpoint_every=0)
+        sampler=Groups(4), loop=Loop(steps=2, groups=2, evaluation_tasks=4, checkpoint_every=0)
     )
     result = train(recipe, quiet=True)
     assert len(result.history) == 2
     assert all(torch.isfinite(p).all() for p in result.model.module.parameters())
-    rows = result.model.sample(recipe.tasks.load("train")[:4], 2, recipe.sampling, 0)
+    rows = result.model.sample(recipe.tasks.load("train")[:4], 2, recipe.sampler.sampling, 0)
     (shaper,) = recipe.shaping
     assert isinstance(shaper, StepRewards)
     ends = shaper.ends(rows).sum(1)

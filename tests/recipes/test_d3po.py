@@ -13,9 +13,10 @@ import torch
 from guerdon.claims import d3po as miniature
 from guerdon.objectives import StepwiseDPO
 from guerdon.recipes import d3po
+from guerdon.rollout import Groups
 from guerdon.training import Loop, train
 
-LOOP = Loop(steps=2, groups=4, group_size=3, evaluation_tasks=4, minibatch=6)
+LOOP = Loop(steps=2, groups=4, evaluation_tasks=4, minibatch=6)
 
 
 def silent(_: float) -> None:
@@ -63,7 +64,7 @@ def test_rounds_to_half_and_the_floor_by_hand() -> None:
 
 
 def test_runs_and_shows_its_samples(tmp_path: Path) -> None:
-    result = train(d3po.build(loop=LOOP), tmp_path / "run", quiet=True)
+    result = train(d3po.build(loop=LOOP, sampler=Groups(3)), tmp_path / "run", quiet=True)
     assert len(result.history) == 2
     assert result.history[-1]["grad_norm"] > 0
     assert 0 <= result.history[-1]["diagnostic/hit"] <= 1
@@ -81,7 +82,7 @@ def test_runs_and_shows_its_samples(tmp_path: Path) -> None:
 
 
 def test_resumed_bit_for_bit(tmp_path: Path) -> None:
-    recipe = d3po.build(loop=replace(LOOP, checkpoint_every=1))
+    recipe = d3po.build(loop=replace(LOOP, checkpoint_every=1), sampler=Groups(3))
     whole = train(recipe, tmp_path / "whole", quiet=True)
     train(recipe, tmp_path / "parts", quiet=True, stop_after=1)
     parts = train(recipe, tmp_path / "parts", quiet=True, resume=True)

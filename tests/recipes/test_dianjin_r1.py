@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,8 +71,12 @@ def test_a_model_from_scratch_hears_nothing() -> None:
 
 
 def test_runs_in_the_real_loop(tmp_path: Path) -> None:
-    loop = Loop(steps=2, groups=4, group_size=4, evaluation_tasks=8, checkpoint_every=0)
-    result = train(dianjin_r1.build(loop=loop), tmp_path / "run", quiet=True)
+    loop = Loop(steps=2, groups=4, evaluation_tasks=8, checkpoint_every=0)
+    result = train(
+        dianjin_r1.build(loop=loop, sampler=replace(dianjin_r1.build().sampler, size=4)),
+        tmp_path / "run",
+        quiet=True,
+    )
     assert len(result.history) == 2
     assert result.after is not None
     assert 0 <= result.after.mean <= 1

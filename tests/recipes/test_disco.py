@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -58,10 +59,10 @@ def test_the_miniature_repeats_and_its_arms_differ(monkeypatch: pytest.MonkeyPat
 
 
 def test_runs_on_the_seedling() -> None:
-    loop = Loop(
-        steps=2, groups=4, group_size=4, minibatch=8, evaluation_tasks=4, checkpoint_every=0
+    loop = Loop(steps=2, groups=4, minibatch=8, evaluation_tasks=4, checkpoint_every=0)
+    result = train(
+        disco.build(loop=loop, sampler=replace(disco.build().sampler, size=4)), quiet=True
     )
-    result = train(disco.build(loop=loop), quiet=True)
     assert len(result.history) == 2
     for figures in result.history:
         assert figures["penalty"] >= 0

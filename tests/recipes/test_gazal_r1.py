@@ -12,6 +12,7 @@ from making import make_rollouts
 from guerdon.claims import gazal_r1 as miniature
 from guerdon.recipes import gazal_r1, load_recipe
 from guerdon.records import Progress, Scores, Task
+from guerdon.rollout import Groups
 from guerdon.training import Loop, PolicyRecipe, train
 
 pytest.importorskip("peft")
@@ -60,7 +61,7 @@ def test_recipe_round_trips(tmp_path: Path) -> None:
 
 
 def test_runs_on_the_seedling() -> None:
-    loop = Loop(steps=2, groups=3, group_size=4, evaluation_tasks=4, checkpoint_every=0)
-    result = train(gazal_r1.build(loop=loop), quiet=True)
+    loop = Loop(steps=2, groups=3, evaluation_tasks=4, checkpoint_every=0)
+    result = train(gazal_r1.build(loop=loop, sampler=Groups(4)), quiet=True)
     assert len(result.history) == 2
     assert all(torch.isfinite(p).all() for p in result.model.module.parameters())

@@ -72,8 +72,10 @@ def test_the_miniature_repeats_and_its_arms_differ(monkeypatch: pytest.MonkeyPat
 
 
 def test_runs_on_the_seedling_in_a_text_world() -> None:
-    loop = Loop(steps=2, groups=2, group_size=4, evaluation_tasks=4, checkpoint_every=0)
-    result = train(gigpo.build(loop=loop), quiet=True)
+    loop = Loop(steps=2, groups=2, evaluation_tasks=4, checkpoint_every=0)
+    result = train(
+        gigpo.build(loop=loop, sampler=replace(gigpo.build().sampler, size=4)), quiet=True
+    )
     assert len(result.history) == 2
     assert result.before is not None
     assert result.after is not None

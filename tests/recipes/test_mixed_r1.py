@@ -11,6 +11,7 @@ from making import make_rollouts
 from guerdon.claims import mixed_r1 as miniature
 from guerdon.recipes import load_recipe, mixed_r1
 from guerdon.records import Progress, Task
+from guerdon.rollout import Groups
 from guerdon.tasks import Arithmetic, MixedTasks, TextBoxes
 from guerdon.training import Loop, PolicyRecipe, train
 
@@ -77,7 +78,7 @@ def test_recipe_round_trips(tmp_path: Path) -> None:
 
 
 def test_runs_on_the_seedling() -> None:
-    loop = Loop(steps=2, groups=4, group_size=4, evaluation_tasks=4, checkpoint_every=0)
-    result = train(mixed_r1.build(loop=loop), quiet=True)
+    loop = Loop(steps=2, groups=4, evaluation_tasks=4, checkpoint_every=0)
+    result = train(mixed_r1.build(loop=loop, sampler=Groups(4)), quiet=True)
     assert len(result.history) == 2
     assert all(h["invalid_share"] == 0 for h in result.history)

@@ -9,6 +9,7 @@ import torch
 
 from guerdon.claims import mo_grpo as miniature
 from guerdon.recipes import load_recipe, mo_grpo
+from guerdon.rollout import Groups
 from guerdon.shaping import WeightedParts
 from guerdon.training import Loop, PolicyRecipe, train
 
@@ -52,7 +53,7 @@ def test_recipe_is_listed_and_round_trips(tmp_path: Path) -> None:
 
 
 def test_runs_in_the_real_loop() -> None:
-    loop = Loop(steps=2, groups=2, group_size=4, evaluation_tasks=4, checkpoint_every=0)
-    result = train(mo_grpo.build(loop=loop), quiet=True)
+    loop = Loop(steps=2, groups=2, evaluation_tasks=4, checkpoint_every=0)
+    result = train(mo_grpo.build(loop=loop, sampler=Groups(4)), quiet=True)
     assert len(result.history) == 2
     assert all(torch.isfinite(p).all() for p in result.model.module.parameters())

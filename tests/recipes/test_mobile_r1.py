@@ -70,7 +70,9 @@ def test_recipe_round_trips(tmp_path: Path) -> None:
 
 
 def test_runs_on_the_seedling_in_a_text_world() -> None:
-    loop = Loop(steps=2, groups=2, group_size=4, evaluation_tasks=4, checkpoint_every=0)
-    result = train(mobile_r1.build(loop=loop), quiet=True)
+    loop = Loop(steps=2, groups=2, evaluation_tasks=4, checkpoint_every=0)
+    result = train(
+        mobile_r1.build(loop=loop, sampler=replace(mobile_r1.build().sampler, size=4)), quiet=True
+    )
     assert len(result.history) == 2
     assert all(torch.isfinite(p).all() for p in result.model.module.parameters())

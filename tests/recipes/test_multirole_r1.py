@@ -20,6 +20,7 @@ from guerdon.rewards.answers.roles import (
     majority,
     role_answers,
 )
+from guerdon.rollout import Groups
 from guerdon.shaping import Affine, add_to_rows
 from guerdon.stages import Sampling
 from guerdon.training import Loop, PolicyRecipe, train
@@ -92,7 +93,7 @@ def test_recipe_round_trips(tmp_path: Path) -> None:
 
 
 def test_runs_on_the_seedling() -> None:
-    loop = Loop(steps=2, groups=3, group_size=4, evaluation_tasks=4, checkpoint_every=0)
-    result = train(multirole_r1.build(loop=loop), quiet=True)
+    loop = Loop(steps=2, groups=3, evaluation_tasks=4, checkpoint_every=0)
+    result = train(multirole_r1.build(loop=loop, sampler=Groups(4)), quiet=True)
     assert len(result.history) == 2
     assert all(h["shaped_reward"] > 0.9 * h["reward"] for h in result.history)

@@ -90,13 +90,14 @@ def test_a_composition_is_what_its_paper_says(name: str) -> None:
     assert recipe.name == name
     assert {place: getattr(recipe, place) for place in DEFINITIONS[name]} == DEFINITIONS[name]
     loop = recipe.loop
-    batch = loop.groups * loop.group_size
+    batch = loop.groups * recipe.sampler.size
     updates = loop.epochs * (batch // loop.minibatch if loop.minibatch else 1)
-    assert (loop.group_size, updates) == GROUP_AND_UPDATES[name]
+    assert (recipe.sampler.size, updates) == GROUP_AND_UPDATES[name]
     assert recipe.model.value_head == (name == "ppo")
     # What is the task's and the model's stays, so that they can be compared.
-    for place in ("tasks", "reward", "optimiser", "sampling", "curriculum"):
+    for place in ("tasks", "reward", "optimiser", "curriculum"):
         assert getattr(recipe, place) == getattr(grpo, place)
+    assert recipe.sampler.sampling == grpo.sampler.sampling
     assert (loop.steps, loop.seed) == (grpo.loop.steps, grpo.loop.seed)
 
 
@@ -124,10 +125,10 @@ def test_runs(name: str) -> None:
         evaluation_tasks=2,
         checkpoint_every=0,
         resample=1,
-        group_size=min(recipe.loop.group_size, 4),
         minibatch=4 if recipe.loop.minibatch else 0,
     )
-    result = replace(recipe, loop=small).run(quiet=True)
+    few = replace(recipe.sampler, size=min(recipe.sampler.size, 4))
+    result = replace(recipe, loop=small, sampler=few).run(quiet=True)
     assert len(result.history) == 1
     assert all(torch.isfinite(p).all() for p in result.model.module.parameters())
 

@@ -10,6 +10,7 @@ import torch
 from guerdon.claims import par as miniature
 from guerdon.recipes import load_recipe, par
 from guerdon.records import Progress, Scores
+from guerdon.rollout import Groups
 from guerdon.shaping import Affine, Proportional, RunningStandardise, Transform, WithReferences
 from guerdon.tasks import FactQuestions, PreparedTasks
 from guerdon.training import Loop, PolicyRecipe, train
@@ -66,7 +67,7 @@ def test_runs_in_the_real_loop() -> None:
     recipe = par.build()
     assert isinstance(recipe.tasks, PreparedTasks)
     tasks = PreparedTasks(FactQuestions(train=8, test=4), WithReferences(recipe.reward, count=2))
-    loop = Loop(steps=2, groups=2, group_size=4, evaluation_tasks=4, checkpoint_every=0)
-    result = train(par.build(tasks=tasks, loop=loop), quiet=True)
+    loop = Loop(steps=2, groups=2, evaluation_tasks=4, checkpoint_every=0)
+    result = train(par.build(tasks=tasks, loop=loop, sampler=Groups(4)), quiet=True)
     assert len(result.history) == 2
     assert all(torch.isfinite(p).all() for p in result.model.module.parameters())

@@ -11,7 +11,7 @@ import torch
 from guerdon.claims import prefix_grouper as miniature
 from guerdon.recipes import load_recipe, prefix_grouper
 from guerdon.reproduction.memory import kept_bytes
-from guerdon.rollout import LanguagePolicy
+from guerdon.rollout import Groups, LanguagePolicy
 from guerdon.stages import Sampling
 from guerdon.tasks import Arithmetic, WithExamples
 from guerdon.training import Loop, PolicyRecipe, train
@@ -57,7 +57,7 @@ def test_recipe_is_listed_and_round_trips(tmp_path: Path) -> None:
 
 
 def test_runs() -> None:
-    loop = Loop(steps=2, groups=2, group_size=3, evaluation_tasks=4, checkpoint_every=0)
+    loop = Loop(steps=2, groups=2, evaluation_tasks=4, checkpoint_every=0)
     tasks = WithExamples(Arithmetic(), 5)
-    recipe = prefix_grouper.build(loop=loop, tasks=tasks, sampling=Sampling(max_tokens=8))
+    recipe = prefix_grouper.build(loop=loop, tasks=tasks, sampler=Groups(3, Sampling(max_tokens=8)))
     assert len(train(recipe, quiet=True).history) == 2

@@ -13,7 +13,7 @@ from guerdon.claims import reasoning_sql as miniature
 from guerdon.recipes import load_recipe, reasoning_sql
 from guerdon.records import Progress
 from guerdon.rewards.programs.sql import SqlQuestion
-from guerdon.rollout import SlotPolicy
+from guerdon.rollout import Groups, SlotPolicy
 from guerdon.stages import Sampling
 from guerdon.training import Loop, PolicyRecipe, train
 
@@ -73,7 +73,7 @@ def test_recipe_is_listed_and_round_trips(tmp_path: Path) -> None:
 
 
 def test_runs_on_the_seedling() -> None:
-    loop = Loop(steps=2, groups=3, group_size=4, evaluation_tasks=4, checkpoint_every=0)
-    result = train(reasoning_sql.build(loop=loop), quiet=True)
+    loop = Loop(steps=2, groups=3, evaluation_tasks=4, checkpoint_every=0)
+    result = train(reasoning_sql.build(loop=loop, sampler=Groups(4)), quiet=True)
     assert len(result.history) == 2
     assert all(torch.isfinite(p).all() for p in result.model.module.parameters())

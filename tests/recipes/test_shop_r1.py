@@ -16,6 +16,7 @@ from guerdon.recipes import load_recipe, shop_r1
 from guerdon.records import Experience, Progress, Task
 from guerdon.rewards import WebActionReward
 from guerdon.rewards.actions.web_action import CallsAsActions
+from guerdon.rollout import Groups
 from guerdon.training import Loop, PolicyRecipe, train
 
 CALL = {"name": "convert", "parameters": {"amount": 40, "unit": "pounds"}}
@@ -88,7 +89,7 @@ def test_recipe_round_trips(tmp_path: Path) -> None:
 
 
 def test_runs_on_the_seedling() -> None:
-    loop = Loop(steps=2, groups=3, group_size=4, evaluation_tasks=4, checkpoint_every=0)
-    result = train(shop_r1.build(loop=loop), quiet=True)
+    loop = Loop(steps=2, groups=3, evaluation_tasks=4, checkpoint_every=0)
+    result = train(shop_r1.build(loop=loop, sampler=Groups(4)), quiet=True)
     assert len(result.history) == 2
     assert all(torch.isfinite(p).all() for p in result.model.module.parameters())

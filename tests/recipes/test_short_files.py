@@ -65,7 +65,7 @@ name: mine
     )
     assert made.shaping == (OverlongPenalty(40, 8), KLPenalty())
     assert made.reference == FixedReference()
-    assert (made.sampling.stop, made.sampling.max_tokens) == ((".",), 20)
+    assert (made.sampler.sampling.stop, made.sampler.sampling.max_tokens) == ((".",), 20)
     assert made.name == "mine"
 
 
@@ -111,7 +111,7 @@ def test_settings_written_out_are_read_as_the_same_recipe(name: str, tmp_path: P
         ("recipe: grpo\nobjective: gsop", "objective takes cispo, clipped-surrogate"),
         ("recipe: grpo\nobjective: {part: gspo, clip: 1}", "GSPO has no setting 'clip'"),
         ("recipe: grpo\nobjective.kl.estimator: k2", "nothing stands there"),
-        ("recipe: grpo\nloop: {group_size: 1}", "GroupNormalised compares"),
+        ("recipe: grpo\nsampler: {size: 1}", "GroupNormalised compares"),
         ("recipe: grpo\nloop: {part: gspo}", "loop.part is 'gspo'; no part has a name"),
         (f"recipe: grpo\ntasks: {'x' * 999}", "tasks: there is no file or folder 'xxx"),
         ("recipe: grpo\nshaping: [3]", "shaping[0] is 3; give a part"),

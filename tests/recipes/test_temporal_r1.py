@@ -14,7 +14,7 @@ from guerdon.curriculum import ByVariance, easy, hard
 from guerdon.recipes import load_recipe, temporal_r1
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards import FormatReward, IntervalReward, WeightedSum
-from guerdon.rollout import TabularPolicy
+from guerdon.rollout import Groups, TabularPolicy
 from guerdon.stages import Sampling
 from guerdon.tasks import PreparedTasks, TextIntervals
 from guerdon.training import Loop, PolicyRecipe, train
@@ -91,8 +91,8 @@ def test_recipe_round_trips(tmp_path: Path) -> None:
 
 
 def test_runs_on_the_seedling() -> None:
-    loop = Loop(steps=2, groups=3, group_size=4, evaluation_tasks=4, checkpoint_every=0)
-    recipe = temporal_r1.build(loop=loop)
+    loop = Loop(steps=2, groups=3, evaluation_tasks=4, checkpoint_every=0)
+    recipe = temporal_r1.build(loop=loop, sampler=Groups(4))
     few = PreparedTasks(TextIntervals(train=12), replace(recipe.tasks.by, count=4))
     result = train(replace(recipe, tasks=few), quiet=True)
     assert len(result.history) == 2

@@ -13,6 +13,7 @@ from guerdon.claims import timemaster as miniature
 from guerdon.recipes import load_recipe, timemaster
 from guerdon.records import Experience, Progress, Scores, Task
 from guerdon.rewards.answers.extension import LabelAndExtension
+from guerdon.rollout import Groups
 from guerdon.training import Loop, PolicyRecipe, train
 
 
@@ -106,7 +107,7 @@ def test_recipe_round_trips(tmp_path: Path) -> None:
 
 
 def test_runs_on_the_seedling() -> None:
-    loop = Loop(steps=2, groups=3, group_size=5, evaluation_tasks=4, checkpoint_every=0)
-    result = train(timemaster.build(loop=loop), quiet=True)
+    loop = Loop(steps=2, groups=3, evaluation_tasks=4, checkpoint_every=0)
+    result = train(timemaster.build(loop=loop, sampler=Groups(5)), quiet=True)
     assert len(result.history) == 2
     assert all(h["invalid_share"] == 0 for h in result.history)

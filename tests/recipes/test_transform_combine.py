@@ -11,6 +11,7 @@ import torch
 from guerdon.claims import transform_combine as miniature
 from guerdon.recipes import load_recipe, transform_combine
 from guerdon.records import Progress
+from guerdon.rollout import Groups
 from guerdon.shaping import Affine, And, LogProbability
 from guerdon.tasks import FactQuestions, PreparedTasks
 from guerdon.training import Loop, PolicyRecipe, train
@@ -83,7 +84,7 @@ def test_runs_in_the_real_loop() -> None:
     assert isinstance(recipe.tasks, PreparedTasks)
     by = replace(recipe.tasks.by, count=3)
     tasks = PreparedTasks(FactQuestions(train=8, test=4), by)
-    loop = Loop(steps=2, groups=2, group_size=4, evaluation_tasks=4, checkpoint_every=0)
-    result = train(transform_combine.build(tasks=tasks, loop=loop), quiet=True)
+    loop = Loop(steps=2, groups=2, evaluation_tasks=4, checkpoint_every=0)
+    result = train(transform_combine.build(tasks=tasks, loop=loop, sampler=Groups(4)), quiet=True)
     assert len(result.history) == 2
     assert all(torch.isfinite(p).all() for p in result.model.module.parameters())

@@ -8,7 +8,7 @@ import torch
 from guerdon.claims import unlikeliness as miniature
 from guerdon.recipes import unlikeliness
 from guerdon.records import Progress, Task
-from guerdon.rollout import TabularPolicy
+from guerdon.rollout import Groups, TabularPolicy
 from guerdon.stages import Sampling
 from guerdon.training import Loop, train
 
@@ -42,7 +42,7 @@ def test_beta_lifts_rare_answers_from_the_same_samples(monkeypatch: pytest.Monke
 
 
 def test_runs_and_drops_groups_without_contrast() -> None:
-    loop = Loop(steps=2, groups=3, group_size=6, resample=2, evaluation_tasks=4, checkpoint_every=0)
-    result = train(unlikeliness.build(loop=loop), quiet=True)
+    loop = Loop(steps=2, groups=3, resample=2, evaluation_tasks=4, checkpoint_every=0)
+    result = train(unlikeliness.build(loop=loop, sampler=Groups(6)), quiet=True)
     assert len(result.history) == 2
     assert all(torch.isfinite(p).all() for p in result.model.module.parameters())

@@ -84,7 +84,10 @@ def test_recipe_round_trips(tmp_path: Path) -> None:
 
 
 def test_runs_on_the_seedling() -> None:
-    loop = Loop(steps=2, groups=4, group_size=4, evaluation_tasks=4, checkpoint_every=0)
-    result = train(vlaa_thinker.build(loop=loop), quiet=True)
+    loop = Loop(steps=2, groups=4, evaluation_tasks=4, checkpoint_every=0)
+    result = train(
+        vlaa_thinker.build(loop=loop, sampler=replace(vlaa_thinker.build().sampler, size=4)),
+        quiet=True,
+    )
     assert len(result.history) == 2
     assert all(h["invalid_share"] == 0 for h in result.history)

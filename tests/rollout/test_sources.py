@@ -14,7 +14,7 @@ import torch
 from guerdon.cli import main
 from guerdon.records import Task
 from guerdon.rewards import EnvironmentReturn
-from guerdon.rollout import Grid, Model, Network, Step, Table
+from guerdon.rollout import Grid, Groups, Model, Network, Step, Table
 from guerdon.rollout.sources import states_and_actions
 from guerdon.rollout.tabular import one_hot_keys
 from guerdon.stages import Policy, PolicySource, Sampling
@@ -123,10 +123,10 @@ def test_a_world_is_learned_in_the_real_loop(tasks: Any, model: PolicySource) ->
         model=model,
         tasks=tasks,
         reward=EnvironmentReturn(),
-        sampling=Sampling(max_turns=12),
+        sampler=Groups(8, Sampling(max_turns=12)),
         evaluation_sampling=Sampling(max_turns=12),
         optimiser=AdamW(lr=0.3 if isinstance(model, Table) else 0.03),
-        loop=Loop(steps=40, groups=8, group_size=8, checkpoint_every=0),
+        loop=Loop(steps=40, groups=8, checkpoint_every=0),
     )
     result = train(recipe, quiet=True)
     assert result.before is not None

@@ -90,7 +90,7 @@ class FirstIsRight:
 @pytest.mark.parametrize("minibatch", [0, 8])
 def test_the_policys_loop_learns_from_what_was_chosen(settings, minibatch):
     policy = TabularPolicy(["a"], list("xyz"))
-    loop = Loop(steps=20, groups=4, group_size=8, minibatch=minibatch, checkpoint_every=0)
+    loop = Loop(steps=20, groups=4, minibatch=minibatch, checkpoint_every=0)
     made = PolicyRecipe(
         tasks=OneTask(), reward=FirstIsRight(), optimiser=SGD(2.0), loop=loop, **settings
     )

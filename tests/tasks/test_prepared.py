@@ -13,13 +13,13 @@ import yaml
 from guerdon.curriculum import ByReward, ByVariance, medium
 from guerdon.records import Task
 from guerdon.rewards import ReferenceBLEU
-from guerdon.rollout import LanguagePolicy
+from guerdon.rollout import Groups, LanguagePolicy
 from guerdon.shaping import WithReferences
 from guerdon.stages import Policy, Preparation, Sampling
 from guerdon.tasks import FactQuestions, PreparedTasks
 from guerdon.training import Loop, PolicyRecipe, train
 
-SHORT = Loop(steps=1, groups=2, group_size=2, evaluation_tasks=3, checkpoint_every=0)
+SHORT = Loop(steps=1, groups=2, evaluation_tasks=3, checkpoint_every=0)
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def test_the_runs_own_policy_prepares_training_tasks_once(monkeypatch: pytest.Mo
     tasks = PreparedTasks(source, by)
     assert isinstance(by, Preparation)
     assert tasks.load("train") == source.load("train")
-    recipe = PolicyRecipe(tasks=tasks, reward=ReferenceBLEU(), loop=SHORT)
+    recipe = PolicyRecipe(tasks=tasks, reward=ReferenceBLEU(), loop=SHORT, sampler=Groups(2))
     # A run has a copy of its recipe; the part that is asked is that copy's.
     monkeypatch.setattr(Remembering, "__deepcopy__", lambda self, memo: self, raising=False)
     result = train(recipe, quiet=True)

@@ -10,16 +10,18 @@ import torch
 from making import ShareOfSevens
 
 from guerdon.recipes.grpo import build
-from guerdon.rollout import LanguagePolicy
+from guerdon.rollout import Groups, LanguagePolicy
 from guerdon.stages import Sampling
 from guerdon.training import Loop, Model, PolicyRecipe, train
 from guerdon.training.checkpoint import latest_checkpoint, load_checkpoint
 
-LOOP = Loop(steps=2, groups=4, group_size=4, evaluation_tasks=0, checkpoint_every=1)
+LOOP = Loop(steps=2, groups=4, evaluation_tasks=0, checkpoint_every=1)
 
 
 def recipe(adapter: str) -> PolicyRecipe:
-    whole = build(loop=LOOP, model=Model(adapter=adapter, rank=4), reward=ShareOfSevens())
+    whole = build(
+        loop=LOOP, sampler=Groups(4), model=Model(adapter=adapter, rank=4), reward=ShareOfSevens()
+    )
     return replace(whole, tasks=replace(whole.tasks, test=0))
 
 

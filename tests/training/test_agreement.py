@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,10 +23,12 @@ from guerdon.advantages import (
 from guerdon.curriculum import Informative
 from guerdon.objectives import DPO, KL, PPO, BradleyTerry, ClippedSurrogate, DisCO, StepwiseDPO
 from guerdon.ranges import RangeError
+from guerdon.records import Progress, Rollouts, Task
 from guerdon.rewards import AnswerMatch, WeightedSum
-from guerdon.schedules import Steps
+from guerdon.rollout import Groups
+from guerdon.schedules import Linear, Steps
 from guerdon.shaping import Annealed, Chain, KLPenalty, NormalisedSum, Unlikeliness
-from guerdon.stages import Sampling
+from guerdon.stages import Policy, Sampling
 from guerdon.tasks import RankingFile
 from guerdon.training import (
     AdapterOffReference,
@@ -39,27 +42,42 @@ from guerdon.training import (
     train,
 )
 
-ONE = Loop(group_size=1)
-FEW = Loop(groups=2, group_size=4)
+ONE, FOUR, FEW = Groups(1), Groups(4), Loop(groups=2)
+
+
+def one_each(policy: Policy, tasks: Sequence[Task], progress: Progress, seed: int) -> Rollouts:
+    """A sampler that says nothing of what it samples."""
+    return policy.sample(tasks, 1, Sampling(), seed)
 
 
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"loop": ONE}, "loop.group_size is 1, but GroupNormalised compares"),
-        ({"loop": ONE, "advantage": LeaveOneOut()}, "LeaveOneOut compares"),
-        ({"loop": ONE, "advantage": TwoLevel()}, "TwoLevel compares"),
-        ({"loop": ONE, "advantage": Whiten(LeaveOneOut())}, "LeaveOneOut compares"),
+        ({"sampler": ONE}, "sampler.size is 1, but GroupNormalised compares"),
+        ({"sampler": ONE, "advantage": LeaveOneOut()}, "LeaveOneOut compares"),
+        ({"sampler": ONE, "advantage": TwoLevel()}, "TwoLevel compares"),
+        ({"sampler": ONE, "advantage": Whiten(LeaveOneOut())}, "LeaveOneOut compares"),
         (
-            {"loop": ONE, "advantage": ReturnToGo(), "shaping": (Unlikeliness(),)},
+            {"sampler": ONE, "advantage": ReturnToGo(), "shaping": (Unlikeliness(),)},
             "Unlikeliness compares",
         ),
         (
-            {"loop": ONE, "advantage": ReturnToGo(), "shaping": (Chain((NormalisedSum(),)),)},
+            {"sampler": ONE, "advantage": ReturnToGo(), "shaping": (Chain((NormalisedSum(),)),)},
             "NormalisedSum compares",
         ),
-        ({"loop": replace(FEW, minibatch=9)}, "loop.minibatch is 9, but a step has 8 rows"),
-        ({"loop": replace(FEW, sampling_groups=3)}, "loop.sampling_groups is 3, but a step has 2"),
+        ({"sampler": Groups(Steps((4, 1)))}, "sampler.size is 1 at times, but GroupNormalised"),
+        (
+            {"loop": replace(FEW, minibatch=9), "sampler": FOUR},
+            "loop.minibatch is 9, but a step has 8 rows",
+        ),
+        (
+            {"loop": replace(FEW, minibatch=9), "sampler": Groups(Linear(2, 4))},
+            "loop.minibatch is 9, but a step has 8 rows",
+        ),
+        (
+            {"loop": FEW, "sampler": Groups(4, portion=3)},
+            "sampler.portion is 3, but a step has 2",
+        ),
         ({"loop": Loop(resample=2)}, "loop.resample is 2, but there is no filter"),
         (
             {"objective": ClippedSurrogate(kl=KL())},
@@ -87,9 +105,11 @@ def test_what_contradicts_is_said_when_the_recipe_is_built(
 @pytest.mark.parametrize(
     "settings",
     [
-        {"loop": ONE, "advantage": ReinforcePlusPlus()},
-        {"loop": ONE, "advantage": GroupNormalised(single=SingleRaw())},
-        {"loop": replace(FEW, minibatch=8, sampling_groups=2, microbatch=100)},
+        {"sampler": ONE, "advantage": ReinforcePlusPlus()},
+        {"sampler": ONE, "advantage": GroupNormalised(single=SingleRaw())},
+        {"loop": replace(FEW, minibatch=8, microbatch=100), "sampler": Groups(4, portion=2)},
+        {"loop": replace(FEW, minibatch=8), "sampler": Groups(Linear(2, 4))},
+        {"loop": replace(FEW, minibatch=9), "sampler": one_each},
         {"loop": Loop(resample=2), "filter": Informative()},
         {"loop": Loop(resample=1)},
         {"loop": Loop(steps=0, evaluation_tasks=0)},
@@ -105,7 +125,11 @@ def test_what_agrees_is_built_and_may_start(settings: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("settings", "told", "of_the_model"),
     [
-        ({"sampling": Sampling(temperature=0)}, "sampling.temperature is 0: a group's", False),
+        (
+            {"sampler": Groups(sampling=Sampling(temperature=0))},
+            r"sampler\.sampling\.temperature is 0: a group's",
+            False,
+        ),
         ({"objective": PPO(), "advantage": GAE()}, "the model has no value head", True),
         ({"reference": AdapterOffReference()}, "needs a policy with an adapter", True),
     ],
@@ -178,7 +202,7 @@ def test_recipes_of_pairs_and_rankings_are_walked_too() -> None:
 
 
 def test_a_constraint_that_could_never_act_is_refused_at_the_start() -> None:
-    recipe = PolicyRecipe(loop=FEW, objective=DisCO())
+    recipe = PolicyRecipe(loop=FEW, sampler=FOUR, objective=DisCO())
     with pytest.raises(
         ValueError, match=r"needs 2 updates per batch: give a loop\.minibatch of at"
     ):
@@ -186,3 +210,4 @@ def test_a_constraint_that_could_never_act_is_refused_at_the_start() -> None:
     check_start(replace(recipe, loop=replace(FEW, minibatch=4)))
     check_start(replace(recipe, loop=replace(FEW, epochs=2)))
     check_start(replace(recipe, objective=DisCO(beta=0.0)))
+    check_start(replace(recipe, sampler=one_each))

@@ -13,19 +13,18 @@ import torch
 from making import ShareOfSevens
 
 from guerdon.curriculum import Informative
+from guerdon.keyed import mixed
 from guerdon.objectives import ClippedSurrogate
 from guerdon.recipes.grpo import build
 from guerdon.records import Experience, Progress, Rollouts, Scores
-from guerdon.rollout import LanguagePolicy
+from guerdon.rollout import Groups, LanguagePolicy
 from guerdon.training import AdamW, Loop, MovingReference, PolicyRecipe, train, update
 from guerdon.training.ahead import Batches
-from guerdon.training.collect import _mix
 from guerdon.training.update import Guard, Shard
 
 LOOP = Loop(
     steps=4,
     groups=4,
-    group_size=4,
     evaluation_tasks=4,
     checkpoint_every=2,
     evaluate_every=2,
@@ -37,7 +36,12 @@ SLOW = 120
 
 def recipe(**changes: Any) -> PolicyRecipe:
     """Sevens are never used up, so that every step has something to learn from."""
-    settings = {"reward": ShareOfSevens(), "optimiser": AdamW(lr=3e-3), "loop": LOOP}
+    settings = {
+        "reward": ShareOfSevens(),
+        "optimiser": AdamW(lr=3e-3),
+        "loop": LOOP,
+        "sampler": Groups(4),
+    }
     return build(**{**settings, **changes})
 
 
@@ -64,7 +68,7 @@ def by_hand(made: PolicyRecipe) -> LanguagePolicy:
         drawn = curriculum.next(tasks, made.loop.groups, Progress(step, made.loop.steps))
         with torch.no_grad():
             rollouts = sampler.sample(
-                drawn, made.loop.group_size, made.sampling, _mix(made.loop.seed, step, 0)
+                drawn, 4, made.sampler.sampling, mixed(made.loop.seed, step, 0)
             )
             rollouts = replace(rollouts, old_logps=learner.forward(rollouts).logps)
         scores = made.reward(rollouts, Progress(step, made.loop.steps))

@@ -11,17 +11,18 @@ from guerdon.curriculum import SequentialTasks
 from guerdon.recipes.grpo import build
 from guerdon.records import Progress, Scores, Task
 from guerdon.rewards import AnswerMatch
-from guerdon.rollout import LanguagePolicy
+from guerdon.rollout import Groups, LanguagePolicy
 from guerdon.selection import AllPairs
 from guerdon.training import Loop
-from guerdon.training.collect import _portions, collect, credit
+from guerdon.training.collect import collect, credit
+from guerdon.training.dealing import _portions
 from guerdon.training.update import ALONE
 
-LOOP = Loop(groups=6, group_size=4)
+LOOP = Loop(groups=6)
 
 
-def gathered(sampling_groups, reward, policy=None):
-    recipe = build(loop=replace(LOOP, sampling_groups=sampling_groups), reward=reward)
+def gathered(portion, reward, policy=None):
+    recipe = build(loop=LOOP, sampler=Groups(4, portion=portion), reward=reward)
     tasks = recipe.tasks.load("train")
     policy = policy or LanguagePolicy.load()
     batch = collect(recipe, policy, tasks, Progress(0, 1), ALONE, time.perf_counter)
@@ -37,7 +38,7 @@ class Longest:
 
 
 def test_what_is_learned_from_is_selected_and_the_others_are_still_known():
-    recipe = build(loop=LOOP, reward=Longest(), selection=AllPairs())
+    recipe = build(loop=LOOP, sampler=Groups(4), reward=Longest(), selection=AllPairs())
     tasks, policy = recipe.tasks.load("train"), LanguagePolicy.load()
     batch = collect(recipe, policy, tasks, Progress(0, 1), ALONE, time.perf_counter)
     found = credit(recipe, policy, batch, Progress(0, 1), None)
@@ -95,10 +96,12 @@ def test_portions_keep_views_of_one_question_together():
         return Task(name, "", link=link)
 
     tasks = [task("a", "x"), task("b"), task("c", "x"), task("d"), task("e", "y"), task("f", "y")]
-    cut = [[t.id for t in portion] for portion in _portions(tasks, 1)]
+    drawn = [(one, 0) for one in tasks]
+    cut = [[t.id for t, _ in portion] for portion in _portions(drawn, 1)]
     assert cut == [["a", "b", "c"], ["d"], ["e", "f"]]
-    assert _portions(tasks, 0) == [tasks]
-    assert [len(p) for p in _portions([task(str(i)) for i in range(5)], 2)] == [2, 2, 1]
+    assert list(_portions(drawn, 0)) == [drawn]
+    assert [len(p) for p in _portions([(task(str(i)), 0) for i in range(5)], 2)] == [2, 2, 1]
+    assert list(_portions([], 0)) == list(_portions([], 2)) == []
 
 
 def test_a_failing_reward_costs_the_rows_at_fault_in_each_portion():
@@ -117,7 +120,7 @@ def test_a_failing_reward_costs_the_rows_at_fault_in_each_portion():
 @pytest.mark.parametrize("size", [0, 2])
 def test_a_task_drawn_twice_is_sampled_anew_and_stays_two_groups(size):
     """Three draws of two tasks: the third group repeats the first's task, not its samples."""
-    recipe = build(loop=replace(LOOP, groups=3, sampling_groups=size))
+    recipe = build(loop=replace(LOOP, groups=3), sampler=Groups(4, portion=size))
     recipe = replace(recipe, tasks=replace(recipe.tasks, train=2), curriculum=SequentialTasks())
     tasks = recipe.tasks.load("train")
     policy = LanguagePolicy.load()

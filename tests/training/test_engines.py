@@ -18,7 +18,7 @@ from guerdon.cli.settings import recipe_from
 from guerdon.objectives import ClippedSurrogate
 from guerdon.recipes.grpo import build
 from guerdon.records import Experience, Rollouts, Task
-from guerdon.rollout import VLLM, EndpointPolicy, LanguagePolicy, Transformers, VLLMEngine
+from guerdon.rollout import VLLM, EndpointPolicy, Groups, LanguagePolicy, Transformers, VLLMEngine
 from guerdon.rollout.vllm import _versions
 from guerdon.stages import Policy, Sampling
 from guerdon.training import (
@@ -32,7 +32,7 @@ from guerdon.training import (
     update,
 )
 
-ONE = Loop(steps=1, groups=4, group_size=4, evaluation_tasks=0, checkpoint_every=0)
+ONE = Loop(steps=1, groups=4, evaluation_tasks=0, checkpoint_every=0)
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ class _Askew:
 def step(gap: float, **settings: float | None) -> dict[str, float]:
     recipe = build(
         loop=ONE,
+        sampler=Groups(4),
         model=Model(engine=Askew(gap)),
         reward=ShareOfSevens(),
         objective=ClippedSurrogate(**settings),
@@ -92,7 +93,7 @@ def test_the_truncated_weight_multiplies_the_gradient(
 
 
 def test_sampling_in_process_needs_no_weight_and_logs_none() -> None:
-    recipe = build(loop=ONE)
+    recipe = build(loop=ONE, sampler=Groups(4))
     figures = train(replace(recipe, tasks=replace(recipe.tasks, test=0)), quiet=True).history[0]
     assert "engine_gap" not in figures
 

@@ -19,7 +19,7 @@ from guerdon.rankings import Ranking
 from guerdon.recipes.grpo import build
 from guerdon.records import Task
 from guerdon.rewards import reward
-from guerdon.rollout import LanguagePolicy
+from guerdon.rollout import Groups, LanguagePolicy
 from guerdon.stages import Sampling
 from guerdon.training import Loop, fit_preferences, train
 
@@ -42,12 +42,12 @@ def names_it(completion: str, answer: str) -> float:
     return words.count(answer) / max(len(words), 1)
 
 
-def recipe(**loop: Any) -> Any:
-    settings = {"steps": 2, "groups": 3, "group_size": 4, "checkpoint_every": 1, **loop}
+def recipe(size: int = 4, **loop: Any) -> Any:
+    settings = {"steps": 2, "groups": 3, "checkpoint_every": 1, **loop}
     return build(
         tasks=Squares(),
         reward=names_it,
-        sampling=Sampling(max_tokens=3),
+        sampler=Groups(size, Sampling(max_tokens=3)),
         evaluation_sampling=Sampling(max_tokens=3, temperature=0.0),
         loop=Loop(**settings),
     )
@@ -91,7 +91,7 @@ def test_rewards_teach_it_to_see() -> None:
     Seeds 0 to 3 ended at 1, 2/3, 5/6 and 5/6.
     """
     policy = qwen()
-    made = recipe(steps=40, group_size=16, checkpoint_every=0)
+    made = recipe(16, steps=40, checkpoint_every=0)
     made = replace(made, optimiser=replace(made.optimiser, lr=3e-3))
     result = train(made, policy=policy, quiet=True)
     assert result.after.mean > 0.5

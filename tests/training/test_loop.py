@@ -12,7 +12,7 @@ from guerdon.curriculum import Informative
 from guerdon.objectives import KL, PPO, ClippedSurrogate
 from guerdon.recipes.grpo import build
 from guerdon.records import Experience, Scores
-from guerdon.rollout import LanguagePolicy
+from guerdon.rollout import Groups, LanguagePolicy
 from guerdon.sealed import seal
 from guerdon.stages import Sampling
 from guerdon.training import (
@@ -30,14 +30,12 @@ from guerdon.training import (
     update,
 )
 
-SMALL = Loop(
-    steps=4, groups=4, group_size=4, evaluation_tasks=8, checkpoint_every=2, minibatch=8, epochs=2
-)
+SMALL = Loop(steps=4, groups=4, evaluation_tasks=8, checkpoint_every=2, minibatch=8, epochs=2)
 TIMES = ("seconds/", "tokens_per_second")
 
 
 def small(**changes):
-    return build(loop=SMALL, **changes)
+    return build(loop=SMALL, sampler=Groups(4), **changes)
 
 
 def figures(path):
@@ -90,7 +88,7 @@ def test_the_time_of_a_resumed_run_goes_on(tmp_path):
 def test_microbatches_do_not_change_the_update():
     policy = LanguagePolicy.load()
     tasks = build().tasks.load("train")[:3]
-    rollouts = policy.sample(tasks, 4, build().sampling, 0)
+    rollouts = policy.sample(tasks, 4, Sampling(), 0)
     torch.manual_seed(0)
     advantage = torch.randn(rollouts.ids.shape)
     moved = []
@@ -111,7 +109,7 @@ def test_microbatches_do_not_change_the_update():
 
 def test_negative_and_zero_metrics_are_kept():
     policy = LanguagePolicy.load()
-    rollouts = policy.sample(build().tasks.load("train")[:1], 2, build().sampling, 0)
+    rollouts = policy.sample(build().tasks.load("train")[:1], 2, Sampling(), 0)
     sgd = torch.optim.SGD(policy.module.parameters(), lr=0.0)
     ones = rollouts.mask.float()
     made = update(
@@ -138,7 +136,9 @@ class HalfBroken:
 
 def test_invalid_rows_are_counted_and_take_no_part():
     """A run with half its grades missing equals one on the other half: same losses."""
-    recipe = build(loop=replace(SMALL, steps=1, evaluation_tasks=0, epochs=1, minibatch=0))
+    recipe = build(
+        sampler=Groups(4), loop=replace(SMALL, steps=1, evaluation_tasks=0, epochs=1, minibatch=0)
+    )
     recipe = replace(recipe, tasks=replace(recipe.tasks, test=0))
     result = train(replace(recipe, reward=HalfBroken()), quiet=True)
     step = result.history[0]
@@ -153,7 +153,7 @@ def test_a_reward_that_always_fails_stops_nothing():
             return Scores(torch.zeros(len(rollouts)), valid=torch.zeros(len(rollouts)).bool())
 
     loop = replace(SMALL, steps=1, evaluation_tasks=2)
-    result = train(build(loop=loop, reward=Broken()), quiet=True)
+    result = train(build(loop=loop, sampler=Groups(4), reward=Broken()), quiet=True)
     assert result.history[0]["updates"] == 0.0
     assert result.before.valid == []
 
@@ -172,7 +172,7 @@ def test_guard_skips_counts_and_stops():
 def test_a_refused_update_leaves_the_weights_alone():
     policy = LanguagePolicy.load()
     before = [p.detach().clone() for p in policy.module.parameters()]
-    rollouts = policy.sample(build().tasks.load("train")[:1], 2, build().sampling, 0)
+    rollouts = policy.sample(build().tasks.load("train")[:1], 2, Sampling(), 0)
     adam = torch.optim.AdamW(policy.module.parameters(), lr=1.0)
     bad = torch.full(rollouts.ids.shape, float("nan"))
     made = update(
@@ -188,7 +188,7 @@ def test_a_refused_update_leaves_the_weights_alone():
 def test_references_move_by_their_rule(reference):
     policy = LanguagePolicy.load()
     running = reference.start(policy)
-    rollouts = policy.sample(build().tasks.load("train")[:1], 2, build().sampling, 0)
+    rollouts = policy.sample(build().tasks.load("train")[:1], 2, Sampling(), 0)
     start = running.logps(rollouts)
     assert torch.allclose(start, policy.forward(rollouts).logps, atol=1e-5)
     with torch.no_grad():
@@ -226,9 +226,10 @@ def test_runs_with(changes):
 
 def test_ppo_learns_values_in_the_real_loop():
     """A reward of 1 whatever is said: the value head, 0 at first, comes to expect it."""
-    loop = Loop(steps=12, groups=4, group_size=4, epochs=2, evaluation_tasks=0, checkpoint_every=0)
+    loop = Loop(steps=12, groups=4, epochs=2, evaluation_tasks=0, checkpoint_every=0)
     recipe = build(
         loop=loop,
+        sampler=Groups(4),
         tasks=replace(build().tasks, test=0),
         reward=lambda rollouts, progress: Scores(torch.ones(len(rollouts))),
         advantage=GAE(lam=0.95, whitened=False),
@@ -241,7 +242,7 @@ def test_ppo_learns_values_in_the_real_loop():
     # V = 0 and lam .95: returns of a row of L tokens are .95^(L - 1), ..., .95, 1
     assert 0.1 < losses[0] < 0.5
     assert losses[-1] < 0.3 * losses[0]
-    rollouts = result.model.sample(recipe.tasks.load("train")[:2], 2, recipe.sampling, 7)
+    rollouts = result.model.sample(recipe.tasks.load("train")[:2], 2, recipe.sampler.sampling, 7)
     values = result.model.forward(rollouts, frozenset({"values"})).values[rollouts.mask]
     assert values.mean().item() == pytest.approx(1.0, abs=0.25)
 
@@ -249,7 +250,9 @@ def test_ppo_learns_values_in_the_real_loop():
 def test_a_filter_that_drops_every_group_stops_nothing():
     loop = replace(SMALL, steps=1, evaluation_tasks=2, resample=2)
     reward = lambda rollouts, progress: Scores(torch.ones(len(rollouts)))  # noqa: E731
-    result = train(build(loop=loop, reward=reward, filter=Informative()), quiet=True)
+    result = train(
+        build(loop=loop, sampler=Groups(4), reward=reward, filter=Informative()), quiet=True
+    )
     (step,) = result.history
     assert step["updates"] == step["kept_groups"] == 0.0
     assert step["sampled_groups"] == 8.0
@@ -258,7 +261,7 @@ def test_a_filter_that_drops_every_group_stops_nothing():
 def test_the_base_model_under_an_adapter_is_a_reference_that_never_moves():
     policy = LanguagePolicy.load(adapter="lora", rank=4)
     running = AdapterOffReference().start(policy)
-    rollouts = policy.sample(build().tasks.load("train")[:1], 2, build().sampling, 0)
+    rollouts = policy.sample(build().tasks.load("train")[:1], 2, Sampling(), 0)
     start = running.logps(rollouts)
     with torch.no_grad():
         for p in policy.module.parameters():
@@ -281,9 +284,9 @@ def test_the_reward_raises_accuracy():
             share = [t.count("7") / max(len(t), 1) for t in rollouts.texts]
             return Scores(torch.tensor(share))
 
-    loop = Loop(steps=12, groups=4, group_size=8, evaluation_tasks=32, checkpoint_every=0)
+    loop = Loop(steps=12, groups=4, evaluation_tasks=32, checkpoint_every=0)
     brief = Sampling(max_tokens=16)
-    recipe = build(loop=loop, reward=Sevens(), optimiser=AdamW(lr=1e-3), sampling=brief)
+    recipe = build(loop=loop, reward=Sevens(), optimiser=AdamW(lr=1e-3), sampler=Groups(8, brief))
     recipe = replace(recipe, evaluation_sampling=replace(brief, temperature=0.0))
     result = train(recipe, quiet=True)
     assert result.after.mean > 2 * result.before.mean

@@ -24,6 +24,7 @@ from guerdon.rewards import (
     Router,
     WeightedSum,
 )
+from guerdon.rollout import Groups
 from guerdon.shaping import Annealed, Chain, RunningStandardise
 from guerdon.training import Loop, train
 
@@ -64,7 +65,8 @@ def test_a_run_stopped_in_the_middle_remembers(tmp_path: Path) -> None:
     recipe = build(
         reward=nested(),
         shaping=(Chain((Annealed(Chain((RunningStandardise(),))),)),),
-        loop=Loop(steps=4, groups=2, group_size=4, evaluation_tasks=2, checkpoint_every=2),
+        sampler=Groups(4),
+        loop=Loop(steps=4, groups=2, evaluation_tasks=2, checkpoint_every=2),
     )
     train(recipe, tmp_path / "whole", quiet=True)
     train(recipe, tmp_path / "broken", quiet=True, stop_after=2)

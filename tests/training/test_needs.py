@@ -10,7 +10,7 @@ import torch
 from guerdon.curriculum import Informative
 from guerdon.records import Scores, Task
 from guerdon.rewards import PolicyEntropy
-from guerdon.rollout import TabularPolicy
+from guerdon.rollout import Groups, TabularPolicy
 from guerdon.training import SGD, Loop, PolicyRecipe, train
 
 
@@ -20,7 +20,7 @@ class TwoTasks:
         return [Task("a", ""), Task("b", "")] if split == "train" else []
 
 
-LOOP = Loop(steps=3, groups=2, group_size=4, checkpoint_every=0)
+LOOP = Loop(steps=3, groups=2, checkpoint_every=0)
 
 
 PAID: list[float] = []
@@ -53,7 +53,7 @@ class OnTaskA:
 
 
 def run(**settings):
-    made = PolicyRecipe(tasks=TwoTasks(), loop=LOOP, **settings)
+    made = PolicyRecipe(tasks=TwoTasks(), loop=LOOP, sampler=Groups(4), **settings)
     return train(made, policy=TabularPolicy(["a", "b"], list("xyz")), quiet=True)
 
 

@@ -10,7 +10,7 @@ import torch
 from making import ShareOfSevens
 
 from guerdon.recipes.grpo import build
-from guerdon.rollout import LanguagePolicy
+from guerdon.rollout import Groups, LanguagePolicy
 from guerdon.stages import Sampling
 from guerdon.training import Loop, Model, train
 
@@ -35,8 +35,8 @@ def test_mixed_precision_computes_in_bfloat16_and_keeps_weights_and_gradients() 
 
 @pytest.mark.parametrize("model", [Model(mixed_precision="bf16"), Model(dtype="bfloat16")])
 def test_a_step_in_bfloat16(model: Model) -> None:
-    loop = Loop(steps=1, groups=4, group_size=4, evaluation_tasks=0, checkpoint_every=0)
-    recipe = build(loop=loop, model=model, reward=ShareOfSevens())
+    loop = Loop(steps=1, groups=4, evaluation_tasks=0, checkpoint_every=0)
+    recipe = build(loop=loop, sampler=Groups(4), model=model, reward=ShareOfSevens())
     start = [p.detach().clone() for p in LanguagePolicy.load(dtype=model.dtype).module.parameters()]
     result = train(replace(recipe, tasks=replace(recipe.tasks, test=0)), quiet=True)
     assert math.isfinite(result.history[0]["grad_norm"])

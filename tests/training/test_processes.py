@@ -10,9 +10,10 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from guerdon.recipes.grpo import build
+from guerdon.rollout import Groups
 from guerdon.training import Loop, train
-loop = Loop(steps=3, groups=4, group_size=4, evaluation_tasks=6, minibatch=8, checkpoint_every=0)
-train(build(loop=loop), Path(sys.argv[1]), quiet=True)
+loop = Loop(steps=3, groups=4, evaluation_tasks=6, minibatch=8, checkpoint_every=0)
+train(build(loop=loop, sampler=Groups(4)), Path(sys.argv[1]), quiet=True)
 """
 
 

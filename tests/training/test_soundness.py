@@ -15,6 +15,7 @@ from guerdon.failures import Failure, RewardFailed, Tally
 from guerdon.recipes.grpo import build
 from guerdon.report import read_failures, read_metrics
 from guerdon.rewards import FunctionReward, reward
+from guerdon.rollout import Groups
 from guerdon.shaping import RunningStandardise
 from guerdon.training import (
     Loop,
@@ -27,7 +28,7 @@ from guerdon.training import (
 )
 from guerdon.training.soundness import Soundness
 
-LOOP = Loop(steps=3, groups=2, group_size=4, evaluation_tasks=4, checkpoint_every=0)
+LOOP = Loop(steps=3, groups=2, evaluation_tasks=4, checkpoint_every=0)
 HERE = __file__
 
 
@@ -52,7 +53,7 @@ class Fragile:
 
 
 def recipe(**changes):
-    return build(**{"loop": LOOP, "reward": ShareOfSevens(), **changes})
+    return build(**{"loop": LOOP, "sampler": Groups(4), "reward": ShareOfSevens(), **changes})
 
 
 def test_a_completion_on_which_the_reward_raises_costs_its_row_and_not_the_run(tmp_path):
@@ -309,7 +310,7 @@ def test_the_settings_have_ranges(wrong):
 
 
 def test_a_recipe_with_the_settings_reads_back(tmp_path):
-    made = build(loop=replace(LOOP, max_failed=0.25, max_empty=4))
+    made = build(sampler=Groups(4), loop=replace(LOOP, max_failed=0.25, max_empty=4))
     made.save(tmp_path / "recipe.yaml")
     assert PolicyRecipe.load(tmp_path / "recipe.yaml") == made
 

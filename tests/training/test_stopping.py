@@ -19,12 +19,13 @@ from kills.entries import BRIEF, LOOP, Fragile, Lottery
 from guerdon.objectives import ClippedSurrogate
 from guerdon.recipes.grpo import build
 from guerdon.records import Loss, Progress, Rollouts, Scores
+from guerdon.rollout import Groups
 from guerdon.sealed import fault
 from guerdon.training import AdamW, PartFailed, PolicyRecipe, train
 
 
 def recipe(**changes: Any) -> PolicyRecipe:
-    made = build(reward=Lottery(), optimiser=AdamW(lr=3e-3), sampling=BRIEF, loop=LOOP)
+    made = build(reward=Lottery(), optimiser=AdamW(lr=3e-3), sampler=Groups(4, BRIEF), loop=LOOP)
     return replace(made, evaluation_sampling=BRIEF, **changes)
 
 
@@ -55,7 +56,7 @@ def test_an_evaluation_between_steps_is_broken_off_and_made_up_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     made = recipe(reward=Wearing())
-    made = replace(made, loop=replace(made.loop, evaluate_every=1, sampling_groups=0))
+    made = replace(made, loop=replace(made.loop, evaluate_every=1))
     monkeypatch.setattr(Wearing, "calls", 0)
     train(made, tmp_path / "whole", quiet=True)
     # Evaluated first, then a step's batch and an evaluation in turns: the fifth call is the

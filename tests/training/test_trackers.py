@@ -12,12 +12,13 @@ from guerdon.recipes.grpo import build
 from guerdon.records import Experience, Scores
 from guerdon.report import read_metrics
 from guerdon.rewards import FunctionReward
+from guerdon.rollout import Groups
 from guerdon.tasks import Arithmetic
 from guerdon.training import Exam, Loop, train
 from guerdon.training.collect import Collected
 from guerdon.training.trackers import Trackers, flat, samples_of
 
-LOOP = Loop(steps=2, groups=2, group_size=4, evaluation_tasks=0, max_failed=1.0)
+LOOP = Loop(steps=2, groups=2, evaluation_tasks=0, max_failed=1.0)
 
 
 class Kept(GeneralTracker):
@@ -95,7 +96,7 @@ def collected(n):
 
 def test_a_tracker_gets_the_recipe_and_some_completions(tmp_path):
     kept = Kept()
-    made = build(loop=LOOP, reward=ShareOfSevens())
+    made = build(sampler=Groups(4), loop=LOOP, reward=ShareOfSevens())
     result = train(made, tmp_path / "run", quiet=True, trackers=(kept,))
     assert kept.settings["loop.steps"] == 2
     assert kept.settings["reward.part"] == "making:ShareOfSevens"
@@ -129,7 +130,7 @@ def test_a_described_recipe_is_made_flat():
 
 def test_a_tracker_that_fails_costs_itself_with_one_warning(tmp_path, caplog):
     torn, kept = Torn(), Kept()
-    made = build(loop=replace(LOOP, steps=3), reward=ShareOfSevens())
+    made = build(sampler=Groups(4), loop=replace(LOOP, steps=3), reward=ShareOfSevens())
     with caplog.at_level(logging.WARNING, logger="guerdon.training"):
         result = train(made, tmp_path / "run", quiet=True, trackers=(torn, kept))
     warned = [r.getMessage() for r in caplog.records if "tracker" in r.getMessage()]
@@ -148,7 +149,7 @@ def fails_on_eights(completion):
 
 def test_counts_of_invalid_rows_are_the_same_in_tracker_metrics_and_page(tmp_path):
     kept = Kept()
-    made = build(loop=LOOP, reward=FunctionReward(fails_on_eights))
+    made = build(sampler=Groups(4), loop=LOOP, reward=FunctionReward(fails_on_eights))
     train(made, tmp_path / "run", quiet=True, trackers=(kept,))
     metrics = read_metrics(tmp_path / "run")
     told = [
@@ -172,7 +173,7 @@ def test_a_missing_tracker_is_said_before_anything_is_loaded_or_written(tmp_path
 
     monkeypatch.setattr("guerdon.rollout.Model.load", loaded)
     with pytest.raises(ValueError, match="'no-such-tracker'"):
-        train(build(loop=LOOP), tmp_path / "run", trackers=("no-such-tracker",))
+        train(build(sampler=Groups(4), loop=LOOP), tmp_path / "run", trackers=("no-such-tracker",))
     assert not (tmp_path / "run").exists()
 
 
@@ -183,7 +184,7 @@ def test_real_tensorboard_has_figures_recipe_and_completions(tmp_path):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    trackers = Trackers(("tensorboard",), tmp_path, build(loop=LOOP))
+    trackers = Trackers(("tensorboard",), tmp_path, build(sampler=Groups(4), loop=LOOP))
     trackers.log({"reward": 0.5, "loss": float("nan")}, 3)
     made = collected(3)
     made = replace(made, rollouts=replace(made.rollouts, texts=(HOSTILE, "b", "c")), seconds={})

@@ -11,7 +11,7 @@ import torch
 
 from guerdon.curriculum import SequentialTasks, ShuffledTasks
 from guerdon.records import Progress, Rollouts, Scores, Task, first_views, questions
-from guerdon.rollout import LanguagePolicy, Table
+from guerdon.rollout import Groups, LanguagePolicy, Table
 from guerdon.stages import Sampling
 from guerdon.training import Loop, PolicyRecipe, Shard
 from guerdon.training.collect import collect
@@ -73,7 +73,8 @@ def test_two_processes_sample_whole_questions_and_gather_what_one_would() -> Non
             model=Table(),
             reward=both_views_at_hand,
             curriculum=ShuffledTasks(seed=1),
-            loop=Loop(groups=6, group_size=2),
+            sampler=Groups(2),
+            loop=Loop(groups=6),
         )
         return collect(recipe, Table().load(TASKS), TASKS, Progress(), shard, lambda: 0.0)
 

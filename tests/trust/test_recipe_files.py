@@ -415,7 +415,10 @@ def test_a_file_of_another_encoding_or_kind(tmp_path: Path) -> None:
         ({"reward": 5}, r"recipe\.reward is 5; give a part \(Reward\)"),
         ({"reward": "answer-match"}, r"recipe\.reward is 'answer-match'"),
         ({"shaping": [1]}, r"recipe\.shaping\[0\] is 1"),
-        ({"sampling": {"part": "guerdon.training:Loop"}}, r"recipe\.sampling is a Loop"),
+        (
+            {"evaluation_sampling": {"part": "guerdon.training:Loop"}},
+            r"recipe\.evaluation_sampling is a Loop",
+        ),
         ({"loop": {"part": "guerdon.training:Loop", "steps": "9"}}, r"recipe\.loop\.steps is '9'"),
         ({"loop": {"part": "guerdon.training:Loop", "steps": 1.5}}, r"recipe\.loop\.steps is 1\.5"),
         ({"loop": {"part": "guerdon.training:Loop", "stepz": 1}}, "has no setting 'stepz'"),
