@@ -37,7 +37,7 @@ from workload import (
 from guerdon.records import Rollouts, Task
 from guerdon.report import read_metrics
 from guerdon.rewards import reward
-from guerdon.rollout import LanguagePolicy
+from guerdon.rollout import Groups, LanguagePolicy
 from guerdon.stages import Sampling
 from guerdon.training import AdamW, Loop, PolicyRecipe, train
 
@@ -75,12 +75,11 @@ def guerdon_recipe(work: Workload) -> PolicyRecipe:
     return PolicyRecipe(
         tasks=Prompts(work),
         reward=reward(sevens),
-        sampling=Sampling(max_tokens=work.completion_tokens),
+        sampler=Groups(work.group_size, Sampling(max_tokens=work.completion_tokens)),
         optimiser=AdamW(lr=RATE, clip=CLIP),
         loop=Loop(
             steps=MANY_STEPS,
             groups=work.prompts,
-            group_size=work.group_size,
             microbatch=work.microbatch,
             checkpoint_every=0,
             seed=work.seed,

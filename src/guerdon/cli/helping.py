@@ -31,6 +31,7 @@ and these short forms:
                    (a URL, a folder, env:NAME, weak-isolation; several with commas, or once for
                    each); what --reward and --endpoint name here is trusted by that
   --kl X           a KL loss of coefficient X against the starting policy (or --reference)
+  --sampling.X V   --sampler.sampling.X
   --steps N        --loop.steps
   --seed N         --loop.seed
 Parts by name (NAME, or NAME:VALUE with its first setting; --shaping takes several, with commas),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -58,11 +59,12 @@ def put(whole: Any, readers: Mapping[str, Reader]) -> Any:
     return _put(whole, [(place.split("."), place, read) for place, read in readers.items()], Any)
 
 
-def moved(place: str, recipe: Any) -> str:
-    """The place that an option or a file's setting names by what it was called; "" for others."""
+def tell_moved(place: str, recipe: Any, form: str) -> None:
+    """Say what a place is called now, in ``form``, if it is given by what it was called."""
     steps = place.split(".")
     now = _in_full(steps, getattr(recipe, "moved_places", {}))
-    return "" if now is steps else ".".join(now)
+    if now is not steps:
+        print(f"guerdon: {form.format(place)} is {form.format('.'.join(now))} now", file=sys.stderr)
 
 
 def _in_full(steps: Sequence[str], places: Mapping[str, str]) -> Sequence[str]:

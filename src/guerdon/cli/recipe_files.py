@@ -27,7 +27,7 @@ from typing import Any
 
 from guerdon.cli.chains import OVER_ALL, dealt, laid_inside, told_of
 from guerdon.cli.choices import Choices, choices_of
-from guerdon.cli.laying import NoSuchPlaceError, Reader, meant, put
+from guerdon.cli.laying import NoSuchPlaceError, Reader, meant, put, tell_moved
 from guerdon.cli.part_names import FILES, called_after, choose, is_own_reward, kind_of, part_of
 from guerdon.parsing.strict_yaml import read_yaml
 from guerdon.parts import PartError, build, describe, name_of
@@ -171,6 +171,7 @@ def _laid_over(begun: Any, given: Sequence[tuple[str, Any]], trust: Sequence[str
     # A part comes before what is inside it, in whatever order they were written.
     for place, value in sorted(given, key=lambda one: one[0].count(".")):
         option = place.replace("_", "-")
+        tell_moved(place, begun, "{}")
         if isinstance(value, str) and (option in choices or option in FILES):
             _refuse_strangers(option, value, choices, trust)
             recipe = choose(recipe, option, value, choices)

@@ -15,7 +15,7 @@ from guerdon.cli.chains import dealt, laid_inside
 from guerdon.cli.choices import Choices, choices_of
 from guerdon.cli.exams import with_exam
 from guerdon.cli.helping import SHORT_OPTIONS
-from guerdon.cli.laying import lay, moved
+from guerdon.cli.laying import lay, tell_moved
 from guerdon.cli.options import UsageError, number, reading_arguments, whole_number
 from guerdon.cli.part_names import FILES, called_after, choose, is_own_reward, part_of
 from guerdon.cli.recipe_files import base_in, load_recipe_file, named_on
@@ -187,7 +187,7 @@ def _refuse_a_stages_own(recipe: Stages, given: _Options) -> None:
 
 def _laid_over(recipe: Any, given: _Options, choices: Choices) -> Any:
     for option, _ in given:
-        _tell_moved(option, recipe, "--{}")
+        tell_moved(option, recipe, "--{}")
     # A part comes before what is inside it, in whatever order they were written.
     named = [one for one in given if one[0] in {*choices, *SHORT_OPTIONS}]
     for option, words in sorted(named, key=lambda one: (one[0].count("."), one[0] == "kl")):
@@ -203,12 +203,6 @@ def _laid_over(recipe: Any, given: _Options, choices: Choices) -> Any:
         option: words for option, words in given if option not in {*choices, *SHORT_OPTIONS}
     }
     return lay(recipe, settings, sorted({*choices, *SHORT_OPTIONS}))
-
-
-def _tell_moved(place: str, recipe: Any, form: str) -> None:
-    """Say what a place is called now, if it was given by what it was called."""
-    if now := moved(place, recipe):
-        print(f"guerdon: {form.format(place)} is {form.format(now)} now", file=sys.stderr)
 
 
 def _options_in(arguments: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
