@@ -342,7 +342,7 @@ def test_wrong_values_are_2_and_name_the_mend(
         ("--objective.no-such-thing 1", "there is no option --objective.no-such-thing"),
         ("--objective.clip-hihg 1", "did you mean --objective.clip-high"),
         ("--lr 1", "did you mean --optimiser.lr?"),
-        ("--temperature 1", "--sampling.temperature or --evaluation-sampling.temperature?"),
+        ("--temperature 1", "--sampler.sampling.temperature or --evaluation-sampling.temperature?"),
         ("--objectiv gspo", "did you mean --objective"),
         ("--sampling 1", "--sampling is a part (Sampling); its settings are --sampling.max-tokens"),
         ("--reward.extract x", "holds parts or functions"),
@@ -371,7 +371,7 @@ def test_all_settings_are_listed_and_nothing_that_is_none(capsys: Captured) -> N
     assert shown["objective"]["kl"]["coefficient"] == 0.1
     assert "_drawn" not in told
     assert "# or cispo, clipped-surrogate" in told  # what else could stand there
-    assert "size: 8                           # a whole number of 1 or more" in told
+    assert "size: 8                             # a whole number of 1 or more" in told
     assert "0 or more (0 is greedy)" in told
 
 

@@ -69,7 +69,7 @@ def test_it_is_listed_before_anything_heavy_is_imported(followed: Path) -> None:
 
 def test_it_trains_reproduces_and_stands_in_the_table(followed: Path) -> None:
     """One process: each command would import torch again."""
-    few = "--loop.steps 1 --loop.groups 2 --loop.group-size 4 --loop.evaluation-tasks 2 --quiet"
+    few = "--loop.steps 1 --loop.groups 2 --sampler.size 4 --loop.evaluation-tasks 2 --quiet"
     told = run(
         followed,
         "-c",

@@ -108,7 +108,7 @@ def _setting(name: str, held: Any, hint: Any, place: str, choices: Choices | Non
     option = place.replace("_", "-")
     if choices is not None and option in choices:
         others = [one for one in choices[option] if one != name_at(option, held, choices)]
-        yield from _comment(f"or {', '.join(others)}")
+        yield from _comment(f"or {', '.join(others)}") if others else ()
     if is_dataclass(held):
         yield f"{name}:"
         # Without its part the recipe below has the same.

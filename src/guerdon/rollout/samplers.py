@@ -23,6 +23,7 @@ class Groups:
     size: PositiveInt = 8
     """How many completions of a task; what compares the rows of a group needs two or more."""
     sampling: Sampling = field(default_factory=Sampling)
+    """How each is drawn."""
     portion: Annotated[int, at_least(0, "0 is all")] = 0
     """How many tasks at a time: it bounds memory and changes no sample; what is finished is scored
     while the rest is drawn."""
