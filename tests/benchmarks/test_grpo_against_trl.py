@@ -38,7 +38,7 @@ def test_loss_and_gradient_agree_on_the_same_rollouts(tmp_path):
     recipe = guerdon_recipe(SMALL)
     policy = LanguagePolicy(trainer.model, trainer.processing_class)
     tasks = Prompts(SMALL).load("train")[: SMALL.prompts]
-    rollouts = policy.sample(tasks, SMALL.group_size, recipe.sampling, seed=0)
+    rollouts = policy.sample(tasks, SMALL.group_size, recipe.sampler.sampling, seed=0)
     scores = recipe.reward(rollouts, Progress())
     advantage = recipe.advantage(Experience(rollouts, scores))
     mine = recipe.objective(

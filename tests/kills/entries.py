@@ -186,7 +186,7 @@ def _small(model: Table | Network) -> PolicyRecipe:
         model=model,
         tasks=GridTasks(size=3, train=8, test=4),
         reward=Lottery(),
-        sampling=turns,
+        sampler=Groups(4, turns),
         evaluation_sampling=turns,
         optimiser=AdamW(lr=0.1),
         loop=loop,

@@ -14,6 +14,7 @@ from guerdon.recipes.grpo import build
 from guerdon.records import Scores, Task
 from guerdon.report import build_report, read_metrics
 from guerdon.rewards import AnswerMatch, FormatReward
+from guerdon.rollout import Groups
 from guerdon.schedules import Linear
 from guerdon.stages import Sampling
 from guerdon.tasks import Arithmetic, FileTasks
@@ -21,7 +22,7 @@ from guerdon.training import Exam, Loop, PolicyRecipe, TooManyFailed, train
 from guerdon.training.held_out import OWN, HeldOut
 from guerdon.training.held_out_summary import figures_of
 
-LOOP = Loop(steps=3, groups=2, group_size=4, evaluation_tasks=6, evaluate_every=1)
+LOOP = Loop(steps=3, groups=2, evaluation_tasks=6, evaluate_every=1)
 SHORT = Sampling(max_tokens=6)
 
 
@@ -54,7 +55,7 @@ class Raises:
 
 
 def recipe(*exams, **changes):
-    made = {"loop": LOOP, "reward": ShareOfSevens(), "sampling": SHORT}
+    made = {"loop": LOOP, "reward": ShareOfSevens(), "sampler": Groups(4, SHORT)}
     return build(**{**made, "evaluation_sampling": SHORT, "exams": exams, **changes})
 
 

@@ -137,7 +137,7 @@ def test_the_command_trains_a_folder_on_a_file_with_images(tmp_path: Path, monke
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     arguments = ["train", "--model", str(model), "--tasks", str(file), "--reward", "text-match"]
-    arguments += ["--steps", "2", "--loop.groups", "3", "--loop.group-size", "2", "--quiet"]
+    arguments += ["--steps", "2", "--loop.groups", "3", "--sampler.size", "2", "--quiet"]
     arguments += ["--sampling.max-tokens", "3", "--evaluation-sampling.max-tokens", "3"]
     assert main([*arguments, "--out", str(tmp_path / "run")]) == 0
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())

@@ -17,7 +17,7 @@ from guerdon.training.checkpoint import load_newest
 from guerdon.training.interrupt import Ended, Interrupt
 
 ARGUMENTS = [
-    "--loop.groups", "2", "--loop.group-size", "4", "--loop.evaluation-tasks", "4",
+    "--loop.groups", "2", "--sampler.size", "4", "--loop.evaluation-tasks", "4",
     "--loop.checkpoint-every", "0", "--steps", "1000",
 ]  # fmt: skip
 

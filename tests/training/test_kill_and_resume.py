@@ -10,7 +10,7 @@ import pytest
 from kills.comparing import differences, figures
 
 ARGUMENTS = [
-    "--loop.groups", "2", "--loop.group-size", "4", "--loop.evaluation-tasks", "4",
+    "--loop.groups", "2", "--sampler.size", "4", "--loop.evaluation-tasks", "4",
     "--loop.checkpoint-every", "2", "--steps", "10", "--quiet",
 ]  # fmt: skip
 

@@ -149,7 +149,7 @@ def test_a_run_that_is_being_written_is_refused_whole_and_can_be_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "run"
-    arguments = ["train", "--steps", "2", "--loop.groups", "2", "--loop.group-size", "4"]
+    arguments = ["train", "--steps", "2", "--loop.groups", "2", "--sampler.size", "4"]
     arguments += ["--loop.evaluation-tasks", "0", "--loop.checkpoint-every", "1", "--quiet"]
     assert main([*arguments, "--steps", "1", "--out", str(folder)]) == 0
     (folder / "summary.json").unlink()  # as if killed before its end

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 SMALL = [
-    "--loop.groups", "2", "--loop.group-size", "4", "--loop.evaluation-tasks", "2",
+    "--loop.groups", "2", "--sampler.size", "4", "--loop.evaluation-tasks", "2",
     "--sampling.max-tokens", "12",
 ]  # fmt: skip
 

@@ -171,7 +171,7 @@ def test_the_seedling_learns_right_from_wrong_and_is_then_a_reward(
 
     policy = tmp_path / "policy"
     arguments = ["train", "--reward", reward, "--steps", "1", "--out", str(policy), "--json"]
-    arguments += ["--loop.groups", "2", "--loop.group-size", "4", "--loop.evaluation-tasks", "0"]
+    arguments += ["--loop.groups", "2", "--sampler.size", "4", "--loop.evaluation-tasks", "0"]
     assert main(arguments) == 0
     (step,) = map(json.loads, (policy / "metrics.jsonl").read_text().splitlines())
     assert step["reward"] == pytest.approx(step["part/reward_model"])

@@ -20,7 +20,7 @@ from guerdon.models.saved_policy import read_key, saved_policy, source_in, writt
 from guerdon.models.sources import ModelError
 from guerdon.recipes import build_recipe, d3po
 from guerdon.rewards import EnvironmentReturn
-from guerdon.rollout import LanguagePolicy, Model, NetworkPolicy, TabularPolicy
+from guerdon.rollout import Groups, LanguagePolicy, Model, NetworkPolicy, TabularPolicy
 from guerdon.rollout.slots import SlotPolicy
 from guerdon.rollout.sources import Network, Table
 from guerdon.sealed import seal
@@ -46,10 +46,10 @@ def small(model: Any, **loop: Any) -> PolicyRecipe:
         model=model,
         tasks=WORLDS,
         reward=EnvironmentReturn(),
-        sampling=TURNS,
+        sampler=Groups(4, TURNS),
         evaluation_sampling=TURNS,
         optimiser=AdamW(lr=0.1),
-        loop=Loop(**{"steps": 2, "groups": 4, "group_size": 4, "checkpoint_every": 1, **loop}),
+        loop=Loop(**{"steps": 2, "groups": 4, "checkpoint_every": 1, **loop}),
     )
 
 
@@ -226,7 +226,8 @@ CHAINS: dict[str, Callable[[], Any]] = {
     "rounds of a denoiser": lambda: Rounds(
         d3po.build(
             tasks=RingTasks(train=4, test=2),
-            loop=Loop(steps=2, groups=2, group_size=3, minibatch=3, checkpoint_every=1),
+            sampler=Groups(3),
+            loop=Loop(steps=2, groups=2, minibatch=3, checkpoint_every=1),
         )
     ),
 }
@@ -274,8 +275,8 @@ def test_commands_take_a_run_of_a_table(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_named_recipes_with_values_keep_their_head(tmp_path: Path) -> None:
-    brief = Loop(steps=1, groups=2, group_size=1, evaluation_tasks=0, epochs=1)
-    recipe = build_recipe("ppo", loop=brief, sampling=Sampling(max_tokens=8))
+    brief = Loop(steps=1, groups=2, evaluation_tasks=0, epochs=1)
+    recipe = build_recipe("ppo", loop=brief, sampler=Groups(1, Sampling(max_tokens=8)))
     recipe.run(tmp_path / "run", quiet=True)
     saved = LanguagePolicy.load(str(tmp_path / "run/model"), value_head=True)
     assert saved.actor.value_head is not None

@@ -21,7 +21,7 @@ from guerdon.training.telemetry import Telemetry
 
 Captured = pytest.CaptureFixture[str]
 
-QUICK = ["--steps", "1", "--loop.groups", "2", "--loop.group-size", "4"]
+QUICK = ["--steps", "1", "--loop.groups", "2", "--sampler.size", "4"]
 QUICK += ["--loop.evaluation-tasks", "2", "--quiet"]
 
 
