@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from guerdon.composition import places
+from guerdon.composition import ends_of, places
 from guerdon.records import Task
+from guerdon.stages import Sampling
 
 
 @runtime_checkable
@@ -99,6 +100,30 @@ class NeedsAdapter(Protocol):
     def needs_adapter(self) -> bool: ...
 
 
+@runtime_checkable
+class OfSize(Protocol):
+    """A sampler that says how many completions of a task it draws; a schedule may stand there."""
+
+    @property
+    def size(self) -> float: ...
+
+
+@runtime_checkable
+class InPortions(Protocol):
+    """A sampler that says how many tasks it is given at a time; 0 is all."""
+
+    @property
+    def portion(self) -> int: ...
+
+
+@runtime_checkable
+class DrawsBy(Protocol):
+    """A sampler that says how it draws a completion."""
+
+    @property
+    def sampling(self) -> Sampling: ...
+
+
 def scope_of(part: Any, otherwise: str = "completion") -> str:
     """Which rows the part looks at together; ``otherwise`` where it does not say."""
     return part.scope if isinstance(part, Scoped) else otherwise
@@ -154,3 +179,21 @@ def has_adapter(source: Any) -> bool:
 def needs_adapter(reference: Any) -> bool:
     """Whether the reference is the policy without its adapter."""
     return isinstance(reference, NeedsAdapter) and reference.needs_adapter
+
+
+def group_sizes_of(sampler: Any) -> tuple[int, int] | None:
+    """The least and the most completions of a task; None where the sampler does not say."""
+    if not isinstance(sampler, OfSize):
+        return None
+    least, most = ends_of(sampler.size) or (sampler.size, sampler.size)
+    return round(least), round(most)
+
+
+def portion_of(sampler: Any) -> int:
+    """How many tasks the sampler is given at a time; 0 is all."""
+    return sampler.portion if isinstance(sampler, InPortions) else 0
+
+
+def sampling_of(sampler: Any) -> Sampling | None:
+    """How the sampler draws a completion; None where it does not say."""
+    return sampler.sampling if isinstance(sampler, DrawsBy) else None

@@ -14,13 +14,13 @@ from guerdon.objectives.surrogate import Surrogate, Terms
 from guerdon.recipes.grpo import build
 from guerdon.records import Chosen, Experience, PolicyOutput, concat_rollouts
 from guerdon.report import read_metrics
-from guerdon.rollout import LanguagePolicy
+from guerdon.rollout import Groups, LanguagePolicy
 from guerdon.shaping import KLPenalty, Unlikeliness
 from guerdon.training import Guard, Loop, train, update
 from guerdon.training.recording import check_sampler_known
 
 NAN = float("nan")
-LOOP = Loop(steps=2, groups=2, group_size=4, evaluation_tasks=0, checkpoint_every=0)
+LOOP = Loop(steps=2, groups=2, evaluation_tasks=0, checkpoint_every=0)
 PARTS = (
     *(ClippedSurrogate(), GSPO(), CISPO(), SAPO(), PPO(), DisCO()),
     *(KLPenalty(), Unlikeliness()),
@@ -87,7 +87,7 @@ class Advised(LanguagePolicy):
 
 
 def recipe(**changes):
-    return build(**{"loop": LOOP, "reward": ShareOfSevens(), **changes})
+    return build(**{"loop": LOOP, "sampler": Groups(4), "reward": ShareOfSevens(), **changes})
 
 
 def test_a_run_with_a_ratio_ends_by_name_and_one_without_learns(tmp_path):

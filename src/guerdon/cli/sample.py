@@ -15,6 +15,7 @@ from guerdon.judging import judged
 from guerdon.ranges import PositiveInt
 from guerdon.records import Progress
 from guerdon.schedules import at
+from guerdon.traits import sampling_of
 
 
 def run(options: dict[str, Any], rest: list[str]) -> int:
@@ -23,7 +24,7 @@ def run(options: dict[str, Any], rest: list[str]) -> int:
     needed = ("model", "tasks", "reward", "sampler")
     recipe = asked(needed, options, rest)
     tasks = list(recipe.tasks.load("test"))[:count]
-    sampling = at(getattr(recipe.sampler, "sampling", recipe.evaluation_sampling), Progress())
+    sampling = at(sampling_of(recipe.sampler) or recipe.evaluation_sampling, Progress())
     rollouts = recipe.model.load(tasks).sample(tasks, 1, sampling, recipe.loop.seed)
     with own_output():
         scores = judged(recipe.reward, rollouts, Progress())

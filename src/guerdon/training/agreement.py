@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING
 
 from guerdon.composition import needs_of, parts_in
 from guerdon.ranges import are_checked_now
-from guerdon.schedules import Schedule, ends, schedules_in
-from guerdon.stages import Sampling, ValueTargets
+from guerdon.schedules import ends, schedules_in
+from guerdon.stages import ValueTargets
 from guerdon.training.recording import TOLD
 from guerdon.training.reference import NoReference
 from guerdon.traits import (
     compares_group,
+    group_sizes_of,
     has_adapter,
     has_value_head,
     least_updates_of,
     needs_adapter,
+    portion_of,
+    sampling_of,
 )
 
 if TYPE_CHECKING:
@@ -57,15 +60,15 @@ def _fixed(recipe: PolicyRecipe) -> Iterator[str]:
 
 def _contradictions(recipe: PolicyRecipe) -> Iterator[str]:
     yield from _fixed(recipe)
-    loop, (least, most) = recipe.loop, _group_sizes(recipe)
-    rows = math.inf if most is None else loop.groups * most
+    loop, sizes = recipe.loop, group_sizes_of(recipe.sampler)
+    rows = math.inf if sizes is None else loop.groups * sizes[1]
     credit = [part for _, part in parts_in((recipe.advantage, recipe.shaping))]
     compare = [part for part in credit if compares_group(part)]
     needs = recipe.objective.needs
     learns, credits = type(recipe.objective).__name__, type(recipe.advantage).__name__
-    if least == 1 and compare:
+    if sizes is not None and sizes[0] == 1 and compare:
         yield (
-            f"sampler.size is 1{'' if most == 1 else ' at times'}, but "
+            f"sampler.size is 1{'' if sizes[1] == 1 else ' at times'}, but "
             f"{type(compare[0]).__name__} compares the completions of a group; give 2 or more, or "
             "an advantage that compares nothing, such as ReinforcePlusPlus (--advantage "
             "reinforce++)"
@@ -75,7 +78,7 @@ def _contradictions(recipe: PolicyRecipe) -> Iterator[str]:
             f"loop.minibatch is {loop.minibatch}, but a step has {rows} rows (loop.groups x "
             "sampler.size); give at most that, or 0 for all at once"
         )
-    portion = getattr(recipe.sampler, "portion", 0)
+    portion = portion_of(recipe.sampler)
     if portion > loop.groups:
         yield (
             f"sampler.portion is {portion}, but a step has {loop.groups} groups; give at most "
@@ -117,25 +120,16 @@ def _contradictions(recipe: PolicyRecipe) -> Iterator[str]:
         )
 
 
-def _group_sizes(recipe: PolicyRecipe) -> tuple[int | None, int | None]:
-    """The least and the most completions of a task; None where the sampler does not say."""
-    size = getattr(recipe.sampler, "size", None)
-    if not isinstance(size, int | Schedule):
-        return None, None
-    least, most = ends(size)
-    return round(least), round(most)
-
-
 def _obstacles(recipe: PolicyRecipe, loads_model: bool) -> Iterator[str]:
-    sampling = getattr(recipe.sampler, "sampling", None)
-    if isinstance(sampling, Sampling) and ends(sampling.temperature)[1] == 0:
+    sampling = sampling_of(recipe.sampler)
+    if sampling is not None and ends(sampling.temperature)[1] == 0:
         yield (
             "sampler.sampling.temperature is 0: a group's completions would all be the same, and "
             "nothing could be learned from them; give a number above 0 (evaluation_sampling may be "
             "greedy)"
         )
-    loop, (size, _) = recipe.loop, _group_sizes(recipe)
-    rows = None if size is None else loop.groups * size
+    loop, sizes = recipe.loop, group_sizes_of(recipe.sampler)
+    rows = 0 if sizes is None else loop.groups * sizes[0]
     least = least_updates_of(recipe.objective)
     if rows and loop.epochs * math.ceil(rows / (loop.minibatch or rows)) < least:
         yield (

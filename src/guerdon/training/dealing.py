@@ -27,6 +27,7 @@ from guerdon.stages import Policy, Sampler
 from guerdon.training.recording import recorded
 from guerdon.training.stopping import naming
 from guerdon.training.update import Shard
+from guerdon.traits import portion_of
 
 if TYPE_CHECKING:
     from guerdon.training.recipe import PolicyRecipe
@@ -55,7 +56,7 @@ def sampled_and_scored(
     started = clock()
     # One judge, so that a reward with memory sees the groups in their order.
     with ThreadPoolExecutor(max_workers=1) as judge:
-        for some in _portions(mine, getattr(recipe.sampler, "portion", 0)):
+        for some in _portions(mine, portion_of(recipe.sampler)):
             made = _sampled(recipe.sampler, policy, some, progress, seed)
             sampled.append(recorded(policy, made, needs, recipe.loop.microbatch))
             judging.append(judge.submit(judged, recipe.reward, sampled[-1], progress))
