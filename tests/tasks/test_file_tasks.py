@@ -78,13 +78,17 @@ def test_named_columns_ids_and_chat_prompts(tmp_path: Path) -> None:
     [
         ('{"prompt": "a", "answer": "b"}\nnot json\n', r"line 2.*not a JSON object"),
         ('{"prompt": "a", "answer": "b"}\n\n[1]\n', r"line 3.*list.*not an object"),
-        ('{"prompt": "a"}\n', r"line 1.*'answer' is missing.*the row has prompt.*--tasks\.answer"),
+        ('{"prompt": "a", "answer": null}\n', r"line 1.*'answer' is missing.*--tasks\.answer"),
+        ('{"ask": "a"}\n', r"line 1.*'prompt' is missing.*the row has ask.*--tasks\.answer"),
+        (
+            '{"prompt": "a"}\n{"prompt": "a", "answer": 1}\n',
+            r"line 2, field 'answer': an answer, and",
+        ),
         ('{"prompt": null, "answer": 1}\n', r"line 1.*'prompt' is missing"),
         ('{"prompt": 3, "answer": 1}\n', r"line 1, field 'prompt'.*not int"),
         ('{"prompt": [{"role": "user"}], "answer": 1}\n', r"line 1, field 'prompt'.*messages"),
-        ('{"prompt": "a", "answer": 1}\n{"prompt": "a", "answer": 1}\n', r"line 2.*also line 1"),
         ('{"prompt":"a","answer":1,"id":"x"}\n{"prompt":"b","answer":1,"id":"x"}\n', "own id"),
-        ("[" * 100000 + "\n", r"line 1.*not a JSON object"),
+        ("[" * 100000 + "\n", r"not a JSON object \(nested deeper"),
         ('{"prompt": "a", "answer": 1, "split": "valid"}\n', r"line 1, field 'split'.*'valid'"),
         ("", "holds no rows"),
     ],
@@ -99,7 +103,7 @@ def test_a_bad_line_is_named(tmp_path: Path, text: str, message: str) -> None:
 
 def test_lines_are_counted_past_blank_ones(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
-    path.write_text('\n\n{"prompt": "a"}\n')
+    path.write_text('\n\n{"prompt": 5}\n')
     with pytest.raises(DataError, match="line 3"):
         FileTasks(str(path)).load("train")
 
@@ -115,9 +119,9 @@ def test_other_splits_and_shares_are_refused(tmp_path: Path) -> None:
 def test_files_of_the_wrong_kind(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no file or folder"):
         FileTasks(str(tmp_path / "none.jsonl")).load("train")
-    (tmp_path / "rows.csv").write_text("prompt,answer\n")
+    (tmp_path / "rows.xlsx").write_text("prompt,answer\n")
     with pytest.raises(DataError, match=r"expected \.jsonl"):
-        FileTasks(str(tmp_path / "rows.csv")).load("train")
+        FileTasks(str(tmp_path / "rows.xlsx")).load("train")
     (tmp_path / "rows.parquet").write_text("no parquet")
     with pytest.raises(DataError, match="can't be read as Parquet"):
         FileTasks(str(tmp_path / "rows.parquet")).load("train")

@@ -23,7 +23,7 @@ from PIL import Image
 from guerdon.cli.score import read_completions
 from guerdon.models import prompts
 from guerdon.parsing.strict_json import strict_json
-from guerdon.tasks import DataError, FileTasks, RankingFile, images, reading
+from guerdon.tasks import DataError, FileTasks, RankingFile, formats, images
 
 
 def written(folder: Path, content: bytes | str, name: str = "rows.jsonl") -> str:
@@ -103,13 +103,16 @@ def test_a_row_is_refused_by_line_and_field(tmp_path: Path, row: str, told: str)
         (GOOD.encode("utf-16"), "is UTF-16; save it as UTF-8"),
         (GOOD.encode("utf-16-be"), "is no UTF-8 text"),
         (GOOD.encode("utf-32-le"), "is no UTF-8 text"),
-        (gzip.compress(GOOD.encode(), mtime=0), "is packed by gzip; unpack it first"),
+        (gzip.compress(GOOD.encode(), mtime=0)[:-9], "can't be read (Compressed file ended"),
+        (gzip.compress(b"\xff\xfe", mtime=0), "line 1: not UTF-8"),
         (b"PK\x03\x04zip", "a zip archive"),
         (b"PAR1....PAR1", "is Parquet; let its name end in .parquet"),
         (b"", "holds no rows"),
         (b"\n \r\n", "holds no rows"),
-        (b'[{"prompt": "a",\n"answer": 1}]', "line 1: not a JSON object"),
-        (b'[{"prompt": "a", "answer": 1}]', "line 1: a list, not an object"),
+        (b'[{"prompt": "a",\n"answer": 1}', "not a JSON object"),
+        (b'[{"prompt": "a", "answer": 1}, 5]', "row 2: a int, not an object"),
+        (b'[{"prompt": "a", "answer": NaN}]', "field '[0].answer': nan"),
+        (b"[]", "holds no rows"),
         (b"prompt,answer\na,b\n", "line 1: not a JSON object"),
     ],
 )
@@ -146,7 +149,7 @@ def test_what_is_no_file(tmp_path: Path) -> None:
 
 
 def test_a_line_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "MAX_LINE", 1000)
+    monkeypatch.setattr(formats, "MAX_LINE", 1000)
     assert "line 2: longer than" in refusal(written(tmp_path, GOOD + "x" * 2000))
 
 
@@ -208,7 +211,7 @@ def test_saved_completions_are_read_as_strictly(tmp_path: Path, row: str, told: 
         ({"prompt": ["a"], "answer": [b"x"]}, "row 1, field 'answer': a bytes"),
         ({"prompt": [b"a"], "answer": ["x"]}, "row 1, field 'prompt': give text"),
         ({"prompt": ["a", None], "answer": ["x", "y"]}, "row 2: field 'prompt' is missing"),
-        ({"question": ["a"], "answer": ["x"]}, "row 1: field 'prompt' is missing"),
+        ({"ask": ["a"], "answer": ["x"]}, "row 1: field 'prompt' is missing"),
         ({"prompt": [], "answer": []}, "holds no rows"),
         ({"prompt": ["a", "b"], "answer": ["x", "y"], "id": ["k", "k"]}, "row 2, field 'id'"),
     ],

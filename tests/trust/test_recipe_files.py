@@ -68,7 +68,7 @@ def mine(folder: Path) -> Path:
         *("os:system", "posix:system", "subprocess:run", "builtins:eval", "sys:exit"),
         *("guerdon.cli:sys.exit", "guerdon.parts:importlib.import_module", "guerdon.cli:main"),
         *("guerdon.training.run_folder:write_whole", "guerdon.training.loop:train"),
-        *("guerdon.tasks.reading:read_rows", "guerdon.rewards.programs.sql:executed", "guerdon:x"),
+        *("guerdon.tasks.formats:read_rows", "guerdon.rewards.programs.sql:executed", "guerdon:x"),
         *("guerdon.rewards.answers.lists:set_f1.__globals__", "guerdon.rewards:rows.gather"),
         *("this:c", "no_such_module:f", ".guerdon:x", "guerdon..x:y", "mine.py:f", "x", ":", "a:"),
         *(

@@ -77,7 +77,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         ),
         "score": Command(
             "score saved completions with a reward",
-            "Score saved completions: JSONL or Parquet with prompt, completion and answer columns. "
+            "Score saved completions: JSON, CSV or Parquet with prompt, completion, answer. "
             "With --cases FILE holds completions with known verdicts: try the reward on them.",
             ("FILE", "--recipe", "--tokenizer", "--rows", "--worst", "--trust"),
             ("--cases", "--json"),

@@ -22,8 +22,8 @@ and these short forms:
                    for example --model.engine.max-length 4096
   --endpoint URL   ask the server at this address, which knows the model as --model NAME
                    (OpenAI's protocol; sample and evaluate; --model.engine.no-chat for plain text)
-  --tasks FILE     JSONL, Parquet or a saved datasets folder with prompt and answer columns, and
-                   image for models that see
+  --tasks FILE     JSON, CSV (packed or not), Parquet, a datasets folder, or hub:OWNER/NAME: columns
+                   prompt and answer (and image), or as GSM8K, MATH, MMLU, TRL and verl write them
   --reward FILE:F  a function of your own, e.g. rewards.py:brevity, or module:name
   --exams NAME=F   a further held-out set, all of this file or a source of ours (NAME=F,REWARD for
                    a reward of its own); once for each

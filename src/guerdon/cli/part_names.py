@@ -147,7 +147,9 @@ def _named(option: str, text: str, table: Mapping[str, Any]) -> Any:
 
 
 def _file(path: str, table: Mapping[str, Any]) -> Any:
-    if not os.path.exists(path):  # Path.exists raises for a name that no file can have
+    if not path.startswith(tasks.HUB) and not os.path.exists(
+        path
+    ):  # Path.exists raises for a name that no file can have
         raise ValueError(
             f"--tasks: there is no file or folder {path!r:.200}; give one, or one of ours: "
             f"{', '.join(table)}"

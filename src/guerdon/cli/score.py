@@ -82,7 +82,7 @@ def _write_rows(file: Path, rollouts: Rollouts, scores: Scores, places: Sequence
 def read_completions(
     path: Path, whole_groups: bool, tokenizer: str | None = None
 ) -> tuple[Rollouts, tuple[str, ...]]:
-    """Rollouts of a JSONL or Parquet file of completions, and each row's place in it.
+    """Rollouts of a file of completions (see `read_rows`), and each row's place in it.
 
     A prompt is text or chat messages; a completion is text, or messages of which the
     assistant's are read. Every row is judged by its own answer and columns; with

@@ -19,12 +19,14 @@ from guerdon.cli.laying import lay, tell_moved
 from guerdon.cli.options import UsageError, number, reading_arguments, whole_number
 from guerdon.cli.part_names import FILES, called_after, choose, is_own_reward, part_of
 from guerdon.cli.recipe_files import base_in, load_recipe_file, named_on
+from guerdon.composition import places
 from guerdon.objectives import KL
 from guerdon.parsing.visible import visible
 from guerdon.parts import PartError, describe
 from guerdon.ranges import Count, NonNegative, RangeError, Seed, checked_later
 from guerdon.rollout import EndpointPolicy, Model
 from guerdon.rollout.sources import begun_from
+from guerdon.tasks import DataError, FileTasks
 from guerdon.training import (
     FixedReference,
     NoReference,
@@ -58,7 +60,16 @@ def recipe_from(
         made = overlaid(recipe, arguments)
     if file is not None:  # what else it runs was named on the command line
         show_foreign(made)
+    show_layout(made)
     return made
+
+
+def show_layout(recipe: Any) -> None:
+    """Say how files of tasks are read whose columns are other people's."""
+    for _, part in places(getattr(recipe, "tasks", None)):
+        with suppress(DataError):  # told when the file is read
+            if isinstance(part, FileTasks) and (told := part.told):
+                print(visible(f"guerdon: {told}"), file=sys.stderr)
 
 
 def file_of(slug: str) -> Path | None:

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from guerdon.tasks.facts import stated_facts as stated_facts
     from guerdon.tasks.files import FileTasks as FileTasks
     from guerdon.tasks.files import RankingFile as RankingFile
+    from guerdon.tasks.formats import HUB as HUB
+    from guerdon.tasks.formats import read_rows as read_rows
     from guerdon.tasks.gym import ReasoningGym as ReasoningGym
     from guerdon.tasks.mixture import MixedTasks as MixedTasks
     from guerdon.tasks.mixture import four_kinds as four_kinds
     from guerdon.tasks.prepared import PreparedTasks as PreparedTasks
     from guerdon.tasks.reading import DataError as DataError
     from guerdon.tasks.reading import check_prompt as check_prompt
-    from guerdon.tasks.reading import read_rows as read_rows
     from guerdon.tasks.regions import TextBoxes as TextBoxes
     from guerdon.tasks.regions import TextIntervals as TextIntervals
     from guerdon.tasks.sql import SqlQueries as SqlQueries

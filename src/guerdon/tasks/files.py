@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from guerdon.ranges import Share, check_ranges
 from guerdon.rankings import Ranking
 from guerdon.records import Task
+from guerdon.tasks.formats import read_rows
 from guerdon.tasks.images import image_name, images_in, with_images
+from guerdon.tasks.layouts import Asked, Layout, layout_of
 from guerdon.tasks.procedural import SPLITS
 from guerdon.tasks.reading import (
     DataError,
@@ -20,17 +23,19 @@ from guerdon.tasks.reading import (
     check_prompt,
     is_chat,
     name_in,
-    read_rows,
     refuse_empty,
 )
 
 
 @dataclass(frozen=True)
 class FileTasks:
-    """Tasks from JSONL, Parquet or a saved ``datasets`` folder.
+    """Tasks from a file (JSON, CSV, Parquet), a saved ``datasets`` folder or a set of the Hub.
 
-    ``prompt`` and ``answer`` name the columns; all other columns reach the rewards. ``id`` names
-    the id column if there is one (else the id is a hash of prompt and answer). Rows whose
+    ``path`` is what `read_rows` takes. ``prompt`` and ``answer`` name the columns; all other
+    columns reach the rewards. A file that has other columns is read as the published data set
+    that it looks like (`guerdon.tasks.layouts`; ``told`` says which), and one of prompts alone has
+    no answers. ``id`` names the id column if there is one (else the id is a hash of prompt and
+    answer, and a row that stands there again is numbered). Rows whose
     ``split`` column says "train" or "test" go there; without that column a share ``held_out``
     of the rows is kept for the test split, chosen by a hash of the id, so a row stays in its
     split when others are added.
@@ -57,44 +62,97 @@ class FileTasks:
         if split not in SPLITS:
             raise ValueError(f"{self.path} has no split {split!r}; it has {' and '.join(SPLITS)}")
         seen: dict[str, str] = {}
+        copies: Counter[str] = Counter()
         tasks = []
-        for where, row in read_rows(Path(self.path)):
-            task = self._task(row, f"{self.path}, {where}")
-            _refuse_copy(seen, task.id, self.path, where, self.id)
-            home = row.get("split")
-            home = _share(task.id, self.held_out) if home is None else home
-            if home not in SPLITS:
-                raise DataError(
-                    f"{self.path}, {where}, field 'split': {home!r} is neither "
-                    f"{' nor '.join(map(repr, SPLITS))}; rename it or remove the column"
-                )
+        layout: Layout | None = None
+        for where, row in read_rows(self.path):
+            layout = layout or self._layout(row, f"{self.path}, {where}")
+            task, home = self._task(layout, row, f"{self.path}, {where}")
+            if row.get(self.id) is not None:
+                _refuse_copy(seen, task.id, self.path, where, self.id)
+            else:
+                copies[task.id] += 1
+                if copies[task.id] > 1:  # a row once more: another task, in the same split
+                    task = replace(task, id=f"{task.id}-{copies[task.id]}")
             if home == split:
                 tasks.append(task)
-        if not seen:
+        if layout is None:
             raise DataError(f"{self.path} holds no rows")
         return tasks
 
-    def _task(self, row: Mapping[str, Any], where: str) -> Task:
-        for field in (self.prompt, self.answer):
-            if row.get(field) is None:
+    @property
+    def told(self) -> str:
+        """In a line how the file's columns are read; "" where they are the named ones."""
+        where, row = next(read_rows(self.path), ("", {}))
+        if not row:
+            return ""
+        found = self._layout(row, f"{self.path}, {where}")
+        return f"{self.path} is read as {found.name}: {found.told}" if found.name else ""
+
+    def _layout(self, row: Mapping[str, Any], where: str) -> Layout:
+        """The file's layout by its first row: the named columns, or one of `LAYOUTS`."""
+        named = row.get(self.prompt) is not None
+        if named and row.get(self.answer) is not None:
+            return Layout("", "", bool, self._named)
+        own = self.prompt != FileTasks.prompt or self.answer != FileTasks.answer
+        found = None if own else layout_of(row)
+        if found is not None:
+            return found
+        if named and not own and self.answer not in row:
+            return Layout("prompts", "prompt, and no answers", bool, self._named)
+        missing = self.answer if named else self.prompt
+        raise DataError(
+            f"{where}: field {missing!r} is missing or empty; the row has "
+            f"{', '.join(map(str, row))}. Name the right columns with --tasks.prompt and "
+            "--tasks.answer"
+        )
+
+    def _named(self, row: Mapping[str, Any]) -> Asked:
+        columns = {k: v for k, v in row.items() if k not in (self.prompt, self.answer)}
+        return Asked(row.get(self.prompt), row.get(self.answer), columns)
+
+    def _task(self, layout: Layout, row: Mapping[str, Any], where: str) -> tuple[Task, str]:
+        """A row as a task, and the split that it belongs to."""
+        try:
+            asked = layout.read(row)
+        except DataError as error:
+            raise DataError(f"{where}, {error} (the file is read as {layout.name})") from error
+        self._check(layout, asked, row, where)
+        columns = {k: v for k, v in asked.columns.items() if k not in (self.id, "split")}
+        name = row.get(self.id)
+        if name is None:
+            shown = [image_name(image) for image in images_in(columns, self.image)]
+            key = json.dumps([asked.prompt, asked.answer, *shown], sort_keys=True, default=str)
+            name = hashlib.sha256(key.encode()).hexdigest()[:16]
+        name = name_in(name, f"{where}, field {self.id!r}")
+        columns = _see(columns, self.image, self.path, self.image_folder, where)
+        given = asked.columns.get("split")
+        home = _share(name, self.held_out) if given is None else given
+        if home not in SPLITS:
+            raise DataError(
+                f"{where}, field 'split': {home!r} is neither "
+                f"{' nor '.join(map(repr, SPLITS))}; rename it or remove the column"
+            )
+        return Task(name, asked.prompt, asked.answer, columns), home
+
+    def _check(self, layout: Layout, asked: Asked, row: Mapping[str, Any], where: str) -> None:
+        """Raises DataError for a prompt or an answer that is missing, or is none."""
+        prompts_only = layout.name == "prompts"
+        if prompts_only and asked.answer is not None:
+            raise DataError(
+                f"{where}, field {self.answer!r}: an answer, and the first row has none; give all "
+                "rows one, or none"
+            )
+        for field, value in ((self.prompt, asked.prompt), (self.answer, asked.answer)):
+            if value is None and not (prompts_only and field == self.answer):
                 raise DataError(
                     f"{where}: field {field!r} is missing or empty; the row has "
                     f"{', '.join(map(str, row))}. Name the right columns with "
                     "--tasks.prompt and --tasks.answer"
                 )
-        prompt = row[self.prompt]
-        check_prompt(prompt, f"{where}, field {self.prompt!r}")
-        refuse_empty(prompt, f"{where}, field {self.prompt!r}")
-        check_plain(row[self.answer], f"{where}, field {self.answer!r}")
-        known = (self.prompt, self.answer, self.id, "split")
-        columns = {k: v for k, v in row.items() if k not in known}
-        name = row.get(self.id)
-        if name is None:
-            shown = [image_name(image) for image in images_in(columns, self.image)]
-            key = json.dumps([prompt, row[self.answer], *shown], sort_keys=True, default=str)
-            name = hashlib.sha256(key.encode()).hexdigest()[:16]
-        columns = _see(columns, self.image, self.path, self.image_folder, where)
-        return Task(name_in(name, f"{where}, field {self.id!r}"), prompt, row[self.answer], columns)
+        check_prompt(asked.prompt, f"{where}, field {self.prompt!r}")
+        refuse_empty(asked.prompt, f"{where}, field {self.prompt!r}")
+        check_plain(asked.answer, f"{where}, field {self.answer!r}")
 
 
 @dataclass(frozen=True)
@@ -128,7 +186,7 @@ class RankingFile:
             raise ValueError(f"{path} has no split {split!r}; it has {' and '.join(SPLITS)}")
         seen: dict[str, str] = {}
         found = []
-        for number, (where, row) in enumerate(read_rows(Path(path)), 1):
+        for number, (where, row) in enumerate(read_rows(path), 1):
             one = self._ranking(row, f"{path}, {where}", f"ranking-{number}")
             _refuse_copy(seen, one.task.id, path, where, "id")
             found.append(one)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Unpack
@@ -10,7 +11,7 @@ from typing import ClassVar, Unpack
 from guerdon.records import Task
 from guerdon.rollout import LanguagePolicy, Model
 from guerdon.stages import TaskSource
-from guerdon.tasks import FileTasks
+from guerdon.tasks import DataError, FileTasks, read_rows
 from guerdon.training.fitting import Lesson, Passes, fit
 from guerdon.training.learner import Learner
 from guerdon.training.optimisers import AdamW, Optimiser
@@ -20,7 +21,14 @@ from guerdon.training.supervised import Demonstration, ShownTexts, likelihood
 
 
 def shown_in(path: str) -> FileTasks:
-    """A file of demonstrations: its column ``completion`` is what is to be written."""
+    """A file of demonstrations: its column ``completion`` is what is to be written.
+
+    A file without is read as `FileTasks` reads it: chats, and rows as Alpaca's.
+    """
+    with suppress(DataError):  # told when the run reads the file
+        _, row = next(read_rows(path), ("", {"completion": ""}))
+        if "completion" not in row:
+            return FileTasks(path)
     return FileTasks(path, answer="completion")
 
 
