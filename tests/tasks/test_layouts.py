@@ -12,6 +12,7 @@ from typing import Any
 
 import datasets
 import pytest
+from rewards.completions import rollouts_of
 
 from guerdon.cli.commands import run
 from guerdon.records import Progress
@@ -19,7 +20,6 @@ from guerdon.rewards import AnswerMatch
 from guerdon.tasks import DataError, FileTasks
 from guerdon.tasks.layouts import LAYOUTS, Layout
 from guerdon.training.demonstrations import shown_in
-from tests.rewards.completions import rollouts_of
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 GSM8K = {"question": "Two dozen eggs?", "answer": "12*2=<<12*2=24>>24 eggs.\n#### 24"}
