@@ -17,7 +17,7 @@ from torch import Tensor
 from guerdon.objectives.aggregation import SequenceMean, TokenMean
 from guerdon.objectives.kl import KL
 from guerdon.ranges import Finite, NonNegative, Positive, above, check_ranges
-from guerdon.records import Experience, Loss, PolicyOutput
+from guerdon.records import Experience, Loss, PolicyOutput, Rollouts
 from guerdon.stages import Aggregation
 
 _BOUND = 20.0
@@ -71,27 +71,43 @@ class Terms(ABC):
         # Cut here as well, so that no policy can leak a gradient through what it didn't do.
         now = replace(now, logps=torch.where(mask_NT, now.logps, 0.0))
         made = self.surrogate(now, experience)
-        loss_NT, shares = made.loss, dict(made.shares)
-        if self.engine_cap is not None and rollouts.old_logps is not None:
-            gap_NT = (rollouts.old_logps - rollouts.logps).nan_to_num(0.0).clamp(-_BOUND, _BOUND)
-            importance_NT = gap_NT.exp()
-            loss_NT = loss_NT * importance_NT.clamp_max(self.engine_cap)
-            capped_NT = (importance_NT > self.engine_cap).float()
-            shares |= {"engine_gap": gap_NT.abs(), "engine_ratio": importance_NT}
-            shares["engine_capped"] = capped_NT
-        metrics = {name: _total(share, weight_NT) for name, share in shares.items()}
-        if self.kl is not None:
-            if rollouts.reference_logps is None:
-                raise ValueError("the objective has a KL term but the rollouts no reference_logps")
-            kl_NT = self.kl.estimator(now.logps, rollouts.reference_logps)
-            loss_NT = loss_NT + self.kl.coefficient * kl_NT
-            metrics["kl"] = _total(kl_NT, weight_NT)
-        if self.entropy_bonus:
-            if now.entropy is None:
-                raise ValueError("the objective has an entropy bonus but got no entropy")
-            loss_NT = loss_NT - self.entropy_bonus * now.entropy
-            metrics["entropy"] = _total(now.entropy, weight_NT)
-        return Loss((torch.where(mask_NT, loss_NT, 0.0) * weight_NT).sum(), metrics)
+        for more in (self._for_engine, self._with_kl, self._with_entropy):
+            made = more(made, now, rollouts)
+        metrics = {name: _total(share_NT, weight_NT) for name, share_NT in made.shares.items()}
+        return Loss((torch.where(mask_NT, made.loss, 0.0) * weight_NT).sum(), metrics)
+
+    def _for_engine(self, made: Surrogate, now: PolicyOutput, rollouts: Rollouts) -> Surrogate:
+        """Weighted for what sampled in the trainer's place, if something else did."""
+        if self.engine_cap is None or rollouts.old_logps is None:
+            return made
+        gap_NT = (rollouts.old_logps - rollouts.logps).nan_to_num(0.0).clamp(-_BOUND, _BOUND)
+        importance_NT = gap_NT.exp()
+        capped_NT = (importance_NT > self.engine_cap).float()
+        return Surrogate(
+            made.loss * importance_NT.clamp_max(self.engine_cap),
+            {
+                **made.shares,
+                "engine_gap": gap_NT.abs(),
+                "engine_ratio": importance_NT,
+                "engine_capped": capped_NT,
+            },
+        )
+
+    def _with_kl(self, made: Surrogate, now: PolicyOutput, rollouts: Rollouts) -> Surrogate:
+        if self.kl is None:
+            return made
+        if rollouts.reference_logps is None:
+            raise ValueError("the objective has a KL term but the rollouts no reference_logps")
+        kl_NT = self.kl.estimator(now.logps, rollouts.reference_logps)
+        return Surrogate(made.loss + self.kl.coefficient * kl_NT, {**made.shares, "kl": kl_NT})
+
+    def _with_entropy(self, made: Surrogate, now: PolicyOutput, rollouts: Rollouts) -> Surrogate:
+        if not self.entropy_bonus:
+            return made
+        if now.entropy is None:
+            raise ValueError("the objective has an entropy bonus but got no entropy")
+        loss_NT = made.loss - self.entropy_bonus * now.entropy
+        return Surrogate(loss_NT, {**made.shares, "entropy": now.entropy})
 
 
 @dataclass(frozen=True)
