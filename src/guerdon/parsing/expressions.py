@@ -158,10 +158,13 @@ def _all(verdicts: Iterable[bool | None]) -> bool | None:
 
 
 def _same_unordered(one: Sequence[Node], two: Sequence[Node]) -> bool | None:
-    left = list(two)
-    for item in one:
-        verdicts = [_same(item, other) for other in left]
-        if True not in verdicts:
-            return None if None in verdicts else False
-        left.pop(verdicts.index(True))
+    verdicts = [[_same(item, other) for other in two] for item in one]
+    if any(set(line) == {False} for line in (*verdicts, *zip(*verdicts, strict=True))):
+        return False  # one that nothing on the other side can be
+    left = list(range(len(two)))
+    for line in verdicts:
+        equal = [k for k in left if line[k]]
+        if not equal:
+            return None if any(None in line for line in verdicts) else False
+        left.remove(equal[0])
     return True

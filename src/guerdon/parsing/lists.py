@@ -10,7 +10,7 @@ from guerdon.parsing.json_objects import read_json
 MAX_ITEMS = 256
 """Items read from one answer; what follows is left out."""
 
-_SEPARATOR = re.compile(r"[,;\n，；、]|\s(?:and|or)\s")
+_MARK = re.compile(r"[,;\n，；、]|\s(?:and|or)\s|[()\[\]{}]")
 _BULLET = re.compile(r"(?:[-*•]|\(?\d{1,3}[.)])\s+")
 _BRACKETS = {"[": "]", "{": "}", "(": ")"}
 _DECORATION = " \t\r\"'`.$"
@@ -20,18 +20,19 @@ def list_items(text: str) -> tuple[str, ...]:
     r"""The items of a list: a JSON list, or items set apart by commas, semicolons, lines, "and".
 
     Brackets around the list, bullets, quotes and blank items are left out; at most
-    `MAX_ITEMS` are read. "[2, 3]", "2 and 3", "- 2\n- 3" and ``["2", "3"]`` all give 2, 3.
-    A comma inside a number ("1,000") separates: write such lists with semicolons or as JSON.
+    `MAX_ITEMS` are read. "[2, 3]", "2 and 3", "- 2\n- 3" and ``["2", "3"]`` all give 2, 3. What
+    stands in brackets of its own is one item: "(1,2), (3,4)" gives two. A comma inside a number
+    ("1,000") separates: write such lists with semicolons or as JSON.
     """
     plain = text.strip().replace("\\{", "{").replace("\\}", "}").strip("$").strip()
     loaded = _json_list(plain)
     if loaded is not None:
         return loaded
-    if plain[:1] in _BRACKETS and plain.endswith(_BRACKETS[plain[0]]):
-        plain = plain[1:-1]
-    separator = re.compile(r"[;\n]") if ";" in plain else _SEPARATOR
+    parts = _split(plain)
+    if len(parts) == 1 and plain[:1] in _BRACKETS and plain.endswith(_BRACKETS[plain[0]]):
+        parts = _split(plain[1:-1])
     items = []
-    for part in separator.split(plain, maxsplit=4 * MAX_ITEMS)[: 4 * MAX_ITEMS]:
+    for part in parts:
         item = _BULLET.sub("", part.strip(), count=1) if _BULLET.match(part.strip()) else part
         item = item.strip(_DECORATION).removeprefix("and ").strip()
         if item:
@@ -39,12 +40,51 @@ def list_items(text: str) -> tuple[str, ...]:
     return tuple(items[:MAX_ITEMS])
 
 
+def _split(text: str) -> list[str]:
+    """Cut where a separator stands outside brackets, or anywhere if brackets don't fit.
+
+    Where there are semicolons, they and lines alone separate.
+    """
+    parts: list[str] = []
+    commas: list[str] = []
+    depth = begin = comma = 0
+    balanced = _is_balanced(text)
+    for mark in _MARK.finditer(text):
+        sign = mark.group()
+        if sign in "([{" or sign in ")]}":
+            depth += balanced * (1 if sign in "([{" else -1)
+            continue
+        if depth:
+            continue
+        if sign in ";\n":
+            parts.append(text[begin : mark.start()])
+            begin = mark.end()
+        commas.append(text[comma : mark.start()])
+        comma = mark.end()
+        if len(commas) >= 4 * MAX_ITEMS:
+            break
+    found = [*parts, text[begin:]] if ";" in text else [*commas, text[comma:]]
+    return found[: 4 * MAX_ITEMS]
+
+
+def _is_balanced(text: str) -> bool:
+    """Whether no bracket closes that was not open; "(1, 2]" is balanced as intervals are."""
+    depth = 0
+    for mark in _MARK.finditer(text):
+        sign = mark.group()
+        depth += (sign in "([{") - (sign in ")]}")
+        if depth < 0:
+            return False
+    return depth == 0
+
+
 def _json_list(text: str) -> tuple[str, ...] | None:
-    if not text.startswith("[") or text.count("[") > 1:
+    if not text.startswith("["):
         return None
     try:
         loaded = read_json(text)
     except ValueError:
         return None
-    texts = (json.dumps(item) if isinstance(item, dict) else str(item) for item in loaded)
+    nested = (dict, list)
+    texts = (json.dumps(item) if isinstance(item, nested) else str(item) for item in loaded)
     return tuple(item.strip() for item in texts)[:MAX_ITEMS]

@@ -57,7 +57,7 @@ def plain_answer(text: str) -> Plain:
 @lru_cache(maxsize=8192)
 def _taken_apart(text: str) -> Plain:
     body = _GROUPED.sub("", latex_characters(text.strip()))
-    body = _REMOVED.sub(" ", body).strip().removesuffix(".").rstrip()
+    body = _without_stop(_REMOVED.sub(" ", body).strip())
     for left, right in (("\\(", "\\)"), ("\\[", "\\]")):
         if len(body) > len(left) + len(right) and body.startswith(left) and body.endswith(right):
             body = body[len(left) : -len(right)]
@@ -65,7 +65,7 @@ def _taken_apart(text: str) -> Plain:
     signs = _DOLLAR.findall(body)
     if signs and len(signs) % 2 == 0:  # around mathematics, and no sums of money
         body = _DOLLAR.sub("", body).strip()
-    body = _FRACTION.sub(r"\\frac", " ".join(body.split())).removesuffix(".").rstrip()
+    body = _without_stop(_FRACTION.sub(r"\\frac", " ".join(body.split())))
     body, unit = split_unit(body)
     body = _PER_CENT.sub("%", body)
     bracketed = _BRACKETED.fullmatch(body)
@@ -74,6 +74,11 @@ def _taken_apart(text: str) -> Plain:
     if name and not any(sign in body[name.end() :] for sign in "=<>") and body[name.end() :]:
         return Plain(_as_number(body[name.end() :]), unit, name.group(1))
     return Plain(_as_number(body), unit)
+
+
+def _without_stop(body: str) -> str:
+    """Without a full stop; three dots go on and stay."""
+    return body if body.endswith("..") else body.removesuffix(".").rstrip()
 
 
 def _as_number(body: str) -> str:

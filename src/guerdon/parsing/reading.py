@@ -49,7 +49,7 @@ class _Reader:
 
     def __init__(self, text: str, grouped: bool) -> None:
         self.tokens, self.digits = tokens(text, grouped)
-        self.at = self.depth = 0
+        self.at = self.depth = self.bars = 0
 
     def whole(self) -> Node:
         node = self._list("")
@@ -125,6 +125,8 @@ class _Reader:
             elif self._begins_factor():
                 if isinstance(self._peek(), Node):
                     raise Unreadable  # "2 3": two numbers side by side are no product
+                factors.append(self._factor())
+            elif self._peek() == "|" and factors[-1].op == "number" and not self.bars:
                 factors.append(self._factor())
             else:
                 break
@@ -208,8 +210,10 @@ class _Reader:
             return self._bracketed(token)
         if token == "|":
             self._deeper()
+            self.bars += 1
             inside = self._sum()
             self._expect("|")
+            self.bars -= 1
             self.depth -= 1
             return Node("abs", (inside,))
         if token[1:] in FUNCTIONS:
@@ -324,7 +328,9 @@ class _Reader:
 
     def _matrix(self) -> Node:
         kind = self._environment()
-        if not kind.endswith("matrix"):
+        if kind == "array":
+            self._environment()  # how its columns stand
+        elif not kind.endswith("matrix"):
             raise Unreadable
         rows, cells = [], [self._sum()]
         while True:

@@ -52,6 +52,9 @@ _TOKEN = re.compile(
 )
 _INSIDE = re.compile("sqrt|sin|cos|tan|log|exp|abs|min|max|mod|gcd|lcm|inf|pi")
 _DOTS = re.compile(r"(\.\d{0,40}?)(\d)\2{2,40}\s?(?:\.\.\.|\\[lc]?dots)", re.ASCII)
+NO_VALUE = Fraction(-1)
+"""The value of a number whose digits are none of its base."""
+
 _PERIOD = re.compile(r"(\d{0,60})\D{1,12}+(\d{1,60})\D{1,2}", re.ASCII)
 
 
@@ -99,10 +102,11 @@ def _based(text: str) -> Node:
     digits, _, base = text.partition("_")
     digits, base = digits.strip("()"), base.strip("{} ")
     size = _BASES.get(base) or (int(base) if base.isdigit() else 0)
-    if not 2 <= size <= 36:
-        raise Unreadable
-    shown = f"{size} {digits.lstrip('0') or '0'}"
-    return Node("based", name=shown, value=Fraction(int(digits, size)))
+    try:
+        value = Fraction(int(digits, size if size > 1 else 37))
+    except ValueError:  # digits that the base has not
+        value = NO_VALUE
+    return Node("based", name=f"{size or base} {digits.lstrip('0') or '0'}", value=value)
 
 
 _NUMBERS = {

@@ -28,7 +28,10 @@ _WORDS_FOR = {
 _SYMBOL = {word: symbol for symbol, words in _WORDS_FOR.items() for word in words.split()}
 _SHORT = {"mph": "mi/h", "kph": "km/h", "kmh": "km/h", "sq": "square", "cu": "cubic", "cc": "cm^3"}
 _GLUED = "(?:cm|mm|km|kg|mg|ft|lbs?|oz|mph|mL|ml|kJ|kW|Hz|hrs?|sec|mins?|mol|m|g|s|L|in)"
-_WRAPPED = r"\\(?:text(?:rm|bf|it|sf|normal)?|mathrm|mathbf|mbox|operatorname|rm)\s?\{([^{}\\]*)\}"
+_WRAPPED = (
+    r"\\(?:text(?:rm|bf|it|sf|normal)?|mathrm|mathbf|mbox|operatorname|rm)"
+    r"\s?\{((?:[^{}\\]|\\cdot)*)\}"
+)
 WRAPPED = re.compile(_WRAPPED)
 r"""``\text{x}`` and its kind."""
 
@@ -39,11 +42,12 @@ _DEGREE = re.compile(
 )
 _WORD = rf"[a-zA-Zµ]{{1,24}}{_POWER}?"
 _TYPED = re.compile(
-    rf"(?<=[\d}})])(?:\s(?P<spaced>(?:1\s?/\s?)?{_WORD}(?:(?:\s?[/*]\s?|\s|-){_WORD}){{0,3}})"
+    rf"(?<=[\d}})])(?:\s(?P<spaced>(?:1\s?/\s?)?{_WORD}(?:(?:\s?(?:[/*]|\\cdot)\s?|\s|-){_WORD}){{0,3}})"
     rf"|(?P<glued>{_GLUED}(?:/{_GLUED})?{_POWER}?))\Z"
 )
 _LETTER = frozenset("mgshLlNJWVAKCFd")
 _MONEY = {"\\$": "$", "$": "$", "£": "£", "€": "€", "¥": "¥", "₹": "₹"}
+_TEMPERATURE = re.compile(r"[dD]eg(?:ree)?s? ([cCfF])(?:elsius|ahrenheit)?(?![a-zA-Z])")
 _PARTS = re.compile(r"[a-zA-Zµ°$€£]+|\^\s?\{?\s?(-?\d)\s?\}?|[/]|\d")
 
 
@@ -81,9 +85,10 @@ def split_unit(body: str) -> tuple[str, str]:
 @lru_cache(maxsize=2048)
 def _spelt(unit: str) -> str | None:
     """A unit in one spelling: factors in order, with powers; None where it is no unit."""
+    unit = unit.replace("\\cdot", "*")
     powers: dict[str, int] = {}
     sign, power, last = 1, 1, ""
-    words = " ".join(_SHORT.get(word, word) for word in unit.split())
+    words = " ".join(_SHORT.get(word, word) for word in _TEMPERATURE.sub(_scale, unit).split())
     if _PARTS.sub("", words).strip(" *·.-") or len(words) > 80:
         return None
     for found in _PARTS.finditer(words):
@@ -110,9 +115,13 @@ def _spelt(unit: str) -> str | None:
     )
 
 
+def _scale(found: re.Match[str]) -> str:
+    return "celsius" if found[1] in "cC" else "fahrenheit"
+
+
 def _singular(word: str) -> str:
     """A word for a unit without its plural, and as a symbol where it has one."""
-    if len(word) < 3 or word in _WORDS_FOR:
+    if len(word) < 3 or word in _WORDS_FOR or not word[1:].islower():
         return _SYMBOL.get(word, word)
     plain = word.lower()
     for ending, instead in (("ies", "y"), ("ches", "ch"), ("shes", "sh"), ("xes", "x"), ("s", "")):

@@ -13,6 +13,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
+from guerdon.parsing.tokens import NO_VALUE
 from guerdon.parsing.trees import Node, names_of
 
 MAX_BITS = 1 << 16
@@ -132,6 +133,8 @@ class Reckoning:
     def value(self, node: Node) -> Real:
         """The value; raises `Undecided` where there is none."""
         if node.op in ("number", "based"):
+            if node.op == "based" and node.value == NO_VALUE:
+                raise Undecided
             self.written += len(str(node.value.denominator)) + len(str(node.value.numerator))
             return node.value
         if node.op == "name":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -11,42 +13,119 @@ from typing import Any, ClassVar
 from guerdon.examples import Example, probe
 from guerdon.extras import install
 from guerdon.parsing import parse_number, plain_answer
+from guerdon.parsing.characters import one_script
 from guerdon.ranges import NonNegative, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.answers.answer import Boxed, Extractor, Tagged, WholeText, first_found
 from guerdon.rewards.running.rows import Judged, Ungradable, accepted_answers, gather
 
 _LONGEST_DATE = 48
+_LONGEST_SENTENCE = 400
 _FIELDS = ("year", "month", "day", "hour", "minute", "second")
 # Two days that differ in every field: what a text leaves open comes out differently.
 _DEFAULTS = (datetime(2001, 1, 1, 1, 1, 1), datetime(2002, 2, 2, 2, 2, 2))
 _READERS: tuple[Extractor, ...] = (Tagged(), Boxed(), WholeText())
 
+_MONTH = (
+    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|"
+    r"sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.?"
+)
+_DATED = re.compile(
+    rf"{_MONTH}|\d{{1,4}}([-/.])\d{{1,2}}(?:\1\d{{1,4}})?(?:t\d{{2}}:\d{{2}}(?::\d{{2}})?z?)?"
+    rf"|\d{{1,2}}-{_MONTH}-\d{{2,4}}|\d{{4}}-{_MONTH}(?:-\d{{1,2}})?",
+    re.ASCII | re.IGNORECASE,
+)
+"""A word that makes a date of what stands beside it."""
+
+_BESIDE = re.compile(
+    r"\d{1,2}(?:st|nd|rd|th)?|\d{4}|'\d{2}|\d{1,2}:\d{2}(?::\d{2})?(?:[ap]m)?|[ap]m|[ap]\.m\.|utc|z"
+    r"|(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?|of|at|on|the",
+    re.ASCII | re.IGNORECASE,
+)
+_YEAR = re.compile(r"[12]\d{3}", re.ASCII)
+_YEARS = re.compile(r"\d{4}|'\d{2}", re.ASCII)
+_DAY = re.compile(r"\d{1,2}(?:st|nd|rd|th)?", re.ASCII | re.IGNORECASE)
+_NAMED = re.compile(_MONTH, re.IGNORECASE)
+_BLANKS = re.compile(r"[ \t\r\n]+")
+_JOINING = frozenset(["of", "at", "on", "the"])
+_STRANGE = frozenset(["Cc", "Cf", "Cn", "Co", "Cs", "Nd", "Nl", "No"])
+_RANGE = frozenset(["and", "or", "to", "until", "through", "-"])
+
 
 def date_fields(text: str, day_first: bool = False) -> dict[str, int] | None:
     """The fields that a date says: "May 2024" gives year and month. None where it is no date.
 
-    ``day_first`` reads 05/01/2024 as 5 January. Time zones are not looked at. A text without a
-    digit or longer than 48 characters is no date.
+    A date in a sentence of at most 400 characters is read where it is the only one there; a year
+    alone counts where no other date stands. ``day_first`` reads 05/01/2024 as 5 January. Time
+    zones are not looked at. None of a text with control characters or digits that are not read
+    (see `guerdon.parsing.characters`), and no date with digits beside it that are no part of it
+    ("17.05.2024.12", "5 to 7 May").
     """
-    plain = text.strip().rstrip(".")
-    if len(plain) > _LONGEST_DATE or not any(c.isdigit() for c in plain):
+    plain = one_script(text.strip())
+    if len(plain) > _LONGEST_SENTENCE or _is_strange(plain):
         return None
-    return _date_fields(plain, day_first)
+    found = [_date_fields(one, day_first) for one in _dates_in(plain)]
+    different = [one for k, one in enumerate(found) if one not in found[:k]]
+    return different[0] if len(different) == 1 else None
+
+
+def _is_strange(text: str) -> bool:
+    """Whether there are characters that show nothing, or digits that are none."""
+    return any(
+        c not in "\t\r\n" and unicodedata.category(c) in _STRANGE
+        for c in text
+        if not (c.isascii() and c.isprintable())
+    )
+
+
+def _dates_in(text: str) -> list[str]:
+    """What stands in a text as a date: runs of words that make one, else years."""
+    words = [w.strip(',;()"*').removesuffix(".") for w in _BLANKS.split(text)]
+    words = [word for word in words if word]
+    fits = [bool(_DATED.fullmatch(w) or _BESIDE.fullmatch(w)) for w in words]
+    dates, end = [], 0
+    while end < len(words):
+        begin = end
+        while end < len(words) and fits[end]:
+            end += 1
+        run = words[begin:end]
+        end += end == begin
+        said = [word for word in run if word.lower() not in _JOINING]
+        if any(c.isdigit() for c in "".join(run)) and any(map(_DATED.fullmatch, said)):
+            alone = _is_one(said, words[:begin], words[begin + len(run) :])
+            dates.append(" ".join(said) if alone else "")
+    return dates or [word for word in words if _YEAR.fullmatch(word)]
+
+
+def _is_one(run: Sequence[str], before: Sequence[str], after: Sequence[str]) -> bool:
+    """Whether a run of words is one date, and no digits stand beside it."""
+    before = before[:-1] if before and before[-1].lower() in _RANGE else before
+    if any(c.isdigit() for word in (*before[-1:], *after[:1]) for c in word):
+        return False
+    named = [word for word in run if _NAMED.fullmatch(word)]
+    dated = [word for word in run if word not in named and _DATED.fullmatch(word)]
+    days = [word for word in run if _DAY.fullmatch(word)]
+    years = [word for word in run if _YEARS.fullmatch(word)]
+    times = [word for word in run if ":" in word and word not in dated]
+    if dated:
+        return len(dated) == 1 and not (named or days or years) and len(times) < 2
+    return len(named) == 1 and max(len(days), len(years), len(times)) < 2
 
 
 @lru_cache(maxsize=4096)
 def _date_fields(plain: str, day_first: bool) -> dict[str, int] | None:
     from dateutil import parser
 
-    if parse_number(plain) is not None:
+    if len(plain) > _LONGEST_DATE:
+        return None
+    if _YEAR.fullmatch(plain):
         # A lone number is a year or nothing: dateutil would make it a day of this month.
-        return {"year": int(plain)} if re.fullmatch(r"\d{4}", plain, re.ASCII) else None
+        return {"year": int(plain)}
     try:
         one, two = (parser.parse(plain, dayfirst=day_first, default=d) for d in _DEFAULTS)
     except Exception:  # dateutil raises errors of several families for a text that is no date
         return None
-    return {f: getattr(one, f) for f in _FIELDS if getattr(one, f) == getattr(two, f)}
+    return {f: getattr(one, f) for f in _FIELDS if getattr(one, f) == getattr(two, f)} or None
 
 
 @dataclass(frozen=True)
@@ -99,9 +178,11 @@ class DateMatch:
 
 # Factors with small exponents only: "m^9^9^9" never reaches the library's arithmetic.
 _FACTOR = r"[a-zA-Zµμ°Ω%]{1,24}(?:\^?-?\d)?"
-_UNIT = re.compile(rf"{_FACTOR}(?:\s?[*·/ ]\s?{_FACTOR}){{0,5}}")
+_UNIT = re.compile(rf"{_FACTOR}(?: ?[*/ ] ?{_FACTOR}){{0,5}}", re.ASCII)
 _LONGEST_AMOUNT = 100
-_AMOUNT = re.compile(r"([-+−]?[\d.,]+(?:[eE][-+]?\d{1,3})?|[-+−]?\d+/\d+)\s*(\S.*)?")
+_AMOUNT = re.compile(
+    r"([-+]?[\d.,]+(?:[eE][-+]?\d{1,3})?|[-+]?\d+/\d+) ?([!-~°Ωµμ][ -~°Ωµμ]*)?", re.ASCII
+)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ _FUNCTIONS = frozenset((
 ))
 # fmt: on
 _RELATION = re.compile(r"[=<>]|\\(?:[lg]eq?|lt|gt)(?![a-zA-Z])")
+_SPACE = re.compile(r"(?<![0-9]) | (?![0-9])")  # "2 1/4" is not "21/4"
 _DATE = re.compile(r"\d+(?:[-/]\d+){2}")
 
 
@@ -46,7 +47,7 @@ def same_answer(answer: str, gold: str) -> bool | None:
     if not _compatible(one, two):
         return False
     left, right = _body(one, two), _body(two, one)
-    if left.replace(" ", "") == right.replace(" ", ""):
+    if _SPACE.sub("", left) == _SPACE.sub("", right):
         return bool(left)
     number, value = parse_number(right), parse_number(left)
     if number is not None and value is not None:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from guerdon.examples import Example, probe
 from guerdon.parsing import list_items, parse_number
+from guerdon.parsing.characters import latex_characters
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards.answers.answer import Boxed, Extractor, Tagged, WholeText, first_found
 from guerdon.rewards.running.rows import Judged, Ungradable, gather
@@ -18,7 +19,7 @@ from guerdon.rewards.running.rows import Judged, Ungradable, gather
 _LONGEST_ITEM = 1000
 """Longer items are compared as they stand: normalising marks out of order takes quadratic time."""
 
-Item = str | Fraction
+Item = str | Fraction | tuple["Item", ...]
 Credit = Callable[[Sequence[Item], Sequence[Item]], float]
 """Given items and right items (at least one) to a score in [0, 1]."""
 
@@ -60,8 +61,9 @@ class ListMatch:
     """A list or set of items against the task's list, by ``credit``.
 
     The list is what the first of ``extract`` finds, read by `guerdon.parsing.list_items`. Items
-    are equal as exact numbers (``0.5`` = ``1/2``), else as text without case and with one space
-    between words; items over 1,000 characters must be equal as they stand. ``credit`` is
+    are equal as exact numbers (``0.5`` = ``1/2``), in brackets of one kind item by item
+    (``(1,2)`` = ``(1.0, 2)``), else as text without case and with one space between words; items
+    over 1,000 characters must be equal as they stand. ``credit`` is
     `set_f1`, `same_set`, `same_list`, `right_places` or a function of the same kind. The task's
     answer is a list, or a text that is read as one.
 
@@ -111,10 +113,14 @@ def _gold(task: Task) -> list[Item]:
     return [_key(item) for item in list_items("" if answer is None else str(answer))]
 
 
-def _key(item: str) -> Item:
+def _key(item: str, inside: bool = False) -> Item:
     number = parse_number(item)
+    if number is None:
+        number = parse_number(latex_characters(item)) if len(item) <= _LONGEST_ITEM else None
     if number is not None:
         return number
     if len(item) > _LONGEST_ITEM:
         return item
+    if not inside and item[:1] in "([{" and item[-1:] in ")]}" and len(item) > 2:
+        return (item[0], *(_key(part, inside=True) for part in list_items(item)), item[-1])
     return " ".join(unicodedata.normalize("NFKC", item).casefold().split())
