@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -14,6 +13,7 @@ import yaml
 
 from guerdon import rewards, rollout, tasks
 from guerdon.cli.choices import POLICY_CHOICES, Choices
+from guerdon.connectors.signatures import by_signature
 from guerdon.models.saved_policy import holds_policy, source_in
 from guerdon.names import check_name, nearest
 from guerdon.parts import locate
@@ -190,9 +190,7 @@ def _own_reward(path: str, table: Mapping[str, Any]) -> Any:
             )
     if not callable(found):
         raise ValueError(f"--reward: {path} is {found!r:.40}; name a function or a reward")
-    if "rollouts" in inspect.signature(found).parameters:
-        return found
-    return rewards.reward(found)
+    return by_signature(found)
 
 
 def _put(part: Any, path: list[str], value: Any, option: str) -> Any:

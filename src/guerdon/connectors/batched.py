@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -18,9 +19,10 @@ from guerdon.rewards.running.workers import awaited
 class BatchedReward:
     """``function(completions=[...], prompts=[...], **columns) -> list[float | None]`` as a reward.
 
-    The function gets N values of every argument: what the tasks have as columns, their answers
-    under the name ``answer``, and ``completion_ids`` if the rollouts have tokens. ``chat`` makes
-    each completion a list of one message, which TRL's own rewards read. None is an invalid row.
+    The function gets N values of every argument that it names, or takes as ``**columns``: what the
+    tasks have as columns, their answers under the name ``answer``, and ``completion_ids`` if the
+    rollouts have tokens. ``chat`` makes each completion a list of one message, which TRL's own
+    rewards read. None is an invalid row.
     Where the function raises it is called again on fewer rows, and those at fault are invalid (see
     `guerdon.judging.judged`). ``scope`` is "group" for a function that compares rows. Raises
     ValueError where the function returns another number of rewards.
@@ -63,7 +65,7 @@ class BatchedReward:
         if "ids" not in getattr(rollouts, "unknown", ()):
             rows = zip(rollouts.ids, rollouts.lengths.tolist(), strict=True)
             tokens["completion_ids"] = [ids[:length].tolist() for ids, length in rows]
-        return {
+        every = {
             **{name: rollouts.column(name) for name in names},
             self.answer: rollouts.answers(),
             "prompts": [rollouts.tasks[group].prompt for group in rollouts.group.tolist()],
@@ -73,6 +75,10 @@ class BatchedReward:
             "log_extra": lambda name, values: None,
             "log_metric": lambda name, value: None,
         }
+        parameters = inspect.signature(self.function).parameters.values()
+        if any(p.kind is p.VAR_KEYWORD for p in parameters):
+            return every
+        return {p.name: every[p.name] for p in parameters if p.name in every}
 
 
 @dataclass(frozen=True)

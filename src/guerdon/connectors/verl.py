@@ -108,11 +108,12 @@ class ComputeScore:
     data_source: str = ""
 
     def __call__(self, completion: str, answer: Any, prompt: str, **columns: Any) -> Any:
+        extra = columns.pop("extra_info", None)
         found = self.function(
             data_source=columns.pop("data_source", self.data_source),
             solution_str=completion,
             ground_truth=answer,
-            extra_info={**columns, "prompt": prompt},
+            extra_info={**columns, "prompt": prompt, **(extra or {})},
         )
         found = awaited(found)
         if isinstance(found, Mapping):
