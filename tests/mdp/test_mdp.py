@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from guerdon.evaluation.reward_distance.canonical import shaped
 from guerdon.mdp import (
     MDP,
     evaluate,
     from_gymnasium,
+    is_trivial,
     occupancy,
     optimal,
     q_values,
@@ -71,6 +73,22 @@ def test_regret_is_a_share_of_the_range():
     assert regret(mdp, reward, [[0.0, 1.0]]) == 1.0
     assert regret(mdp, reward, [[0.75, 0.25]]) == pytest.approx(0.25)
     assert regret(mdp, [[3.0, 3.0]], [[0.0, 1.0]]) == 0.0
+
+
+def test_a_reward_is_trivial_where_all_policies_are_equal():
+    mdp = bandit()
+    assert is_trivial(mdp, [[3.0, 3.0]])
+    assert is_trivial(mdp, [[0.0, 0.0]])
+    assert not is_trivial(mdp, [[3.0, 3.0 + 1e-6]])
+    table = np.zeros((2, 2, 2))
+    table[1, 0, 0] = 1e6  # impossible, so nobody earns it
+    assert is_trivial(chain(), table)
+    table[0, 1, 1] = 1e-6
+    assert not is_trivial(chain(), table)
+    rng = np.random.default_rng(0)
+    process = random_mdp(8, 3, 0.95, rng)
+    constant = np.full((8, 3, 8), 1e3)
+    assert is_trivial(process, shaped(process, constant, 1e2 * rng.standard_normal(8)))
 
 
 @settings(max_examples=40, deadline=None)

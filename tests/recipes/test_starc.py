@@ -129,3 +129,14 @@ def test_the_miniature_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 0 < found["val"]["regret per distance"] < 10
     assert arms["val"](0, told.append) == found["val"]
     miniature.studied.cache_clear()
+
+
+def test_regret_is_never_studied_under_a_trivial_reward(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sparse reward often pays only for what never happens: the pair is drawn again."""
+    mdp = MDP(np.array([[[0.0, 1.0], [0.0, 1.0]], [[1.0, 0.0], [1.0, 0.0]]]), 0.9)
+    never, paid = np.zeros((2, 2, 2)), np.zeros((2, 2, 2))
+    never[0, 0, 0], paid[0, 0, 1] = 5.0, 5.0
+    drawn = iter([never, paid, paid, never])
+    monkeypatch.setattr(miniature, "drawn_reward", lambda mdp, rng: next(drawn))
+    first, second = miniature.drawn_pair(mdp, np.random.default_rng(0))
+    assert (first is paid, second is never) == (True, True)

@@ -5,6 +5,7 @@ from guerdon.mdp.process import MDP
 from guerdon.mdp.solving import (
     Optimum,
     evaluate,
+    is_trivial,
     occupancy,
     optimal,
     q_values,
@@ -18,6 +19,7 @@ __all__ = [
     "Optimum",
     "evaluate",
     "from_gymnasium",
+    "is_trivial",
     "occupancy",
     "optimal",
     "q_values",

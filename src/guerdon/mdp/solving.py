@@ -81,15 +81,26 @@ def optimal(mdp: MDP, reward: ArrayLike, tolerance: float = 1e-9) -> Optimum:
         greedy_S = np.where(better_S, q_SA.argmax(1), greedy_S)
 
 
+def is_trivial(mdp: MDP, reward: ArrayLike) -> bool:
+    """Whether all policies are equal under a reward, but for rounding. No regret is defined then."""
+    return _range(mdp, mdp.reward(reward))[1] == 0
+
+
 def regret(mdp: MDP, reward: ArrayLike, policy: ArrayLike) -> float:
     """``(max J - J(π)) / (max J - min J)`` in [0, 1]; 0 where all policies are equal."""
     reward_SA = mdp.reward(reward)
+    best, span = _range(mdp, reward_SA)
+    if span == 0:
+        return 0.0
+    return min(1.0, max(0.0, (best - value(mdp, policy, reward_SA)) / span))
+
+
+def _range(mdp: MDP, reward_SA: Floats) -> tuple[float, float]:
+    """max J, and ``max J - min J``: 0 where that is rounding."""
     best = float(mdp.start @ optimal(mdp, reward_SA).values)
     worst = -float(mdp.start @ optimal(mdp, -reward_SA).values)
     span = best - worst
-    if span <= 1e-12 * max(abs(best), abs(worst)):
-        return 0.0
-    return min(1.0, max(0.0, (best - value(mdp, policy, reward_SA)) / span))
+    return best, 0.0 if span <= 1e-12 * max(abs(best), abs(worst)) else span
 
 
 def _under(mdp: MDP, policy_SA: Floats) -> sparse.csr_array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -40,8 +40,7 @@ class StandardisedDistance:
 
     def __call__(self, mdp: MDP, first: ArrayLike, second: ArrayLike) -> float:
         """The distance of two rewards ``[S, A]`` or ``[S, A, S]`` of ``mdp``, as a float."""
-        difference = self.standardised(mdp, first) - self.standardised(mdp, second)
-        return (self.metric or self.norm)(mdp, difference)
+        return self.from_one(mdp, first, [second])[0]
 
     def standardised(self, mdp: MDP, reward: ArrayLike) -> Floats:
         """s(R), float64[S, A, S]."""
@@ -50,6 +49,11 @@ class StandardisedDistance:
         if size <= TRIVIAL * before:
             return np.zeros_like(levelled)
         return levelled / size
+
+    def from_one(self, mdp: MDP, first: ArrayLike, others: Sequence[ArrayLike]) -> list[float]:
+        """The distances of ``others`` from ``first``, which is standardised once."""
+        ready, metric = self.standardised(mdp, first), self.metric or self.norm
+        return [metric(mdp, ready - self.standardised(mdp, other)) for other in others]
 
     def between(self, mdp: MDP, rewards: list[Floats]) -> Floats:
         """float64[R, R]: the distances of several rewards, each standardised once."""
