@@ -4,9 +4,9 @@ Random processes of 32 states and 4 actions, and pairs of rewards on them, of wh
 scaled, shifted or shaped. On the straight line from one of a pair to the other, both ends
 included, 16 rewards; for each the exact regret of being optimal under it instead of under the
 first, and its distance from the first. The figure is the correlation of the two over all 2,048
-points of a seed, by canonicalisation and norm. Pairs whose first reward is trivial are drawn again:
-where all policies are equal there is no range to measure regret by. (A sparse reward often pays only
-for transitions that never happen.)
+points of a seed, by canonicalisation and norm. Pairs whose first reward is trivial are drawn
+again: where all policies are equal there is no range to measure regret by. (A sparse reward often
+pays only for transitions that never happen.)
 
 Beside it what holds exactly: a reward whose mean after every action is the same has no regret, and
 so has one that differs in transitions that never happen, however much. VAL's distance to both is

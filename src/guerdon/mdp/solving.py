@@ -82,7 +82,7 @@ def optimal(mdp: MDP, reward: ArrayLike, tolerance: float = 1e-9) -> Optimum:
 
 
 def is_trivial(mdp: MDP, reward: ArrayLike) -> bool:
-    """Whether all policies are equal under a reward, but for rounding. No regret is defined then."""
+    """Whether all policies are equal, but for rounding: no regret is defined then."""
     return _range(mdp, mdp.reward(reward))[1] == 0
 
 
