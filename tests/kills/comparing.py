@@ -91,7 +91,7 @@ def weights_move(folder: Path) -> bool:
         return all(map(weights_move, inside))
     states = [state_of(path) for path in sorted((folder / "checkpoints").glob("step-*"))]
     modules = [
-        {k: v for k, v in state.items() if k.startswith("/memory/learner/weights")}
+        {k: v for k, v in state.items() if k.startswith("/memory/") and "/weights/" in k}
         for state in states
     ]
     return (

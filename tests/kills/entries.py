@@ -20,7 +20,7 @@ from guerdon.curriculum import (
 )
 from guerdon.objectives import KL, PPO, ClippedSurrogate
 from guerdon.rankings import Ranking
-from guerdon.recipes import gigpo, grpo
+from guerdon.recipes import d3po, gigpo, grpo
 from guerdon.records import Loss, Progress, Rollouts, Scores, Task
 from guerdon.rollout import Groups, LanguagePolicy, Network, Table
 from guerdon.shaping import RunningStandardise
@@ -52,6 +52,9 @@ from guerdon.training.peer_recipe import PeerReviewRecipe
 
 BRIEF = Sampling(max_tokens=12)
 LOOP = Loop(steps=4, groups=2, evaluation_tasks=2, checkpoint_every=2, keep_checkpoints=2)
+
+CHOICES = ("a", "b", "c", "d", "e")
+"""What a policy without language chooses from."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,12 @@ def _world() -> PolicyRecipe:
     brief = Sampling(max_turns=3, max_turn_tokens=6)
     made = gigpo.build(loop=LOOP, optimiser=AdamW(lr=1e-3), sampler=Groups(4, brief))
     return replace(made, evaluation_sampling=replace(brief, temperature=0.4))
+
+
+def _denoiser() -> PolicyRecipe:
+    """Pairs of chains, two updates a step, a reference that moves with each."""
+    brief = replace(LOOP, group_size=3, minibatch=3, microbatch=10, checkpoint_every=1)
+    return d3po.build(loop=brief)
 
 
 @dataclass(frozen=True)
@@ -205,6 +214,9 @@ ENTRIES = {
             curriculum=SequentialTasks(),
         ),
         run_of("multi-turn", _world),
+        policy_run("table", model=Table(actions=CHOICES)),
+        policy_run("network", model=Network(actions=CHOICES)),
+        run_of("denoiser", _denoiser),
         policy_run("one step ahead", loop=replace(LOOP, ahead=1), reference=MovingReference(0.5)),
         policy_run("failing", reward=Fragile(), loop=replace(LOOP, max_failed=1.0)),
         policy_run("evaluated between", loop=replace(LOOP, evaluate_every=1)),

@@ -32,6 +32,8 @@ SHORT = {
         Blow("SIGKILL", "saving a small policy", 1, "before"),
         Blow("SIGTERM", "recording a step", 3, "after"),
     ],
+    "peer review": [Blow("SIGKILL", "recording a step", 2, "after")],
+    "denoiser": [Blow("SIGKILL", "sealing", 2, "before")],
     "memory in shaping": [Blow("SIGINT", "scoring", 3, "after")],
 }
 
