@@ -1,3 +1,4 @@
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -6,8 +7,9 @@ import pytest
 
 from guerdon.recipes import MARKS, Paper, all_recipes, load_recipe
 from guerdon.reproduction import Claim, Expectation, run_claim, write
-from guerdon.reproduction.picture import draw
+from guerdon.reproduction.picture import draw, off_axis
 from guerdon.reproduction.table import as_data, in_readme, marks, render
+from guerdon.reproduction.written import outcomes_in
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,8 +66,33 @@ def test_an_undecided_row_says_how_many_seeds_would_tell(tmp_path):
 
 
 def test_picture_is_drawn_with_a_seed_left_out(tmp_path):
-    path = draw(run_claim(CLAIM, range(7)), tmp_path)
+    path = draw(write(run_claim(CLAIM, range(7)), tmp_path))
+    assert path == tmp_path / "toy-r1.png"
     assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_picture_of_the_earlier_rule_is_drawn_again(tmp_path):
+    """A file as it was written then: no roles, no p, other words."""
+    given = {"better": "good", "worse": "poor", "metric": "accuracy", "at_least": 0.1}
+    interval = {"estimate": -0.2, "low": None, "high": None, "level": 0.95}
+    outcome = {"expectation": given, "interval": interval, "verdict": "refuted"}
+    runs = {"good": {"0": {"accuracy": 0.3}}, "poor": {"0": {"accuracy": 0.5}}, "mute": {"0": {}}}
+    data = {"slug": "toy-r1", "statement": "good beats poor", "metric": "accuracy"}
+    data |= {"verdict": "refuted", "outcomes": [outcome], "runs": runs, "seeds": [0]}
+    (tmp_path / "toy-r1.json").write_text(json.dumps(data))
+    (known,) = outcomes_in(data)
+    assert (known.told, known.bar) == ("accuracy: good > poor + 0.1", 0.1)
+    assert draw(tmp_path / "toy-r1.json").stat().st_size > 5_000
+
+
+def test_an_arm_that_would_squeeze_the_others_is_off_the_axis():
+    near = {"a": [-0.66, -0.68], "b": [-0.65, -0.7]}
+    assert off_axis({**near, "far": [-37.0, -38.0]}) == {"far"}
+    assert off_axis({**near, "far": [-37.0], "further": [40.0]}) == {"far", "further"}
+    assert off_axis({**near, "near": [-0.9]}) == set()
+    assert off_axis({"a": [0.0], "b": [0.0], "c": [1.0]}) == set()  # nothing to tell apart
+    assert off_axis({"a": [0.0], "b": [100.0]}) == set()
+    assert off_axis({}) == set()
 
 
 def test_unknown_recipe_names_the_known():

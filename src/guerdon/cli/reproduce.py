@@ -29,7 +29,7 @@ def run(options: dict[str, Any], rest: list[str]) -> int:
         )
     folder = Path(options["out"] or "reproductions")
     path = write(result, folder)
-    picture = draw(result, folder)
+    picture = draw(path)
     if options["json"]:
         print(path.read_text())
     else:

@@ -1,93 +1,165 @@
-"""A reproduction as one picture: every arm's seeds, every expectation's effect."""
+"""A result as one picture: every arm's seeds, every expectation's effect.
+
+``python -m guerdon.reproduction.picture`` draws every result of ``reproductions/`` again.
+"""
 
 from __future__ import annotations
 
 import math
+import statistics
 import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from guerdon.evaluation import student
-from guerdon.reproduction.claim import MEANING, Expectation, Role, Verdict
-from guerdon.reproduction.run import Reproduction
+from guerdon.reproduction.claim import MEANING, Role, Verdict
+from guerdon.reproduction.run import read
+from guerdon.reproduction.written import Written, outcomes_in
 
-_INK, _TREATED = "#222222", "#1b6ca8"
-_VERDICT = {
+_INK, _TREATED, _PALE = "#222222", "#1b6ca8", "#9bb8cc"
+_VERDICT: Mapping[str, str] = {
     Verdict.SHOWN: "#2a7f3f",
     Verdict.TOO_SMALL: "#6b6b6b",
     Verdict.UNDECIDED: "#8a6d00",
     Verdict.OPPOSITE: "#b3261e",
     Verdict.VOID: "#7a3ea1",
+    "not shown": "#6b6b6b",
+    "refuted": "#b3261e",
 }
+_EARLIER = "A verdict of an earlier rule, by means and not by intervals."
+_FAR = 10
+"""An arm is off the axis where the others would have less than this part of it."""
 
 
-def draw(result: Reproduction, folder: Path) -> Path:
-    """Write ``<slug>.png``: on the left the claim's metric by arm (a dot per seed, a bar for
-    the mean's Student interval), on the right each expectation's effect with its interval,
-    its threshold as a tick, coloured by its verdict. Seeds that are not finite have no dot."""
+def draw(result: Path) -> Path:
+    """The picture of a result file, as ``<name>.png`` beside it.
+
+    On the left the claim's metric by arm: a dot per seed, a bar for the mean's Student interval,
+    the mean beside it. Arms that report no such metric are left out, and one that is so far from
+    the others that they could not be told apart is an arrow. On the right each expectation's
+    effect with its interval and its threshold, each on a scale of its own, so that a small one can
+    be read beside a large one, in the colour of its verdict. Seeds that are not finite have no dot.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    rows = max(len(result.runs), len(result.outcomes))
-    figure = Figure(figsize=(12, 2.2 + 0.62 * rows), layout="constrained")
+    data = read(result)
+    arms, outcomes = _arms(data), outcomes_in(data)
+    rows = max(len(arms), len(outcomes))
+    figure = Figure(figsize=(14, 2.2 + 0.62 * rows), layout="constrained")
     FigureCanvasAgg(figure)
-    arms, effects = figure.subplots(1, 2)
-    _draw_arms(arms, result)
-    _draw_effects(effects, result)
-    for axes in (arms, effects):
+    left, right = figure.subplots(1, 2)
+    _draw_arms(left, arms, data["metric"])
+    _draw_effects(right, outcomes)
+    for axes in (left, right):
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.tick_params(axis="y", length=0)
-        axes.grid(axis="x", color="#e6e6e6", linewidth=0.8)
-        axes.set_axisbelow(True)
-    told = f"{result.statement.rstrip('.')}. {MEANING[result.verdict]}"
-    statement = "\n".join(textwrap.wrap(told, 110))
-    figure.suptitle(
-        f"{result.slug}: {result.verdict}\n{statement}",
-        color=_VERDICT[result.verdict],
-        fontsize=11,
-    )
-    path = folder / f"{result.slug}.png"
-    folder.mkdir(parents=True, exist_ok=True)
+    left.grid(axis="x", color="#e6e6e6", linewidth=0.8)
+    left.set_axisbelow(True)
+    verdict = data["verdict"]
+    meaning = MEANING[Verdict(verdict)] if verdict in list(Verdict) else _EARLIER
+    told = textwrap.wrap(f"{data['statement'].rstrip('.')}. {meaning}", 120)
+    title = "\n".join([f"{data['slug']}: {verdict}", *told])
+    figure.suptitle(title, color=_VERDICT[verdict], fontsize=11)
+    path = result.with_suffix(".png")
     figure.savefig(path, dpi=100)
     return path
 
 
-def _draw_arms(axes: Any, result: Reproduction) -> None:
-    for row, by_seed in enumerate(result.runs.values()):
-        found = [m.get(result.metric, math.nan) for m in by_seed.values()]
-        values = [v for v in found if math.isfinite(v)]
-        if not values:
-            continue
+def _arms(data: Mapping[str, Any]) -> dict[str, list[float]]:
+    """The finite values of the claim's metric, of each arm that has any."""
+    found = {
+        arm: [m[data["metric"]] for m in by_seed.values() if m.get(data["metric"]) is not None]
+        for arm, by_seed in data["runs"].items()
+    }
+    return {arm: values for arm, values in found.items() if values}
+
+
+def _draw_arms(axes: Any, arms: Mapping[str, Sequence[float]], metric: str) -> None:
+    off = off_axis(arms)
+    near = [value for arm, values in arms.items() if arm not in off for value in values]
+    for row, (arm, values) in enumerate(arms.items()):
         interval = student(values)
+        told = f"  {interval.estimate:.3g}"
+        if arm in off:
+            below = interval.estimate < min(near)
+            edge, arrow = (0.0, "◀") if below else (1.0, "▶")
+            place = {"ha": "left" if below else "right", "va": "center", "fontsize": 9}
+            told = f"{arrow}{told}" if below else f"{told.strip()}  {arrow}"
+            axes.text(edge, row, told, transform=axes.get_yaxis_transform(), **place)
+            continue
         if math.isfinite(interval.low):
-            axes.plot([interval.low, interval.high], [row, row], color="#9bb8cc", lw=6, zorder=1)
+            axes.plot([interval.low, interval.high], [row, row], color=_PALE, lw=6, zorder=1)
         axes.scatter(values, [row] * len(values), color=_TREATED, s=34, zorder=3, alpha=0.8)
         axes.scatter([interval.estimate], [row], color=_INK, marker="|", s=240, zorder=2)
-    axes.set_yticks(range(len(result.runs)), list(result.runs))
-    axes.set_ylim(len(result.runs) - 0.4, -0.6)
-    axes.set_xlabel(f"{result.metric} (dots: seeds; bar: 95 % interval of the mean)", fontsize=9)
+        axes.text(max(*values, interval.estimate), row, told, va="center", fontsize=8, color=_INK)
+    axes.margins(x=0.12)
+    axes.set_yticks(range(len(arms)), list(arms))
+    axes.set_ylim(len(arms) - 0.4, -0.6)
+    axes.set_xlabel(f"{metric} (dots: seeds; bar: 95 % interval of the mean)", fontsize=9)
 
 
-def _draw_effects(axes: Any, result: Reproduction) -> None:
-    for row, outcome in enumerate(result.outcomes):
+def off_axis(arms: Mapping[str, Sequence[float]]) -> set[str]:
+    """The fewest arms, farthest first, without which the rest spread over `_FAR` times less."""
+    means = {arm: statistics.fmean(values) for arm, values in arms.items()}
+    middle = statistics.median(means.values()) if means else 0.0
+    farthest = sorted(means, key=lambda arm: -abs(means[arm] - middle))
+    for count in range(1, len(arms) - 1):
+        left = {arm: arms[arm] for arm in farthest[count:]}
+        if 0 < _span(left) * _FAR < _span(arms):
+            return set(farthest[:count])
+    return set()
+
+
+def _span(arms: Mapping[str, Sequence[float]]) -> float:
+    values = [value for some in arms.values() for value in some]
+    return max(values) - min(values)
+
+
+def _draw_effects(axes: Any, outcomes: Sequence[Written]) -> None:
+    for row, outcome in enumerate(outcomes):
         colour = _VERDICT[outcome.verdict]
-        interval = outcome.interval
-        if math.isfinite(interval.low):
-            axes.plot([interval.low, interval.high], [row, row], color=colour, lw=6, alpha=0.35)
-        if math.isfinite(interval.estimate):
-            axes.scatter([interval.estimate], [row], color=colour, s=50, zorder=3)
-        axes.scatter([outcome.expectation.bar], [row], color=_INK, marker="|", s=200)
+        known = [x for x in (outcome.low, outcome.estimate, outcome.high, outcome.bar) if x]
+        unit = max(map(abs, known), default=1.0)
+        if outcome.low is not None and outcome.high is not None:
+            ends = [outcome.low / unit, outcome.high / unit]
+            axes.plot(ends, [row, row], color=colour, lw=6, alpha=0.35)
+        if outcome.estimate is not None:
+            axes.scatter([outcome.estimate / unit], [row], color=colour, s=50, zorder=3)
+        if outcome.bar is not None:
+            axes.scatter([outcome.bar / unit], [row], color=_INK, marker="|", s=200, zorder=4)
+        axes.text(1.08, row, _figures(outcome), va="center", fontsize=8, color=colour)
     axes.axvline(0.0, color=_INK, linewidth=0.8)
     labels = [
-        textwrap.fill(f"{_named(o.expectation)} ({o.verdict})", 34, break_long_words=False)
-        for o in result.outcomes
+        textwrap.fill(f"{_named(one)} ({one.verdict})", 38, break_long_words=False)
+        for one in outcomes
     ]
     axes.set_yticks(range(len(labels)), labels, fontsize=9)
     axes.set_ylim(len(labels) - 0.4, -0.6)
-    axes.set_xlabel("effect (bar: 95 % interval; tick: smallest worth claiming)", fontsize=9)
+    axes.set_xlim(-1.1, 2.2)
+    axes.set_xticks([])
+    axes.spines["bottom"].set_visible(False)
+    told = (
+        "effect, each row on its own scale",
+        "line: 0; bar: 95 % interval; tick: what it must pass",
+    )
+    axes.set_xlabel("\n".join(told), fontsize=9)
 
 
-def _named(expectation: Expectation) -> str:
+def _figures(outcome: Written) -> str:
+    """Estimate and interval to three digits."""
+    ends = (outcome.estimate, outcome.low, outcome.high)
+    mean, low, high = ("–" if x is None else f"{x:+.3g}" for x in ends)
+    return f"{mean} [{low}, {high}]"
+
+
+def _named(outcome: Written) -> str:
     """An expectation, with its role where it is no claim."""
-    role = "" if expectation.role is Role.CLAIM else f"{expectation.role}: "
-    return f"{role}{expectation}"
+    role = "" if outcome.role is Role.CLAIM else f"{outcome.role}: "
+    return f"{role}{outcome.told}"
+
+
+if __name__ == "__main__":
+    for written in sorted(Path("reproductions").glob("*.json")):
+        print(draw(written))

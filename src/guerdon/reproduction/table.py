@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from guerdon.recipes import MARKS, Marks, Paper, all_recipes, load_recipe
-from guerdon.reproduction.claim import Expectation, Role, Verdict
 from guerdon.reproduction.run import read
+from guerdon.reproduction.written import claims_shown, outcomes_in
 
 _HEAD = """# Systems
 
@@ -112,9 +112,8 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _result_cells(data: dict[str, Any]) -> list[str]:
-    claims = [o for o in data["outcomes"] if _role(o) == Role.CLAIM]
-    met = sum(o["verdict"] == Verdict.SHOWN for o in claims)
-    return [f"{met} of {len(claims)}", str(len(data["seeds"])), f"{data['seconds']:.0f} s"]
+    shown, claimed = claims_shown(data)
+    return [f"{shown} of {claimed}", str(len(data["seeds"])), f"{data['seconds']:.0f} s"]
 
 
 def _expectations(slug: str, root: Path) -> str:
@@ -123,33 +122,15 @@ def _expectations(slug: str, root: Path) -> str:
     if not result.is_file():
         return ""
     rows = []
-    for outcome in read(result)["outcomes"]:
-        ends = [outcome["interval"][name] for name in ("estimate", "low", "high")]
-        mean, low, high = (_figure(x) for x in ends)
-        verdict = outcome["verdict"]
-        if outcome.get("would_decide"):
-            verdict += f" ({outcome['would_decide']} seeds would tell)"
+    for outcome in outcomes_in(read(result)):
+        mean, low, high = map(_figure, (outcome.estimate, outcome.low, outcome.high))
+        verdict = outcome.verdict
+        if outcome.would_decide:
+            verdict += f" ({outcome.would_decide} seeds would tell)"
         effect = f"{mean} [{low}, {high}]"
-        cells = [slug, _role(outcome), _told(outcome), effect, _figure(outcome.get("p")), verdict]
+        cells = [slug, outcome.role, outcome.told, effect, _figure(outcome.p), verdict]
         rows.append(_line(cells))
     return "".join(rows)
-
-
-def _role(outcome: dict[str, Any]) -> str:
-    """What an expectation is for; results of the earlier rule hold claims alone."""
-    return str(outcome["expectation"].get("role", Role.CLAIM))
-
-
-def _told(outcome: dict[str, Any]) -> str:
-    given = outcome["expectation"]
-    if "matters" not in given:  # written by the earlier rule
-        least = given["at_least"]
-        return f"{given['metric']}: {given['better']} > {given['worse']}" + _least(least)
-    return str(Expectation(**{**given, "role": Role(given["role"])}))
-
-
-def _least(least: float) -> str:
-    return f" + {least:g}" if least else ""
 
 
 def _figure(value: float | None) -> str:

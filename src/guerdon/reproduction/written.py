@@ -1,0 +1,64 @@
+"""What stands in a result file, of this rule of verdicts or of the earlier one by means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from guerdon.reproduction.claim import Expectation, Role, Verdict
+
+
+@dataclass(frozen=True)
+class Written:
+    """An outcome as a result file holds it. Numbers that were not finite are None.
+
+    Attributes:
+        told: the expectation in words.
+        bar: what its effect has to lie above; None for an identity.
+        verdict: one of `Verdict`, or "shown", "not shown" or "refuted" of the earlier rule.
+        would_decide: how many seeds would; None where it is decided, or not known.
+    """
+
+    role: Role
+    told: str
+    bar: float | None
+    estimate: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    verdict: str
+    would_decide: int | None
+
+
+def outcomes_in(data: Mapping[str, Any]) -> list[Written]:
+    """The outcomes of a result that `guerdon.reproduction.read` has read."""
+    return [_written(outcome) for outcome in data["outcomes"]]
+
+
+def claims_shown(data: Mapping[str, Any]) -> tuple[int, int]:
+    """How many expectations that are claimed were shown, and how many are claimed."""
+    claims = [one for one in outcomes_in(data) if one.role is Role.CLAIM]
+    return sum(one.verdict == Verdict.SHOWN for one in claims), len(claims)
+
+
+def _written(outcome: Mapping[str, Any]) -> Written:
+    given, interval = outcome["expectation"], outcome["interval"]
+    if "matters" in given:
+        expectation = Expectation(**{**given, "role": Role(given["role"])})
+        role, told, bar = expectation.role, str(expectation), expectation.bar
+    else:  # written by the earlier rule
+        role, bar = Role.CLAIM, given["at_least"]
+        least = f" + {bar:g}" if bar else ""
+        told = f"{given['metric']}: {given['better']} > {given['worse']}{least}"
+    return Written(
+        role=role,
+        told=told,
+        bar=None if role is Role.IDENTITY else bar,
+        estimate=interval["estimate"],
+        low=interval["low"],
+        high=interval["high"],
+        p=outcome.get("p"),
+        verdict=str(outcome["verdict"]),
+        would_decide=outcome.get("would_decide"),
+    )
