@@ -152,6 +152,13 @@ def test_a_folder_that_is_gone_is_not_made_again(tmp_path: Path) -> None:
     (tmp_path / "run").rename(tmp_path / "away")
     with pytest.raises(DiskError, match=r"the folder .*run is gone; put it back"):
         run.log_metrics({"step": 1})
+
+    def save(folder: Path) -> None:  # as writers of models do
+        folder.mkdir(parents=True)
+        (folder / "weights").write_bytes(b"x")
+
+    with pytest.raises(DiskError, match=r"the folder .*run is gone; put it back"):
+        run.save_model(save)
     run.release()
     assert not (tmp_path / "run").exists()
 

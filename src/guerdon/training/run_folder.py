@@ -203,8 +203,12 @@ class RunFolder:
             try:
                 save(part)
                 seal(part)
+                # Writers of models make folders that are missing: also a run's that is gone.
+                (self.path / RECIPE).stat()
             except BaseException:
                 shutil.rmtree(part, ignore_errors=True)
+                with suppress(OSError):
+                    self.path.rmdir()  # only what such a writer made is empty
                 raise
             remove_folder(final)
             part.rename(final)
