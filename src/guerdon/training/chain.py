@@ -22,7 +22,8 @@ from guerdon.rewards import ScorerReward
 from guerdon.rollout.sources import begun_from
 from guerdon.training.checkpoint import seed_generators
 from guerdon.training.recipe import Loop, Recipe, Result, RunOptions
-from guerdon.training.run import Carried, Run
+from guerdon.training.remembered import Carried
+from guerdon.training.run import Run
 from guerdon.training.run_folder import RECIPE, resume_command
 from guerdon.traits import made_by
 

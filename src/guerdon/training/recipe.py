@@ -57,7 +57,7 @@ from guerdon.training.reference import NoReference, Reference
 
 if TYPE_CHECKING:
     from guerdon.training.held_out import HeldOut
-    from guerdon.training.run import Carried
+    from guerdon.training.remembered import Carried
 
 
 @dataclass(frozen=True)

@@ -17,21 +17,14 @@ import copy
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from guerdon.failures import Tally
-from guerdon.parts import Memory, memories
+from guerdon.parts import Memory
 from guerdon.records import Progress
-from guerdon.training.checkpoint import (
-    generator_states,
-    load_newest,
-    restore_generators,
-    save_checkpoint,
-    seed_generators,
-)
+from guerdon.training.checkpoint import seed_generators
 from guerdon.training.collect import Collected
 from guerdon.training.held_out import OWN, HeldOut
 from guerdon.training.held_out_summary import figures_of
@@ -39,8 +32,8 @@ from guerdon.training.interrupt import Interrupt
 from guerdon.training.learner import Learner as Learner
 from guerdon.training.output import lasting_output
 from guerdon.training.recipe import Loop, Result
+from guerdon.training.remembered import Carried, Remembered
 from guerdon.training.run_folder import (
-    RECIPE,
     RunFolder,
     resume_command,
     telling_how_to_go_on,
@@ -51,15 +44,6 @@ from guerdon.training.update import ALONE, Shard
 
 Measure = Callable[[Progress], HeldOut | None]
 """Answers held-out tasks; None where there are none."""
-
-
-@dataclass(frozen=True)
-class Carried:
-    """What a run begins with besides weights, out of the newest checkpoint of another's folder."""
-
-    folder: Path
-    optimiser: bool = False
-    reference: bool = False
 
 
 class Run:
@@ -104,11 +88,16 @@ class Run:
         self.recipe = copy.deepcopy(recipe)
         self.folder, self.loop, self.shard, self.resumed = folder, loop, shard, resume
         self.model: Any = None
-        self.memory: dict[str, Memory] = {}
+        self._remembered = Remembered(
+            self.recipe,
+            folder,
+            self.telemetry.warn,
+            writes=self._writes,
+            keep=loop.keep_checkpoints,
+        )
         self.before: dict[str, HeldOut] = {}  # by the held-out set's name
         self.after: dict[str, HeldOut] = {}
         self.step = 0  # steps that are done
-        self._saved: int | None = None  # those that the newest checkpoint holds
         self._until = loop.steps if stop_after is None else min(stop_after, loop.steps)
         self._unanswered = False  # the evaluation after the last step was broken off
         self._slowest = 0.0  # seconds that a step took at most
@@ -164,11 +153,12 @@ class Run:
         self.model = model
         self._measures = {OWN: measure} if callable(measure) else dict(measure or {})
         self._breakable = breakable and self.shard.world == 1
-        self.memory = {name: part for name, part in memory.items() if part is not None}
-        if self.resumed and self.folder is not None:
-            self._take_up(self.folder)
+        known = {name: part for name, part in memory.items() if part is not None}
+        self._remembered.memory = known
+        if self.resumed:
+            self._take_up()
         if self.step == 0:
-            self._begin_with(self._carried)
+            self._remembered.begin_with(self._carried)
             self.before = self._measured(Progress(0, self.loop.steps))
             self._soundness.evaluated(self.before, fewest=2)
             self._soundness.check()
@@ -264,11 +254,11 @@ class Run:
         def answered() -> dict[str, HeldOut]:
             return self._measured(progress)
 
-        marks = self._marks()
+        marks = self._remembered.marks()
         found = self._interrupt.measure(answered) if self._breakable else answered()
         self._unanswered = found is None and bool(self.before)
         if self._unanswered:
-            self._remember(marks)
+            self._remembered.go_back(marks)
         self._soundness.evaluated(found or {})
         return figures_of(found or {})
 
@@ -327,88 +317,28 @@ class Run:
 
     def _save(self, *, again: bool = False) -> None:
         """A checkpoint after the steps that are done, written by the first process."""
-        if self.folder is None or not self._writes or (self._saved == self.step and not again):
-            return
-        # First: what runs on a thread of its own is at rest once it has said what it remembers.
-        memory = {name: part.state_dict() for name, part in self.memory.items()}
-        state = {
-            "step": self.step,
+        told = {
             "seconds": self._seconds,
-            "memory": memory,
-            "parts": {place: part.state_dict() for place, part in memories(self.recipe).items()},
-            "generators": generator_states(),
             "before": {name: dict(vars(result)) for name, result in self.before.items()},
             "unanswered": self._unanswered,
         }
-        checkpoints, recipe = self.folder / "checkpoints", self.folder / RECIPE
-        keep = self.loop.keep_checkpoints
-        save_checkpoint(checkpoints, self.step, state, keep, recipe, again=again)
-        self._saved = self.step
+        self._remembered.save(self.step, told, again=again)
 
-    def _take_up(self, folder: Path) -> None:
-        """Take up the newest whole checkpoint; nothing where there is none yet."""
-        state = load_newest(folder / "checkpoints", self.telemetry.warn, aside=self._writes)
-        if state is None:
+    def _take_up(self) -> None:
+        """Go on from the newest whole checkpoint; nothing where there is none yet."""
+        told = self._remembered.take_up()
+        if told is None:
             return
-        if "memory" not in state:
-            raise ValueError(
-                f"the checkpoints in {folder} are of an older version of guerdon, which alone can "
-                "go on with them; begin again from the recipe.yaml of the run"
-            )
-        _same_places(state["memory"], self.memory)
-        self._remember(state)
-        for name, part in reversed(self.memory.items()):
-            part.load_state_dict(state["memory"][name])
         self.before = {
             name: HeldOut(**{**kept, "results": tuple(kept["results"])})
-            for name, kept in _by_set(state["before"]).items()
+            for name, kept in _by_set(told["before"]).items()
         }
-        self._started -= state["seconds"]
-        self.step = self._saved = int(state["step"])
-        self._unanswered = bool(state["unanswered"])
-
-    def _begin_with(self, carried: Carried | None) -> None:
-        """What another run left of optimiser and reference."""
-        if carried is None or not (carried.optimiser or carried.reference):
-            return
-        left = load_newest(carried.folder / "checkpoints", self.telemetry.warn, aside=False)
-        there = {} if left is None else left["memory"]
-        learner = self.memory.get("learner")
-        if carried.optimiser:
-            if "learner" not in there or not isinstance(learner, Learner):
-                raise ValueError(f"there is no optimiser to go on with in {carried.folder}")
-            learner.optimiser.load_state_dict(there["learner"]["optimiser"])
-        if carried.reference:
-            if "reference" not in there or "reference" not in self.memory:
-                raise ValueError(
-                    f"there is no reference to go on with in {carried.folder}, or this run has "
-                    "none; give both a reference, or carry none"
-                )
-            self.memory["reference"].load_state_dict(there["reference"])
-
-    def _marks(self) -> dict[str, Any]:
-        """What the recipe's parts and the generators remember at this moment."""
-        parts = {at: copy.deepcopy(p.state_dict()) for at, p in memories(self.recipe).items()}
-        return {"parts": parts, "generators": generator_states()}
-
-    def _remember(self, marks: Mapping[str, Any]) -> None:
-        """Parts and generators as they were at ``marks``."""
-        parts = memories(self.recipe)
-        _same_places(marks["parts"], parts)
-        for place, part in parts.items():
-            part.load_state_dict(marks["parts"][place])
-        restore_generators(marks["generators"])
+        self._started -= told["seconds"]
+        self.step = int(told["step"])
+        self._unanswered = bool(told["unanswered"])
 
     def _lost(self) -> str:
-        """What a run that ends here and now does again when it is resumed; "" before it began."""
-        if self.step == 0:
-            return ""
-        if self._saved == self.step:
-            return f"nothing is lost: step {self.step} is saved"
-        since = (
-            f"after step {self._saved}'s checkpoint" if self._saved else "from the first step on"
-        )
-        return f"what was done {since} is done again"
+        return self._remembered.lost(self.step)
 
     def _about(self) -> str:
         """How long a step may take, where that is worth saying."""
@@ -420,12 +350,3 @@ def _by_set(before: Mapping[str, Any] | None) -> Mapping[str, Any]:
     if before is None:
         return {}
     return {OWN: before} if "results" in before else before
-
-
-def _same_places(saved: Mapping[str, Any], found: Mapping[str, Any]) -> None:
-    if saved.keys() != found.keys():
-        places = ", ".join(sorted(saved.keys() ^ found.keys()))
-        raise ValueError(
-            f"the checkpoint is of another recipe: {places} is not in both; resume with the "
-            "recipe.yaml of the run"
-        )
