@@ -191,14 +191,23 @@ class Sampling:
     """
 
     max_tokens: PositiveInt = 48
+    """The longest completion."""
     temperature: Annotated[float, at_least(0, "0 is greedy")] = 1.0
+    """How even the draws are."""
     top_p: Annotated[float, Range(0, 1, open_low=True)] = 1.0
+    """The share of the likeliest tokens that are drawn from; 1 is all."""
     top_k: Annotated[int, at_least(0, "0 is off")] = 0
+    """How many of the likeliest tokens are drawn from."""
     min_p: Share = 0.0
+    """The least probability of a token, as a share of the likeliest one's; 0 is off."""
     stop: tuple[Filled, ...] = ()
+    """Texts that end a completion, and are kept at its end."""
     max_turns: PositiveInt = 1
+    """The most turns of an episode."""
     max_turn_tokens: PositiveInt = 16
+    """The longest turn of an episode."""
     max_rows: Annotated[int, at_least(0, "0 is off")] = 0
+    """How many completions are written at a time; it changes none of them."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

@@ -27,6 +27,7 @@ class GroupStd:
     """The group's standard deviation plus ``epsilon``: GRPO (2402.03300)."""
 
     epsilon: NonNegative = 1e-6
+    """Added to the standard deviation."""
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -48,6 +49,7 @@ class BatchStd:
     """The standard deviation of all valid rewards of the batch plus ``epsilon``."""
 
     epsilon: NonNegative = 1e-6
+    """Added to the standard deviation."""
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -95,8 +97,11 @@ class GroupNormalised:
     name: ClassVar[str] = "group-normalised"
 
     scale: Scale = field(default_factory=GroupStd)
+    """What the centred reward is divided by."""
     unbiased: bool = True
+    """Whether the spread is over count - 1 (else over count)."""
     single: Single = field(default_factory=SingleZero)
+    """What a row that is alone in its group gets."""
 
     @property
     def scope(self) -> str:
@@ -170,8 +175,11 @@ class NormalisedParts:
     name: ClassVar[str] = "normalised-parts"
 
     weights: dict[str, Finite] = field(default_factory=dict)
+    """What each part counts; empty: every part counts 1."""
     epsilon: NonNegative = 1e-6
+    """Added to each part's standard deviation."""
     whitened: bool = True
+    """Whether the sum is whitened over the batch."""
 
     scope: ClassVar[str] = "group"
 

@@ -27,6 +27,7 @@ class ReturnToGo:
     name: ClassVar[str] = "return-to-go"
 
     discount: Share = 1.0
+    """What a reward counts one action earlier."""
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -61,6 +62,7 @@ class Whiten:
     made_of: ClassVar[str] = "another advantage"
 
     inner: Advantage
+    """The advantage that is whitened."""
 
     def __call__(self, experience: Experience) -> Tensor:
         use_NT = experience.rollouts.mask & experience.scores.valid[:, None]
@@ -74,6 +76,7 @@ class ReinforcePlusPlus:
     name: ClassVar[str] = "reinforce++"
 
     discount: Share = 1.0
+    """What a reward counts one action earlier."""
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -111,8 +114,11 @@ class GAE:
     name: ClassVar[str] = "gae"
 
     discount: Share = 1.0
+    """What a reward counts one action earlier."""
     lam: Share = 0.95
+    """How far credit reaches back: 0 is one step, 1 all of them."""
     whitened: bool = True
+    """Whether the advantage is whitened over the batch."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"values"})
 

@@ -79,9 +79,13 @@ class TwoLevel:
     name: ClassVar[str] = "two-level"
 
     discount: Share = 0.95
+    """What a reward counts one turn earlier."""
     omega: NonNegative = 1.0
+    """The step level's weight beside the episode's."""
     norm: Norm = MeanNorm()
+    """How centred numbers are scaled."""
     statistic: EpisodeStatistic = AcrossSteps()
+    """How often an episode counts in its group's mean and spread."""
 
     scope: ClassVar[str] = "group"
 

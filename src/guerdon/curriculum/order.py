@@ -25,6 +25,7 @@ class ShuffledTasks:
     name: ClassVar[str] = "shuffled"
 
     seed: Seed = 0
+    """What every order is drawn from."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

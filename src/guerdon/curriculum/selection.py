@@ -72,7 +72,9 @@ class Informative:
     """
 
     component: str = ""
+    """The part of the reward that is looked at; empty: the total."""
     tolerance: NonNegative = 1e-9
+    """What values may differ by and count as equal."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

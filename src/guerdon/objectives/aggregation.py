@@ -43,6 +43,7 @@ class ConstantLength:
     """Token sums divided by a constant length, averaged over sequences: Dr. GRPO (2503.20783)."""
 
     max_tokens: PositiveInt
+    """What every sum over tokens is divided by: the longest completion there can be."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

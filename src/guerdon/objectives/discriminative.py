@@ -79,13 +79,21 @@ class DisCO:
     name: ClassVar[str] = "disco"
 
     score: Callable[[Tensor, Tensor, Tensor], Tensor] = LikelihoodRatio()
+    """A completion's score, from log-probs now and at sampling."""
     tau: Annotated[float, Range(0, open_low=True, infinite=True, note="inf for plain means")] = 1.0
+    """The temperature over the negatives: the lower, the more the highest weigh."""
     delta: NonNegative = 1e-4
+    """The divergence up to which the constraint exerts no force."""
     beta: NonNegative = 1e3
+    """How hard it pushes back beyond that."""
     over: Callable[[Tensor], Tensor] = AllGroups()
+    """Which groups the mean is over."""
     estimator: Estimator = k1
+    """How the divergence from the sampler is estimated."""
     threshold: Finite | None = None
+    """The advantage above which a row counts as right; null: the higher of a group's two."""
     aggregation: Aggregation = field(default_factory=TokenMean)
+    """Of no effect: the loss is a mean over groups."""
 
     couples: ClassVar[str] = "batch"
     needs: ClassVar[frozenset[str]] = frozenset()

@@ -68,7 +68,9 @@ class KL:
     """A divergence term in the loss: ``coefficient`` times the estimate, per token."""
 
     coefficient: NonNegative = 0.001
+    """What the estimate is multiplied by."""
     estimator: Estimator = k3
+    """How the divergence is estimated from samples."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

@@ -27,7 +27,9 @@ class DPO:
     """
 
     beta: Positive = 0.1
+    """How strongly the policy is held to the reference."""
     label_smoothing: Annotated[float, Range(0, 0.5, open_high=True)] = 0.0
+    """The share of pairs whose label is taken to be wrong."""
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -45,6 +47,7 @@ class IPO:
     """``(delta - 1 / (2 beta))^2`` (2310.12036, eq. 17)."""
 
     beta: Positive = 0.1
+    """How strongly the policy is held to the reference."""
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -61,6 +64,7 @@ class Hinge:
     """``max(0, 1 - beta delta)`` (2309.06657)."""
 
     beta: Positive = 0.1
+    """How strongly the policy is held to the reference."""
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -91,7 +95,9 @@ class OnPairs:
     """
 
     loss: PreferenceLoss = field(default_factory=DPO)
+    """The preference loss."""
     aggregation: Aggregation = field(default_factory=TokenSum)
+    """Of no effect: the loss is a mean over pairs."""
 
     name: ClassVar[str] = "on-pairs"
     couples: ClassVar[str] = "pair"

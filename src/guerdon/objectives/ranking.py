@@ -30,7 +30,9 @@ class BradleyTerry:
     """
 
     margin: NonNegative = 1.0
+    """What annotated margins are multiplied by; 0 ignores them."""
     centring: NonNegative = 0.0
+    """How strongly scores are drawn to lie around 0."""
     uses_margins: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -47,8 +47,11 @@ class StepwiseDPO:
     """
 
     beta: Positive = 0.1
+    """How strongly the policy is held to the reference."""
     clamp: Annotated[float | None, Range(0, 1, open_low=True, open_high=True)] = 0.1
+    """How far from 1 a ratio still has a gradient; null: everywhere."""
     aggregation: Aggregation = field(default_factory=SequenceSumMean)
+    """Of no effect: the loss is a mean over pairs."""
 
     name: ClassVar[str] = "stepwise-dpo"
     couples: ClassVar[str] = "pair"

@@ -38,9 +38,13 @@ class Terms(ABC):
     """
 
     kl: KL | None = None
+    """A divergence from the reference in the loss; null: none."""
     entropy_bonus: Finite = 0.0
+    """What the entropy is paid with."""
     engine_cap: Annotated[float | None, above(0)] = 2.0
+    """The most that a token counts for the gap between trainer and sampler; null: no weight."""
     aggregation: Aggregation = field(default_factory=TokenMean)
+    """How the losses of tokens become one number."""
 
     couples: ClassVar[str] = "position"
 
@@ -130,8 +134,11 @@ class ClippedSurrogate(Terms):
     reads_sampler: ClassVar[bool] = True
 
     clip_low: NonNegative = 0.2
+    """How far below 1 a ratio still counts."""
     clip_high: NonNegative = 0.2
+    """How far above 1 a ratio still counts."""
     dual_clip: Annotated[float | None, above(1)] = None
+    """The bound of a negative advantage's loss, in advantages; null: none."""
 
     def surrogate(self, now: PolicyOutput, experience: Experience) -> Surrogate:
         rollouts, advantage = experience.rollouts, experience.advantage
@@ -156,8 +163,11 @@ class GSPO(Terms):
     reads_sampler: ClassVar[bool] = True
 
     clip_low: NonNegative = 3e-4
+    """How far below 1 a completion's ratio still counts."""
     clip_high: NonNegative = 4e-4
+    """How far above 1 a completion's ratio still counts."""
     aggregation: Aggregation = field(default_factory=SequenceMean)
+    """How the losses of tokens become one number."""
 
     couples: ClassVar[str] = "row"
 
@@ -184,7 +194,9 @@ class CISPO(Terms):
     reads_sampler: ClassVar[bool] = True
 
     clip_low: NonNegative = 10.0
+    """How far below 1 a token's weight may be; 10: it may be anything."""
     clip_high: NonNegative = 0.2
+    """How far above 1 a token's weight may be."""
 
     def surrogate(self, now: PolicyOutput, experience: Experience) -> Surrogate:
         rollouts, advantage = experience.rollouts, experience.advantage
@@ -213,7 +225,9 @@ class SAPO(Terms):
     reads_sampler: ClassVar[bool] = True
 
     tau_positive: Positive = 1.0
+    """How steep the soft clip is where the advantage is above 0."""
     tau_negative: Positive = 1.05
+    """How steep it is elsewhere."""
 
     def surrogate(self, now: PolicyOutput, experience: Experience) -> Surrogate:
         rollouts, advantage = experience.rollouts, experience.advantage
@@ -234,7 +248,9 @@ class PPO(ClippedSurrogate):
     name: ClassVar[str] = "ppo"
 
     value_weight: NonNegative = 1.0
+    """The value loss's weight."""
     value_clip: NonNegative = 0.5
+    """How far a value may move from the one at sampling and still count."""
 
     @property
     def needs(self) -> frozenset[str]:

@@ -23,9 +23,13 @@ class SavedRewardModel:
     """
 
     folder: str
+    """Its folder, or its Hub id."""
     dtype: FloatType = "float32"
+    """What weights are held in."""
     device: str = "auto"
+    """Where it is computed; auto: where there is one."""
     max_tokens: PositiveInt = 1024
+    """How many tokens of a response are read."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

@@ -70,15 +70,25 @@ class EndpointPolicy:
     couples: ClassVar[str] = "row"
 
     url: str = "http://127.0.0.1:8000/v1"
+    """The address up to and including the version."""
     model: str = ""
+    """The name that the server knows the model by; empty: the recipe's model.name."""
     chat: bool = True
+    """Whether messages are sent (/chat/completions), and not plain text (/completions)."""
     key_variable: str = "OPENAI_API_KEY"
+    """The environment variable that holds the key."""
     concurrency: PositiveInt = 8
+    """Requests under way at a time."""
     attempts: PositiveInt = 4
+    """How often one request is tried."""
     wait: Annotated[float, between(0, 1_000_000)] = 0.5
+    """Seconds before the second attempt; they double with each."""
     timeout: Seconds = 60.0
+    """Seconds for one attempt."""
     total: Seconds = 300.0
+    """Seconds for one request with all its attempts and waits."""
     native: bool = False
+    """Whether top_k and min_p are sent too, which are no part of the protocol."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

@@ -80,7 +80,9 @@ class Table:
     """
 
     actions: tuple[Filled, ...] = ()
+    """What there is to do; empty: what the tasks' worlds say."""
     name: str = ""
+    """The folder of one that was saved, to begin with; empty: a uniform one."""
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -104,9 +106,13 @@ class Network:
     """
 
     actions: tuple[Filled, ...] = ()
+    """What there is to do; empty: what the tasks' worlds say."""
     width: PositiveInt = 64
+    """Units of a hidden layer."""
     layers: Annotated[int, between(0, 8)] = 1
+    """Hidden layers."""
     name: str = ""
+    """The folder of one that was saved, to begin with; empty: one that is uniform yet."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

@@ -31,9 +31,13 @@ class VLLM:
     """
 
     max_length: PositiveInt = 2048
+    """Tokens of a prompt and its completion together."""
     max_rows: PositiveInt = 256
+    """Completions that are written at a time."""
     memory: Annotated[float, Range(0, 1, open_low=True)] = 0.3
+    """The engine's share of an accelerator's memory."""
     cpu_cache_gib: PositiveInt = 1
+    """Its cache where there is no accelerator, in GiB."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

@@ -23,6 +23,7 @@ class BestOfN:
     """
 
     keep: PositiveInt = 1
+    """How many of a group are learned from."""
 
     name: ClassVar[str] = "best-of-n"
 
@@ -43,6 +44,7 @@ class BestAgainstWorst:
     """
 
     least: NonNegative = 0.0
+    """How far apart the two must be."""
 
     name: ClassVar[str] = "best-against-worst"
 
@@ -66,6 +68,7 @@ class WholeGroups:
     observed and shown, and nothing is sampled in place of the others."""
 
     by: GroupFilter
+    """The filter that says which groups."""
 
     name: ClassVar[str] = "whole-groups"
     made_of: ClassVar[str] = "a group filter"

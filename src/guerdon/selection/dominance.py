@@ -42,6 +42,7 @@ class AllPairs:
     """
 
     by: tuple[str, ...] = ()
+    """The parts in which a row must be no worse; empty: the total alone."""
 
     name: ClassVar[str] = "all-pairs"
 

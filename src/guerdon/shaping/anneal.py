@@ -27,7 +27,9 @@ class Annealed:
     name: ClassVar[str] = "annealed"
 
     shaper: Shaper = Affine()
+    """What is mixed in."""
     weight: Share = Linear(0.0, 1.0)
+    """Its share, which may be a schedule."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

@@ -21,7 +21,9 @@ class Clamp:
     name: ClassVar[str] = "clamp"
 
     low: Unbounded = -math.inf
+    """The least that a row is worth."""
     high: Unbounded = math.inf
+    """The most."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

@@ -31,8 +31,11 @@ class NormalisedSum:
     name: ClassVar[str] = "normalised-sum"
 
     weights: Mapping[str, Finite] = field(default_factory=dict)
+    """What each part counts; empty: all alike."""
     epsilon: NonNegative = 1e-6
+    """Added to each part's standard deviation."""
     unbiased: bool = True
+    """Whether spreads are over count - 1 (else over count)."""
 
     scope: ClassVar[str] = "group"
 
@@ -66,9 +69,13 @@ class GatedSum:
     name: ClassVar[str] = "gated-sum"
 
     component: str
+    """The part that opens the gate."""
     threshold: Finite = 0.5
+    """The value from which it is open."""
     otherwise: Finite = -1.0
+    """What a row is worth where it is closed."""
     weights: Mapping[str, Finite] = field(default_factory=dict)
+    """What each part counts; empty: all others alike."""
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -101,6 +108,7 @@ class WorstPart:
     name: ClassVar[str] = "worst-part"
 
     components: tuple[str, ...] = ()
+    """The parts that are looked at; empty: all."""
 
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         parts = parts_of(self, scores, self.components)

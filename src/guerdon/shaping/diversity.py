@@ -57,8 +57,11 @@ class Diversity:
     name: ClassVar[str] = "diversity"
 
     keep: Share = 0.9
+    """The reward's own share; the rest is diversity's."""
     weights: Mapping[str, Finite] = field(default_factory=dict)
+    """What each signal counts; empty: all alike."""
     only_where_above: Finite | None = None
+    """The reward above which a row is paid for diversity; null: every row."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

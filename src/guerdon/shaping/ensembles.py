@@ -75,8 +75,11 @@ class Ensemble:
     name: ClassVar[str] = "ensemble"
 
     members: tuple[str, ...] = ()
+    """The parts that are members; empty: all."""
     aggregate: Aggregate = MeanMember()
+    """How they become one number."""
     moments: Mapping[str, tuple[Finite, Positive]] = field(default_factory=dict)
+    """A member's mean and standard deviation, by which it is standardised first."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

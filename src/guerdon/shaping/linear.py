@@ -33,7 +33,9 @@ class Affine:
     name: ClassVar[str] = "affine"
 
     scale: Finite = 1.0
+    """What a reward is multiplied by."""
     shift: Finite = 0.0
+    """What is added to it."""
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -63,6 +65,7 @@ class WeightedParts:
     name: ClassVar[str] = "weighted-parts"
 
     weights: Mapping[str, Finite] = field(default_factory=dict)
+    """What each part counts; one left out counts 0."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

@@ -131,6 +131,7 @@ class LogProbability:
     name: ClassVar[str] = "log-probability"
 
     statement: Statement = Good()
+    """What is to be true of the parts."""
 
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         return scores.map(lambda _: self.statement(scores, rollouts)[0])

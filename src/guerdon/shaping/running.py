@@ -85,6 +85,7 @@ class RunningClip(_Running):
     name: ClassVar[str] = "running-clip"
 
     width: NonNegative = 1.0
+    """How many standard deviations from the running mean a reward may be."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

@@ -27,7 +27,9 @@ class Transform:
     name: ClassVar[str] = "transform"
 
     curve: Curve = Sigmoid()
+    """The curve that differences go through."""
     references: References = ColumnReferences()
+    """Where a task's reference rewards come from."""
 
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
         reference_NM = self.references(rollouts)[rollouts.group]

@@ -59,10 +59,15 @@ class Arithmetic(Drawn):
     kind: ClassVar[str] = "arithmetic"
 
     operations: tuple[str, ...] = ("addition", "subtraction", "multiplication", "two_steps")
+    """The kinds of tasks, drawn with equal shares."""
     digits: Annotated[int, between(2, 6)] = 2
+    """The most digits of a number."""
     train: Count = 4096
+    """Tasks to learn from."""
     test: Count = 512
+    """Held-out tasks."""
     seed: Seed = 0
+    """What they are drawn from."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

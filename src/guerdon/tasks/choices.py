@@ -24,9 +24,13 @@ class MultipleChoice(Drawn):
     kind: ClassVar[str] = "multiple-choice"
 
     options: Annotated[int, between(2, 8)] = 4
+    """How many answers are offered."""
     train: Count = 4096
+    """Tasks to learn from."""
     test: Count = 512
+    """Held-out tasks."""
     seed: Seed = 0
+    """What they are drawn from."""
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -57,10 +61,15 @@ class MultiChoice(Drawn):
     kind: ClassVar[str] = "multi-choice"
 
     options: Annotated[int, between(2, 8)] = 5
+    """How many answers are offered."""
     divisors: tuple[Annotated[int, between(2, 9)], ...] = (2, 3, 5)
+    """The divisors that may be asked for."""
     train: Count = 4096
+    """Tasks to learn from."""
     test: Count = 512
+    """Held-out tasks."""
     seed: Seed = 0
+    """What they are drawn from."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

@@ -127,10 +127,15 @@ class FactQuestions(Drawn):
     kind: ClassVar[str] = "facts"
 
     people: Annotated[int, between(1, len(PEOPLE))] = 3
+    """The most rows of a table: more are harder."""
     references: Annotated[int, between(1, 8)] = 5
+    """How many paraphrases of the answer each task has."""
     train: Count = 4096
+    """Tasks to learn from."""
     test: Count = 512
+    """Held-out tasks."""
     seed: Seed = 0
+    """What they are drawn from."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

@@ -47,12 +47,19 @@ class FileTasks:
     """
 
     path: str
+    """The file, or the folder."""
     prompt: str = "prompt"
+    """The column of prompts."""
     answer: str = "answer"
+    """The column of references."""
     id: str = "id"
+    """The column of ids, if there is one."""
     image: str = "image"
+    """The column of what a prompt shows; empty: none."""
     held_out: Share = 0.1
+    """The share of rows that is kept for the test split, where no column says so."""
     image_folder: str = ""
+    """The folder that images' paths are taken from; empty: the data's own."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

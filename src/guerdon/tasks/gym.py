@@ -23,10 +23,15 @@ class ReasoningGym:
     """
 
     dataset: str
+    """The data set's name."""
     train: Count = 1000
+    """Tasks to learn from."""
     test: Count = 256
+    """Held-out tasks."""
     seed: Seed = 0
+    """What they are drawn from."""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    """What the data set's generator is given."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

@@ -20,9 +20,13 @@ class TextBoxes(Drawn):
     kind: ClassVar[str] = "boxes"
 
     canvas: Annotated[int, between(4, 999)] = 15
+    """The side of the square that boxes lie on."""
     train: Count = 4096
+    """Tasks to learn from."""
     test: Count = 512
+    """Held-out tasks."""
     seed: Seed = 0
+    """What they are drawn from."""
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -49,9 +53,13 @@ class TextIntervals(Drawn):
     kind: ClassVar[str] = "intervals"
 
     horizon: Annotated[int, between(10, 9999)] = 99
+    """The latest time."""
     train: Count = 2048
+    """Tasks to learn from."""
     test: Count = 256
+    """Held-out tasks."""
     seed: Seed = 0
+    """What they are drawn from."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

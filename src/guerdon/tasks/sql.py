@@ -28,8 +28,11 @@ class SqlQueries(Drawn):
     kind: ClassVar[str] = "sql"
 
     train: Count = 2048
+    """Tasks to learn from."""
     test: Count = 256
+    """Held-out tasks."""
     seed: Seed = 0
+    """What they are drawn from."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

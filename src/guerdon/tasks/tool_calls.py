@@ -62,8 +62,11 @@ class ToolCalls(Drawn):
     kind: ClassVar[str] = "tool-calls"
 
     train: Count = 4096
+    """Tasks to learn from."""
     test: Count = 512
+    """Held-out tasks."""
     seed: Seed = 0
+    """What they are drawn from."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

@@ -27,12 +27,19 @@ class GridTasks(Drawn):
     kind: ClassVar[str] = "grid"
 
     size: Annotated[int, between(2, 100)] = 6
+    """Cells of a side."""
     apart: PositiveInt = 2
+    """The fewest steps from start to goal."""
     locked: bool = False
+    """Whether a key is to be fetched first."""
     reward: Finite = 10.0
+    """What is paid at the goal."""
     train: Count = 256
+    """Tasks to learn from."""
     test: Count = 64
+    """Held-out tasks."""
     seed: Seed = 0
+    """What they are drawn from."""
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -67,9 +74,13 @@ class CornerTasks:
     """
 
     size: PositiveInt = 6
+    """Cells of a side."""
     reward: Finite = 10.0
+    """What is paid at the goal."""
     train: Count = 2
+    """Tasks to learn from."""
     test: Count = 0
+    """Held-out tasks."""
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -99,9 +110,13 @@ class ToyTextTasks:
     """
 
     world: str = "FrozenLake-v1"
+    """The world's name with its version."""
     options: dict[str, bool] | None = None
+    """What gymnasium.make is given."""
     train: Count = 64
+    """Tasks to learn from."""
     test: Count = 32
+    """Held-out tasks."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

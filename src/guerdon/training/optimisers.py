@@ -62,9 +62,13 @@ class Guarded:
     """
 
     warmup: Count = 0
+    """Steps over which the rate rises to what it is to be."""
     clip: Annotated[float, at_least(0, "0 is off")] = 1.0
+    """The longest gradient; a longer one is cut."""
     skip_above: Annotated[float, at_least(0, "0 is never")] = 0.0
+    """The gradient norm from which an update is left out."""
     max_bad_updates: PositiveInt = 5
+    """After how many updates in a row that are left out the run stops."""
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -89,8 +93,11 @@ class AdamW(Guarded):
     """Adam with decoupled weight decay (1711.05101)."""
 
     lr: NonNegative = 3e-4
+    """The learning rate."""
     betas: tuple[Decay, Decay] = (0.9, 0.99)
+    """How much the running means of gradients and their squares keep."""
     weight_decay: NonNegative = 0.0
+    """What weights are drawn to 0 with."""
 
     def start(self, model: Trainable) -> torch.optim.Optimizer:
         # Fused: one pass over each weight; on a processor the default makes nine.
@@ -113,8 +120,11 @@ class SGD(Guarded):
     """
 
     lr: NonNegative = 0.1
+    """The learning rate."""
     momentum: Decay = 0.0
+    """How much the running sum of gradients keeps; 0: there is none."""
     weight_decay: NonNegative = 0.0
+    """What weights are drawn to 0 with."""
     clip: Annotated[float, at_least(0, "0 is off")] = field(default=0.0, kw_only=True)
 
     def start(self, model: Trainable) -> torch.optim.Optimizer:

@@ -81,20 +81,34 @@ class Loop:
     """
 
     steps: Count = 60
+    """How many steps the run has."""
     groups: PositiveInt = 16
+    """Tasks of a step."""
     _: KW_ONLY
     epochs: PositiveInt = 1
+    """Passes over what a step sampled."""
     minibatch: Annotated[int, at_least(0, "0 is all at once")] = 0
+    """Rows of one update; a group's rows stay together."""
     microbatch: Annotated[int, at_least(0, "0 is whole")] = 0
+    """Rows computed at a time; it bounds memory, and changes no number."""
     resample: Count = 1
+    """How often groups that the filter drops are drawn again, at most."""
     ahead: Annotated[int, between(0, 1)] = 0
+    """1: the next batch is sampled while this one is learned from, by the weights before it."""
     evaluate_every: Annotated[int, at_least(0, "0 is never between")] = 0
+    """After how many steps held-out tasks are answered, besides first and last."""
     checkpoint_every: Annotated[int, at_least(0, "0 is never between")] = 20
+    """After how many steps a checkpoint is written."""
     keep_checkpoints: PositiveInt = 2
+    """How many of the newest stay."""
     evaluation_tasks: Count = 256
+    """How many held-out tasks are answered, at most."""
     max_failed: Share = 0.5
+    """The share of a step's completions on which the reward may fail before the run ends."""
     max_empty: Annotated[int, at_least(0, "0 is never")] = 10
+    """After how many steps in a row with nothing to learn from the run ends."""
     seed: Seed = 0
+    """What everything is drawn from."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

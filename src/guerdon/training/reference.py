@@ -63,6 +63,7 @@ class MovingReference:
     """An exponential moving average: after each step ``ref = decay ref + (1 - decay) policy``."""
 
     decay: Share = 0.99
+    """How much of the average stays at each step."""
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -76,7 +77,9 @@ class RefreshedReference:
     """A copy replaced by (or pulled by ``mix`` towards) the policy every ``every`` steps."""
 
     every: PositiveInt = 64
+    """After how many steps it is refreshed."""
     mix: Share = 1.0
+    """How far it then moves towards the policy; 1 is all the way."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

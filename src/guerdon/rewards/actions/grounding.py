@@ -67,8 +67,11 @@ class BoxReward:
     name: ClassVar[str] = "box"
 
     overlap: Overlap = box_iou
+    """How far two boxes agree."""
     section: str = "answer"
+    """The section that is read; empty: the whole text."""
     column: str = "box"
+    """The column of reference boxes."""
 
     scope: ClassVar[str] = "completion"
 
@@ -119,8 +122,11 @@ class IntervalReward:
     name: ClassVar[str] = "interval"
 
     section: str = "answer"
+    """The section that is read; empty: the whole text."""
     column: str = "interval"
+    """The column of reference intervals."""
     fraction_of: str = ""
+    """The column of the duration that references are shares of; empty: they are times."""
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
@@ -215,7 +221,9 @@ class PointReward:
     name: ClassVar[str] = "point"
 
     section: str = "answer"
+    """The section that is read; empty: the whole text."""
     column: str = "box"
+    """The column of reference boxes."""
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)

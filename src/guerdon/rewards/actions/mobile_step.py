@@ -36,6 +36,7 @@ class MobileStepReward:
     name: ClassVar[str] = "mobile-step"
 
     column: str = "step"
+    """The column of the right step."""
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 2.0)

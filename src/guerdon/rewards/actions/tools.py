@@ -69,12 +69,19 @@ class ToolReward:
     name: ClassVar[str] = "tools"
 
     form: Scale = Scale(0.0, 1.0)
+    """What the form is worth, where it fails and where it holds."""
     calls: Scale = Scale(-3.0, 3.0)
+    """What no and full credit for the calls are worth."""
     credit: Credit = partial_credit
+    """How predicted calls are graded."""
     length: ThinkLength | None = None
+    """A part for the length of the thinking; null: none."""
     tag: str = "tool_call"
+    """The section of calls."""
     think: bool = True
+    """Whether a thinking section is asked for."""
     penalise_spurious: bool = False
+    """Whether calls that were not asked for cost."""
 
     scope: ClassVar[str] = "completion"
 

@@ -57,9 +57,13 @@ class WebActionReward:
     name: ClassVar[str] = "web-action"
 
     difficulty: NonNegative = 1000.0
+    """What the right text counts beside the action's type."""
     threshold: Share = 0.75
+    """The likeness below which a text counts as another."""
     strict: bool = False
+    """Whether text around the object, and keys that are not known, are refused."""
     column: str = "action"
+    """The column of the right action."""
 
     scope: ClassVar[str] = "completion"
 

@@ -46,7 +46,9 @@ class ChartAnswer:
     name: ClassVar[str] = "chart"
 
     credit: Tolerance = within_five_per_cent
+    """From a relative difference to what it is worth."""
     section: str = "answer"
+    """The section that is read."""
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
@@ -123,8 +125,11 @@ class CountReward:
     name: ClassVar[str] = "count"
 
     credit: Tolerance | None = None
+    """From a relative difference to what it is worth; null: only the right count is."""
     section: str = "answer"
+    """The section that is read."""
     column: str = "count"
+    """The column of the count; empty: the task's answer."""
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)

@@ -42,8 +42,11 @@ class ChoiceMatch:
     name: ClassVar[str] = "choice-match"
 
     section: str = "answer"
+    """The section that is read; empty: the whole text."""
     strict: bool = False
+    """Whether letters must stand apart."""
     letters: str = LETTERS
+    """The letters that name choices."""
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
@@ -114,8 +117,11 @@ class ChoiceCredit:
     name: ClassVar[str] = "choice-credit"
 
     credit: Credit = none_wrong
+    """From chosen and right letters to what they are worth."""
     extract: tuple[Extractor, ...] = (Tagged(), Boxed(), WholeText())
+    """Where the answer is looked for, the first that finds one."""
     letters: str = LETTERS
+    """The letters that name choices."""
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
@@ -173,9 +179,13 @@ class DianjinReward:
     name: ClassVar[str] = "dianjin"
 
     combine: Combination = gated
+    """How form and accuracy become one number."""
     strict_outside: bool = False
+    """Whether nothing may stand outside the sections."""
     require_order: bool = False
+    """Whether the answer must come after the thinking."""
     strict_choices: bool = False
+    """Whether letters must stand apart."""
 
     scope: ClassVar[str] = "completion"
 

@@ -143,7 +143,9 @@ class DateMatch:
     name: ClassVar[str] = "date-match"
 
     day_first: bool = False
+    """Whether 05/01/2024 is in January."""
     extract: tuple[Extractor, ...] = _READERS
+    """Where the answer is looked for, the first that finds one."""
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
@@ -201,7 +203,9 @@ class QuantityMatch:
     extra: ClassVar[str] = "metrics"
 
     tolerance: NonNegative = 1e-6
+    """The relative difference that is accepted."""
     extract: tuple[Extractor, ...] = _READERS
+    """Where the answer is looked for, the first that finds one."""
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)

@@ -74,7 +74,9 @@ class ListMatch:
     name: ClassVar[str] = "list-match"
 
     credit: Credit = set_f1
+    """From two lists to what the answer is worth."""
     extract: tuple[Extractor, ...] = (Tagged(), Boxed(), WholeText())
+    """Where the answer is looked for, the first that finds one."""
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)

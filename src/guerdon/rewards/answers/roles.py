@@ -72,7 +72,9 @@ class RoleAccuracy:
     name: ClassVar[str] = "roles"
 
     rule: Rule = each_role
+    """How the roles' answers are judged together."""
     column: str = "roles"
+    """The column of the right answer of each role."""
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
@@ -111,6 +113,7 @@ class DistinctRoles:
     name: ClassVar[str] = "distinct-roles"
 
     of: PositiveInt = 3
+    """How many different roles are worth 1."""
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)

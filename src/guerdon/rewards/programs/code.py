@@ -46,11 +46,17 @@ class CodeReward:
     name: ClassVar[str] = "code"
 
     partial: bool = False
+    """Whether the share of passed tests is paid, and not only all of them."""
     limits: Limits = Limits()
+    """What a program may use."""
     packages: bool = False
+    """Whether installed packages may be imported."""
     trust_weak: bool = False
+    """Whether programs run where the kernel isolates too little."""
     column: str = "tests"
+    """The column of tests."""
     workers: Annotated[int, at_least(0, "0 is one per core")] = 0
+    """Programs that run at a time."""
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)

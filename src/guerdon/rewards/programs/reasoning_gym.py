@@ -37,7 +37,9 @@ class ReasoningGymScore:
     no_example: ClassVar[str] = "its scorers are reasoning-gym's; give --tasks to try one data set"
 
     timeout: Seconds = 10.0
+    """Seconds for one answer."""
     workers: Annotated[int, at_least(0, "0 is one per core")] = 0
+    """Answers that are scored at a time."""
     _scorer: FunctionReward = field(init=False, repr=False, compare=False)
 
     scope: ClassVar[str] = "completion"

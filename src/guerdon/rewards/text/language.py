@@ -54,7 +54,9 @@ class ScriptShare:
     name: ClassVar[str] = "script-share"
 
     scripts: tuple[str, ...] = ("latin",)
+    """The writing systems that are right."""
     longest: PositiveInt = 200_000
+    """How many characters are read."""
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
@@ -119,11 +121,17 @@ class LanguageShare:
     extra: ClassVar[str] = "language"
 
     language: str = "en"
+    """The right language (ISO 639-1)."""
     column: str = ""
+    """The column that names it, if there is one."""
     among: tuple[str, ...] = LANGUAGES
+    """The languages that are told apart."""
     least: PositiveInt = 20
+    """The fewest letters that a language is told by."""
     doubt: Share = 0.2
+    """The probability below which the right language is ruled out."""
     longest: PositiveInt = 200_000
+    """How many characters are read."""
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)

@@ -171,6 +171,7 @@ class GroupRelativeLength:
     name: ClassVar[str] = "relative-length"
 
     correct: Reward = field(default_factory=AnswerMatch)
+    """The reward that says which rows are right."""
 
     scope: ClassVar[str] = "group"
     range: ClassVar[tuple[float, float]] = (-0.5, 0.5)

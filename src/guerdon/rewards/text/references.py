@@ -24,7 +24,9 @@ class AgainstReferences:
     """
 
     metric: Metric
+    """From an answer and its references to a score."""
     read: Callable[[str], str] = answer_text
+    """What of a completion is judged."""
 
     part: ClassVar[str] = ""
     scope: ClassVar[str] = "completion"
