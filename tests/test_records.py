@@ -220,6 +220,7 @@ def moved(n: int = 3) -> Rollouts:
         turn_rewards=row_N[:, None].expand(n, 2),
         signals={"cost": 10 * row_N[:, None].expand(n, 2)},
         final_values=row_N + 0.5,
+        unread=tuple(torch.full((i,), i) for i in range(n)),
         old_logps=row_N[:, None].expand(n, 2),
         reference_logps=row_N[:, None].expand(n, 2),
         values=row_N[:, None].expand(n, 2),
@@ -242,6 +243,8 @@ def test_every_field_says_along_what_it_runs_and_is_kept_by_that() -> None:
             assert torch.equal(found, torch.tensor([0, 1, 1]) if f.name == "group" else expected)
         elif f.name == "signals":
             assert torch.equal(found["cost"], given["cost"][order])
+        elif f.name == "unread":
+            assert [one.tolist() for one in found] == [given[i].tolist() for i in order.tolist()]
         elif f.name in ("endings", "captions", "states"):
             assert found == tuple(given[i] for i in order.tolist())
     assert [t.id for t in back.tasks] == ["a", "b"]

@@ -268,6 +268,14 @@ class Sampler(Protocol):
     ) -> Rollouts: ...
 
 
+class Foresees(Protocol):
+    """A policy with value estimates that says what a row is worth that a limit ended."""
+
+    def final_values(self, rollouts: Rollouts) -> Tensor:
+        """float[N], the value of what each row was cut off in; NaN where the row was not."""
+        ...
+
+
 @runtime_checkable
 class OwnSampler(Protocol):
     """A policy that can't be deep-copied whole, and so makes its own copy to sample with."""

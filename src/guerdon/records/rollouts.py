@@ -100,6 +100,8 @@ class Rollouts:
         signals: float[N, K] by name: terms of the reward, costs; NaN where unknown.
         final_values: float[N], what the state is worth that a row was cut off in, NaN where
             nobody knows. None: every cut counts as an end.
+        unread: N rows' token ids that came after a row's last position, and that nobody read: what
+            a world said last where a limit ended the episode. None where nothing did.
         old_logps: the trainer's own log-probs at sampling time when another engine sampled;
             None means ``logps`` serves.
         reference_logps: float[N, T] under the reference policy, once computed.
@@ -132,6 +134,7 @@ class Rollouts:
     turn_rewards: Tensor | None = field(default=None, metadata=_TURN)
     signals: Mapping[str, Tensor] = field(default_factory=dict, metadata=_TURN)
     final_values: Tensor | None = field(default=None, metadata=_ROW)
+    unread: tuple[Tensor, ...] | None = field(default=None, metadata=_ROW)
     old_logps: Tensor | None = field(default=None, metadata=_POSITION)
     reference_logps: Tensor | None = field(default=None, metadata=_POSITION)
     values: Tensor | None = field(default=None, metadata=_POSITION)

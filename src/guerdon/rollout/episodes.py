@@ -85,6 +85,7 @@ class _Episode:
     turn: list[int] = field(default_factory=list)
     states: list[Hashable] = field(default_factory=list)
     rewards: list[float] = field(default_factory=list)
+    unread: list[int] = field(default_factory=list)
     ending: Ending | None = None
 
     def fail(self) -> None:
@@ -176,10 +177,14 @@ def _act(
     episode.states.append(state)
     episode.rewards.append(step.reward - (0.0 if step.valid else penalty))
     episode.ending = ending_of(step)
-    if not step.done and not last:
-        # A turn that was cut off has no end mark to keep its text from the world's.
-        text = step.observation if made.endings[row].by_itself else "\n" + step.observation
-        heard = policy.tokenizer.encode(text, add_special_tokens=False)
+    if episode.ending is Ending.FINISHED:
+        return
+    # A turn that was cut off has no end mark to keep its text from the world's.
+    text = step.observation if made.endings[row].by_itself else "\n" + step.observation
+    heard = policy.tokenizer.encode(text, add_special_tokens=False)
+    if step.done or last:  # a limit: there is no turn in which it could be read
+        episode.unread = heard
+    else:
         episode.add(heard, [0.0] * len(heard), turn + 1, False)
 
 
@@ -207,6 +212,7 @@ def _rows(
         turn=torch.tensor([_padded(e.turn, width, 0) for e in episodes], dtype=torch.long),
         states=tuple(tuple(e.states) for e in episodes),
         turn_rewards=torch.tensor([_padded(e.rewards, turns, 0.0) for e in episodes]),
+        unread=tuple(torch.tensor(e.unread, dtype=torch.long) for e in episodes),
         temperature=sampling.temperature or 1.0,
     )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,7 +20,7 @@ from guerdon.models.precision import is_mixed
 from guerdon.models.projection import action_logps, largest_logps
 from guerdon.models.prompts import Prompt, image_prompt, images_of, text_prompt
 from guerdon.models.shared_prefix import SharedPrefix, refuse_foresight
-from guerdon.records import PolicyOutput, Rollouts, Task
+from guerdon.records import PolicyOutput, Rollouts, Task, rollouts_of_ids
 from guerdon.rollout.decoding import Continuations, decode
 from guerdon.rollout.episodes import is_played, play
 from guerdon.stages import Sampling
@@ -236,6 +238,21 @@ class LanguagePolicy:
         with self._precision():
             return self._forward(rollouts, needs)
 
+    def final_values(self, rollouts: Rollouts) -> Tensor:
+        """float[N]: what the value head says once a row is read whole that a limit ended.
+
+        Read is also what a world said last (`Rollouts.unread`). NaN for other rows. Raises
+        ValueError where the policy has no value head.
+        """
+        cut = [row for row, ending in enumerate(rollouts.endings) if ending.cut]
+        final_N = torch.full((len(rollouts),), math.nan)
+        if cut:
+            rows = _read_whole(rollouts.select(torch.tensor(cut)))
+            values_NT = self.forward(rows, frozenset({"values"})).values
+            assert values_NT is not None
+            final_N[cut] = values_NT[rows.mask]
+        return final_N
+
     def _precision(self) -> torch.autocast:
         """Where the model computes: in bfloat16 if the precision is mixed."""
         return torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.mixed)
@@ -311,6 +328,26 @@ def refuse_beyond_context(model: Any, tasks: Sequence[Task], prompts: Sequence[T
                 f"the prompt of task {task.id!r:.100} has {len(ids):,} tokens, and the model reads "
                 f"at most {most:,} with its answer; shorten it, or leave the task out"
             )
+
+
+def _read_whole(rollouts: Rollouts) -> Rollouts:
+    """Rows with one place more, of which nothing but what stands before it is asked."""
+    unread = rollouts.unread or (torch.zeros(0, dtype=torch.long),) * len(rollouts)
+    ids = [
+        [*row[:length].tolist(), *more.tolist(), 0]
+        for row, length, more in zip(rollouts.ids, rollouts.lengths.tolist(), unread, strict=True)
+    ]
+    made = rollouts_of_ids(
+        rollouts.tasks,
+        rollouts.group.tolist(),
+        rollouts.prompts,
+        ids,
+        ("",) * len(ids),
+        inputs=rollouts.inputs,
+        temperature=rollouts.temperature,
+    )
+    last_NT = torch.arange(made.mask.shape[1]) == made.lengths[:, None] - 1
+    return replace(made, mask=last_NT)
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> list[int]:

@@ -101,6 +101,10 @@ class VLLMEngine:
         """The policy's own; the engine takes no part in it."""
         return self.policy.forward(rollouts, needs)
 
+    def final_values(self, rollouts: Rollouts) -> Tensor:
+        """The policy's own."""
+        return self.policy.final_values(rollouts)
+
     def save(self, folder: Path) -> None:
         """The policy's weights and tokenizer."""
         self.policy.save(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,9 @@ from guerdon.records import Rollouts
 from guerdon.stages import Policy
 from guerdon.traits import readers_of_sampler
 
+
+from guerdon.stages import Foresees, Policy
+
 TOLD = frozenset({"values", "entropy", "largest"})
 """Of `guerdon.stages.NEEDS`, what the policy says of its own rollouts, by their field."""
 
@@ -19,8 +23,12 @@ TOLD = frozenset({"values", "entropy", "largest"})
 def recorded(policy: Policy, rollouts: Rollouts, needs: frozenset[str], size: int = 0) -> Rollouts:
     """``rollouts`` with what of `TOLD` is in ``needs`` and not in them yet, without gradient.
 
-    Computed ``size`` rows at a time (0 = all). Raises ValueError for what the policy can't say.
+    With "values" come the ``final_values`` of rows that a limit ended, where the policy foresees
+    them. Computed ``size`` rows at a time (0 = all). Raises ValueError for what the policy can't
+    say.
     """
+    if "values" in needs and rollouts.final_values is None and isinstance(policy, Foresees):
+        rollouts = _with_final_values(policy, rollouts, size)
     missing = sorted(name for name in needs & TOLD if getattr(rollouts, name) is None)
     if not missing or not len(rollouts):
         return rollouts
@@ -57,3 +65,15 @@ def check_sampler_known(parts: Any, rollouts: Rollouts, used_N: Tensor | None = 
         f"{len(rollouts)} rows have none); give them log-probabilities, leave the rows out by a "
         "selection, or take an objective without a ratio (--objective policy-gradient)"
     )
+
+
+def _with_final_values(policy: Foresees, rollouts: Rollouts, size: int) -> Rollouts:
+    """With the value of what rows were cut off in; as they were where none was."""
+    rows = torch.tensor([i for i, e in enumerate(rollouts.endings) if e.cut], dtype=torch.long)
+    if not len(rows):
+        return rollouts
+    final_N = torch.full((len(rollouts),), math.nan)
+    for some in rows.split(size or len(rows)):
+        with torch.no_grad():
+            final_N[some] = policy.final_values(rollouts.select(some)).float()
+    return replace(rollouts, final_values=final_N)
