@@ -70,7 +70,7 @@ def test_remarks_and_diagnostics_are_kept_and_rows_without_are_read(tmp_path: Pa
             file.execute("UPDATE scores SET judged = ?, digest = ? WHERE key = ?", row)
     found = Cached(Remarking(), str(tmp_path))(rows, START)
     assert (found.value.tolist(), found.remarks) == ([3, 3], (None, None))
-    with pytest.raises(ValueError, match="not comparisons"):
+    with pytest.raises(ValueError, match=r"compares rows .* put it around the rewards inside"):
         Cached(Remarking(compares=True), str(tmp_path))(rows, START)
 
 

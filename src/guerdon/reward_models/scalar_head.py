@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from guerdon.models.context import context_of, refuse_beyond_context
 from guerdon.models.loading import load_classifier, without_bars
 from guerdon.models.precision import is_mixed
 from guerdon.models.prompts import text_prompt
@@ -111,7 +112,7 @@ class RewardModel:
 
         A row is the response's tokens, the end token and one place more: what would be
         predicted there is what the score is read for. ``finished`` is False where a response
-        was cut.
+        was cut. Raises ValueError for a prompt that the model's context does not hold.
         """
         end = self.tokenizer.eos_token_id
         most = self.max_tokens - 1
@@ -119,10 +120,12 @@ class RewardModel:
         texts = [text[: 32 * self.max_tokens] for some in responses for text in some]
         found = [self.tokenizer.encode(text, add_special_tokens=False) for text in texts]
         sizes = torch.tensor([len(some) for some in responses], dtype=torch.long)
+        prompts = [text_prompt(task, self.tokenizer) for task in tasks]
+        refuse_beyond_context(context_of(self.model), tasks, prompts)
         return rollouts_of_ids(
             tasks,
             torch.arange(len(tasks)).repeat_interleave(sizes).tolist(),
-            [text_prompt(task, self.tokenizer) for task in tasks],
+            prompts,
             [[*ids[:most], end, end] for ids in found],
             [text for some in responses for text in some],
             endings=tuple(

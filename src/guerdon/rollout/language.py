@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from guerdon.keyed import row_key
 from guerdon.models.chat import turn_end
+from guerdon.models.context import context_of, refuse_beyond_context
 from guerdon.models.image_inputs import Inputs
 from guerdon.models.linear_head import linear_head, linear_logps
 from guerdon.models.loading import load_model, load_value_head, save_value_head, without_bars
@@ -144,8 +145,13 @@ class LanguagePolicy:
             save_value_head(self.actor.value_head, folder)
 
     def encode(self, task: Task) -> Tensor:
-        """long[P], a prompt of text (see `text_prompt`). Raises ValueError if it shows images."""
-        return text_prompt(task, self.tokenizer)
+        """long[P], a prompt of text (see `text_prompt`).
+
+        Raises ValueError if it shows images, and for one that the model's context does not hold.
+        """
+        ids = text_prompt(task, self.tokenizer)
+        refuse_beyond_context(context_of(self.model), [task], [ids])
+        return ids
 
     def prompt(self, task: Task) -> Prompt:
         """What the model reads of a task: tokens, and its images where it can see.
@@ -154,7 +160,9 @@ class LanguagePolicy:
         """
         if self.reader is self.tokenizer or (isinstance(task.prompt, str) and not images_of(task)):
             return Prompt(self.encode(task))
-        return image_prompt(task, self.reader)
+        shown = image_prompt(task, self.reader)
+        refuse_beyond_context(context_of(self.model), [task], [shown.ids])
+        return shown
 
     def sample(
         self, tasks: Sequence[Task], group_size: int, sampling: Sampling, seed: int
@@ -169,7 +177,6 @@ class LanguagePolicy:
             return play(self, tasks, group_size, sampling, seed)
         prompts = [self.prompt(task) for task in tasks]
         ids, inputs = tuple(p.ids for p in prompts), tuple(p.inputs for p in prompts)
-        refuse_beyond_context(self.model, tasks, ids)
         fan = [b for b in range(len(tasks)) for _ in range(group_size)]
         keys = [row_key(task.id, member) for task in tasks for member in range(group_size)]
         made = self.generate(ids, keys, sampling, seed, fan=fan, inputs=inputs)
@@ -235,6 +242,7 @@ class LanguagePolicy:
         if not len(rollouts):
             nothing = torch.zeros(rollouts.ids.shape)
             return PolicyOutput(nothing, nothing, nothing, nothing[..., None][..., :0])
+        refuse_beyond_context(context_of(self.model), rollouts.tasks, rollouts.prompts)
         with self._precision():
             return self._forward(rollouts, needs)
 
@@ -314,20 +322,6 @@ class LanguagePolicy:
             logits = logits / divisor
         cap = getattr(config, "final_logit_softcapping", None)
         return logits if cap is None else torch.tanh(logits / cap) * cap
-
-
-def refuse_beyond_context(model: Any, tasks: Sequence[Task], prompts: Sequence[Tensor]) -> None:
-    """Raises ValueError for a prompt that leaves no place for a token in the model's context.
-
-    Its length is what the model's configuration says; a model that says none takes any.
-    """
-    most = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    for task, ids in zip(tasks, prompts, strict=True):
-        if most is not None and len(ids) >= most:
-            raise ValueError(
-                f"the prompt of task {task.id!r:.100} has {len(ids):,} tokens, and the model reads "
-                f"at most {most:,} with its answer; shorten it, or leave the task out"
-            )
 
 
 def _read_whole(rollouts: Rollouts) -> Rollouts:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from guerdon.keyed import row_key
+from guerdon.models.context import refuse_beyond_context
 from guerdon.ranges import PositiveInt, Range, check_ranges
 from guerdon.records import Ending, PolicyOutput, Rollouts, Task, rollouts_of_ids
 from guerdon.rollout.episodes import is_played
@@ -140,12 +141,8 @@ class VLLMEngine:
         if any(map(is_played, tasks)):
             raise ValueError("engine 'vllm' answers single turns only; use engine 'transformers'")
         prompts = [self.policy.encode(task) for task in tasks]
-        for task, prompt in zip(tasks, prompts, strict=True):
-            if len(prompt) + sampling.max_tokens > self.max_length:
-                raise ValueError(
-                    f"task {task.id!r}: {len(prompt)} prompt tokens and sampling.max_tokens "
-                    f"{sampling.max_tokens} exceed the engine's max_length {self.max_length}"
-                )
+        mend = f"give more than model.engine.max_length {self.max_length}"
+        refuse_beyond_context(self.max_length, tasks, prompts, sampling.max_tokens, mend)
         if self._holds != [_versions(self.policy.module)]:
             self.push()
         rows = [(b, member) for b in range(len(tasks)) for member in range(group_size)]

@@ -33,9 +33,9 @@ class Cached:
     grader's model or a function that the reward calls.
 
     For rewards that judge single rows and do not look at progress: raises ValueError for group
-    scope and for placed scores. Several processes may share a folder. A file in it that is
-    damaged is set aside and built anew, and one that can't be read or written is done without;
-    a warning says so.
+    scope, for placed scores and for comparisons, which are of rows that came together. Several
+    processes may share a folder. A file in it that is damaged is set aside and built anew, and one
+    that can't be read or written is done without; a warning says so.
     """
 
     name: ClassVar[str] = "cached"
@@ -71,7 +71,11 @@ class Cached:
             if fresh.placed is not None:
                 raise ValueError("Cached keeps totals, but these scores are placed")
             if fresh.comparisons is not None:
-                raise ValueError("Cached keeps what is said of single rows, not comparisons")
+                raise ValueError(
+                    f"{type(self.reward).__name__} compares rows (Scores.comparisons), and what it "
+                    "says of a pair depends on which rows came together; Cached keeps what is said "
+                    "of one row alone: put it around the rewards inside that judge single rows"
+                )
             judged = dict(zip([keys[row] for row in rows.tolist()], _rows(fresh), strict=True))
             keep(folder, judged)
             known |= judged
