@@ -156,7 +156,7 @@ def ppo(**overrides: Any) -> PolicyRecipe:
     )
 
 
-def dpo(pairs: str | RankingFile = "", **overrides: Any) -> PreferenceRecipe:
+def dpo(pairs: str | RankingSource = "", **overrides: Any) -> PreferenceRecipe:
     """DPO (2305.18290), beta 0.1: no sampling, it learns from --pairs FILE."""
     made = PreferenceRecipe(_given("dpo", pairs, RankingFile), objective=DPO(beta=0.1))
     return replace(made, **overrides)

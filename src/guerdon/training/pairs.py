@@ -10,9 +10,8 @@ from typing import Any, ClassVar, Unpack
 import torch
 
 from guerdon.objectives import DPO, PREFERENCES
-from guerdon.rankings import Ranking
+from guerdon.rankings import Ranking, RankingSource
 from guerdon.rollout import LanguagePolicy, Model
-from guerdon.tasks import RankingFile
 from guerdon.training.fitting import Lesson, Passes, fit
 from guerdon.training.held_out import HeldOut
 from guerdon.training.learner import Learner
@@ -36,7 +35,7 @@ class PreferenceRecipe(Passes):
     rate fits the seedling; models of billions of parameters need about 1e-6.
     """
 
-    pairs: RankingFile
+    pairs: RankingSource
     name: str = "dpo"
     model: Model = field(default_factory=Model)
     objective: PreferenceObjective = field(default_factory=DPO)
