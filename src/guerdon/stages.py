@@ -268,6 +268,7 @@ class Sampler(Protocol):
     ) -> Rollouts: ...
 
 
+@runtime_checkable
 class Foresees(Protocol):
     """A policy with value estimates that says what a row is worth that a limit ended."""
 

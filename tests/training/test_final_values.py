@@ -12,7 +12,7 @@ from torch import Tensor
 from guerdon.advantages import GAE
 from guerdon.objectives import PPO
 from guerdon.records import Ending, Experience, Progress, Rollouts, Scores, Task, rollouts_of_ids
-from guerdon.rollout import LanguagePolicy, TabularPolicy
+from guerdon.rollout import Groups, LanguagePolicy, TabularPolicy
 from guerdon.rollout.environments import Grid, Step
 from guerdon.stages import Foresees, Sampling
 from guerdon.tasks import Arithmetic
@@ -174,9 +174,9 @@ def test_the_loop_fills_them_in(monkeypatch: pytest.MonkeyPatch) -> None:
         reward=Always(),
         advantage=GAE(),
         objective=PPO(),
-        sampling=Sampling(max_tokens=3),
+        sampler=Groups(1, Sampling(max_tokens=3)),
         optimiser=AdamW(lr=0.01),
-        loop=Loop(steps=2, groups=4, group_size=1, evaluation_tasks=0, checkpoint_every=0),
+        loop=Loop(steps=2, groups=4, evaluation_tasks=0, checkpoint_every=0),
     )
     train(recipe, quiet=True)
     first, second = (rows.final_values for rows in seen)

@@ -10,11 +10,8 @@ import torch
 from torch import Tensor
 
 from guerdon.records import Rollouts
-from guerdon.stages import Policy
-from guerdon.traits import readers_of_sampler
-
-
 from guerdon.stages import Foresees, Policy
+from guerdon.traits import readers_of_sampler
 
 TOLD = frozenset({"values", "entropy", "largest"})
 """Of `guerdon.stages.NEEDS`, what the policy says of its own rollouts, by their field."""
