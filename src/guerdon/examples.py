@@ -1,6 +1,7 @@
-"""What a reward shows itself with: an example ready to run, and tasks with known answers.
+"""What a part shows itself with: settings that do something and, for rewards, known answers.
 
-A reward's ``example()`` feeds the contract tests, the audit and the gallery. One that can't show
+A part's ``example()`` feeds the contract tests: one of its class, ready to be called. A reward's is
+an `Example`, with tasks that fit, and feeds the audit and the gallery too. One that can't show
 itself (it needs a policy, or a function of the user's) says why: ``no_example: ClassVar[str]``.
 
 Right and wrong answers are written out by hand where a wrong one made by machine could be

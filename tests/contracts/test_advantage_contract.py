@@ -11,32 +11,29 @@ from making import make_rollouts, make_scores
 
 from guerdon import advantages
 from guerdon.advantages import (
-    AcrossTrajectories,
     BatchStd,
     GroupNormalised,
     GroupStd,
     LeaveOneOut,
     LengthWeightedBaseline,
-    MeanStdNorm,
     NoScale,
     SingleRaw,
     TwoLevel,
-    Whiten,
 )
 from guerdon.contracts import check_advantage
 from guerdon.records import Experience, Rollouts, Scores
 
 VARIANTS = {
+    "group std": GroupNormalised(),
     "mean only": GroupNormalised(scale=NoScale()),
     "batch std": GroupNormalised(scale=BatchStd()),
     "raw alone": GroupNormalised(single=SingleRaw()),
-    "whitened": Whiten(GroupNormalised()),
-    "two-level std": TwoLevel(norm=MeanStdNorm(), statistic=AcrossTrajectories()),
+    "two-level, centred": TwoLevel(),
 }
-ADVANTAGES = {**{name: part() for name, part in advantages.NAMES.alone().items()}, **VARIANTS}
+ADVANTAGES = {**{name: part.example() for name, part in advantages.NAMES.items()}, **VARIANTS}
 CENTRED = (
-    *("group-normalised", "leave-one-out", "normalised-parts"),
-    *("mean only", "batch std", "two-level std"),
+    *("group-normalised", "leave-one-out", "normalised-parts", "two-level"),
+    *("group std", "mean only", "batch std"),
 )
 every = pytest.mark.parametrize("advantage", ADVANTAGES.values(), ids=ADVANTAGES.keys())
 

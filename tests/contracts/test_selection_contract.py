@@ -8,10 +8,10 @@ from guerdon.curriculum import Informative
 from guerdon.selection import AllPairs, BestAgainstWorst, BestOfN, WholeGroups
 
 SELECTIONS = {
-    **{name: part() for name, part in selection.NAMES.items() if part is not type(None)},
-    "all-pairs by parts": AllPairs(("a", "b")),
-    "best-against-worst, far apart": BestAgainstWorst(1.0),
-    "best-of-n, three": BestOfN(3),
+    **{name: part.example() for name, part in selection.NAMES.items() if part is not type(None)},
+    "all-pairs by the total": AllPairs(),
+    "best-against-worst, however near": BestAgainstWorst(),
+    "the best": BestOfN(),
     "whole-groups": WholeGroups(Informative()),
 }
 

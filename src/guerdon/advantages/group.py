@@ -115,6 +115,10 @@ class GroupNormalised:
         advantage_N = _normalised(value_N, scores.valid, statistics, self.scale, self.single)
         return spread_over_tokens(advantage_N, scores, rollouts)
 
+    @classmethod
+    def example(cls) -> GroupNormalised:
+        return cls(scale=BatchStd(), unbiased=False)
+
 
 def _normalised(
     value_N: Tensor, valid_N: Tensor, statistics: GroupStatistics, scale: Scale, single: Single
@@ -143,6 +147,10 @@ class LeaveOneOut:
         advantage_N = torch.where(statistics.count > 1, factor_N * statistics.centred, 0.0)
         return spread_over_tokens(advantage_N, scores, rollouts)
 
+    @classmethod
+    def example(cls) -> LeaveOneOut:
+        return cls()
+
 
 @dataclass(frozen=True)
 class LengthWeightedBaseline:
@@ -161,6 +169,10 @@ class LengthWeightedBaseline:
         weight = zeros.index_add(0, rollouts.group, length_N)
         baseline_N = (total / weight.clamp_min(1))[rollouts.group]
         return spread_over_tokens(value_N - baseline_N, scores, rollouts)
+
+    @classmethod
+    def example(cls) -> LengthWeightedBaseline:
+        return cls()
 
 
 @dataclass(frozen=True)
@@ -203,3 +215,7 @@ class NormalisedParts:
         if self.whitened:
             total_N = whiten(total_N, scores.valid)
         return spread_over_tokens(total_N, scores, rollouts)
+
+    @classmethod
+    def example(cls) -> NormalisedParts:
+        return cls({"a": 1.0, "b": 0.5})

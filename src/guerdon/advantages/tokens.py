@@ -43,6 +43,10 @@ class ReturnToGo:
             return_NT[:, t] = running_N
         return single_precision(return_NT, rollouts.mask & scores.valid[:, None])
 
+    @classmethod
+    def example(cls) -> ReturnToGo:
+        return cls(0.9)
+
 
 @dataclass(frozen=True)
 class Imitation:
@@ -52,6 +56,10 @@ class Imitation:
 
     def __call__(self, experience: Experience) -> Tensor:
         return (experience.rollouts.mask & experience.scores.valid[:, None]).float()
+
+    @classmethod
+    def example(cls) -> Imitation:
+        return cls()
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,10 @@ class Whiten:
     def __call__(self, experience: Experience) -> Tensor:
         use_NT = experience.rollouts.mask & experience.scores.valid[:, None]
         return whiten(self.inner(experience), use_NT)
+
+    @classmethod
+    def example(cls) -> Whiten:
+        return cls(ReturnToGo())
 
 
 @dataclass(frozen=True)
@@ -84,6 +96,10 @@ class ReinforcePlusPlus:
     def __call__(self, experience: Experience) -> Tensor:
         return Whiten(ReturnToGo(self.discount))(experience)
 
+    @classmethod
+    def example(cls) -> ReinforcePlusPlus:
+        return cls(0.9)
+
 
 @dataclass(frozen=True)
 class ReinforcePlusPlusBaseline:
@@ -99,6 +115,10 @@ class ReinforcePlusPlusBaseline:
         statistics = group_statistics(value_N, scores.valid, rollouts.group)
         use_NT = rollouts.mask & scores.valid[:, None]
         return whiten(statistics.centred[:, None].expand(use_NT.shape), use_NT)
+
+    @classmethod
+    def example(cls) -> ReinforcePlusPlusBaseline:
+        return cls()
 
 
 @dataclass(frozen=True)
@@ -159,6 +179,10 @@ class GAE:
             pending_N = torch.where(acted_N, 0.0, reward_N)
             advantage_NT[:, t] = next_advantage_N
         return torch.where(rollouts.mask & scores.valid[:, None], advantage_NT, 0.0)
+
+    @classmethod
+    def example(cls) -> GAE:
+        return cls(0.9, 0.8)
 
 
 def _values(rollouts: Rollouts) -> Tensor:

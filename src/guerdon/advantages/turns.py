@@ -144,6 +144,10 @@ class TwoLevel:
         normed_N = self.norm(centred_N, std[rollouts.group])
         return torch.where(episodes[rollouts.group] > 1, normed_N, 0.0)
 
+    @classmethod
+    def example(cls) -> TwoLevel:
+        return cls(norm=MeanStdNorm(), statistic=AcrossTrajectories())
+
 
 def returns_to_go(reward_NK: Tensor, discount: float) -> Tensor:
     """float[N, K]: ``sum_{k >= t} discount^(k - t) r_k``."""

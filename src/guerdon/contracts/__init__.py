@@ -5,6 +5,7 @@ broke and on which input. They need no test framework; this package's own parts 
 """
 
 from guerdon.contracts.advantages import check_advantage
+from guerdon.contracts.curricula import check_curriculum, check_filter
 from guerdon.contracts.objectives import check_objective
 from guerdon.contracts.recipes import check_recipe
 from guerdon.contracts.rewards import check_reward
@@ -14,6 +15,8 @@ from guerdon.contracts.shapers import check_shaper
 
 __all__ = [
     "check_advantage",
+    "check_curriculum",
+    "check_filter",
     "check_objective",
     "check_recipe",
     "check_reward",

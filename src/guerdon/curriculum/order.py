@@ -54,6 +54,10 @@ class ShuffledTasks:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._drawn = int(state["drawn"])
 
+    @classmethod
+    def example(cls) -> ShuffledTasks:
+        return cls(seed=3)
+
 
 @dataclass
 class SequentialTasks:
@@ -81,6 +85,10 @@ class SequentialTasks:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._drawn = int(state["drawn"])
+
+    @classmethod
+    def example(cls) -> SequentialTasks:
+        return cls()
 
 
 def _need(tasks: Sequence[Task]) -> None:

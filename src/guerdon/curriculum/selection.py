@@ -94,3 +94,7 @@ class Informative:
         low.scatter_reduce_(0, group, value, "amin")
         high.scatter_reduce_(0, group, value, "amax")
         return high - low > self.tolerance
+
+    @classmethod
+    def example(cls) -> Informative:
+        return cls("a", 0.1)

@@ -175,6 +175,10 @@ class DisCO:
             )
         return is_high_N
 
+    @classmethod
+    def example(cls) -> DisCO:
+        return cls(threshold=0.3, beta=10.0)
+
 
 def _row_mean(value_NT: Tensor, mask_NT: Tensor) -> Tensor:
     """float[N]: the mean over a row's acted positions; every row has one."""

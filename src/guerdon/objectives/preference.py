@@ -41,6 +41,10 @@ class DPO:
         e = self.label_smoothing
         return _loss(-(1 - e) * logsigmoid(z) - e * logsigmoid(-z), z)
 
+    @classmethod
+    def example(cls) -> DPO:
+        return cls(0.2, 0.1)
+
 
 @dataclass(frozen=True)
 class IPO:
@@ -58,6 +62,10 @@ class IPO:
         delta = _delta(chosen, rejected, ref_chosen, ref_rejected)
         return _loss((delta - 1 / (2 * self.beta)) ** 2, self.beta * delta)
 
+    @classmethod
+    def example(cls) -> IPO:
+        return cls(0.2)
+
 
 @dataclass(frozen=True)
 class Hinge:
@@ -74,6 +82,10 @@ class Hinge:
     ) -> Loss:
         z = self.beta * _delta(chosen, rejected, ref_chosen, ref_rejected)
         return _loss(relu(1 - z), z)
+
+    @classmethod
+    def example(cls) -> Hinge:
+        return cls(0.2)
 
 
 class PreferenceLoss(Protocol):
@@ -125,6 +137,10 @@ class OnPairs:
         sums = (logp_NT.sum(1) for logp_NT in (now_NT, before_NT))
         chosen_and_rejected = [(sum_N[pairs.chosen], sum_N[pairs.rejected]) for sum_N in sums]
         return self.loss(*chosen_and_rejected[0], *chosen_and_rejected[1])
+
+    @classmethod
+    def example(cls) -> OnPairs:
+        return cls(IPO(0.2))
 
 
 def _delta(chosen: Tensor, rejected: Tensor, ref_chosen: Tensor, ref_rejected: Tensor) -> Tensor:

@@ -58,6 +58,10 @@ class BradleyTerry:
         loss_B = torch.where(pair_BKK, loss_BKK, 0).sum((1, 2)) / count_B.clamp(min=1)
         return Loss(_mean(loss_B, count_B > 0), _figures(score_BK, valid_BK))
 
+    @classmethod
+    def example(cls) -> BradleyTerry:
+        return cls(0.5, 0.01)
+
 
 @dataclass(frozen=True)
 class PlackettLuce:
@@ -81,6 +85,10 @@ class PlackettLuce:
         rest_BK = shown_BK.flip(1).logcumsumexp(1).flip(1)
         loss_B = torch.where(valid_BK, rest_BK - score_BK, 0).sum(1)
         return Loss(_mean(loss_B, valid_BK.sum(1) > 1), _figures(score_BK, valid_BK))
+
+    @classmethod
+    def example(cls) -> PlackettLuce:
+        return cls()
 
 
 def _cleared(score: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor]:

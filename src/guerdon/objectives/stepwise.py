@@ -99,3 +99,7 @@ class StepwiseDPO:
             ]
             told["clamped"] = 0.5 * mean(out[0] + out[1])
         return Loss((torch.where(use_MT, loss_MT, 0.0) * share_M1).sum(), told)
+
+    @classmethod
+    def example(cls) -> StepwiseDPO:
+        return cls(clamp=0.9)

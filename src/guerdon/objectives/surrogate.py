@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
 import torch
 from torch import Tensor
 
 from guerdon.objectives.aggregation import SequenceMean, TokenMean
-from guerdon.objectives.kl import KL
+from guerdon.objectives.kl import KL, k3_corrected
 from guerdon.ranges import Finite, NonNegative, Positive, above, check_ranges
 from guerdon.records import Experience, Loss, PolicyOutput, Rollouts
 from guerdon.stages import Aggregation
@@ -56,6 +56,11 @@ class Terms(ABC):
         """What to compute besides log-probs."""
         wanted = {"reference"} if self.kl is not None else set()
         return frozenset(wanted | ({"entropy"} if self.entropy_bonus else set()))
+
+    @classmethod
+    def example(cls) -> Self:
+        """With all that it may add."""
+        return cls(kl=KL(0.1, k3_corrected), entropy_bonus=0.01, aggregation=SequenceMean())
 
     @abstractmethod
     def surrogate(self, now: PolicyOutput, experience: Experience) -> Surrogate:

@@ -34,6 +34,10 @@ class BestOfN:
         kept = [rows[: self.keep] for rows in _best_first(scores, rollouts)]
         return Chosen(torch.cat([_NONE, *kept]).sort().values)
 
+    @classmethod
+    def example(cls) -> BestOfN:
+        return cls(3)
+
 
 @dataclass(frozen=True)
 class BestAgainstWorst:
@@ -61,6 +65,10 @@ class BestAgainstWorst:
         rows = torch.cat([best_M, worst_M]).sort().values
         return Chosen(rows, Pairs(best_M, worst_M).select(rows, len(scores)))
 
+    @classmethod
+    def example(cls) -> BestAgainstWorst:
+        return cls(1.0)
+
 
 @dataclass(frozen=True)
 class WholeGroups:
@@ -72,6 +80,7 @@ class WholeGroups:
 
     name: ClassVar[str] = "whole-groups"
     made_of: ClassVar[str] = "a group filter"
+    no_example: ClassVar[str] = "it goes by a filter of groups, which is another stage's"
 
     def __call__(self, scores: Scores, rollouts: Rollouts, progress: Progress) -> Chosen:
         kept_B = self.by(Experience(rollouts, scores, progress=progress))

@@ -56,3 +56,7 @@ class AllPairs:
         pairs = dominating(value_NK, scores.valid & value_NK.isfinite().all(1), rollouts.group)
         rows = torch.cat([pairs.chosen, pairs.rejected]).unique()
         return Chosen(rows, pairs.select(rows, len(scores)))
+
+    @classmethod
+    def example(cls) -> AllPairs:
+        return cls(("a", "b"))
