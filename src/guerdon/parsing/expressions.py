@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from guerdon.parsing.reading import LONGEST_EXPRESSION, read_tree
+from guerdon.parsing.reading import read_tree
 from guerdon.parsing.regions import region_of, same_region
 from guerdon.parsing.relations import same_relation
+from guerdon.parsing.tokens import LONGEST_EXPRESSION
 from guerdon.parsing.trees import MINUS_ONE, Node
 from guerdon.parsing.values import same_value
 
@@ -35,7 +36,7 @@ def same_expression(one: str, two: str) -> bool | None:
         # "1,000" may be two numbers or one.
         readings = (False, True) if "," in one + two else (False,)
         verdicts = [_compared(one, two, grouped) for grouped in readings]
-    except RecursionError:
+    except (ArithmeticError, ValueError, RecursionError):
         return None
     return True if True in verdicts else False if False in verdicts else None
 
@@ -124,7 +125,8 @@ def _same_base(one: Node, two: Node) -> bool:
     if one.op == two.op:
         return False  # equal ones are the same tree
     based, other = (one, two) if one.op == "based" else (two, one)
-    return other.op == "number" and str(other.value) == based.name.partition(" ")[2]
+    digits = based.name.partition(" ")[2]
+    return other.op == "number" and digits.isdigit() and other.value == int(digits)
 
 
 def _same_lists(one: Node, two: Node) -> bool | None:

@@ -8,11 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 
-from guerdon.parsing.tokens import FUNCTIONS, GREEK, RELATIONS, Unreadable, tokens
+from guerdon.parsing.tokens import (
+    FUNCTIONS,
+    GREEK,
+    LONGEST_EXPRESSION,
+    RELATIONS,
+    Unreadable,
+    tokens,
+)
 from guerdon.parsing.trees import Node, negated, number
-
-LONGEST_EXPRESSION = 300
-"""Characters of an expression that is read at all."""
 
 MAX_DEPTH = 24
 """Brackets inside brackets that are read."""

@@ -7,6 +7,9 @@ from fractions import Fraction
 
 from guerdon.parsing.trees import Node, number
 
+LONGEST_EXPRESSION = 300
+"""Characters of an expression that is read at all."""
+
 # fmt: off
 FUNCTIONS = frozenset((
     "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh",

@@ -13,7 +13,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from guerdon.parsing.tokens import NO_VALUE
+from guerdon.parsing.tokens import LONGEST_EXPRESSION, NO_VALUE
 from guerdon.parsing.trees import Node, names_of
 
 MAX_BITS = 1 << 16
@@ -135,7 +135,8 @@ class Reckoning:
         if node.op in ("number", "based"):
             if node.op == "based" and node.value == NO_VALUE:
                 raise Undecided
-            self.written += len(str(node.value.denominator)) + len(str(node.value.numerator))
+            bits = node.value.numerator.bit_length() + node.value.denominator.bit_length()
+            self.written = min(self.written + bits // 3, 2 * LONGEST_EXPRESSION)
             return node.value
         if node.op == "name":
             return self.names[node.name]
