@@ -21,7 +21,7 @@ _COMMANDS = {
     "∪": r"\cup", "∩": r"\cap", "∈": r"\in", "∅": r"\emptyset", "∖": r"\setminus",
     "ℝ": r"\mathbb{R}", "⟨": r"\langle", "⟩": r"\rangle", "π": r"\pi", "α": r"\alpha",
     "β": r"\beta", "γ": r"\gamma", "θ": r"\theta", "λ": r"\lambda", "φ": r"\phi", "ω": r"\omega",
-    "°": r"^\circ", "∛": r"\sqrt[3]", "∜": r"\sqrt[4]",
+    "°": r"^\circ", "≈": r"\approx", "∛": r"\sqrt[3]", "∜": r"\sqrt[4]",
 }
 _FRACTIONS = {
     "½": (1, 2), "⅓": (1, 3), "⅔": (2, 3), "¼": (1, 4), "¾": (3, 4), "⅕": (1, 5), "⅖": (2, 5),

@@ -14,7 +14,7 @@ from guerdon.parsing.reading import read_tree
 from guerdon.parsing.regions import region_of, same_region
 from guerdon.parsing.relations import same_relation
 from guerdon.parsing.tokens import LONGEST_EXPRESSION
-from guerdon.parsing.trees import MINUS_ONE, Node
+from guerdon.parsing.trees import MINUS_ONE, Node, names_of
 from guerdon.parsing.values import same_value
 
 __all__ = ["LONGEST_EXPRESSION", "left_undone", "same_expression"]
@@ -110,9 +110,13 @@ def _joins(node: Node) -> bool:
 
 
 def _said(node: Node) -> Node:
-    """What "x = ..." and "x in ..." say."""
-    named = node.op == "relation" and node.name in ("=", "in") and node.parts[0].op == "name"
-    return node.parts[1] if named else node
+    """What "x = ...", "x in ..." and a chain of equal values say."""
+    if node.op != "relation" or (set(node.name.split()) != {"="} and node.name != "in"):
+        return node
+    values = node.parts[1:] if node.parts[0].op == "name" else node.parts
+    if len(values) > 1 and names_of(*values):
+        return node
+    return values[-1] if all(_same(value, values[-1]) for value in values[:-1]) else node
 
 
 def _is_boundless(node: Node) -> bool:

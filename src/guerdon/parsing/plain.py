@@ -18,15 +18,28 @@ _REMOVED = re.compile(
 )
 _DOLLAR = re.compile(r"(?<!\\)\$")
 _FRACTION = re.compile(r"\\[dtc]frac(?![a-zA-Z])")
+_ABOUT = re.compile(r"\A\\approx(?![a-zA-Z])\s?")
 _PER_CENT = re.compile(r"\s?(?:\\?%|\s(?:percent|per cent))\Z")
 _NAME = re.compile(
-    r"((?:[a-zA-Z]|\\[a-zA-Z]{2,8})'?(?:_(?:\w|\{\w{1,8}\}))?(?:\^\{-1\})?)(?:\([a-zA-Z]\))?\s?=(?!=)\s?"
+    r"((?:[a-zA-Z]|\\[a-zA-Z]{2,8})'?(?:_(?:\w|\{\w{1,8}\}))?(?:\^\{-1\})?)(?:\([a-zA-Z]\))?\s?(?:=(?!=)|\\approx(?![a-zA-Z]))\s?"
 )
 _MIXED = re.compile(r"(-?)\s?(\d{1,40})\s?\\frac\s?\{(\d{1,40})\}\s?\{(\d{1,40})\}", re.ASCII)
 _SCIENTIFIC = re.compile(
     r"(-?[\d.,]{1,40})\s?(?:\\times|\\cdot|[*x×·])\s?10\s?\^\s?\{?\s?(-?\d{1,3})\s?\}?", re.ASCII
 )
 _SCALED = re.compile(r"(-?[\d.,]{1,40})\s(hundred|thousand|million|billion|trillion)", re.ASCII)
+_PHRASES = {
+    "all real numbers": r"\mathbb{R}",
+    "all reals": r"\mathbb{R}",
+    "the real numbers": r"\mathbb{R}",
+    "real numbers": r"\mathbb{R}",
+    "no solution": r"\emptyset",
+    "no solutions": r"\emptyset",
+    "empty set": r"\emptyset",
+    "the empty set": r"\emptyset",
+    "infinity": r"\infty",
+    "negative infinity": r"-\infty",
+}
 _POWERS = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 _BRACKETED = re.compile(r"\(([^()\[\],;|]*)\)")
 
@@ -66,8 +79,9 @@ def _taken_apart(text: str) -> Plain:
     if signs and len(signs) % 2 == 0:  # around mathematics, and no sums of money
         body = _DOLLAR.sub("", body).strip()
     body = _without_stop(_FRACTION.sub(r"\\frac", " ".join(body.split())))
-    body, unit = split_unit(body)
+    body, unit = split_unit(_ABOUT.sub("", body))
     body = _PER_CENT.sub("%", body)
+    body = _PHRASES.get(body.lower(), body)
     bracketed = _BRACKETED.fullmatch(body)
     body = bracketed.group(1).strip() if bracketed else body
     name = _NAME.match(body)

@@ -16,7 +16,7 @@ from guerdon.parsing.tokens import (
     Unreadable,
     tokens,
 )
-from guerdon.parsing.trees import Node, negated, number
+from guerdon.parsing.trees import MINUS_ONE, Node, negated, number
 
 MAX_DEPTH = 24
 """Brackets inside brackets that are read."""
@@ -127,7 +127,7 @@ class _Reader:
             elif self._took("/"):
                 factors = [Node("/", (_joined("*", factors), self._factor()))]
             elif self._begins_factor():
-                if isinstance(self._peek(), Node):
+                if isinstance(self._peek(), Node) and factors[-1].op != "^":
                     raise Unreadable  # "2 3": two numbers side by side are no product
                 factors.append(self._factor())
             elif self._peek() == "|" and factors[-1].op == "number" and not self.bars:
@@ -269,8 +269,10 @@ class _Reader:
             if name != "log":
                 raise Unreadable
         power = self._exponent() if self._took("^") else None
-        if power is not None and power.op == "number" and power.value < 0:
-            raise Unreadable  # sin^{-1}: the inverse or the reciprocal?
+        if power == MINUS_ONE and name in ("sin", "cos", "tan"):
+            name, power = f"arc{name}", None
+        elif power is not None and power.op == "number" and power.value < 0:
+            raise Unreadable  # csc^{-1}, ln^{-1}: the inverse or the reciprocal?
         if self._peek() in ("(", "[", "{", "|"):
             inside = self._atom()
         else:

@@ -42,7 +42,7 @@ _DEGREE = re.compile(
 )
 _WORD = rf"[a-zA-Zµ]{{1,24}}{_POWER}?"
 _TYPED = re.compile(
-    rf"(?<=[\d}})])(?:\s(?P<spaced>(?:1\s?/\s?)?{_WORD}(?:(?:\s?(?:[/*]|\\cdot)\s?|\s|-){_WORD}){{0,3}})"
+    rf"(?:(?<=[\d}})])|(?<=\\pi))(?:\s(?P<spaced>(?:1\s?/\s?)?{_WORD}(?:(?:\s?(?:[/*]|\\cdot)\s?|\s|-){_WORD}){{0,3}})"
     rf"|(?P<glued>{_GLUED}(?:/{_GLUED})?{_POWER}?))\Z"
 )
 _LETTER = frozenset("mgshLlNJWVAKCFd")

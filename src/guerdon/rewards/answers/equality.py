@@ -19,6 +19,7 @@ _FUNCTIONS = frozenset((
 ))
 # fmt: on
 _RELATION = re.compile(r"[=<>]|\\(?:[lg]eq?|lt|gt)(?![a-zA-Z])")
+_RATIO = re.compile(r"\d{1,9}(?:\s?:\s?\d{1,9}){1,9}", re.ASCII)
 _SPACE = re.compile(r"(?<![0-9]) | (?![0-9])")  # "2 1/4" is not "21/4"
 _DATE = re.compile(r"\d+(?:[-/]\d+){2}")
 
@@ -54,7 +55,14 @@ def same_answer(answer: str, gold: str) -> bool | None:
         return _same_number(value, number, left, right)
     if not (looks_mathematical(left) and looks_mathematical(right)):
         return False
+    if _RATIO.fullmatch(left) or _RATIO.fullmatch(right):
+        return _numbers_of(left) == _numbers_of(right)
     return _same_expression(left, right, number is not None, value is not None)
+
+
+def _numbers_of(ratio: str) -> list[int] | None:
+    """The numbers of a ratio or a clock time: ``4:30`` is neither ``4/30`` nor ``2:15``."""
+    return [int(n) for n in ratio.split(":")] if _RATIO.fullmatch(ratio) else None
 
 
 def _same_number(value: Fraction, number: Fraction, answer: str, gold: str) -> bool:
@@ -68,7 +76,7 @@ def _same_number(value: Fraction, number: Fraction, answer: str, gold: str) -> b
 
 def _same_expression(one: str, two: str, is_number: bool, from_number: bool) -> bool | None:
     """Of two bodies that are not both numbers: as expressions, per cent on one side or both."""
-    if is_number and left_undone(one):
+    if is_number and left_undone(one.rpartition("=")[2]):
         return False
     bare_one, bare_two = one.removesuffix("%"), two.removesuffix("%")
     verdict = same_expression(one, two)
