@@ -11,7 +11,9 @@ from __future__ import annotations
 import importlib
 
 from guerdon.names import slugs_in
+from guerdon.recipes import load_recipe
 from guerdon.reproduction import Claim
+from guerdon.reproduction.code import code_of
 
 
 def all_claims() -> tuple[str, ...]:
@@ -38,4 +40,11 @@ def load_claim(slug: str) -> Claim:
     return claim
 
 
-__all__ = ["all_claims", "load_claim"]
+def code_behind(claim: Claim) -> dict[str, str]:
+    """Digests by module of a system's claim, its recipe, and the parts that both are made of."""
+    recipe = load_recipe(claim.slug)
+    module = importlib.import_module(f"{__name__}.{claim.slug.replace('-', '_')}")
+    return code_of(claim, module, recipe, recipe=recipe.build())
+
+
+__all__ = ["all_claims", "code_behind", "load_claim"]

@@ -194,5 +194,5 @@ def claim() -> Claim:
             ),
             Expectation(whole, sorted_share, metric, 0.05, why="the trap"),
         ),
-        seeds=9,
+        seeds=16,
     )

@@ -23,7 +23,8 @@ from guerdon.parsing.visible import visible
 class Command:
     """One command: a line for the list of commands, and what it takes.
 
-    ``takes`` are positionals (in capitals) and options with a value, ``flags`` options without.
+    ``takes`` are positionals (in capitals; in brackets one that may be left out) and options with a
+    value, ``flags`` options without.
     With ``settings`` those of a recipe follow them; with ``more`` the module reads further words
     itself, and ``more`` explains these. With ``run`` a first word that is no option is the folder
     of a run, whose recipe and model are meant.
@@ -103,9 +104,11 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         ),
         "reproduce": Command(
             "run a paper's claim in miniature and say whether it shows",
-            "Run a paper's claim in miniature; exit status 0 if it is shown.",
-            ("SLUG", "--out"),
-            ("--json", "--quiet"),
+            "Run a paper's claim in miniature; exit status 0 if it is shown. With --all or --stale "
+            "one after\nthe other, each with the seeds that its result has; begun again, it goes "
+            "on where it was. Exit\nstatus 0 then says that all of them ran.",
+            ("[SLUG]", "--out"),
+            ("--all", "--stale", "--json", "--quiet"),
             more="  --seeds N        the first N seeds, or --seeds 0 1 2 for these (default: the "
             "claim's)",
         ),

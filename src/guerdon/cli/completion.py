@@ -100,5 +100,5 @@ def _values(command: Command, before: Sequence[str]) -> Iterable[str]:
         others = (PREFERENCE_CHOICES, RANKING_CHOICES) if "--pairs" in before else ()
         named = {name for table in (POLICY_CHOICES, *others) for name in table.get(place, ())}
         return tables.get(option, named)
-    first = command.takes[0] if command.takes else ""
+    first = command.takes[0].strip("[]") if command.takes else ""
     return tables.get(first, ()) if not before else ()

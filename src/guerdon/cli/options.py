@@ -65,6 +65,8 @@ def take_options(
 ) -> tuple[dict[str, Any], list[str]]:
     """A command's own options; what it does not know is left for the recipe's settings.
 
+    ``valued`` are options and positionals with a value, one in brackets may be left out.
+
     ``more`` is asked for what follows in the help text.
     """
     parser = _Parser(
@@ -83,7 +85,8 @@ def take_options(
         elif name.startswith("--"):
             parser.add_argument(name, metavar=METAVARS.get(name, "N"), help=OPTION_HELP[name])
         else:
-            parser.add_argument(name.lower(), metavar=name, help=OPTION_HELP[name])
+            bare, may = name.strip("[]"), "?" if name.startswith("[") else None
+            parser.add_argument(bare.lower(), metavar=bare, nargs=may, help=OPTION_HELP[bare])
     for name in flags:
         parser.add_argument(name, action="store_true", help=OPTION_HELP[name])
     known, rest = parser.parse_known_args(arguments)
@@ -177,6 +180,8 @@ OPTION_HELP = {
     "PROCESS": "a world of Gymnasium with a table, or a file of transitions [S, A, S]",
     "--discount": "of the process, in [0, 1); default 0.95",
     "SLUG": "the system, e.g. gigpo",
+    "--all": "every system, one after the other, but those whose result is of today's code",
+    "--stale": "those whose result is of other code than today's",
     "RUN": "a run's folder",
     "SHELL": "bash, zsh or fish",
 }

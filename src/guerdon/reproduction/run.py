@@ -7,7 +7,7 @@ import math
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -29,7 +29,10 @@ _VERSIONED = ("guerdon", "torch", "transformers", "numpy", "scipy")
 
 @dataclass(frozen=True)
 class Reproduction:
-    """A claim's runs and the verdict on it, with all that is needed to run it again."""
+    """A claim's runs and the verdict on it, with all that is needed to run it again.
+
+    ``code`` has digests by module of what was run (`guerdon.reproduction.code`); {} where not told.
+    """
 
     slug: str
     statement: str
@@ -42,12 +45,14 @@ class Reproduction:
     date: str
     seconds: float
     versions: dict[str, str]
+    code: dict[str, str]
 
 
 def run_claim(
     claim: Claim,
     seeds: Sequence[int] | None = None,
     progress: Callable[[float, str], None] | None = None,
+    code: Mapping[str, str] | None = None,
 ) -> Reproduction:
     """Run every arm on every seed and judge.
 
@@ -87,6 +92,7 @@ def run_claim(
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
         seconds=round(time.monotonic() - started, 1),
         versions=_versions(),
+        code=dict(code or {}),
     )
 
 

@@ -1,0 +1,120 @@
+"""The code that a result was made by: digests of it, and whether a result is still of today's."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import sys
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from guerdon.composition import places
+from guerdon.reproduction.claim import Claim, ClaimError
+from guerdon.reproduction.run import read
+
+_APART = ("guerdon.records", "guerdon.stages", "guerdon.reproduction", "guerdon.recipes")
+"""What flows and what judges: every claim names these."""
+
+
+class State(StrEnum):
+    """What a result is worth beside the code of today."""
+
+    CURRENT = "current"
+    STALE = "stale"
+    UNKNOWN = "not known"
+    MISSING = "no result"
+
+
+class Standing(NamedTuple):
+    """A result's state, and why it is that."""
+
+    state: State
+    why: str = ""
+
+
+def code_of(claim: Claim, *sources: ModuleType, recipe: Any = None) -> dict[str, str]:
+    """Digests by module of what a claim's runs are made of, sorted by name.
+
+    These are ``sources`` (its own module and its recipe's), and the modules of the parts: all that
+    ``recipe`` and the claim's arms are composed of, and each class, function and part of guerdon's
+    that a source names. Not what these import in turn. Comments, docstrings and layout do not
+    count. A digest is the first 16 digits of a SHA-256.
+    """
+    named = [value for source in sources for value in vars(source).values()]
+    modules = {_module_of(part) for whole in (recipe, dict(claim.arms)) for part in _all_in(whole)}
+    modules |= {_module_of(part) for value in named for part in _all_in(value)}
+    parts = {name for name in modules if name.startswith("guerdon.")}
+    kept = {name for name in parts if not name.startswith(_APART)}
+    kept |= {source.__name__ for source in sources}
+    return {name: _digest(sys.modules[name]) for name in sorted(kept)}
+
+
+def standing(result: Path, claim: Claim, code: Mapping[str, str]) -> Standing:
+    """How the result file ``result`` of ``claim`` stands beside its ``code`` of today.
+
+    It is stale where a digest differs, and where it has fewer seeds than the claim asks for; a file
+    of before digests were written, or that can't be read, is not known.
+    """
+    if not result.exists():
+        return Standing(State.MISSING)
+    try:
+        data = read(result)
+    except ClaimError as error:
+        return Standing(State.UNKNOWN, str(error))
+    known = data.get("code")
+    if not isinstance(known, dict) or not known:
+        return Standing(State.UNKNOWN, "it says no code")
+    changed = sorted(k for k in {*known, *code} if known.get(k) != code.get(k))
+    if changed:
+        return Standing(State.STALE, f"changed since: {', '.join(changed)}")
+    if len(data["seeds"]) < claim.seeds:
+        told = f"{len(data['seeds'])} seeds, and the claim has {claim.seeds}"
+        return Standing(State.STALE, told)
+    return Standing(State.CURRENT)
+
+
+def seeds_for(result: Path, claim: Claim) -> tuple[int, ...]:
+    """The seeds to run a claim again with: those of its result, where there are enough of them."""
+    first = tuple(range(claim.seeds))
+    if not result.exists():
+        return first
+    try:
+        known = tuple(int(seed) for seed in read(result)["seeds"])
+    except (ClaimError, TypeError, ValueError):
+        return first
+    return known if len(set(known)) >= claim.seeds else first
+
+
+def _all_in(whole: Any) -> Iterable[Any]:
+    if isinstance(whole, type):
+        return [whole]
+    return [part for _, part in places(whole)]
+
+
+def _module_of(part: Any) -> str:
+    """Where a class, a function or a part's class is written; "" where that is not known."""
+    kind = part if isinstance(part, type) or inspect.isfunction(part) else type(part)
+    return str(getattr(kind, "__module__", ""))
+
+
+def _digest(module: ModuleType) -> str:
+    tree = ast.parse(inspect.getsource(module))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            said = [one for one in body if not _is_text(one)]
+            node.body = said or [ast.Pass()]  # type: ignore[attr-defined]
+    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:16]
+
+
+def _is_text(node: Any) -> bool:
+    """Whether a statement is a text that stands alone: it does nothing."""
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
