@@ -6,9 +6,8 @@ hidden target, negated. Each prompt has 32 pairs of chains a round, the two of a
 start. D3PO sees which chain of a pair is better; DDPO sees the rewards, normalised over the
 prompt's 64 chains. Both make one update a round, of norm 1 at most before the rate, by plain
 gradient descent. Each has the rate, of a grid of factor 2, at which its mean reward over all rounds
-is the highest on seeds 100 to 105 (D3PO -0.699 at 8, -0.712 at 4 and -0.791 at 16; DDPO -0.709 at
-0.8, -0.711 at 0.4 and -0.830 at 1.6). Both saturate at what the noise leaves, -0.64, so that what
-is compared is the number of rounds to half of the way, besides where they end.
+is the highest, on seeds that the claim does not use. Both saturate at what the noise leaves, so
+that what is compared is the number of rounds to half of the way, besides where they end.
 """
 
 from __future__ import annotations

@@ -8,11 +8,9 @@ ones, those with one or two right arms. Two more arms hold the paper's analysis:
 and wrong answers of a question are pulled apart, against ``sqrt(p (1 - p))`` of its share p of
 right ones.
 
-The number of contexts was set so that GRPO is near its pilot figure (0.814, hard 0.685) at the
-best of its rates. 0.005, 0.01 and 0.02 were tried for the arms that are judged, on four seeds that
-the claim does not use, and 0.005 was the best of each. With 128 contexts a first run was void
-(``reproductions/disco.md``); with 112 GRPO has 0.843 and 0.682 on eight other seeds.
-``delta`` and ``beta`` are the specification's for this toy, not those of the real run.
+The number of contexts is one at which GRPO is near its pilot figures at the best of its rates, on
+seeds that the claim does not use. ``delta`` and ``beta`` are the specification's for this toy, not
+those of the real run.
 """
 
 from __future__ import annotations

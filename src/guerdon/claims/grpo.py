@@ -1,4 +1,8 @@
-"""GRPO in miniature."""
+"""GRPO in miniature.
+
+The seedling on sums, 25 steps of 12 groups of 8: held-out accuracy at the recipe's rate against
+that at rate 0, where nothing is learned.
+"""
 
 from __future__ import annotations
 

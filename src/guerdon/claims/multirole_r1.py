@@ -4,8 +4,6 @@ The miniature: ten questions; a chain of three times a role of 8 and an answer o
 fixed for each question and role, from softmaxes by place and, for the answer, by role. One role
 starts with a logit of 2. D is the share of distinct roles; a third arm has the eight measures
 instead. That variety makes answers right is not claimed. Rate and updates were set without a run.
-A first version drew each pair from one softmax; like this one it settles on the habitual role
-whatever is paid (0.00 more distinct roles). The expectations were written before both.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The miniature is of the selection: a softmax linear in 12 features over 6 classes, right on some
 45 % at the start, and a pool of 600 tasks, 15 % of them mislabelled. 60 tasks are chosen by the
 variance of 8 rollouts (most, least) or at random, then learned in 6 passes of GRPO, one task an
-update. In the pilot fewer groups were alive (0.26 at random): its policy was surer at the start.
+update.
 """
 
 from __future__ import annotations

@@ -4,8 +4,6 @@ The miniature: three classes, and a feature that is the class with probability 0
 feature: form or none, a class, and by class one of four extensions, a generic one (a logit of 2
 above the others at the start) and one for each class. The judge gives 0.2, 0.9 for the extension
 of the class given and 0.5 for another's, with noise of 0.1. Policy gradient at 0.4, 300 updates.
-A first version drew class and extension from one softmax, against the specification: +0.33
-[0.22, 0.43] in quality where 0.4 is expected; expectations were written before both.
 """
 
 from __future__ import annotations
