@@ -193,6 +193,10 @@ class _Reader:
 
     def _group(self, left: str = "{", right: str = "}") -> Node:
         self._expect(left)
+        ahead = self.tokens[self.at : self.at + 2]
+        if len(ahead) == 2 and isinstance(ahead[0], Node) and ahead[1] == right:
+            self.at += 2
+            return ahead[0]
         self._deeper()
         node = self._list("")
         self._expect(right)

@@ -76,7 +76,9 @@ def tokens(text: str, grouped: bool) -> tuple[list[str | Node], dict[int, str]]:
     digits: dict[int, str] = {}
     if not grouped:
         text = text.replace(",", ", ")
-    for match in _TOKEN.finditer(_DOTS.sub(r"\1\\overline{\2}", text)):
+    if ".." in text or "dots" in text:
+        text = _DOTS.sub(r"\1\\overline{\2}", text)
+    for match in _TOKEN.finditer(text):
         kind, token = match.lastgroup or "", match.group()
         if kind in _NUMBERS:
             if kind == "number":

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from guerdon.parsing.tokens import LONGEST_EXPRESSION, NO_VALUE
-from guerdon.parsing.trees import Node, names_of
+from guerdon.parsing.trees import Node
 
 MAX_BITS = 1 << 16
 """Bits of a numerator and denominator together that are reckoned exactly."""
@@ -49,15 +49,23 @@ def same_value(one: Node, two: Node) -> bool | None:
     """
     if one == two:
         return True
-    ops = {node.op for tree in (one, two) for node in tree.nodes()}
-    verdicts = [_same_value(one, two, base) for base in ((10, 0) if "log" in ops else (0,))]
+    names: set[str] = set()
+    logarithms = imaginary = False
+    for tree in (one, two):
+        for node in tree.nodes():
+            if node.op == "name":
+                names.add(node.name)
+            logarithms |= node.op == "log"
+            imaginary |= node.name == "i" and node.op == "constant"
+    real = bool(names) and not imaginary
+    verdicts = [
+        _same_value(one, two, sorted(names), base, real)
+        for base in ((10, 0) if logarithms else (0,))
+    ]
     return True if True in verdicts else None if None in verdicts else False
 
 
-def _same_value(one: Node, two: Node, base: int) -> bool | None:
-    nodes = [node for tree in (one, two) for node in tree.nodes()]
-    names = names_of(one, two)
-    real = bool(names) and not any(n.op == "constant" and n.name == "i" for n in nodes)
+def _same_value(one: Node, two: Node, names: list[str], base: int, real: bool) -> bool | None:
     if not names:
         try:
             return _same_at(one, two, {}, base, real)
@@ -86,7 +94,7 @@ def _same_at(one: Node, two: Node, point: Mapping[str, Fraction], base: int, rea
             if point:
                 raise
             return False  # written differently, or they had been found equal
-        if isinstance(left, Fraction) and isinstance(right, Fraction):
+        if type(left) is Fraction and type(right) is Fraction:
             return left == right
         needed = int(reckoning.orders) + reckoning.written + _GUARD
         if needed <= digits:
@@ -167,7 +175,7 @@ class Reckoning:
 
     def many(self, value: Real) -> Any:
         """The value as a number of mpmath."""
-        if not isinstance(value, Fraction):
+        if type(value) is not Fraction:
             return value
         if value:
             self._met(_orders(value))
@@ -191,7 +199,7 @@ class Reckoning:
 
     def sum(self, a: Real, b: Real) -> Real:
         """The sum; 0 where the two cancel but for rounding."""
-        if isinstance(a, Fraction) and isinstance(b, Fraction):
+        if type(a) is Fraction and type(b) is Fraction:
             return _bounded(a + b)
         a, b = self.many(a), self.many(b)
         total = a + b
@@ -207,7 +215,7 @@ class Reckoning:
         """The product."""
         if a == 0 or b == 0:
             return Fraction(0)
-        if isinstance(a, Fraction) and isinstance(b, Fraction):
+        if type(a) is Fraction and type(b) is Fraction:
             return _bounded(a * b)
         return self.many(a) * self.many(b)
 
@@ -218,10 +226,10 @@ class Reckoning:
 
     def _power(self, a: Real, b: Real) -> Real:
         if a == 0:
-            if isinstance(b, Fraction) and b > 0:
+            if type(b) is Fraction and b > 0:
                 return Fraction(0)
             raise Undecided
-        if isinstance(b, Fraction) and isinstance(a, Fraction):
+        if type(b) is Fraction and type(a) is Fraction:
             exact = _exact_power(a, b)
             if exact is not None:
                 return exact
@@ -231,7 +239,7 @@ class Reckoning:
         base, exponent = self.many(a), self.many(b)
         size = float(abs(context.re(exponent))) * abs(float(context.log10(abs(base))))
         self._met(size + float(abs(context.im(exponent))))
-        if isinstance(b, Fraction) and b.denominator % 2 and _is_negative(base):
+        if type(b) is Fraction and b.denominator % 2 and _is_negative(base):
             # A real root is meant: the cube root of -8 is -2.
             sign = -1 if b.numerator % 2 else 1
             return sign * context.power(-base, exponent)
@@ -248,7 +256,7 @@ class Reckoning:
         if name == "binom":
             return _binomial(*parts)
         if name in ("floor", "ceil"):
-            if not isinstance(first, Fraction):
+            if type(first) is not Fraction:
                 raise Undecided
             return Fraction(math.floor(first) if name == "floor" else math.ceil(first))
         if name in ("log", "ln"):
@@ -292,7 +300,7 @@ _ELEMENTARY = {
 
 
 def _is_negative(value: Real) -> bool:
-    if isinstance(value, Fraction):
+    if type(value) is Fraction:
         return value < 0
     return bool(value.imag == 0 and value.real < 0)
 
@@ -344,7 +352,7 @@ def _whole_root(n: int, degree: int) -> int | None:
 
 
 def _factorial(n: Real) -> Fraction:
-    if not isinstance(n, Fraction) or n.denominator != 1 or n < 0:
+    if type(n) is not Fraction or n.denominator != 1 or n < 0:
         raise Undecided
     if n * max(n.numerator.bit_length(), 1) > MAX_BITS:
         raise TooLarge
@@ -352,7 +360,7 @@ def _factorial(n: Real) -> Fraction:
 
 
 def _binomial(n: Real, k: Real) -> Fraction:
-    if not all(isinstance(x, Fraction) and x.denominator == 1 and x >= 0 for x in (n, k)):
+    if not all(type(x) is Fraction and x.denominator == 1 and x >= 0 for x in (n, k)):
         raise Undecided
     if n.numerator.bit_length() * min(k, abs(n - k)) > MAX_BITS:
         raise TooLarge

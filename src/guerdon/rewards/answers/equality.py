@@ -41,7 +41,8 @@ def same_answer(answer: str, gold: str) -> bool | None:
     """
     if same_text(answer, gold):
         return True
-    number, value = parse_number(gold), parse_number(answer)
+    number = parse_number(gold)
+    value = None if number is None else parse_number(answer)
     if number is not None and value is not None:
         return _same_number(value, number, answer, gold)
     one, two = plain_answer(answer), plain_answer(gold)
@@ -50,7 +51,8 @@ def same_answer(answer: str, gold: str) -> bool | None:
     left, right = _body(one, two), _body(two, one)
     if _SPACE.sub("", left) == _SPACE.sub("", right):
         return bool(left)
-    number, value = parse_number(right), parse_number(left)
+    number = number if right == gold else parse_number(right)
+    value = parse_number(left)
     if number is not None and value is not None:
         return _same_number(value, number, left, right)
     if not (looks_mathematical(left) and looks_mathematical(right)):
