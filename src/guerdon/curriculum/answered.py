@@ -10,7 +10,7 @@ import torch
 from guerdon.curriculum.selection import Ranking, easy, hard, select_by_score
 from guerdon.judging import judged
 from guerdon.ranges import Finite, NonNegative, PositiveInt, check_ranges
-from guerdon.records import Progress, Task
+from guerdon.records import Progress, Task, first_views, with_views
 from guerdon.stages import Policy, Reward, Sampling
 
 
@@ -18,7 +18,8 @@ from guerdon.stages import Policy, Reward, Sampling
 class ByReward:
     """A `Preparation`: ``count`` of the tasks by the reward of one answer each (2505.11080).
 
-    Answers are drawn by ``sampling``; ``which`` picks by their rewards (`hard`: the lowest).
+    Questions of several views are chosen by the first, and with the others. Answers are drawn by
+    ``sampling``; ``which`` picks by their rewards (`hard`: the lowest).
     Ungradable tasks are never chosen. Raises ValueError where fewer than ``count`` can be graded.
     """
 
@@ -31,15 +32,18 @@ class ByReward:
         check_ranges(self)
 
     def __call__(self, policy: Policy, tasks: Sequence[Task]) -> list[Task]:
-        scores = judged(self.reward, policy.sample(tasks, 1, self.sampling, 0), Progress())
-        return select_by_score(tasks, scores.value.tolist(), self.count, self.which)
+        asked = first_views(tasks)
+        scores = judged(self.reward, policy.sample(asked, 1, self.sampling, 0), Progress())
+        chosen = select_by_score(asked, scores.value.tolist(), self.count, self.which)
+        return with_views(chosen, tasks)
 
 
 @dataclass(frozen=True)
 class ByVariance:
     """A `Preparation`: at most ``count`` of the tasks by their rewards' variance (2506.01908).
 
-    Each is answered ``draws`` times. Tasks whose population variance is below ``varied`` or whose
+    Questions of several views are chosen by the first, and with the others. Each is answered
+    ``draws`` times. Tasks whose population variance is below ``varied`` or whose
     best reward is below ``good`` are left out; of the others ``which`` picks by variance (`easy`:
     the largest). Raises ValueError where no task is left.
     """
@@ -55,14 +59,15 @@ class ByVariance:
         check_ranges(self)
 
     def __call__(self, policy: Policy, tasks: Sequence[Task], seed: int = 0) -> list[Task]:
-        rows = policy.sample(tasks, self.draws, Sampling(), seed)
-        value_BK = judged(self.reward, rows, Progress()).value.reshape(len(tasks), -1)
+        asked = first_views(tasks)
+        rows = policy.sample(asked, self.draws, Sampling(), seed)
+        value_BK = judged(self.reward, rows, Progress()).value.reshape(len(asked), -1)
         variance_B = value_BK.var(1, correction=0)
         kept_B = (variance_B >= self.varied) & (value_BK.amax(1) >= self.good)
         if not kept_B.any():
             raise ValueError(
-                f"none of {len(tasks)} tasks varies by {self.varied} up to {self.good}"
+                f"none of {len(asked)} tasks varies by {self.varied} up to {self.good}"
             )
         ranked = variance_B.where(kept_B, torch.nan).tolist()
         count = min(self.count, int(kept_B.sum()))
-        return select_by_score(tasks, ranked, count, self.which, seed)
+        return with_views(select_by_score(asked, ranked, count, self.which, seed), tasks)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,7 +16,8 @@ from guerdon.records import Progress, Rollouts, Scores, Task, questions
 class ShuffledTasks:
     """Every task once per pass, each pass in an order of its own drawn from ``seed``.
 
-    Views of one question come together, so a batch may be a few tasks longer than asked for.
+    Views of one question come together, so a batch may be a few tasks longer than asked for;
+    probes come with their question and are not counted.
 
     A batch that spans two passes takes the end of one and the start of the next. The state is
     one number, so a resumed run draws what an unbroken one would.
@@ -35,8 +36,8 @@ class ShuffledTasks:
         """The next ``count`` tasks. Raises ValueError where there are none."""
         _need(tasks)
         asked, lap, order = questions(tasks), -1, np.zeros(0, int)
-        chosen: list[Task] = []
-        while len(chosen) < count:
+        chosen, counts = list[Task](), _counted(tasks)
+        while counts(chosen) < count:
             now, place = divmod(self._drawn, len(asked))
             if now != lap:
                 lap, draws = now, np.random.Generator(np.random.Philox(key=[self.seed, now]))
@@ -71,8 +72,8 @@ class SequentialTasks:
     def next(self, tasks: Sequence[Task], count: int, progress: Progress) -> list[Task]:
         """The next ``count`` tasks. Raises ValueError where there are none."""
         _need(tasks)
-        asked, chosen = questions(tasks), list[Task]()
-        while len(chosen) < count:
+        asked, chosen, counts = questions(tasks), list[Task](), _counted(tasks)
+        while counts(chosen) < count:
             chosen += [tasks[i] for i in asked[self._drawn % len(asked)]]
             self._drawn += 1
         return chosen
@@ -89,6 +90,13 @@ class SequentialTasks:
     @classmethod
     def example(cls) -> SequentialTasks:
         return cls()
+
+
+def _counted(tasks: Sequence[Task]) -> Callable[[Sequence[Task]], int]:
+    """What counts how many were drawn: all but probes, if there is anything else to draw."""
+    if all(task.probe for task in tasks):
+        return len
+    return lambda drawn: sum(not task.probe for task in drawn)
 
 
 def _need(tasks: Sequence[Task]) -> None:

@@ -10,7 +10,7 @@ from guerdon.records.outputs import Loss, PolicyOutput
 from guerdon.records.pairs import Chosen, Comparisons, Pairs
 from guerdon.records.rollouts import OWN_POLICY, Along, Ending, Rollouts, concat_rollouts
 from guerdon.records.scores import INVALID, Scores, concat_scores
-from guerdon.records.tasks import Message, Progress, Task, first_views, questions
+from guerdon.records.tasks import Message, Progress, Task, first_views, questions, with_views
 from guerdon.records.written import rollouts_of_ids
 
 __all__ = [
@@ -34,4 +34,5 @@ __all__ = [
     "first_views",
     "questions",
     "rollouts_of_ids",
+    "with_views",
 ]

@@ -235,6 +235,24 @@ class Rollouts:
         changes |= {"group": group, "inputs": inputs if inputs and any(inputs) else None}
         return replace(self, **changes)
 
+    def arranged(self, place_B: Tensor) -> Rollouts:
+        """The same groups in the order of long[B], and the rows by group, as ``row_order`` says."""
+        order_B = torch.argsort(place_B, stable=True)
+        rows = self.row_order(place_B)
+        changes = {
+            f.name: _picked(
+                getattr(self, f.name),
+                order_B if f.metadata["along"] is Along.TASK else rows,
+                None,
+            )
+            for f in _along_something(self)
+        }
+        return replace(self, **{**changes, "group": torch.argsort(order_B)[self.group[rows]]})
+
+    def row_order(self, place_B: Tensor) -> Tensor:
+        """long[N]: the rows ordered by the place of their group, and as they were within it."""
+        return torch.argsort(place_B[self.group], stable=True)
+
     def positions(self, first: int, end: int) -> Rollouts:
         """The same rows with the positions from ``first`` up to ``end`` alone.
 

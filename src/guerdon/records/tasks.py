@@ -17,7 +17,9 @@ class Task:
     ``id`` names the task; groups are made by id, never by prompt text, so that two tasks
     that happen to read alike stay apart. ``columns`` carries every further field of the data
     (choices, schema, gold tool calls, images...) to the rewards. ``link`` names the question
-    of which this task is one view (linked groups share it).
+    of which this task is one view (linked groups share it). ``samples`` is how many completions of
+    this task are drawn, where it is another number than of others. Rows of a ``probe`` are drawn,
+    judged, observed and shown, and nothing is learned from them.
     """
 
     id: str
@@ -25,6 +27,17 @@ class Task:
     answer: Any = None
     columns: Mapping[str, Any] = field(default_factory=dict)
     link: str | None = None
+    probe: bool = False
+    samples: int | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.probe, bool):
+            raise ValueError(f"task {self.id!r}: probe is {self.probe!r:.60}; give true or false")
+        if self.samples is not None and (type(self.samples) is not int or self.samples < 1):
+            raise ValueError(
+                f"task {self.id!r}: samples is {self.samples!r:.60}; give a whole number of 1 or "
+                "more, or nothing"
+            )
 
     @property
     def text(self) -> str:
@@ -46,8 +59,18 @@ def questions(tasks: Sequence[Task]) -> list[list[int]]:
 
 
 def first_views(tasks: Sequence[Task]) -> list[Task]:
-    """One task of each question, the first: what a question is graded by."""
-    return [tasks[places[0]] for places in questions(tasks)]
+    """One task of each question, the first that is no probe: what a question is graded by.
+
+    Questions of probes alone are left out.
+    """
+    views = ([tasks[i] for i in places if not tasks[i].probe] for places in questions(tasks))
+    return [some[0] for some in views if some]
+
+
+def with_views(chosen: Sequence[Task], tasks: Sequence[Task]) -> list[Task]:
+    """``chosen`` of the tasks, each with all other views of its question, in their order."""
+    views = {tasks[i].id: [tasks[j] for j in places] for places in questions(tasks) for i in places}
+    return [view for task in chosen for view in views[task.id]]
 
 
 def _said(content: Any) -> Any:

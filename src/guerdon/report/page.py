@@ -161,7 +161,9 @@ def _step(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     groups: dict[int, list[dict[str, Any]]] = {}
     for row in rows:
         groups.setdefault(row["group"], []).append(row)
-    picked = sorted(groups.values(), key=_spread, reverse=True)[:SHOWN_GROUPS]
+    ordered = sorted(groups.values(), key=_spread, reverse=True)
+    learned = [group for group in ordered if not _is_probe(group)]
+    picked = learned[:SHOWN_GROUPS] + list(filter(_is_probe, ordered))[:1]
     largest = max((abs(a) for g in picked for r in g for a in r["token_advantage"]), default=0)
     return {"step": rows[0]["step"] + 1, "groups": [_group(g, largest) for g in picked]}
 
@@ -178,9 +180,15 @@ def _group(rows: Sequence[dict[str, Any]], largest: float) -> dict[str, Any]:
         "prompt": _shown(rows[0]["prompt"]),
         "answer": _shown(rows[0]["answer"]),
         "size": len(rows),
+        "probe": _is_probe(rows),
         "chosen": sum(map(_chosen, rows)),
         "rows": [_row(r, largest) for r in _first(rows)],
     }
+
+
+def _is_probe(group: Sequence[dict[str, Any]]) -> bool:
+    """Whether nothing is learned from the group; older runs have none."""
+    return group[0].get("probe") is True
 
 
 def _first(rows: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:

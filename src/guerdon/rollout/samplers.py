@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
+import torch
+
 from guerdon.ranges import PositiveInt, at_least, check_ranges
-from guerdon.records import Progress, Rollouts, Task
+from guerdon.records import Progress, Rollouts, Task, concat_rollouts
 from guerdon.stages import Policy, Sampling
 
 
@@ -15,7 +17,8 @@ from guerdon.stages import Policy, Sampling
 class Groups:
     """``size`` completions of each task, all drawn alike: a group.
 
-    ``size`` may be a schedule, and so may the numbers of ``sampling``.
+    A task with ``samples`` of its own has that many instead. ``size`` may be a schedule, and so
+    may the numbers of ``sampling``.
     """
 
     name: ClassVar[str] = "groups"
@@ -34,4 +37,14 @@ class Groups:
     def __call__(
         self, policy: Policy, tasks: Sequence[Task], progress: Progress, seed: int
     ) -> Rollouts:
-        return policy.sample(tasks, self.size, self.sampling, seed)
+        places: dict[int, list[int]] = {}
+        for place, task in enumerate(tasks):
+            places.setdefault(self.size if task.samples is None else task.samples, []).append(place)
+        made = [
+            policy.sample([tasks[i] for i in some], size, self.sampling, seed)
+            for size, some in places.items()
+        ]
+        if len(made) == 1:
+            return made[0]
+        place_B = torch.tensor([i for some in places.values() for i in some])
+        return concat_rollouts(made).arranged(place_B)

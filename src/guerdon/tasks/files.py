@@ -16,6 +16,7 @@ from guerdon.records import Task
 from guerdon.tasks.formats import read_rows
 from guerdon.tasks.images import image_name, images_in, with_images
 from guerdon.tasks.layouts import Asked, Layout, layout_of
+from guerdon.tasks.linked import Views
 from guerdon.tasks.procedural import SPLITS
 from guerdon.tasks.reading import (
     DataError,
@@ -44,6 +45,9 @@ class FileTasks:
     folder, or the image itself as Parquet and ``datasets`` hold it; or a list of these. It
     becomes the task's column ``images``, as does a column of that name. "" is for none. Paths are
     taken from the data's own folder, or from ``image_folder``, and never lead out of it.
+
+    ``link``, ``probe`` and ``samples`` name the columns of a task's fields of these names (see
+    `Task`); "" is for none. The views of a question, rows of one ``link``, are in one split.
     """
 
     path: str
@@ -60,6 +64,12 @@ class FileTasks:
     """The share of rows that is kept for the test split, where no column says so."""
     image_folder: str = ""
     """The folder that images' paths are taken from; empty: the data's own."""
+    link: str = ""
+    """The column that names the question of which a row is a view; empty: none."""
+    probe: str = ""
+    """The column that is true in rows from which nothing is learned; empty: none."""
+    samples: str = ""
+    """The column of how many completions of a row are drawn; empty: none."""
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -70,11 +80,12 @@ class FileTasks:
             raise ValueError(f"{self.path} has no split {split!r}; it has {' and '.join(SPLITS)}")
         seen: dict[str, str] = {}
         copies: Counter[str] = Counter()
-        tasks = []
+        tasks, views = [], Views(self.link, self.probe, self.samples)
         layout: Layout | None = None
         for where, row in read_rows(self.path):
             layout = layout or self._layout(row, f"{self.path}, {where}")
-            task, home = self._task(layout, row, f"{self.path}, {where}")
+            task, home = self._task(layout, views, row, f"{self.path}, {where}")
+            views.keep_together(task, home, f"{self.path}, {where}")
             if row.get(self.id) is not None:
                 _refuse_copy(seen, task.id, self.path, where, self.id)
             else:
@@ -85,6 +96,7 @@ class FileTasks:
                 tasks.append(task)
         if layout is None:
             raise DataError(f"{self.path} holds no rows")
+        views.check_found(self.path)
         return tasks
 
     @property
@@ -118,14 +130,17 @@ class FileTasks:
         columns = {k: v for k, v in row.items() if k not in (self.prompt, self.answer)}
         return Asked(row.get(self.prompt), row.get(self.answer), columns)
 
-    def _task(self, layout: Layout, row: Mapping[str, Any], where: str) -> tuple[Task, str]:
+    def _task(
+        self, layout: Layout, views: Views, row: Mapping[str, Any], where: str
+    ) -> tuple[Task, str]:
         """A row as a task, and the split that it belongs to."""
         try:
             asked = layout.read(row)
         except DataError as error:
             raise DataError(f"{where}, {error} (the file is read as {layout.name})") from error
         self._check(layout, asked, row, where)
-        columns = {k: v for k, v in asked.columns.items() if k not in (self.id, "split")}
+        known = (self.id, "split", *views.columns.values())
+        columns = {k: v for k, v in asked.columns.items() if k not in known}
         name = row.get(self.id)
         if name is None:
             shown = [image_name(image) for image in images_in(columns, self.image)]
@@ -134,13 +149,14 @@ class FileTasks:
         name = name_in(name, f"{where}, field {self.id!r}")
         columns = _see(columns, self.image, self.path, self.image_folder, where)
         given = asked.columns.get("split")
-        home = _share(name, self.held_out) if given is None else given
+        view = views.read(row, where)
+        home = _share(view.get("link", name), self.held_out) if given is None else given
         if home not in SPLITS:
             raise DataError(
                 f"{where}, field 'split': {home!r} is neither "
                 f"{' nor '.join(map(repr, SPLITS))}; rename it or remove the column"
             )
-        return Task(name, asked.prompt, asked.answer, columns), home
+        return Task(name, asked.prompt, asked.answer, columns, **view), home
 
     def _check(self, layout: Layout, asked: Asked, row: Mapping[str, Any], where: str) -> None:
         """Raises DataError for a prompt or an answer that is missing, or is none."""

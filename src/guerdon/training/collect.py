@@ -39,7 +39,8 @@ class Batch:
     ``raw`` are the reward's own scores; ``sampled`` counts groups before the filter, ``judged``
     their rows, ``seconds`` the time spent sampling and scoring. ``staleness`` is how many steps
     the weights that sampled are behind those that will learn; None where they are always the same.
-    ``seen`` are all groups that were sampled, those too that the filter dropped.
+    ``seen`` are all groups that were sampled, those too that the filter dropped, and ``probes``
+    the rows of probes among them, which are nowhere else: nothing is learned from them.
     """
 
     rollouts: Rollouts
@@ -49,6 +50,7 @@ class Batch:
     staleness: int | None = None
     judged: Tally = Tally()
     seen: tuple[tuple[Rollouts, Scores], ...] = ()
+    probes: tuple[Rollouts, Scores] | None = None
 
     @property
     def tally(self) -> Tally:
@@ -86,6 +88,8 @@ def collect(
 ) -> Batch:
     """Sample until ``recipe.loop.groups`` groups pass the filter, at most ``resample`` times.
 
+    Probes are none of these groups.
+
     Each process samples and scores its share of the tasks; the whole is then gathered, so
     that statistics over the batch do not depend on the number of processes.
     """
@@ -94,6 +98,7 @@ def collect(
     kept: list[tuple[Rollouts, Scores]] = []
     seconds = {"sampling": 0.0, "scoring": 0.0}
     seen: list[tuple[Rollouts, Scores]] = []
+    probes: list[tuple[Rollouts, Scores]] = []
     sampled = have = 0
     judgements = Tally()
     for attempt in range(max(recipe.loop.resample, 1)):
@@ -104,9 +109,13 @@ def collect(
         rollouts, scores = sampled_and_scored(
             recipe, policy, drawn, seed, progress, shard, clock, seconds
         )
-        sampled += len(rollouts.tasks)
         judgements += tally(rollouts, scores)
         seen.append((rollouts, scores))
+        if any(task.probe for task in rollouts.tasks):
+            probe_N = _of_probes(rollouts)
+            probes.append((rollouts.select(probe_N), scores.select(probe_N)))
+            rollouts, scores = rollouts.select(~probe_N), scores.select(~probe_N)
+        sampled += len(rollouts.tasks)
         if recipe.filter is not None:
             rows = _kept(recipe, rollouts, scores, progress)
             rollouts, scores = rollouts.select(rows), scores.select(rows)
@@ -114,9 +123,23 @@ def collect(
         kept.append((rollouts, scores))
         if have >= wanted:
             break
-    rollouts = concat_rollouts([r for r, _ in kept])
-    scores = concat_scores([s for _, s in kept])
-    return Batch(rollouts, scores, sampled, seconds, judged=judgements, seen=tuple(seen))
+    return Batch(
+        *_joined(kept),
+        sampled,
+        seconds,
+        judged=judgements,
+        seen=tuple(seen),
+        probes=_joined(probes) if probes else None,
+    )
+
+
+def _joined(some: Sequence[tuple[Rollouts, Scores]]) -> tuple[Rollouts, Scores]:
+    return concat_rollouts([r for r, _ in some]), concat_scores([s for _, s in some])
+
+
+def _of_probes(rollouts: Rollouts) -> Tensor:
+    """bool[N]: rows from which nothing is learned."""
+    return torch.tensor([task.probe for task in rollouts.tasks])[rollouts.group]
 
 
 def _kept(recipe: PolicyRecipe, rollouts: Rollouts, scores: Scores, progress: Progress) -> Tensor:

@@ -87,7 +87,7 @@ def _sampled(
 ) -> Rollouts:
     """One group of each task. A row's draws follow from seed, task and member, so a task that
     is drawn again needs another seed: its groups would else be copies of each other."""
-    made, order = [], []
+    made, order = [], list[int]()
     for repeat in sorted({repeat for _, repeat in some}):
         places = [i for i, (_, r) in enumerate(some) if r == repeat]
         tasks, own = [some[i][0] for i in places], mixed(seed, repeat) if repeat else seed
@@ -95,9 +95,8 @@ def _sampled(
         told = nullcontext() if isinstance(sampler, Groups) else naming("the sampler", sampler)
         with torch.no_grad(), told:
             made.append(_answering(tasks, sampler(policy, tasks, progress, own)))
-        order.append(torch.tensor(places)[made[-1].group])
-    rollouts = concat_rollouts(made)
-    return rollouts if len(made) == 1 else rollouts.select(torch.cat(order).argsort(stable=True))
+        order += places
+    return made[0] if len(made) == 1 else concat_rollouts(made).arranged(torch.tensor(order))
 
 
 def _answering(tasks: Sequence[Task], made: Any) -> Rollouts:
@@ -149,6 +148,5 @@ def _gathered(
     scores = concat_scores([s for _, _, s in present])
     if len(present) == 1:
         return rollouts, scores
-    places = [torch.tensor(_dealt(drawn, rank, shard.world))[r.group] for rank, r, _ in present]
-    order = torch.argsort(torch.cat(places), stable=True)
-    return rollouts.select(order), scores.select(order)
+    place_B = torch.tensor([i for rank, *_ in present for i in _dealt(drawn, rank, shard.world)])
+    return rollouts.arranged(place_B), scores.select(rollouts.row_order(place_B))

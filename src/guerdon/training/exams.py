@@ -96,6 +96,11 @@ def tasks_of(recipe: PolicyRecipe) -> tuple[Sequence[Task], list[HeldOutSet]]:
     tasks = recipe.tasks.load("train")
     if not tasks:
         raise ValueError("the recipe's tasks are empty: nothing to train on")
+    if all(task.probe for task in tasks):
+        raise ValueError(
+            f"all {len(tasks)} training tasks are probes: there is nothing to learn from; give "
+            "some that are none"
+        )
     sets = held_out_sets(recipe)
     trained = {task.id for task in tasks}
     for one in sets:

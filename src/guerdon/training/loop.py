@@ -132,6 +132,6 @@ def _prepared(recipe: PolicyRecipe, policy: Policy, tasks: Sequence[Task]) -> Se
         return tasks
     with torch.no_grad():
         found = recipe.tasks.prepare(policy, tasks)
-    if not found:
+    if all(task.probe for task in found):
         raise ValueError(f"{type(recipe.tasks.by).__name__} leaves no task to train on")
     return found

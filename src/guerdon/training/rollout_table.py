@@ -51,6 +51,7 @@ def rollout_schema(parts: Sequence[str]) -> pyarrow.Schema:
         "finished": pyarrow.bool_(),
         "chosen": pyarrow.bool_(),
         "origin": text,
+        "probe": pyarrow.bool_(),
         "ending": text,
         "outcome": pyarrow.list_(real),
         "token": pyarrow.list_(text),
@@ -79,13 +80,15 @@ def rollout_table(
     rollouts: Rollouts,
     scores: Scores,
     advantage_NT: Tensor,
-    shaped: Scores,
+    shaped: Scores | None,
     token_texts: Sequence[Sequence[str]],
     chosen: Tensor | None = None,
+    first_group: int = 0,
 ) -> pyarrow.Table:
     """A step's completions, a row each; see `RunFolder.log_rollouts`.
 
-    ``chosen`` is false in rows that a selection left out; ``origin`` is who made a row.
+    ``chosen`` is false in rows that a selection left out, and in those of probes; ``origin`` is who
+    made a row. Groups are numbered from ``first_group``.
     """
     lengths = rollouts.lengths.tolist()
     group = rollouts.group.tolist()
@@ -97,14 +100,14 @@ def rollout_table(
     later = {name: part for name, part in scores.parts.items() if storable(name) not in kept}
     columns: dict[str, list[Any]] = {
         "step": [step] * len(rollouts),
-        "group": group,
+        "group": [first_group + g for g in group],
         "member": _members(group),
         "task": [storable(rollouts.tasks[g].id) for g in group],
         "prompt": [storable(rollouts.tasks[g].text) for g in group],
         "completion": [storable(text) for text in rollouts.shown],
         "answer": [storable(str(rollouts.tasks[g].answer)) for g in group],
         "value": scores.value.tolist(),
-        "shaped_value": shaped.value.tolist(),
+        "shaped_value": none if shaped is None else shaped.value.tolist(),
         **{PART + name: parts.get(name, none) for name in kept},
         MORE: _pairs(later, len(rollouts)),
         "valid": scores.valid.tolist(),
@@ -117,6 +120,7 @@ def rollout_table(
         "finished": rollouts.finished.tolist(),
         "chosen": torch.isin(torch.arange(len(rollouts)), rows).tolist(),
         "origin": [storable(maker) for maker in rollouts.makers],
+        "probe": [rollouts.tasks[g].probe for g in group],
         "ending": [str(ending) for ending in rollouts.endings],
         "outcome": _outcomes(rollouts),
         "token": [[storable(t) for t in row] for row in token_texts],
@@ -124,6 +128,23 @@ def rollout_table(
         "token_logp": [r[:n] for r, n in zip(rollouts.logps.tolist(), lengths, strict=True)],
     }
     return pyarrow.Table.from_pydict(columns, schema=schema)
+
+
+Probes = tuple[Rollouts, Scores, Sequence[Sequence[str]]]
+"""Rows of probes, what they earned, and each row's tokens as text."""
+
+
+def with_probes(table: pyarrow.Table, step: int, probes: Probes, groups: int) -> pyarrow.Table:
+    """A step's table of ``groups``, and after it its probes, a row each.
+
+    They have no advantage and no shaped value, and are not chosen.
+    """
+    rollouts, scores, token_texts = probes
+    nothing_NT, none = torch.zeros(rollouts.mask.shape), torch.zeros(0, dtype=torch.long)
+    more = rollout_table(
+        table.schema, step, rollouts, scores, nothing_NT, None, token_texts, none, groups
+    )
+    return pyarrow.concat_tables([table, more])
 
 
 def write_table(table: pyarrow.Table, file: IO[bytes]) -> None:

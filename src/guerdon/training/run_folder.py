@@ -31,9 +31,11 @@ from guerdon.training.disk import (
 from guerdon.training.lock import RunLock, RunLocked
 from guerdon.training.recipe_file import recipe_text, trust_needed
 from guerdon.training.rollout_table import (
+    Probes,
     rollout_schema,
     rollout_table,
     schema_of_run,
+    with_probes,
     write_table,
 )
 from guerdon.training.stopping import PartFailed
@@ -174,10 +176,12 @@ class RunFolder:
         shaped: Scores,
         token_texts: list[list[str]],
         chosen: Tensor | None = None,
+        probes: Probes | None = None,
     ) -> None:
         """Every completion of a step, a row each; see `guerdon.training.rollout_table`.
 
-        ``chosen`` long[R] are the rows that are learned from (None = all).
+        ``chosen`` long[R] are the rows that are learned from (None = all). ``probes`` come after
+        all others.
 
         ``token_texts`` lists each row's tokens as text (empty lists for a policy without a
         tokenizer), beside ``token_advantage`` and ``token_logp``. ``advantage`` and ``logp``
@@ -189,6 +193,8 @@ class RunFolder:
         table = rollout_table(
             self._schema, step, rollouts, scores, advantage_NT, shaped, token_texts, chosen
         )
+        if probes is not None:
+            table = with_probes(table, step, probes, len(rollouts.tasks))
         with whole_file(folder / f"step-{step:06d}.parquet", table.nbytes) as file:
             write_table(table, file)
 

@@ -79,6 +79,7 @@ def _learned(figures: Mapping[str, Any]) -> bool:
 
 
 _WHY = (
-    "the filter dropped every group, or no completion could be graded; take tasks of another "
-    "difficulty, a finer reward or no filter, and look at invalid rows' reasons in the report"
+    "the filter dropped every group, no completion could be graded, or all tasks were probes; take "
+    "tasks of another difficulty, a finer reward or no filter, and look at invalid rows' reasons "
+    "in the report"
 )

@@ -21,6 +21,7 @@ from guerdon.training.display import Display
 from guerdon.training.held_out import HeldOut
 from guerdon.training.held_out_summary import all_summaries, describe_before, figures_of
 from guerdon.training.recipe_file import recipe_text
+from guerdon.training.rollout_table import Probes
 from guerdon.training.run_folder import RunFolder
 from guerdon.training.trackers import Trackers, check_trackers, samples_of
 
@@ -29,11 +30,13 @@ def step_metrics(collected: Collected, figures: dict[str, float]) -> dict[str, f
     """One step's figures, flat. Means are over valid rows; shares over all rows.
 
     Rows that were judged, invalid or failed are counted before the filter: those that it
-    dropped were judged too.
+    dropped were judged too, and those of probes. Probes have figures of their own, ``probe/...``,
+    and of all others enter the tokens alone.
     """
     counted = collected.tally
     rollouts, raw = collected.rollouts, collected.raw
-    tokens = int(rollouts.mask.sum())
+    probes = None if collected.probes is None else collected.probes[0]
+    tokens = sum(int(some.mask.sum()) for some in (rollouts, probes) if some is not None)
     lengths = rollouts.mask.sum(1).float()
     seconds = {f"seconds/{k}": v for k, v in collected.seconds.items()}
     waited = seconds.get("seconds/waiting", sum(seconds.values()))
@@ -58,6 +61,7 @@ def step_metrics(collected: Collected, figures: dict[str, float]) -> dict[str, f
         "sampling_logp": _known_mean(rollouts.logps[rollouts.mask]),
         "tokens": float(tokens),
         "tokens_per_second": tokens / spent if spent else 0.0,
+        **_probe_figures(collected),
         **seconds,
         **({} if collected.staleness is None else {"staleness": float(collected.staleness)}),
         **figures,
@@ -162,6 +166,7 @@ class Telemetry:
                 shaped=collected.scores,
                 chosen=collected.chosen,
                 token_texts=self._token_texts(collected.rollouts),
+                probes=self._with_texts(collected.probes),
             )
 
     def _watch(self, collected: Collected, figures: dict[str, Any]) -> None:
@@ -181,6 +186,9 @@ class Telemetry:
             self.history[-1] |= figures
             self.trackers.log(figures, self.history[-1]["step"])
             self.run.amend_metrics(figures)
+
+    def _with_texts(self, probes: tuple[Rollouts, Scores] | None) -> Probes | None:
+        return None if probes is None else (*probes, self._token_texts(probes[0]))
 
     def _token_texts(self, rollouts: Rollouts) -> list[list[str]]:
         """Each row's tokens as text; whole bytes may be missing inside a token."""
@@ -275,6 +283,20 @@ def sum_up_on_disk(run: RunFolder, summary: dict[str, Any], stopped: Stopped | N
     if stopped is None or PAGE not in stopped.skipped:
         with writing_to(run.path / "report.html"):
             summary["report"] = str(build_report(run.path))
+
+
+def _probe_figures(collected: Collected) -> dict[str, float]:
+    """What probes came to, where there were any."""
+    if collected.probes is None:
+        return {}
+    rollouts, raw = collected.probes
+    parts = {f"probe/part/{name}": _mean(part, raw.valid) for name, part in raw.parts.items()}
+    return {
+        "probe/rows": float(len(rollouts)),
+        "probe/reward": _mean(raw.value, raw.valid),
+        **parts,
+        "probe/length": float(rollouts.mask.sum(1).float().mean()),
+    }
 
 
 def _diagnostics(scores: Scores) -> dict[str, float]:
