@@ -62,6 +62,6 @@ class Views:
         """Raises DataError for a column that no row has had."""
         if self._missing:
             raise DataError(
-                f"{path} has no column {min(self._missing)!r}, which --tasks.link, --tasks.probe or "
-                "--tasks.samples names"
+                f"{path} has no column {min(self._missing)!r}, which one of --tasks.link, "
+                "--tasks.probe and --tasks.samples names"
             )
