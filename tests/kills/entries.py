@@ -131,8 +131,8 @@ def _world() -> PolicyRecipe:
 
 def _denoiser() -> PolicyRecipe:
     """Pairs of chains, two updates a step, a reference that moves with each."""
-    brief = replace(LOOP, group_size=3, minibatch=3, microbatch=10, checkpoint_every=1)
-    return d3po.build(loop=brief)
+    brief = replace(LOOP, minibatch=3, microbatch=10, checkpoint_every=1)
+    return d3po.build(loop=brief, sampler=Groups(3))
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,6 @@ def test_what_a_column_may_not_say(row: dict[str, Any], told: str, tmp_path: Pat
 
 def test_a_column_that_no_row_has_is_an_error(tmp_path: Path) -> None:
     path = written(tmp_path, {"of": "q"}, {})
-    with pytest.raises(DataError, match="has no column .question., which one of"):
+    with pytest.raises(DataError, match=r"has no column .question., which one of"):
         FileTasks(path, link="question").load("train")
     assert len(FileTasks(path, held_out=0.0, link="of").load("train")) == 2
