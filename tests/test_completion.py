@@ -11,11 +11,17 @@ from pathlib import Path
 import pytest
 
 from guerdon.cli import main
+from guerdon.cli.choices import choices_of
 from guerdon.cli.commands import COMMANDS
 from guerdon.cli.completion import SCRIPTS, completions
-from guerdon.recipes import all_recipes, named_recipes
+from guerdon.cli.laying import options_of
+from guerdon.cli.nested import nested_options
+from guerdon.recipes import all_recipes, build_recipe, named_recipes
 
 Captured = pytest.CaptureFixture[str]
+
+
+CLIPS = ["--objective.clip-high", "--objective.clip-low"]
 
 
 @pytest.mark.parametrize(
@@ -24,7 +30,16 @@ Captured = pytest.CaptureFixture[str]
         (["tr"], ["train"]),
         (["--v"], ["--version"]),
         (["train", "--rec"], ["--recipe"]),
-        (["train", "--objective.k"], ["--objective.kl.estimator"]),
+        (["train", "--objective.k"], ["--objective.kl", "--objective.kl.estimator"]),
+        (["train", "--loop.st"], ["--loop.steps"]),
+        (["train", "--objective", "gspo", "--objective.c"], CLIPS),
+        (["train", "--recipe", "ppo", "--advantage.l"], ["--advantage.lam"]),
+        (["evaluate", "--recipe", "dapo", "--shaping.0.l"], ["--shaping.0.limit"]),
+        (["train", "--pairs", "x", "--objective.b"], ["--objective.beta"]),
+        (["train", "--model", "network", "--model.w"], ["--model.width"]),
+        (["train", "--recipe", "starc", "--disc"], ["--discount"]),
+        (["train", "--recipe", "mine.yaml", "--loop.st"], []),
+        (["recipes", "--loop.st"], []),
         (["train", "--quiet", "--st"], ["--steps"]),
         (["train", "--recipe", "dr"], ["dr-grpo"]),
         (["train", "--objective", "gs"], ["gspo"]),
@@ -66,19 +81,63 @@ def test_an_unknown_shell_is_2(capsys: Captured) -> None:
     assert "give shell" in capsys.readouterr().err.lower()
 
 
-@pytest.mark.skipif(not shutil.which("bash"), reason="there is no bash")
-def test_bash_asks_and_is_answered(tmp_path: Path) -> None:
-    program = tmp_path / "guerdon"
+NEEDS = {
+    "dpo": {"pairs": "x"},
+    "reward-model": {"pairs": "x"},
+    "sft": {"demonstrations": "x"},
+}
+
+
+@pytest.mark.parametrize("name", [*all_recipes(), *named_recipes()])
+def test_what_is_offered_of_a_recipe_is_there(name: str) -> None:
+    """Source is read, not run: what it does not tell is left out, and nothing made up."""
+    recipe = build_recipe(name, **NEEDS.get(name, {}))
+    real = options_of(recipe)
+    steps = [one.split(".") for one in real]
+    places = {".".join(one[:count]) for one in steps for count in range(1, len(one))}
+    offered = set(nested_options(name, {}, choices_of(recipe)))
+    assert offered <= {*real, *places}
+    assert len(offered & {*real}) >= 0.6 * len(real)
+
+
+ASKED = {
+    ("train", "--recipe", "rei"): ["reinforce++"],
+    ("train", "--loop.ste"): ["--loop.steps"],
+    ("tra",): ["train"],
+}
+
+ASKING = {
+    "bash": """eval "$(guerdon completion bash)"
+COMP_WORDS=(guerdon "$@"); COMP_CWORD=$#
+_guerdon; printf '%s\\n' "${COMPREPLY[@]}"
+""",
+    # The two that only a line editor has stand aside for what is found.
+    "zsh": """compdef() { :; }; _files() { :; }; compadd() { print -l -- "${(@P)2}"; }
+eval "$(guerdon completion zsh)"
+words=(guerdon "$@"); CURRENT=$#words
+_guerdon
+""",
+    "fish": """guerdon completion fish | source
+complete -C "guerdon $argv"
+""",
+}
+
+
+@pytest.mark.parametrize("asked", ASKED, ids=" ".join)
+@pytest.mark.parametrize("shell", ASKING)
+def test_a_shell_asks_and_is_answered(shell: str, asked: tuple[str, ...], tmp_path: Path) -> None:
+    if not shutil.which(shell):
+        pytest.skip(f"there is no {shell}")
+    program, script = tmp_path / "guerdon", tmp_path / "ask"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m guerdon.cli "$@"\n')
     program.chmod(0o755)
-    asks = (
-        'eval "$(guerdon completion bash)"; COMP_WORDS=(guerdon train --recipe rei); COMP_CWORD=3;'
-    )
+    script.write_text(ASKING[shell])
+    plain = {"bash": ["--norc"], "zsh": ["-f"], "fish": ["--no-config"]}[shell]
     done = subprocess.run(
-        ["bash", "-c", f'{asks} _guerdon; echo "${{COMPREPLY[@]}}"'],
-        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        [shell, *plain, str(script), *asked],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.split() == ["reinforce++"]
+    assert done.stdout.split() == ASKED[asked]

@@ -7,12 +7,14 @@ installed. Where nothing is offered the shell completes files.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from guerdon.cli.choices import POLICY_CHOICES, PREFERENCE_CHOICES, RANKING_CHOICES
 from guerdon.cli.commands import COMMANDS, Command
 from guerdon.cli.helping import SHORT_OPTIONS
+from guerdon.cli.nested import nested_options
 from guerdon.cli.options import UsageError
 from guerdon.names import nearest, slugs_in
 from guerdon.recipes import all_recipes, named_recipes
@@ -69,7 +71,10 @@ def completions(words: Sequence[str]) -> list[str]:
     if command is None:
         return []
     if begun.startswith("-"):
-        return _beginning(_options(command), begun)
+        offered = _options(command)
+        if command.settings and len(begun) > len("--"):  # else there are more than one can read
+            offered += _nested(before[1:])
+        return _beginning(offered, begun)
     several, comma, last = begun.rpartition(",")
     return [several + comma + name for name in _beginning(_values(command, before[1:]), last)]
 
@@ -82,6 +87,29 @@ def _options(command: Command) -> list[str]:
     own = [one for one in (*command.takes, *command.flags) if one.startswith("--")]
     settings = [f"--{one}" for one in (*POLICY_CHOICES, *SHORT_OPTIONS)] if command.settings else []
     return [*own, *settings, "--help"]
+
+
+def _nested(before: Sequence[str]) -> list[str]:
+    """The settings of the recipe that was chosen, with the parts that were."""
+    chosen = {
+        option.removeprefix("--"): value
+        for option, value in pairwise(before)
+        if option.startswith("--") and not value.startswith("-")
+    }
+    given = {option for option in before if option.startswith("--")}
+    implied = next((name for option, name in _IMPLIED.items() if option in given), "grpo")
+    choices = {"dpo": PREFERENCE_CHOICES, "reward-model": RANKING_CHOICES}.get(implied, {})
+    found = nested_options(chosen.get("recipe", implied), chosen, {**POLICY_CHOICES, **choices})
+    return [f"--{option}" for option in found]
+
+
+_IMPLIED = {
+    "--reward-model": "reward-model",
+    "--rankings": "reward-model",
+    "--pairs": "dpo",
+    "--demonstrations": "sft",
+}
+"""The recipe that an option stands for."""
 
 
 def _values(command: Command, before: Sequence[str]) -> Iterable[str]:
