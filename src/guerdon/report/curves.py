@@ -16,6 +16,7 @@ _INK = "#1c2430"
 
 
 _EXAMS = "Exams, held out, 95 %"
+_DIAGNOSTICS = "Diagnostics, not paid"
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,8 @@ def _drawn(history: Sequence[dict[str, Any]], summary: dict[str, Any]) -> Any:
 
     parts, diagnostics = (_named(history, prefix) for prefix in ("part/", "diagnostic/"))
     exams = summary.get("exams") or {}
-    panels = [p for p in _PANELS if any(_values(history, name) for name, _ in p.lines)]
-    panels = panels or [_PANELS[0]]
-    panels[1:1] = [_Panel("Diagnostics, not paid", diagnostics)] if diagnostics else []
+    panels = _panels(history, summary) or [_PANELS[0]]
+    panels[1:1] = [_Panel(_DIAGNOSTICS, diagnostics)] if diagnostics else []
     panels[1:1] = [_Panel("Parts of the reward", parts)] if len(parts) > 1 else []
     panels[1:1] = [_Panel(_EXAMS, ())] if exams else []
     columns = min((3, 4), key=lambda n: -len(panels) % n)  # the fewer empty places
@@ -113,6 +113,22 @@ def _drawn(history: Sequence[dict[str, Any]], summary: dict[str, Any]) -> Any:
     _held_out(axes[0], history, summary)
     figure.suptitle(_title(summary) + "\n", fontsize=13, x=0.01, ha="left", color=_INK)
     return figure
+
+
+def is_drawn(history: Sequence[dict[str, Any]], summary: dict[str, Any]) -> bool:
+    """Whether a run has figures of steps to draw."""
+    return bool(_panels(history, summary) or summary.get("exams"))
+
+
+def _panels(history: Sequence[dict[str, Any]], summary: dict[str, Any]) -> list[_Panel]:
+    """The panels of which the run has figures; of a chain, its stages where they compare."""
+    measured = [stage.get("after") or {} for stage in summary.get("stages") or ()]
+    metrics = {one.get("metric") for one in measured}
+    panels = [p for p in _PANELS if any(_values(history, name) for name, _ in p.lines)]
+    if len(measured) > 1 and len(metrics) == 1 and None not in metrics:
+        title = f"Held-out {metrics.pop()} of each stage"
+        panels.append(_Panel(title, (("before", "before it"), ("after", "after it"))))
+    return panels
 
 
 def _named(history: Sequence[dict[str, Any]], prefix: str) -> tuple[tuple[str, str], ...]:
@@ -152,7 +168,7 @@ def _draw(axis: Any, panel: _Panel, history: Sequence[dict[str, Any]]) -> None:
         axis.set_ylim(0, 1.08 * largest if largest > 0 else 1)
     if panel.share:
         axis.set_ylim(-0.02, 1.02)
-    if sum(map(len, lines.values())) > 1:
+    if sum(map(len, lines.values())) > 1 or panel.title == _DIAGNOSTICS:
         axis.legend(fontsize=8.5, frameon=False)
 
 
@@ -188,7 +204,7 @@ def _held_out(axis: Any, history: Sequence[dict[str, Any]], summary: dict[str, A
             at, entry["mean"], yerr=spread, fmt="o", color="black", capsize=4, label=label
         )
         label = None
-    if axis.get_legend_handles_labels()[1]:
+    if label is None:  # something was drawn
         axis.legend(fontsize=8.5, frameon=False)
 
 

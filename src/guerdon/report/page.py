@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from guerdon.report.alarms import advice, alarm_counts, invalid_counts
-from guerdon.report.curves import draw_curves
+from guerdon.report.curves import draw_curves, is_drawn
 from guerdon.report.reading import damage, number, read_failures, read_metrics, read_summary
 from guerdon.report.samples import draw_samples
 
@@ -74,6 +74,8 @@ def _built(run: Path) -> Path:
         picture=base64.b64encode(picture.read_bytes()).decode(),
         recipe=_shown(_beginning(run / "recipe.yaml")),
         samples=base64.b64encode(samples.read_bytes()).decode() if samples else "",
+        curves=is_drawn(history, summary),
+        figures=_figures(summary),
         steps=[_step(rows) for rows in shown],
         finished=bool(summary) and "stopped" not in summary,
         damage=[_shown(line) for line in damage(run)],
@@ -84,6 +86,18 @@ def _built(run: Path) -> Path:
     part.write_text(_shown(text), encoding="utf-8", errors="replace")
     part.replace(run / "report.html")
     return run / "report.html"
+
+
+def _figures(summary: dict[str, Any]) -> list[dict[str, str]]:
+    """What a run measured that trains nothing, in rows of one shape; [] where it did not."""
+    found: dict[str, Any] = summary.get("figures") or {}
+    rows = [{"figure": name, "value": value} for name, value in found.items()]
+    rows = rows or summary.get("distances") or []
+    return [{name: _figure(value) for name, value in row.items()} for row in rows]
+
+
+def _figure(value: Any) -> str:
+    return number(value, "{:.4g}") if isinstance(value, float) or value is None else str(value)
 
 
 def _beginning(file: Path) -> str:
@@ -239,6 +253,7 @@ def _row(row: dict[str, Any], largest: float) -> dict[str, Any]:
         "maker": "" if row.get("origin") in (None, "policy") else _shown(row["origin"]),
         "cut": "" if row["finished"] else _cut(row.get("ending")),
         "length": row["length"],
+        "unit": "tokens" if row["token"] else "acts",
     }
 
 
