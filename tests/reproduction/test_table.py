@@ -85,13 +85,14 @@ def test_picture_of_the_earlier_rule_is_drawn_again(tmp_path):
     assert draw(tmp_path / "toy-r1.json").stat().st_size > 5_000
 
 
-def test_an_arm_that_would_squeeze_the_others_is_off_the_axis():
+def test_an_arm_that_ran_away_is_off_the_axis():
     near = {"a": [-0.66, -0.68], "b": [-0.65, -0.7]}
     assert off_axis({**near, "far": [-37.0, -38.0]}) == {"far"}
-    assert off_axis({**near, "far": [-37.0], "further": [40.0]}) == {"far", "further"}
+    assert off_axis({**near, "c": [-0.6], "far": [-37.0], "further": [40.0]}) == {"far", "further"}
     assert off_axis({**near, "near": [-0.9]}) == set()
-    assert off_axis({"a": [0.0], "b": [0.0], "c": [1.0]}) == set()  # nothing to tell apart
-    assert off_axis({"a": [0.0], "b": [100.0]}) == set()
+    assert off_axis({"a": [0.979], "b": [0.978], "c": [0.218]}) == set()  # shares stay together
+    assert off_axis({"a": [0.0], "b": [0.0], "c": [1.0]}) == set()  # nothing beside it has a size
+    assert off_axis({"a": [0.1], "b": [100.0]}) == set()
     assert off_axis({}) == set()
 
 

@@ -29,15 +29,15 @@ _VERDICT: Mapping[str, str] = {
 }
 _EARLIER = "A verdict of an earlier rule, by means and not by intervals."
 _FAR = 10
-"""An arm is off the axis where the others would have less than this part of it."""
+"""An arm is off the axis where it lies so many times farther away than the others are large."""
 
 
 def draw(result: Path) -> Path:
     """The picture of a result file, as ``<name>.png`` beside it.
 
     On the left the claim's metric by arm: a dot per seed, a bar for the mean's Student interval,
-    the mean beside it. Arms that report no such metric are left out, and one that is so far from
-    the others that they could not be told apart is an arrow. On the right each expectation's
+    the mean beside it. Arms that report no such metric are left out, and one that has run away from
+    the others (`off_axis`) is an arrow. On the right each expectation's
     effect with its interval and its threshold, each on a scale of its own, so that a small one can
     be read beside a large one, in the colour of its verdict. Seeds that are not finite have no dot.
     """
@@ -59,7 +59,7 @@ def draw(result: Path) -> Path:
     left.set_axisbelow(True)
     verdict = data["verdict"]
     meaning = MEANING[Verdict(verdict)] if verdict in list(Verdict) else _EARLIER
-    told = textwrap.wrap(f"{data['statement'].rstrip('.')}. {meaning}", 120)
+    told = textwrap.wrap(f"{data['statement'].rstrip('.')}. {meaning}", 150)
     title = "\n".join([f"{data['slug']}: {verdict}", *told])
     figure.suptitle(title, color=_VERDICT[verdict], fontsize=11)
     path = result.with_suffix(".png")
@@ -93,7 +93,8 @@ def _draw_arms(axes: Any, arms: Mapping[str, Sequence[float]], metric: str) -> N
             axes.plot([interval.low, interval.high], [row, row], color=_PALE, lw=6, zorder=1)
         axes.scatter(values, [row] * len(values), color=_TREATED, s=34, zorder=3, alpha=0.8)
         axes.scatter([interval.estimate], [row], color=_INK, marker="|", s=240, zorder=2)
-        axes.text(max(*values, interval.estimate), row, told, va="center", fontsize=8, color=_INK)
+        end = max(x for x in (*values, interval.estimate, interval.high) if math.isfinite(x))
+        axes.text(end, row, told, va="center", fontsize=8, color=_INK)
     axes.margins(x=0.12)
     axes.set_yticks(range(len(arms)), list(arms))
     axes.set_ylim(len(arms) - 0.4, -0.6)
@@ -101,20 +102,18 @@ def _draw_arms(axes: Any, arms: Mapping[str, Sequence[float]], metric: str) -> N
 
 
 def off_axis(arms: Mapping[str, Sequence[float]]) -> set[str]:
-    """The fewest arms, farthest first, without which the rest spread over `_FAR` times less."""
+    """The fewest arms that lie, beside what the others are in size, `_FAR` times farther away.
+
+    So the one that ran away is, and no share between 0 and 1 beside another.
+    """
     means = {arm: statistics.fmean(values) for arm, values in arms.items()}
     middle = statistics.median(means.values()) if means else 0.0
     farthest = sorted(means, key=lambda arm: -abs(means[arm] - middle))
     for count in range(1, len(arms) - 1):
-        left = {arm: arms[arm] for arm in farthest[count:]}
-        if 0 < _span(left) * _FAR < _span(arms):
+        size = max(abs(value) for arm in farthest[count:] for value in arms[arm])
+        if 0 < size * _FAR < min(abs(means[arm] - middle) for arm in farthest[:count]):
             return set(farthest[:count])
     return set()
-
-
-def _span(arms: Mapping[str, Sequence[float]]) -> float:
-    values = [value for some in arms.values() for value in some]
-    return max(values) - min(values)
 
 
 def _draw_effects(axes: Any, outcomes: Sequence[Written]) -> None:
@@ -127,8 +126,9 @@ def _draw_effects(axes: Any, outcomes: Sequence[Written]) -> None:
             axes.plot(ends, [row, row], color=colour, lw=6, alpha=0.35)
         if outcome.estimate is not None:
             axes.scatter([outcome.estimate / unit], [row], color=colour, s=50, zorder=3)
-        if outcome.bar is not None:
-            axes.scatter([outcome.bar / unit], [row], color=_INK, marker="|", s=200, zorder=4)
+        bars = {outcome.bar, -outcome.bar} if outcome.role is Role.IDENTITY else {outcome.bar}
+        ticks = [bar / unit for bar in bars]
+        axes.scatter(ticks, [row] * len(ticks), color=_INK, marker="|", s=200, zorder=4)
         axes.text(1.08, row, _figures(outcome), va="center", fontsize=8, color=colour)
     axes.axvline(0.0, color=_INK, linewidth=0.8)
     labels = [

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from guerdon.reproduction.claim import Expectation, Role, Verdict
+from guerdon.reproduction.claim import EXACT, Expectation, Role, Verdict
 
 
 @dataclass(frozen=True)
@@ -15,14 +15,14 @@ class Written:
 
     Attributes:
         told: the expectation in words.
-        bar: what its effect has to lie above; None for an identity.
+        bar: what its effect has to lie above; for an identity, how far from 0 it may lie.
         verdict: one of `Verdict`, or "shown", "not shown" or "refuted" of the earlier rule.
         would_decide: how many seeds would; None where it is decided, or not known.
     """
 
     role: Role
     told: str
-    bar: float | None
+    bar: float
     estimate: float | None
     low: float | None
     high: float | None
@@ -47,6 +47,8 @@ def _written(outcome: Mapping[str, Any]) -> Written:
     if "matters" in given:
         expectation = Expectation(**{**given, "role": Role(given["role"])})
         role, told, bar = expectation.role, str(expectation), expectation.bar
+        if role is Role.IDENTITY:
+            bar = EXACT if expectation.within is None else expectation.within
     else:  # written by the earlier rule
         role, bar = Role.CLAIM, given["at_least"]
         least = f" + {bar:g}" if bar else ""
@@ -54,7 +56,7 @@ def _written(outcome: Mapping[str, Any]) -> Written:
     return Written(
         role=role,
         told=told,
-        bar=None if role is Role.IDENTITY else bar,
+        bar=bar,
         estimate=interval["estimate"],
         low=interval["low"],
         high=interval["high"],
