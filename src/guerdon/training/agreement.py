@@ -12,7 +12,7 @@ from guerdon.ranges import are_checked_now
 from guerdon.schedules import ends, schedules_in
 from guerdon.stages import ValueTargets
 from guerdon.training.recording import TOLD
-from guerdon.training.reference import NoReference
+from guerdon.training.reference import LACKING, NoReference, compares_with_reference
 from guerdon.traits import (
     compares_group,
     group_sizes_of,
@@ -95,14 +95,8 @@ def _contradictions(recipe: PolicyRecipe) -> Iterator[str]:
             f"a reward or filter needs {', '.join(sorted(late))}, which is not known when rows are "
             f"judged; it may need {', '.join(sorted(TOLD))}, and a shaper the reference too"
         )
-    if "reference" in needs | needs_of((recipe.shaping, recipe.advantage)) and isinstance(
-        recipe.reference, NoReference
-    ):
-        yield (
-            "the recipe compares with a reference policy (as a KL term does) and has none; set "
-            "recipe.reference to FixedReference() or another of guerdon.training.reference "
-            "(--reference fixed)"
-        )
+    if compares_with_reference(recipe) and isinstance(recipe.reference, NoReference):
+        yield LACKING
     if recipe.objective.couples == "pair" and recipe.selection is None:
         yield (
             f"{learns} learns from pairs, but nothing makes them; set recipe.selection to "

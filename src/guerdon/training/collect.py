@@ -27,7 +27,7 @@ from guerdon.stages import Observer, Policy, ValueTargets
 from guerdon.training.dealing import sampled_and_scored
 from guerdon.training.recipe import PolicyRecipe
 from guerdon.training.recording import check_sampler_known, recorded
-from guerdon.training.reference import RunningReference
+from guerdon.training.reference import LACKING, RunningReference, compares_with_reference
 from guerdon.training.stopping import PartFailed, naming
 from guerdon.training.update import Shard
 
@@ -187,7 +187,10 @@ def credit(
         rollouts = replace(rollouts, old_logps=old_NT)
     needs = recipe.objective.needs & {"values"} | needs_of((recipe.shaping, recipe.advantage))
     rollouts = recorded(policy, rollouts, needs, recipe.loop.microbatch)
-    rollouts = _with_reference(rollouts, recipe, reference)
+    if len(rollouts) and compares_with_reference(recipe):
+        if reference is None:
+            raise ValueError(LACKING)
+        rollouts = replace(rollouts, reference_logps=reference.logps(rollouts))
     check_sampler_known((recipe.shaping, recipe.advantage), rollouts, batch.raw.valid)
     scores = _shaped(recipe, batch.raw, rollouts, progress)
     experience, rows = _selected(recipe, Experience(rollouts, scores, progress=progress))
@@ -231,18 +234,3 @@ def _shaped(recipe: PolicyRecipe, raw: Scores, rollouts: Rollouts, progress: Pro
             part.load_state_dict(remembered[place])
         raise
     return scores
-
-
-def _with_reference(
-    rollouts: Rollouts, recipe: PolicyRecipe, reference: RunningReference | None
-) -> Rollouts:
-    needed = needs_of((recipe.objective, recipe.shaping, recipe.advantage))
-    if "reference" not in needed or not len(rollouts):
-        return rollouts
-    if reference is None:
-        raise ValueError(
-            "the recipe compares with a reference policy (as a KL term does) and has none; set "
-            "recipe.reference to "
-            "FixedReference() or another of guerdon.training.reference"
-        )
-    return replace(rollouts, reference_logps=reference.logps(rollouts))

@@ -23,7 +23,7 @@ from guerdon.training.preference import (
     pairs_to_rollouts,
 )
 from guerdon.training.recipe import Result, RunOptions
-from guerdon.training.reference import FixedReference, Reference
+from guerdon.training.reference import LACKING, FixedReference, Reference
 from guerdon.training.supervised import LONGEST
 
 
@@ -65,10 +65,7 @@ class PreferenceRecipe(Passes):
         def teach(learner: Learner[LanguagePolicy]) -> Lesson:
             reference = self.reference.start(learner.model)
             if reference is None:
-                raise ValueError(
-                    "preference objectives compare with a reference policy, and recipe.reference "
-                    "is none; set FixedReference() or another (--reference fixed)"
-                )
+                raise ValueError(LACKING)
             texts = PairedTexts(learner.model, train, self.objective, reference, self.max_tokens)
             return Lesson(
                 lambda some: texts.learn(learner, some, self.microbatch),

@@ -14,9 +14,23 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from guerdon.composition import needs_of
 from guerdon.ranges import PositiveInt, Share, check_ranges
 from guerdon.records import Rollouts
 from guerdon.stages import Policy
+
+LACKING = (
+    "the recipe compares with a reference policy (as a KL term or a preference does) and has none; "
+    "set recipe.reference to FixedReference() or another of guerdon.training.reference "
+    "(--reference fixed)"
+)
+"""What is said where parts compare with a reference that there is not."""
+
+
+def compares_with_reference(recipe: Any) -> bool:
+    """Whether anything that is learned by needs the reference's log-probs."""
+    parts = (recipe.objective, recipe.shaping, recipe.advantage)
+    return "reference" in recipe.objective.needs | needs_of(parts)
 
 
 class RunningReference(Protocol):
