@@ -6,8 +6,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from making import make_rollouts, make_scores
 
+from guerdon.advantages import GroupNormalised
 from guerdon.groups import group_statistics, standardised
+from guerdon.records import Experience
 
 NAN = math.nan
 VALUE = torch.tensor([1.0, 3.0, 8.0, NAN, 5.0, NAN])
@@ -71,3 +74,18 @@ def test_shift_and_scale_of_a_group_change_nothing(
     moved = standardised(scale * value_N + shift, valid_N, group_N, 0.0)
     if len(set(values)) > 1:
         assert moved.tolist() == pytest.approx(plain.tolist(), abs=1e-4)
+
+
+def test_what_differs_by_rounding_alone_is_tied_for_every_comparison() -> None:
+    """0.1 + 0.2 + 0.3 in two orders: neither the advantage nor a reward's average sees a winner."""
+    sums = [0.1 + 0.2 + 0.3, 0.3 + 0.2 + 0.1]
+    one, other = (torch.tensor(x, dtype=torch.float32) for x in sums)
+    value = torch.stack([one, torch.nextafter(one, other + 1), other])
+    group, valid = torch.zeros(3).long(), torch.ones(3).bool()
+    assert value.unique().numel() > 1
+    assert group_statistics(value, valid, group).tied.all()
+    assert (standardised(value, valid, group, 0.0) == 0).all()
+    made = GroupNormalised()(Experience(make_rollouts([0] * 3), make_scores(value.tolist())))
+    assert (made == 0).all()
+    near_zero = torch.tensor([0.0, 1e-9, 0.0])
+    assert not group_statistics(near_zero, valid, group).tied.any()

@@ -24,6 +24,13 @@ class GroupStatistics:
     centred: Tensor
     count: Tensor
 
+    @property
+    def tied(self) -> Tensor:
+        """bool[N]: the group's values are equal, or differ by float32's rounding alone, as sums in
+        another order do.
+        """
+        return self.std <= 1e-7 * self.mean.abs()
+
 
 def group_statistics(
     value_N: Tensor, valid_N: Tensor, group_N: Tensor, unbiased: bool = True
@@ -62,15 +69,16 @@ def standardised(
 ) -> Tensor:
     """float[N]: ``(x - mean) / (std + epsilon)`` over the valid rows of each group.
 
-    0 on invalid rows, in groups of one and, exactly, where all values of a group are equal. NaN
-    on the valid rows of a group in which one is not finite. ``unbiased`` as in `group_statistics`.
+    0 on invalid rows, in groups of one and, exactly, where the values of a group are tied (see
+    `GroupStatistics`). NaN on the valid rows of a group in which one is not finite. ``unbiased`` as
+    in `group_statistics`.
 
     >>> value, all_valid = torch.tensor([3.0, 1.0, 7.0, 7.0]), torch.ones(4).bool()
     >>> standardised(value, all_valid, torch.tensor([0, 0, 1, 1]), 0.0, unbiased=False).tolist()
     [1.0, -1.0, 0.0, 0.0]
     """
     found = group_statistics(value_N, valid_N, group_N, unbiased)
-    scaled_N = over(found.centred, torch.where(found.std != 0, found.std + epsilon, 0.0))
+    scaled_N = over(found.centred, torch.where(found.tied, 0.0, found.std + epsilon))
     return torch.where(valid_N, scaled_N, 0.0).float()
 
 

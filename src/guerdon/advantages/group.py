@@ -125,9 +125,7 @@ def _normalised(
 ) -> Tensor:
     """float64[N]: ``(value - mean) / scale``; 0 in tied groups, ``single``'s where alone."""
     scale_N = scale(statistics, statistics.centred, valid_N)
-    # Rewards that differ by float32's rounding alone, as sums in another order do, are equal.
-    tied_N = statistics.std <= 1e-7 * statistics.mean.abs()
-    advantage_N = over(statistics.centred, torch.where(tied_N, 0.0, scale_N))
+    advantage_N = over(statistics.centred, torch.where(statistics.tied, 0.0, scale_N))
     return torch.where(statistics.count == 1, single(value_N).double(), advantage_N)
 
 
