@@ -23,7 +23,6 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from guerdon.training.disk import DiskError, writing_to
@@ -80,12 +79,7 @@ class RunLock:
     def __enter__(self) -> RunLock:
         return self.acquire() if self._handle < 0 else self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.release()
 
     def _opened(self) -> int:
