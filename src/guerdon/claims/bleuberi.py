@@ -14,7 +14,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from guerdon.curriculum import Ranking, at_random, easy, hard
+from guerdon.curriculum import Pick, at_random, easy, hard
 from guerdon.recipes.bleuberi import SLUG, build, selected
 from guerdon.records import Progress
 from guerdon.reproduction import Arm, Claim, Expectation, Report
@@ -50,7 +50,7 @@ class Agreement:
 class Tuned:
     """Part B: the seedling after ``steps`` steps on prompts chosen by ``which``."""
 
-    which: Ranking = hard
+    which: Pick = hard
     steps: int = 20
     pool: int = 128
     count: int = 32

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from guerdon.advantages import GroupNormalised
-from guerdon.curriculum import ByVariance, Ranking, at_random, easy, hard
+from guerdon.curriculum import ByVariance, Pick, at_random, easy, hard
 from guerdon.objectives import ClippedSurrogate
 from guerdon.recipes.temporal_r1 import SLUG
 from guerdon.records import Experience, Progress, Rollouts, Scores, Task
@@ -58,7 +58,7 @@ def labelled(rollouts: Rollouts, progress: Progress) -> Scores:
 class Miniature:
     """One arm: which tasks are learned from."""
 
-    which: Ranking
+    which: Pick
 
     def __call__(self, seed: int, report: Report) -> dict[str, float]:
         draw = torch.Generator().manual_seed(seed)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from guerdon.curriculum.peer_review import kept_count as kept_count
     from guerdon.curriculum.peer_review import largest as largest
     from guerdon.curriculum.selection import Informative as Informative
-    from guerdon.curriculum.selection import Ranking as Ranking
+    from guerdon.curriculum.selection import Pick as Pick
     from guerdon.curriculum.selection import at_random as at_random
     from guerdon.curriculum.selection import easy as easy
     from guerdon.curriculum.selection import hard as hard

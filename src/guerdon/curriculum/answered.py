@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from guerdon.curriculum.selection import Ranking, easy, hard, select_by_score
+from guerdon.curriculum.selection import Pick, easy, hard, select_by_score
 from guerdon.judging import judged
 from guerdon.ranges import Finite, NonNegative, PositiveInt, check_ranges
 from guerdon.records import Progress, Task, first_views, with_views
@@ -25,7 +25,7 @@ class ByReward:
 
     reward: Reward
     count: PositiveInt = 400
-    which: Ranking = hard
+    which: Pick = hard
     sampling: Sampling = field(default_factory=lambda: Sampling(temperature=0.7, top_p=0.9))
 
     def __post_init__(self) -> None:
@@ -53,7 +53,7 @@ class ByVariance:
     draws: PositiveInt = 8
     varied: NonNegative = 0.01
     good: Finite = 0.3
-    which: Ranking = easy
+    which: Pick = easy
 
     def __post_init__(self) -> None:
         check_ranges(self)

@@ -12,7 +12,7 @@ from torch import Tensor
 from guerdon.ranges import NonNegative, check_ranges
 from guerdon.records import Experience, Task
 
-Ranking = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
+Pick = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
 """(scores sorted-order indices ascending, count, rng) -> chosen positions."""
 
 
@@ -41,7 +41,7 @@ def select_by_score(
     tasks: Sequence[Task],
     scores: Sequence[float],
     count: int,
-    which: Ranking = hard,
+    which: Pick = hard,
     seed: int = 0,
 ) -> list[Task]:
     """``count`` tasks by the score of the model that will be trained (BLEUBERI's selection).

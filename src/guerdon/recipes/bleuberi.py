@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from guerdon.curriculum import ByReward, Ranking, hard
+from guerdon.curriculum import ByReward, Pick, hard
 from guerdon.recipes import Paper
 from guerdon.rewards import ReferenceBLEU
 from guerdon.rollout import Groups
@@ -26,7 +26,7 @@ PAPER = Paper(
 )
 
 
-def selected(source: FactQuestions, count: int, which: Ranking = hard) -> PreparedTasks:
+def selected(source: FactQuestions, count: int, which: Pick = hard) -> PreparedTasks:
     """``count`` of the prompts, by the BLEU of one answer of the model to be trained."""
     return PreparedTasks(source, ByReward(ReferenceBLEU(), count, which))
 

@@ -14,7 +14,7 @@ from guerdon.training.learner import Learner
 Figures = dict[str, float]
 """One update's, by name."""
 
-Report = Callable[[int, int, Figures], None]
+AfterUpdate = Callable[[int, int, Figures], None]
 """Called after each update with how many are done, how many there will be, and its figures."""
 
 Learn = Callable[[Tensor], Figures]
@@ -43,7 +43,7 @@ def passes(
     epochs: int,
     batch: int,
     seed: int,
-    report: Report | None = None,
+    report: AfterUpdate | None = None,
 ) -> list[Figures]:
     """``epochs`` passes over ``items``, without a run around them; all figures."""
     total = count_updates(items, epochs, batch)

@@ -15,7 +15,7 @@ from guerdon.records import Loss, Rollouts
 from guerdon.rollout import LanguagePolicy
 from guerdon.training.learner import Learner
 from guerdon.training.optimisers import AdamW, Optimiser
-from guerdon.training.passes import Figures, Report, passes
+from guerdon.training.passes import AfterUpdate, Figures, passes
 from guerdon.training.ranking import check_margins, refuse_equal
 from guerdon.training.reference import FixedReference, RunningReference
 from guerdon.training.supervised import LONGEST, Demonstration, demonstrations_to_rollouts
@@ -97,7 +97,7 @@ def fit_preferences(
     batch: int = 16,
     optimiser: Optimiser | None = None,
     seed: int = 0,
-    report: Report | None = None,
+    report: AfterUpdate | None = None,
 ) -> list[Figures]:
     """Train on pairs, without a run around it; the reference is the policy as it came.
 

@@ -18,7 +18,7 @@ from guerdon.stages import Scorer
 from guerdon.training.held_out import HeldOut
 from guerdon.training.learner import Learner
 from guerdon.training.optimisers import AdamW, Optimiser, Trainable
-from guerdon.training.passes import Figures, Report, passes
+from guerdon.training.passes import AfterUpdate, Figures, passes
 from guerdon.traits import uses_margins
 
 
@@ -61,7 +61,7 @@ def fit_rankings(
     batch: int = 16,
     optimiser: Optimiser | None = None,
     seed: int = 0,
-    report: Report | None = None,
+    report: AfterUpdate | None = None,
 ) -> list[Figures]:
     """Train on rankings, ``batch`` of them an update, without a run around it.
 
