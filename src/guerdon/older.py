@@ -34,6 +34,12 @@ def _renamed(name: str, **settings: str) -> Callable[[Settings], Settings]:
     return change
 
 
+def _ordered(old: Settings) -> Settings:
+    """The reference was parsed in a dialect, to see whether it orders."""
+    given = {name: value for name, value in old.items() if name not in ("part", "dialect")}
+    return _part("rewards.programs.sql_answers:OrderIfAsked", **given)
+
+
 def _switch(old: Settings) -> Settings:
     values = [old.get("before"), old.get("after")]
     return _part("schedules:Steps", values=values, at=[old.get("at")])
@@ -84,6 +90,8 @@ _CHANGED: Mapping[str, Callable[[Settings], Settings]] = {
     "rewards.schedules:CosineSchedule": _renamed("schedules:Cosine"),
     "rewards.levels:Ramp": _renamed("schedules:Linear", start="first", end="last"),
     "rewards.levels:Switch": _switch,
+    "rewards.sql:OrderIfAsked": _ordered,
+    "rewards.programs.sql:OrderIfAsked": _ordered,
     "training.recipe:Optimiser": _optimiser,
     "training.recipe:PolicyRecipe": _policy_recipe,
     "training.recipe:Recipe": _policy_recipe,

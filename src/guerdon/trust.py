@@ -67,9 +67,9 @@ FUNCTIONS: Mapping[str, frozenset[str]] = MappingProxyType(
             "rewards.answers.roles": "each_role majority",
             "rewards.text.similarity": "chrf edit_similarity meteor",
             "rewards.models.spans": "as_scored decrements deltas line_ends sentence_ends word_ends",
-            "rewards.programs.sql": "same_list same_multiset same_set",
+            "rewards.programs.sql_answers": "same_list same_multiset same_set",
             "rewards.actions.tool_calls": "all_or_nothing exact_names_credit jaccard "
-            "partial_credit whole_call_credit",
+            "partial_credit released_all_or_nothing whole_call_credit",
             "rewards.actions.tools": "smooth two_stage",
             "rewards.actions.web_action": "rouge_l_f1",
             "shaping.penalties": "log_ratio",
@@ -129,6 +129,11 @@ RENAMED: Mapping[str, str] = MappingProxyType(
         f"guerdon.rewards.{old}:{name}": f"guerdon.rewards.models.policies:{name}"
         for old in ("likelihood", "models.likelihood")
         for name in ("PolicyConfidence", "PolicyEntropy")
+    }
+    | {
+        f"guerdon.rewards.{old}:{name}": f"guerdon.rewards.programs.sql_answers:{name}"
+        for old in ("sql", "programs.sql")
+        for name in ("OrderIfAsked", "same_list", "same_multiset", "same_set")
     }
 )
 """Parts by the names that older recipe files have for them."""

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from guerdon import parsing
-from guerdon.parsing.fenced import last_fenced
+from guerdon.parsing.fenced import fenced_blocks
 from guerdon.parsing.plain import plain_answer
 from guerdon.rewards.actions import tool_calls, web_action
-from guerdon.rewards.actions.grounding import number_lists, read_interval
+from guerdon.rewards.actions.places import number_lists, read_boxes, read_interval, read_point
 from guerdon.rewards.answers.answer import Boxed, LastNumber, Tagged, WholeText
 from guerdon.rewards.answers.charts import edit_similarity
 from guerdon.rewards.answers.dates_units import date_fields
@@ -39,10 +39,10 @@ READERS: Mapping[str, Callable[[str], Any]] = {
     "date_fields": date_fields,
     "edit": lambda text: edit(text, ("a word", text[:50])),
     "edit_similarity": lambda text: edit_similarity(text, text[:50]),
+    "fenced_blocks": fenced_blocks,
     "json_object": parsing.json_object,
     "json_objects": parsing.json_objects,
     "last_boxed": parsing.last_boxed,
-    "last_fenced": lambda text: last_fenced(text, ("python", "")),
     "last_number": parsing.last_number,
     "last_number_reader": LastNumber(),
     "line_ends": spans.line_ends,
@@ -55,8 +55,11 @@ READERS: Mapping[str, Callable[[str], Any]] = {
     "plain_answer": plain_answer,
     "program_of": program_of,
     "prose": parsing.prose,
+    "read_boxes": read_boxes,
     "read_calls": tool_calls.read_calls,
     "read_interval": read_interval,
+    "read_point": read_point,
+    "read_released_calls": tool_calls.read_released_calls,
     "read_web_action": web_action.read_web_action,
     "rouge_l": lambda text: rouge_l(text, ("a word", text[:50])),
     "rouge_l_f1": lambda text: web_action.rouge_l_f1(text, text[:50]),

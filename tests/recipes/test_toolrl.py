@@ -35,10 +35,10 @@ def test_the_right_call_is_worth_four_and_form_always_holds() -> None:
     calls = ("00002", "00012", "10000")
     texts = (*(miniature.write(task, tuple(c)) for c in calls), rows.texts[0])
     object.__setattr__(rows, "texts", texts)
-    scores = ToolReward()(rows, Progress())
+    scores = ToolReward(released=True)(rows, Progress())
     assert scores.parts["format"].tolist() == [1] * 4
     assert scores.value[:3].tolist() == pytest.approx([4, 2.5, -2])
-    coarse = ToolReward(credit=all_or_nothing)(rows, Progress())
+    coarse = ToolReward(credit=all_or_nothing, released=True)(rows, Progress())
     assert coarse.value[:3].tolist() == [4, -2, -2]
 
 
@@ -46,14 +46,14 @@ def test_the_arms_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(miniature, "STEPS", 20)
     monkeypatch.setattr(miniature, "CONTEXTS", 2)
     told: list[float] = []
-    graded = miniature.Miniature(ToolReward(), allowance=0.02)(0, told.append)
+    graded = miniature.Miniature(ToolReward(released=True), allowance=0.02)(0, told.append)
     assert told == [1.0]
-    assert miniature.Miniature(ToolReward(), allowance=0.02)(0, told.append) == graded
+    assert miniature.Miniature(ToolReward(released=True), allowance=0.02)(0, told.append) == graded
     assert graded["exact within 0.02"] == pytest.approx(graded["exact"] - 0.02)
     assert graded["exact"] > 1 / 4800
-    coarse = miniature.Miniature(ToolReward(credit=all_or_nothing))(0, told.append)
+    coarse = miniature.Miniature(ToolReward(credit=all_or_nothing, released=True))(0, told.append)
     assert coarse["zero_std_share"] > graded["zero_std_share"]
-    longer = miniature.Miniature(ToolReward(length=ThinkLength(64)))(0, told.append)
+    longer = miniature.Miniature(ToolReward(length=ThinkLength(64), released=True))(0, told.append)
     assert longer["lengthening"] > 1
 
 

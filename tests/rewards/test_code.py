@@ -16,11 +16,10 @@ import pytest
 from rewards.completions import rollouts_of
 from rewards.launched import sandboxed_processes
 
-from guerdon.parsing.fenced import last_fenced
 from guerdon.records import Progress, Scores, Task
 from guerdon.rewards.programs import sandbox
 from guerdon.rewards.programs.code import CodeReward, program_of
-from guerdon.rewards.programs.code_cases import read_assertion
+from guerdon.rewards.programs.code_cases import passes, read_assertion, read_case
 from guerdon.rewards.programs.sandbox import Limits, run_sandboxed
 
 try:
@@ -341,7 +340,7 @@ def test_a_machine_without_room_makes_a_row_invalid(place: str) -> None:
 
 def test_no_program_is_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("guerdon.rewards.programs.code.run_sandboxed", None)
-    texts = ["", " \n", "```python\nnever closed", "```js\nx\n```", "x" * 100_001]
+    texts = ["", " \n", "<think>```python\nx = 1\n```", "```js\nx\n```", "x" * 100_001]
     assert judged(*texts).value.tolist() == [0.0] * 5
 
 
@@ -360,15 +359,28 @@ def test_tests_that_cannot_be_graded_make_rows_invalid() -> None:
     CodeReward().check_tasks([Task("t", "q", None, {"tests": ["assert f(1) == 2"]})])
 
 
-def test_the_last_closed_block_counts() -> None:
-    two = "```python\nfirst\n```\ntext ```PY\nsecond\n``` ```python\nnever closed"
-    assert last_fenced(two, ("python", "py")) == "second\n"
-    assert last_fenced("```js\nx\n```", ("python",)) is None
+def test_the_last_block_counts() -> None:
+    two = "```python\nfirst\n```\ntext ```PY\nsecond\n```"
+    assert program_of(two) == "second\n"
+    assert program_of(two + " ```python\nnever closed") == "never closed"
+    assert program_of("```js\nx\n```") is None
     assert program_of("<answer>x = 1</answer>") == "x = 1"
-    began = time.perf_counter()
-    for text in ("`" * 200_000, "```\n" * 60_000, "```python\n" * 30_000):
-        last_fenced(text, ("python",))
-    assert time.perf_counter() - began < 2
+    assert program_of("<think>```python\nx = 1\n```") == ""
+
+
+def test_a_tolerance_is_of_numbers_and_of_nothing_else() -> None:
+    def came(printed: str, tolerance: float) -> bool:
+        case = read_case({"stdin": "", "stdout": "a 1.0\n\nb 20", "tolerance": tolerance})
+        return passes(case, [{"case": 0, "output": printed}])
+
+    assert came("a 1.0\n\nb 20\n", 0.0)
+    assert not came("a 1.00\n\nb 20", 0.0)
+    assert came("a  1.009 \n\nb 19.9", 0.01)
+    for printed in ("a 1.02\n\nb 20", "a 1.0\nb 20", "c 1.0\n\nb 20", "a 1.0\n\nb nan", "a 1\n\nb"):
+        assert not came(printed, 0.01)
+    for wrong in (True, 1.0, -0.1, "x", None):
+        with pytest.raises(ValueError, match="tolerance is"):
+            read_case({"stdin": "", "stdout": "", "tolerance": wrong})
 
 
 def test_limits_must_be_positive() -> None:

@@ -17,9 +17,8 @@ from guerdon.rewards.actions.grounding import (
     IntervalFormat,
     IntervalReward,
     PointReward,
-    number_lists,
-    read_interval,
 )
+from guerdon.rewards.actions.places import number_lists, read_interval
 from guerdon.rewards.answers.charts import (
     ChartAnswer,
     CountReward,
@@ -136,7 +135,7 @@ def test_interval_reward_reads_both_forms() -> None:
         assert value_of(IntervalReward(), text, **gold) == pytest.approx(42 / 64.5)
     for text in (
         "[75,127]",
-        answered("75-127"),
+        answered("75, 127, 130"),
         answered('{"start_time": "abc", "end_time": "1"}'),
     ):
         assert value_of(IntervalReward(), text, **gold) == 0

@@ -13,11 +13,9 @@ import pytest
 from rewards.completions import rollouts_of
 
 from guerdon.records import Progress, Scores, Task
-from guerdon.rewards.programs.sql import (
+from guerdon.rewards.programs.sql import SqlExecution, SqlQuestion, SqlReward
+from guerdon.rewards.programs.sql_answers import (
     OrderIfAsked,
-    SqlExecution,
-    SqlQuestion,
-    SqlReward,
     same_list,
     same_multiset,
     same_set,
@@ -148,7 +146,6 @@ def test_results_compare_as_sets_multisets_or_lists() -> None:
 
 
 def test_the_order_counts_where_the_reference_asks_for_one() -> None:
-    pytest.importorskip("sqlglot")
     up, down = "SELECT name FROM singer ORDER BY age", "SELECT name FROM singer ORDER BY age DESC"
     plain, inside = "SELECT name FROM singer", f"SELECT * FROM ({up})"
 
@@ -231,7 +228,9 @@ def test_a_file_is_read_and_never_written(tmp_path: Path) -> None:
 class Stuck(Sqlite):
     """Never comes back from a query that says so."""
 
-    def rows(self, database: Database, sql: str, limits: QueryLimits) -> list[tuple[Any, ...]]:
+    def rows(
+        self, database: Database, sql: str, limits: QueryLimits
+    ) -> tuple[int, list[tuple[Any, ...]]]:
         if "stuck" in sql:
             time.sleep(60)
         return super().rows(database, sql, limits)
@@ -321,9 +320,24 @@ def test_schema_items() -> None:
     assert items("SELECT name AS name FROM t") == {"name", "t"}
     for broken in ("SELECT (", "", "(" * 5000, "no sql at all ]["):
         assert items(broken) == set()
-    assert orders("SELECT 1 ORDER BY 1", "sqlite")
-    assert not orders("SELECT * FROM (SELECT 1 ORDER BY 1)", "sqlite")
-    assert not orders("SELECT (", "sqlite")
+
+
+def test_an_order_is_asked_for_outside_of_brackets_and_texts() -> None:
+    for sql in (
+        "SELECT 1 ORDER BY 1",
+        "WITH c AS (SELECT 1) SELECT 2 order/* */ by 1",
+        "(x)ORDER BY",
+    ):
+        assert orders(sql), sql
+    for sql in (
+        "SELECT * FROM (SELECT 1 ORDER BY 1)",
+        "SELECT rank() OVER (ORDER BY x) FROM t",
+        "SELECT ' ORDER BY '",
+        'SELECT "order by" -- ORDER BY x',
+        "SELECT `order` by",
+        "SELECT (",
+    ):
+        assert not orders(sql), sql
 
 
 def test_ngrams() -> None:
@@ -338,7 +352,8 @@ def test_where_the_query_stands() -> None:
     assert query_of("```sql\nSELECT 1;\n``` and ```sql\nSELECT 2 ;\n```") == "SELECT 2"
     assert query_of("<answer> SELECT 3; </answer>") == "SELECT 3"
     assert query_of("<answer>a</answer>```python\nx\n```") == "a"
-    assert query_of("SELECT 4") == ""
+    assert query_of("SELECT 4") == "SELECT 4"
+    assert query_of("I would select them") == ""
 
 
 def test_the_form() -> None:

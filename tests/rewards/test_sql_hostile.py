@@ -23,6 +23,7 @@ from guerdon.records import Progress, Scores, Task
 from guerdon.rewards.programs.sql import SqlExecution, SqlReward
 from guerdon.rewards.programs.sql_engines import (
     Answer,
+    Contents,
     Database,
     DuckDb,
     Engine,
@@ -30,6 +31,7 @@ from guerdon.rewards.programs.sql_engines import (
     Sqlite,
     run_queries,
 )
+from guerdon.rewards.programs.sql_text import constants, orders, query_of
 from guerdon.rewards.running.memory_limit import memory_can_be_limited
 from guerdon.rewards.running.workers import Failed
 
@@ -300,7 +302,8 @@ def task(name: str, schema: Any = HONEST, gold: Any = GOLD, **columns: Any) -> T
 
 
 def judged(tasks: list[Task], answer: str = GOLD, **settings: Any) -> Scores:
-    reward = SqlExecution(limits=TIGHT, **settings)
+    """By the task's own data alone, if the settings don't say otherwise."""
+    reward = SqlExecution(limits=TIGHT, **{"variants": 0, **settings})
     return reward(rollouts_of([f"<answer>{answer}</answer>"] * len(tasks), *tasks), Progress())
 
 
@@ -498,7 +501,7 @@ def test_a_query_leaves_no_trace_for_the_next() -> None:
     for _ in range(3):
         found = run_queries([(database, writes)] * 8 + [(database, GOLD)] * 8, DuckDb(), TIGHT)
         assert all(isinstance(one, Failed) for one in found[:8])
-        assert {one.count for one in found[8:] if isinstance(one, Answer)} == {1}
+        assert {len(one.rows) for one in found[8:] if isinstance(one, Answer)} == {1}
         assert len({*found[8:]}) == 1
 
 
@@ -507,7 +510,7 @@ def test_a_schema_is_built_once_for_each_worker(engine: Engine) -> None:
     database = Database(script="CREATE TABLE r AS SELECT random() AS x")
     found = run_queries([(database, "SELECT x FROM r")] * 40, engine, TIGHT)
     assert all(isinstance(one, Answer) for one in found)
-    assert len({one.in_order for one in found if isinstance(one, Answer)}) <= max(
+    assert len({one.rows for one in found if isinstance(one, Answer)}) <= max(
         4, os.cpu_count() or 1
     )
 
@@ -517,7 +520,7 @@ def test_another_schema_is_another_database(engine: Engine) -> None:
         (Database(script=f"CREATE TABLE r AS SELECT {k} AS x"), "SELECT x FROM r") for k in range(9)
     ]
     found = run_queries(asked, engine, TIGHT)
-    assert len({one.in_order for one in found if isinstance(one, Answer)}) == 9
+    assert len({one.rows for one in found if isinstance(one, Answer)}) == 9
 
 
 KEPT: list[bytearray] = []
@@ -526,10 +529,12 @@ KEPT: list[bytearray] = []
 class Keeping(Sqlite):
     """Plays an engine whose allocator gives nothing back, as DuckDB's does now and then."""
 
-    def rows(self, database: Database, sql: str, limits: QueryLimits) -> list[tuple[Any, ...]]:
+    def rows(
+        self, database: Database, sql: str, limits: QueryLimits
+    ) -> tuple[int, list[tuple[Any, ...]]]:
         if sql == "keep":
             KEPT.append(bytearray(700 << 20))
-        return [(len(bytearray(600 << 20)),)]
+        return 1, [(len(bytearray(600 << 20)),)]
 
 
 def test_memory_that_a_worker_keeps_fails_no_later_query() -> None:
@@ -546,7 +551,9 @@ def test_memory_that_a_worker_keeps_fails_no_later_query() -> None:
 class Reaching(Sqlite):
     """Plays an engine that has been talked into native code: it does what the query names."""
 
-    def rows(self, database: Database, sql: str, limits: QueryLimits) -> list[tuple[Any, ...]]:
+    def rows(
+        self, database: Database, sql: str, limits: QueryLimits
+    ) -> tuple[int, list[tuple[Any, ...]]]:
         what, place = sql.split(" ", 1)
         if what == "write":
             Path(place).write_text("x")
@@ -558,7 +565,7 @@ class Reaching(Sqlite):
             os.remove(place)
         elif what == "connect":
             socket.create_connection(("127.0.0.1", int(place)), 5).close()
-        return [(1,)]
+        return 1, [(1,)]
 
 
 def test_the_kernel_stops_an_engine_that_was_talked_into_more(watched: Path) -> None:
@@ -706,7 +713,7 @@ def test_settings_name_the_folders_and_come_back_from_a_recipe() -> None:
     assert build(describe(reward), trust=("/data",)) == reward
 
 
-def test_references_are_parsed_in_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_queries_are_parsed_in_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the parser does there, the process that trains goes on."""
     sqlglot = pytest.importorskip("sqlglot")
     from guerdon.rewards.programs import sql
@@ -719,11 +726,36 @@ def test_references_are_parsed_in_a_worker(monkeypatch: pytest.MonkeyPatch) -> N
         os._exit(7)
 
     monkeypatch.setattr(sqlglot, "parse_one", choking)
-    for kept in (sql._order_readers, sql._asks_for_order, sql.orders):
+    for kept in (sql._parsers, sql.schema_items):
         kept.cache_clear()
     try:
-        found = judged([task("t")], "SELECT 'bo'", compare=sql.OrderIfAsked())
-        assert found.value.tolist() == [1]
+        rows = rollouts_of(["<answer>SELECT 'bo'</answer>"], task("t"))
+        found = SqlReward(limits=TIGHT)(rows, Progress())
+        assert found.valid.all()
+        assert found.parts["syntax"].item() == 1
     finally:
-        sql._order_readers.cache_clear()
-        sql._asks_for_order.cache_clear()
+        sql._parsers.cache_clear()
+
+
+def test_reading_a_query_takes_linear_time() -> None:
+    began = time.process_time()
+    for text in ("'" * 200_000, "/*" * 100_000, "-- " * 70_000, "(" * 200_000, "order " * 30_000):
+        orders(text)
+        constants(text)
+        query_of(text)
+        query_of(f"<answer>{text}")
+    assert time.process_time() - began < 4
+
+
+class Telling(Sqlite):
+    """A database whose tables take for ever to be looked at, or bring the worker down."""
+
+    def tables(self, database: Database, limits: QueryLimits) -> Contents:
+        os._exit(7)
+
+
+def test_where_other_data_cannot_be_made_the_tasks_own_decides() -> None:
+    found = judged([task("t")], "SELECT 'bo'", engine=Telling(), variants=4)
+    assert found.value.tolist() == [1]
+    endless = f"{HONEST};CREATE VIEW v AS {ENDLESS};"
+    assert judged([task("t", schema=endless)], f"{GOLD} AND 1", variants=4).value.tolist() == [1]

@@ -7,6 +7,8 @@ import time
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rewards.completions import rollouts_of
 
 from guerdon.records import Progress, Task
@@ -18,6 +20,7 @@ from guerdon.rewards.actions.tool_calls import (
     jaccard,
     partial_credit,
     read_calls,
+    released_all_or_nothing,
     whole_call_credit,
 )
 from guerdon.rewards.actions.tools import ThinkLength, ToolReward, smooth, two_stage
@@ -101,6 +104,7 @@ def test_json_types_must_match() -> None:
     assert not same_json({"a": 1}, {"b": 1})
 
 
+@pytest.mark.parametrize("released", [False, True])
 @pytest.mark.parametrize(
     "text",
     [
@@ -109,19 +113,88 @@ def test_json_types_must_match() -> None:
         "<tool_call>",
         "<tool_call>\n{}\n</tool_call>",
         '<tool_call>\n{"name": "w"}\n</tool_call>',
-        '<tool_call>\n{"name": "w", "arguments": {"city": "P", "unit": "C"}}\n</tool_call>',
         '<tool_call>\n{"name": 3, "parameters": {}}\n</tool_call>',
         f"<tool_call>\n{json.dumps(GOLD)}\nnot json\n</tool_call>",
-        f"<tool_call>\n[{json.dumps(GOLD)}]\n</tool_call>",
         '<tool_call>\n{"name": "w", "parameters": {"city": NaN}}\n</tool_call>',
         '<tool_call>\n{"name": "w", "parameters": {"n": 1e999}}\n</tool_call>',
         "<tool_call>" + "[" * 50_000 + "</tool_call>",
         "<tool_call>" + '{"a":' * 5_000 + "</tool_call>",
         "<tool_call>\n" + (json.dumps(GOLD) + "\n") * 500 + "</tool_call>",
+        "<tool_call>" + "," * 90_000 + "</tool_call>",
     ],
 )
-def test_what_is_no_list_of_calls_gets_the_minimum(text: str) -> None:
-    assert parts_of(text)["calls"] == -3
+def test_what_is_no_list_of_calls_gets_the_minimum(text: str, released: bool) -> None:
+    assert parts_of(text, ToolReward(released=released))["calls"] == -3
+
+
+def test_the_released_reading_is_stricter() -> None:
+    """Each of these is a call to a careful reader, and the minimum to ToolRL's code."""
+    call = json.dumps(GOLD)
+    for inside in (
+        json.dumps({"name": "w", "arguments": GOLD["parameters"]}),
+        json.dumps(GOLD, indent=1),
+        f"[{call}]",
+        f"{call}\n\n{call}",
+    ):
+        text = f"<think>x</think>\n<tool_call>\n{inside}\n</tool_call>"
+        assert parts_of(text, ToolReward(released=True))["calls"] == -3
+        assert parts_of(text)["calls"] > 2
+    ended = written(GOLD) + "<|im_end|>"
+    assert parts_of(ended)["format"] == 1
+    assert parts_of(ended, ToolReward(released=True)) == {"format": 0, "calls": 3}
+    twice = f"{written(GOLD)}\n<tool_call>\n{call}\n</tool_call>"
+    assert parts_of(twice, ToolReward(released=True))["calls"] == 3
+    assert parts_of(twice)["calls"] == pytest.approx(2.25)
+
+
+def test_further_keys_count_in_the_released_whole_calls_alone() -> None:
+    gold = [ToolCall("w", {"city": "P"})]
+    marked = [ToolCall("w", {"city": "P"}, {"id": 1})]
+    assert gold == marked
+    assert partial_credit(gold, marked) == all_or_nothing(gold, marked) == 1
+    assert released_all_or_nothing(gold, marked) == 0
+    assert released_all_or_nothing(marked, marked) == 1
+    assert whole_call_credit(gold, marked) == 1 / 2  # names alone
+    text = written({**GOLD, "id": 1})
+    assert parts_of(text)["calls"] == 3
+    assert parts_of(text, ToolReward(credit=released_all_or_nothing, released=True))["calls"] == -3
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    calls=st.lists(
+        st.fixed_dictionaries(
+            {
+                "name": st.sampled_from("abc"),
+                "parameters": st.dictionaries(
+                    st.sampled_from("xyz"), st.integers(-9, 9) | st.text("pq ]}<", max_size=3)
+                ),
+            }
+        ),
+        min_size=1,
+        max_size=3,
+    ),
+    indent=st.sampled_from([None, 2]),
+    key=st.sampled_from(["parameters", "arguments"]),
+    fenced=st.booleans(),
+    apart=st.booleans(),
+    end=st.sampled_from(["", "\n", "<|im_end|>\n"]),
+)
+def test_calls_are_read_the_same_however_they_are_written(
+    calls: list[dict[str, Any]], indent: int | None, key: str, fenced: bool, apart: bool, end: str
+) -> None:
+    """And a changed value is never equal."""
+    texts = [json.dumps({"name": c["name"], key: c["parameters"]}, indent=indent) for c in calls]
+    inside = texts if apart else ["\n".join(texts)]
+    if fenced:
+        inside = [f"```json\n{text}\n```" for text in inside]
+    text = "".join(f"<tool_call>\n{one}\n</tool_call>\n" for one in inside)
+    gold = [ToolCall(c["name"], c["parameters"]) for c in calls]
+    assert read_calls(text) == gold
+    task = Task("t", "q", None, {"calls": calls})
+    assert parts_of(f"<think>x</think>{text}{end}", task=task) == {"format": 1, "calls": 3}
+    changed = [ToolCall(gold[0].name, {**gold[0].parameters, "x": "changed"}), *gold[1:]]
+    assert all_or_nothing(gold, changed) == 0
 
 
 def test_an_empty_section_holds_no_calls() -> None:
@@ -139,9 +212,15 @@ def test_the_form_follows_the_gold() -> None:
     assert parts_of(written(GOLD), task=both)["format"] == 0
     assert parts_of(reply, task=answer) == {"format": 1, "calls": 0}
     assert parts_of(written(GOLD), task=answer) == {"format": 0, "calls": 0}
-    for broken in (" " + reply, reply + " z", reply.replace("\n", "\n\n"), reply + reply):
+    released = ToolReward(released=True)
+    for spaced in (" " + reply, reply + " ", reply.replace("\n", "\n\n")):
+        assert parts_of(spaced, task=answer)["format"] == 1
+        assert parts_of(spaced, released, answer)["format"] == 0
+    for broken in (reply + " z", reply + reply, reply.replace("y", " "), reply.replace("x", "")):
         assert parts_of(broken, task=answer)["format"] == 0
-    assert parts_of(written(GOLD).replace("<tool_call>\n", "<tool_call>"))["format"] == 0
+    joined = written(GOLD).replace("<tool_call>\n", "<tool_call>")
+    assert parts_of(joined)["format"] == 1
+    assert parts_of(joined, released)["format"] == 0
 
 
 def test_a_spurious_call_costs_only_where_asked() -> None:

@@ -96,9 +96,9 @@ def claim() -> Claim:
         slug=SLUG,
         statement="Partial credit finds calls that all-or-nothing never does; length adds nothing",
         arms={
-            coarse: Miniature(ToolReward(credit=all_or_nothing)),
-            graded: Miniature(ToolReward(), allowance=0.02),
-            longer: Miniature(ToolReward(length=ThinkLength(64))),
+            coarse: Miniature(ToolReward(credit=all_or_nothing, released=True)),
+            graded: Miniature(ToolReward(released=True), allowance=0.02),
+            longer: Miniature(ToolReward(length=ThinkLength(64), released=True)),
         },
         metric="exact",
         expectations=(

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 # A string that is never closed runs to the end of the text: every quote is read once.
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[{}\[\]]', re.DOTALL)
-
+_GAP = re.compile(r"\s*+(?:,\s*+)?")
 
 MAX_CHARS = 100_000
 """Longest text that is read as JSON."""
@@ -48,6 +48,31 @@ def json_object(
     """The last JSON object of a text (see `json_objects`), or None."""
     objects = json_objects(text, max_depth, max_chars)
     return objects[-1] if objects else None
+
+
+def json_values(text: str, max_depth: int = MAX_DEPTH, max_chars: int = MAX_CHARS) -> list[Any]:
+    """The JSON objects and arrays that a text is made of, with white space or a comma between.
+
+    Raises ValueError where anything else stands there, for what `read_json` refuses, and for texts
+    over ``max_chars``. Linear time.
+    """
+    if len(text) > max_chars:
+        raise ValueError(f"over {max_chars} characters")
+    values: list[Any] = []
+    start = _gap(text, 0)
+    while start < len(text):
+        end = _end_of_object(text, start, len(text), max_depth) if text[start] in "{[" else None
+        if end is None:
+            raise ValueError(f"no JSON object or array: {text[start : start + 40]!r}")
+        values.append(read_json(text[start:end], max_depth, max_chars))
+        start = _gap(text, end)
+    return values
+
+
+def _gap(text: str, start: int) -> int:
+    """Where the next value begins: after white space, with a comma in it at most."""
+    found = _GAP.match(text, start)
+    return found.end() if found else start
 
 
 def _end_of_object(text: str, start: int, stop: int, max_depth: int) -> int | None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from guerdon.recipes import Paper
 from guerdon.rewards import QueryLimits, SqlReward
+from guerdon.rewards.programs.sql_answers import same_set
 from guerdon.tasks import SqlQueries
 from guerdon.training import AdamW, PolicyRecipe
 
@@ -24,7 +25,13 @@ PAPER = Paper(
     "Reasoning-Enhanced Text-to-SQL",
     "2503.23157",
 )
-PARTIAL = SqlReward(limits=QueryLimits(2.0, rows=1000), reasoning="", fenced=False)
+PARTIAL = SqlReward(
+    compare=same_set,
+    limits=QueryLimits(2.0, rows=1000),
+    reasoning="",
+    fenced=False,
+    variants=0,
+)
 
 
 def build(**overrides: Any) -> PolicyRecipe:

@@ -26,7 +26,7 @@ def build(**overrides: Any) -> PolicyRecipe:
     recipe = PolicyRecipe(
         name=SLUG,
         tasks=ToolCalls(),
-        reward=ToolReward(tag="tool", think=False),
+        reward=ToolReward(tag="tool", think=False, released=True),
         optimiser=AdamW(lr=1e-4),
     )
     return replace(recipe, **overrides)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from guerdon.examples import Example, Judges, probe
-from guerdon.parsing import sections
+from guerdon.parsing import answer_text
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards.actions.boxes import (
     Numbers,
@@ -19,16 +19,12 @@ from guerdon.rewards.actions.boxes import (
     interval_iou,
     matched_overlap,
 )
-from guerdon.rewards.actions.strict_json import read_json
+from guerdon.rewards.actions.places import read_boxes, read_interval, read_point
 from guerdon.rewards.running.rows import Judged, gather
 
 MAX_BOXES = 128
 """Most boxes of one answer that are matched."""
 
-_NUMBER = r"[-+]?(?:\d{1,12}(?:\.\d{0,12})?|\.\d{1,12})(?:[eE][-+]?\d)?"
-_LIST = re.compile(
-    rf"[\[(]\s{{0,8}}({_NUMBER}(?:\s{{0,8}},\s{{0,8}}{_NUMBER}){{1,3}})\s{{0,8}}[\])]"
-)
 _SECONDS = r'"[\d.]{1,20}"'
 _TIMES = re.compile(
     r"\A<think>.*?</think>\s*<answer>\s*"
@@ -38,15 +34,6 @@ _TIMES = re.compile(
 )
 
 
-def number_lists(text: str, count: int) -> list[tuple[float, ...]]:
-    """The lists of exactly ``count`` (2 to 4) numbers in brackets, ``[1, 2.5]`` or ``(1, 2.5)``.
-
-    Numbers of more than 12 digits before or after the point are none. Linear time.
-    """
-    found = [match.group(1).split(",") for match in _LIST.finditer(text)]
-    return [tuple(map(float, numbers)) for numbers in found if len(numbers) == count]
-
-
 _HERE, _FAR = (0.0, 0.0, 1.0, 1.0), (1e12, 1e12, 1e12 + 1, 1e12 + 1)
 
 
@@ -54,11 +41,12 @@ _HERE, _FAR = (0.0, 0.0, 1.0, 1.0), (1e12, 1e12, 1e12 + 1, 1e12 + 1)
 class BoxReward:
     """Overlap of the answer's boxes with the reference's, optimally matched.
 
-    Boxes are the ``[x1, y1, x2, y2]`` of the first ``section`` ("" = of the whole text), in the
-    reference's frame. Value and part "overlap": the summed ``overlap`` (`box_iou`, `box_giou`)
-    of the best assignment over max(number of boxes, number of references): Mixed-R1, arXiv
-    2505.24164. The range's low end: no section, no box, a box without area, over `MAX_BOXES`
-    boxes. Never invalid.
+    Boxes are what `read_boxes` finds in the first ``section`` ("" = in the whole text):
+    ``[x1, y1, x2, y2]``, ``(x1, y1), (x2, y2)``, named or bare numbers, in the reference's frame. A
+    section that a stop string cut off runs to the end. Value and part "overlap": the summed
+    ``overlap`` (`box_iou`, `box_giou`) of the best assignment over max(number of boxes, number of
+    references): Mixed-R1, arXiv 2505.24164. The range's low end: no section, no box, a box without
+    area, over `MAX_BOXES` boxes. Never invalid.
 
     The reference is the task's ``column``: one box or a list of boxes. Raises ValueError
     naming the task where it is missing or malformed.
@@ -85,7 +73,7 @@ class BoxReward:
         low = self.range[0]
 
         def judge(text: str, gold: Sequence[Numbers]) -> float:
-            found = number_lists(_inside(text, self.section), 4)
+            found = read_boxes(_inside(text, self.section))
             if not found or len(found) > MAX_BOXES or not all(map(_is_box, found)):
                 return low
             return max(matched_overlap(found, gold, self.overlap), low)
@@ -109,8 +97,9 @@ class BoxReward:
 class IntervalReward:
     """Temporal IoU of the answer's interval (Temporal-R1, arXiv 2506.01908).
 
-    The interval is the last ``[start, end]`` of the first ``section``, or its JSON object
-    ``{"start_time", "end_time"}`` with numbers or quoted numbers, in the reference's unit.
+    The interval is what `read_interval` finds in the first ``section``: its JSON object
+    ``{"start_time", "end_time"}``, the last ``[start, end]``, or two bare times, in the reference's
+    unit.
     Value and part "overlap": `interval_iou` in [0, 1]; 0 where nothing can be read or the end
     lies before the start. A time beyond the end of the video is not clipped. Never invalid.
 
@@ -165,20 +154,6 @@ class IntervalReward:
         return Example(cls(), probes)
 
 
-def read_interval(text: str) -> tuple[float, float] | None:
-    """The last ``[start, end]`` of a text, or a text that is the JSON object of both times."""
-    if "{" in text:
-        try:
-            value = read_json(text.strip())
-            start, end = (float(value[name]) for name in ("start_time", "end_time"))
-        except (ValueError, TypeError, KeyError, OverflowError):
-            return None
-        # One at a time: the maximum of 1 and "nan" is 1.
-        return (start, end) if abs(start) < 1e12 and abs(end) < 1e12 else None
-    found = number_lists(text, 2)
-    return (found[-1][0], found[-1][1]) if found else None
-
-
 @dataclass(frozen=True)
 class IntervalFormat:
     """1 for Temporal-R1's template with both times as quoted digits and dots, else 0.
@@ -213,9 +188,10 @@ def _in_template(text: str) -> bool:
 class PointReward:
     """1 where the answer's point lies in the reference box, borders included, else 0.
 
-    The point is the last ``[x, y]`` or ``(x, y)`` of the first ``section`` ("" = of the whole
-    text). Several points are one answer's last word, not many chances. Part "inside"; never
-    invalid. The reference is the task's ``column``: a box, or boxes of which any will do.
+    The point is what `read_point` finds in the first ``section`` ("" = in the whole text): the
+    last ``[x, y]`` or ``(x, y)``, or the only named or bare one. Several points are one answer's
+    last word, not many chances. Part "inside"; never invalid. The reference is the task's
+    ``column``: a box, or boxes of which any will do.
     """
 
     name: ClassVar[str] = "point"
@@ -232,10 +208,8 @@ class PointReward:
         golds = [_reference(task, self.column, 4, _is_box) for task in rollouts.tasks]
 
         def judge(text: str, gold: Sequence[Numbers]) -> float:
-            found = number_lists(_inside(text, self.section), 2)
-            return float(
-                bool(found) and any(inside((found[-1][0], found[-1][1]), box) for box in gold)
-            )
+            point = read_point(_inside(text, self.section))
+            return float(point is not None and any(inside(point, box) for box in gold))
 
         return _by_row("inside", rollouts, golds, judge)
 
@@ -261,7 +235,10 @@ def _by_row(
 
 
 def _inside(text: str, section: str) -> str:
-    return (sections(text, (section,)).first(section) or "") if section else text
+    """The first section, to the end where a stop string cut it off; "" where it does not begin."""
+    if not section:
+        return text
+    return answer_text(text, section) if f"<{section}>" in text else ""
 
 
 def _reference(

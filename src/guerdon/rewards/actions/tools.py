@@ -12,10 +12,23 @@ from guerdon.examples import Example, probe
 from guerdon.parsing import sections
 from guerdon.ranges import Positive, check_ranges
 from guerdon.records import Progress, Rollouts, Scores, Task
-from guerdon.rewards.actions.tool_calls import Credit, ToolCall, as_call, partial_credit, read_calls
+from guerdon.rewards.actions.tool_calls import (
+    MAX_CALLS,
+    Credit,
+    ToolCall,
+    as_call,
+    call_sections,
+    partial_credit,
+    read_calls,
+    read_released_calls,
+)
 from guerdon.rewards.composing.levels import Scale
 from guerdon.rewards.running.rows import Judged, gather
 from guerdon.schedules import Linear, Steps, at
+
+_BLANK = re.compile(r"\s*+")
+_ENDS = re.compile(r"(?:\s|<\|[a-z_]{1,24}\|>|</s>|<eos>|<end_of_turn>)*+")
+"""What a completion may end in: the end tokens that chat models write, kept by some decoders."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +63,15 @@ class GoldTools:
 class ToolReward:
     """Form plus graded correctness of tool calls (ToolRL, arXiv 2504.13958).
 
-    A completion reads ``<think>..</think>``, newline, ``<tool_call>``, one JSON object
-    ``{"name", "parameters"}`` a line, ``</tool_call>``, and / or ``<response>..</response>``:
-    which of them, the gold says. ``think`` False leaves the first section out, and the lines'
-    newlines around the calls become optional.
+    A completion reads ``<think>..</think>``, ``<tool_call>``, JSON objects ``{"name",
+    "parameters"}``, ``</tool_call>``, and / or ``<response>..</response>``: which of them, the
+    gold says. Each section holds something; calls may stand in several, one after the other; white
+    space and end tokens (``<|im_end|>``) around do not count. ``think`` False leaves the first
+    section out. Calls are read by `read_calls`, in all their usual forms.
+
+    ``released`` is ToolRL's own rule: a newline between sections and at both ends of the calls'
+    and nothing else, one section of calls, an object a line (`read_released_calls`); without
+    ``think`` the newlines around the calls are optional.
 
     Parts, summing to the value: "format" is ``form.high`` where the form holds, else
     ``form.low``; "calls" is ``credit(gold, predicted)`` in [0, 1] on the scale ``calls``
@@ -82,6 +100,8 @@ class ToolReward:
     """Whether a thinking section is asked for."""
     penalise_spurious: bool = False
     """Whether calls that were not asked for cost."""
+    released: bool = False
+    """Whether calls and form are read as ToolRL's released code reads them."""
 
     scope: ClassVar[str] = "completion"
 
@@ -127,9 +147,10 @@ class ToolReward:
 
     def _calls(self, text: str, gold: GoldTools, progress: Progress) -> float:
         if not gold.calls:
-            spurious = self.penalise_spurious and f"<{self.tag}>" in text
+            made = f"<{self.tag}>" in text if self.released else call_sections(text, self.tag)
+            spurious = self.penalise_spurious and bool(made)
             return self.calls(0.0, progress) if spurious else 0.0
-        read = read_calls(text, self.tag)
+        read = (read_released_calls if self.released else read_calls)(text, self.tag)
         return self.calls(0.0 if read is None else self.credit(gold.calls, read), progress)
 
     def holds(self, text: str, gold: GoldTools) -> bool:
@@ -137,7 +158,9 @@ class ToolReward:
         blocks = ["think"] if self.think else []
         blocks += [self.tag] if gold.calls else []
         blocks += ["response"] if gold.response else []
-        return _in_form(text, blocks, self.tag, newlines=self.think)
+        if self.released:
+            return _in_released_form(text, blocks, self.tag, newlines=self.think)
+        return _in_form(text, blocks, self.tag)
 
     @classmethod
     def example(cls) -> Example:
@@ -158,7 +181,34 @@ class ToolReward:
         return Example(cls(), probes)
 
 
-def _in_form(text: str, blocks: Sequence[str], tag: str, newlines: bool) -> bool:
+def _in_form(text: str, blocks: Sequence[str], tag: str) -> bool:
+    """The blocks in order, each with something in it, and nothing else but white space and end
+    tokens. Those of calls may be several; but for the thinking none holds a block's tag."""
+    place, marks = 0, [mark for name in blocks for mark in (f"<{name}>", f"</{name}>")]
+    for name in blocks:
+        opening, closing, count = f"<{name}>", f"</{name}>", 0
+        while text.startswith(opening, begin := _blank_to(text, place)):
+            end = text.find(closing, begin)
+            inside = text[begin + len(opening) : max(end, 0)]
+            if end < 0 or not inside.strip():
+                return False
+            if name != "think" and any(mark in inside for mark in marks):
+                return False
+            place, count = end + len(closing), count + 1
+            if name != tag or count > MAX_CALLS:
+                break
+        if not count:
+            return False
+    return _ENDS.fullmatch(text, place) is not None
+
+
+def _blank_to(text: str, place: int) -> int:
+    """Where white space that begins at ``place`` ends."""
+    found = _BLANK.match(text, place)
+    return found.end() if found else place
+
+
+def _in_released_form(text: str, blocks: Sequence[str], tag: str, newlines: bool) -> bool:
     """The blocks in order and nothing else; each but "think" exactly once."""
     for name in blocks:
         if name != "think" and (text.count(f"<{name}>"), text.count(f"</{name}>")) != (1, 1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from typing import Annotated, Any, ClassVar
 from guerdon.examples import Example, probe
 from guerdon.failures import told
 from guerdon.parsing import answer_text
-from guerdon.parsing.fenced import FENCE, last_fenced
+from guerdon.parsing.fenced import fenced_blocks
+from guerdon.parsing.thinking import after_thinking
 from guerdon.ranges import at_least, check_ranges
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards.programs.code_cases import CodeCase, passes, read_case
@@ -21,13 +23,19 @@ from guerdon.rewards.running.rows import Judged, Ungradable, gather, refuse_ungr
 MAX_SOURCE = 100_000
 """Longest program that is run, in characters."""
 
+_PYTHON = re.compile(r"(?:i?python|py)[\d.]{0,6}")
+_SHOWS = re.compile(r"\b(?:outputs?|prints?|usage|use|run|result)\b[^.!?\n]{0,60}\Z", re.IGNORECASE)
+
 
 @dataclass(frozen=True)
 class CodeReward:
     """Does the program in the completion pass the task's tests?
 
-    The program is the last fenced block marked ``python``, ``py`` or not at all; without any
-    fence, the answer section or the whole text. It runs in a sandbox of its own (no network,
+    The program is the last fenced block marked as Python (``python``, ``py3`` and the like), else
+    the last without a mark, after the thinking and inside the answer section where that has one.
+    A block under a line on output or use ("Output:", "Usage:") counts only where there is no
+    other; one that the text ends in counts as any. Without any fence it is the answer section or
+    what stands after the thinking. It runs in a sandbox of its own (no network,
     no writes but to a scratch folder, limits: ``docs/sandbox.md``) which gets the inputs and
     never the expected values: those are compared out here, by type and value. A program that
     fails, runs over a limit, ends itself or tampers with its process fails the tests it has no
@@ -161,7 +169,15 @@ def _first_lines(written: Sequence[Any], count: int) -> list[Any]:
 
 
 def program_of(text: str) -> str | None:
-    """The program in a completion; None where fences hold none."""
-    if FENCE in text:
-        return last_fenced(text, ("python", "py", "python3", ""))
-    return answer_text(text)
+    """The program in a completion, see `CodeReward`; None where fences hold none."""
+    said = after_thinking(text)
+    blocks = fenced_blocks(answer_text(said)) or fenced_blocks(said)
+    if not blocks:
+        return answer_text(said)
+    marked = [block for block in blocks if _PYTHON.fullmatch(block.language)]
+    programs = marked or [block for block in blocks if not block.language]
+    # What shows how the program is used, or what it prints, is not the program.
+    chosen = [block for block in programs if not _SHOWS.search(block.before)] or programs
+    if not chosen:
+        return None
+    return chosen[-1].inside or chosen[-1].rest

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +16,11 @@ from guerdon.rewards.programs.code_values import check_plain, decoded, same_valu
 
 _MAX_TEXT = 100_000
 _MAX_DEPTH = 60
+_NUMBER = re.compile(
+    r"[-+]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][-+]?[0-9]{1,2})?"
+)
 _FORMS = (
-    {"stdin", "stdout"},
+    {"stdin", "stdout", "tolerance"},
     {"expression", "expected", "tolerance"},
     {"call", "args", "kwargs", "expected", "tolerance"},
 )
@@ -28,7 +33,7 @@ class CodeCase:
     Each of ``given`` has "expression" (Python, evaluated after the program) or "stdin" (the
     program runs on it, and what it prints is expected; ``rest`` is None). ``rest`` is computed
     here from the values of ``given`` and must be ``expected``. ``tolerance`` is relative, for
-    numbers. ``exact`` tells lists from tuples.
+    numbers, those among printed words too. ``exact`` tells lists from tuples.
     """
 
     given: tuple[Mapping[str, str], ...]
@@ -42,8 +47,8 @@ def read_case(test: Any) -> CodeCase:
     """One entry of a task's column ``tests``.
 
     Forms: ``{"stdin", "stdout"}``; ``{"expression", "expected"}``; ``{"call", "args",
-    "kwargs"?, "expected"}``, each of the last two with ``"tolerance"``?; or the text of an
-    assertion (see `read_assertion`). Raises ValueError for anything else, and for what a
+    "kwargs"?, "expected"}``, each with ``"tolerance"``?; or the text of an assertion (see
+    `read_assertion`). Raises ValueError for anything else, and for what a
     program could pass without the answer.
     """
     if isinstance(test, str):
@@ -53,16 +58,16 @@ def read_case(test: Any) -> CodeCase:
     form = next((form for form in _FORMS if test.keys() <= form and _complete(test)), None)
     if form is None:
         raise ValueError(
-            "a test needs stdin and stdout, or expected with expression or call, args, kwargs "
-            f"(and tolerance), and nothing else: {test!r:.80}"
+            "a test needs stdin and stdout, or expected with expression or call, args, kwargs, "
+            f"any with tolerance, and nothing else: {test!r:.80}"
         )
-    if "stdin" in form:
-        if not isinstance(test["stdin"], str) or not isinstance(test["stdout"], str):
-            raise ValueError(f"stdin and stdout must be text: {test!r:.80}")
-        return CodeCase(({"stdin": test["stdin"]},), test["stdout"])
     tolerance = test.get("tolerance", 0.0)
     if type(tolerance) not in (int, float) or not 0 <= tolerance < 1:
         raise ValueError(f"tolerance is {tolerance!r:.40}; it is relative, from 0 to below 1")
+    if "stdin" in form:
+        if not isinstance(test["stdin"], str) or not isinstance(test["stdout"], str):
+            raise ValueError(f"stdin and stdout must be text: {test!r:.80}")
+        return CodeCase(({"stdin": test["stdin"]},), test["stdout"], tolerance=float(tolerance))
     check_plain(test["expected"])
     parts = _asked(test) if "call" in test else _taken_apart(test["expression"], test["expected"])
     return CodeCase(_given(parts), test["expected"], parts.rest, float(tolerance))
@@ -145,7 +150,7 @@ def passes(case: CodeCase, lines: Sequence[Any]) -> bool:
     """
     if case.rest is None:
         printed = lines[0].get("output") if _came_out(lines[0]) else None
-        return isinstance(printed, str) and _printed(printed) == _printed(case.expected)
+        return isinstance(printed, str) and _same_print(printed, case.expected, case.tolerance)
     names = {place(number): _value(line) for number, line in enumerate(lines)}
     try:
         value = evaluate(case.rest, names)
@@ -163,6 +168,26 @@ def _value(line: Any) -> Any:
         return decoded(line["value"]) if _came_out(line) else OPAQUE
     except FAILURES:
         return OPAQUE
+
+
+def _same_print(printed: str, expected: str, tolerance: float) -> bool:
+    """Line by line; with a tolerance word by word, and words that are numbers may differ by it."""
+    one, two = _printed(printed), _printed(expected)
+    if one == two or not tolerance:
+        return one == two
+    return len(one) == len(two) and all(
+        len(mine) == len(theirs)
+        and all(_near(a, b, tolerance) for a, b in zip(mine, theirs, strict=True))
+        for mine, theirs in ((a.split(), b.split()) for a, b in zip(one, two, strict=True))
+    )
+
+
+def _near(word: str, expected: str, tolerance: float) -> bool:
+    if word == expected:
+        return True
+    if not (_NUMBER.fullmatch(word) and _NUMBER.fullmatch(expected)):
+        return False
+    return math.isclose(float(word), float(expected), rel_tol=tolerance)
 
 
 def _printed(text: str) -> list[str]:

@@ -13,76 +13,41 @@ from guerdon.parsing import sections
 from guerdon.ranges import NonNegative, between, check_ranges
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards.actions.tool_calls import jaccard
-from guerdon.rewards.programs.sql_databases import Database, database_of, real_folders
-from guerdon.rewards.programs.sql_engines import (
-    Answer,
-    Engine,
-    QueryLimits,
-    Sqlite,
-    Unanswered,
-    Unbuilt,
-    run_queries,
+from guerdon.rewards.programs.sql_answers import (
+    Compare,
+    Executed,
+    OrderIfAsked,
+    check_databases,
+    executed,
 )
+from guerdon.rewards.programs.sql_engines import Engine, QueryLimits, Sqlite
 from guerdon.rewards.programs.sql_text import (
     need_sqlglot,
     ngram_similarity,
-    orders,
     query_of,
     schema_items,
 )
-from guerdon.rewards.running.rows import Judged, Ungradable, gather, refuse_ungradable
+from guerdon.rewards.running.rows import Judged, Ungradable, gather
 from guerdon.rewards.running.workers import Failed, WorkerPool
 
 PARSE_SECONDS, PARSE_MEGABYTES = 3.0, 1024
-"""What reading one query's schema items, or whether it orders, may take; beyond, it has none."""
-
-Compare = Callable[[Answer, Answer], bool]
-"""Reference answer and predicted answer: are they the same?"""
-
-
-def same_set(gold: Answer, predicted: Answer) -> bool:
-    """The same rows, whatever their order and repetition: BIRD's rule, blind to DISTINCT."""
-    return gold.distinct == predicted.distinct
-
-
-def same_multiset(gold: Answer, predicted: Answer) -> bool:
-    """The same rows equally often, whatever their order."""
-    return gold.sorted == predicted.sorted
-
-
-def same_list(gold: Answer, predicted: Answer) -> bool:
-    """The same rows in the same order: for references that ask for an order."""
-    return gold.in_order == predicted.in_order
-
-
-@dataclass(frozen=True)
-class OrderIfAsked:
-    """`same_list` where the reference query has a top-level ORDER BY, else ``otherwise``.
-
-    Rows that tie in what they are ordered by may come in any order, and are then wrongly
-    refused: let references order by a key. Needs sqlglot (extra ``sql``), which reads references
-    in ``dialect``; one that it can't parse asks for no order.
-    """
-
-    otherwise: Compare = same_multiset
-    dialect: str = "sqlite"
-
-    def __call__(self, gold: Answer, predicted: Answer) -> bool:
-        need_sqlglot("OrderIfAsked")
-        same = same_list if _asks_for_order(gold.sql, self.dialect) else self.otherwise
-        return same(gold, predicted)
+"""What reading one query's schema items may take; beyond, it has none."""
 
 
 @dataclass(frozen=True)
 class SqlExecution:
     """1 where the completion's query gives what the reference query gives, else 0.
 
-    The query is the last ```` ```sql ```` block, else the last ``<answer>`` section. Both run
-    on the task's database (`database_of`) under ``limits``, in processes that can be stopped.
-    ``compare`` is `same_set` (column order counts), `same_multiset`, `same_list` or
-    `OrderIfAsked`. Value and part "execution". A predicted query that fails, writes or runs over
-    a limit is a valid 0. A task without a database or reference query (column ``query``, else its
-    answer), or with one that fails or runs over a limit, makes its rows invalid.
+    The query is what `query_of` finds. Both run on the task's database (`database_of`) under
+    ``limits``, in processes that can be stopped, and, where their answers are the same, on
+    ``variants`` others of the same schema with rows made up (`sql_variants`), always the same ones:
+    a query that is right by accident is not right. A variant on which the reference's answer
+    depends on how the rows lie, as of a LIMIT among ties, says nothing. ``compare`` is
+    `OrderIfAsked`, `same_multiset`, `same_list` or, with ``variants`` 0, BIRD's `same_set`; the
+    order of columns counts, their names do not. Value and part "execution". A predicted query that
+    fails, writes or runs over a limit is a valid 0. A task without a database or reference query
+    (column ``query``, else its answer), with one that fails or runs over a limit, or with one that
+    finds no row in any of the databases, makes its rows invalid.
 
     Tasks may name files (column ``database``) only inside the folders ``databases``; without
     any, they bring ``schema`` and ``rows``. Raises ValueError where one of these is no folder.
@@ -91,16 +56,20 @@ class SqlExecution:
     name: ClassVar[str] = "sql"
 
     engine: Engine = Sqlite()
-    compare: Compare = same_set
+    compare: Compare = OrderIfAsked()
     limits: QueryLimits = QueryLimits()
     databases: tuple[str, ...] = ()
+    variants: Annotated[int, between(0, 32, "0 compares on the task's data alone")] = 4
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         rows: list[Judged | Ungradable] = []
-        for ran in executed(rollouts, self.engine, self.compare, self.limits, self.databases):
+        for ran in executed(rollouts, self):
             if ran.ungradable:
                 rows.append(Ungradable(ran.ungradable))
             else:
@@ -115,125 +84,6 @@ class SqlExecution:
     @classmethod
     def example(cls) -> Example:
         return Example(cls(), _queries())
-
-
-@dataclass(frozen=True)
-class Executed:
-    """One row's query, whether it ran, whether its result is right, or why nobody can tell."""
-
-    query: str
-    gold: str
-    ran: bool
-    right: bool
-    ungradable: str = ""
-
-
-@dataclass(frozen=True)
-class _Reference:
-    """What a task is graded by, or why it can't be graded."""
-
-    task: str
-    database: Database | None = None
-    query: str = ""
-    answer: Answer | None = None
-    failed: str = ""
-
-
-def executed(
-    rollouts: Rollouts,
-    engine: Engine,
-    compare: Compare,
-    limits: QueryLimits,
-    databases: Sequence[str] = (),
-) -> list[Executed]:
-    """Every row's query and every reference, each different one run once.
-
-    References come first: where one fails, or its database, the task's queries are not run.
-    """
-    engine.check()
-    folders = real_folders(databases)
-    references = [_reference(task, databases) for task in rollouts.tasks]
-    references = _answered(references, engine, limits, folders)
-    groups = rollouts.group.tolist()
-    queries = [query_of(text) for text in rollouts.texts]
-    found: dict[tuple[int, str], Answer | Failed] = {}
-    asked: list[tuple[int, Database, str]] = []
-    for g, query in sorted(set(zip(groups, queries, strict=True))):
-        one = references[g]
-        if one.answer is not None and query == one.query:
-            found[g, query] = one.answer
-        elif one.answer is not None and one.database is not None and query:
-            asked.append((g, one.database, query))
-    answers = run_queries(
-        [(database, query) for _, database, query in asked], engine, limits, folders
-    )
-    found.update({(g, query): answer for (g, _, query), answer in zip(asked, answers, strict=True)})
-    return [
-        _judged(query, references[g], found.get((g, query)), compare)
-        for g, query in zip(groups, queries, strict=True)
-    ]
-
-
-def check_databases(tasks: Sequence[Task], engine: Engine, databases: Sequence[str]) -> None:
-    """Raise ValueError naming each task without a query, or without a database within reach.
-
-    To be called before a run; nothing is executed. ImportError where the engine is missing.
-    """
-    engine.check()
-    found = [_reference(task, databases) for task in tasks]
-    refuse_ungradable([one.failed for one in found if one.failed])
-
-
-def _reference(task: Task, databases: Sequence[str]) -> _Reference:
-    try:
-        return _Reference(task.id, database_of(task, databases), _gold(task))
-    except ValueError as error:
-        return _Reference(task.id, failed=str(error))
-
-
-def _answered(
-    references: Sequence[_Reference], engine: Engine, limits: QueryLimits, folders: Sequence[str]
-) -> list[_Reference]:
-    asked = [(one.database, one.query) for one in references if one.database is not None]
-    answers = iter(run_queries(asked, engine, limits, folders))
-    return [one if one.database is None else _with_answer(one, next(answers)) for one in references]
-
-
-def _with_answer(one: _Reference, found: Answer | Failed) -> _Reference:
-    if isinstance(found, Answer):
-        return replace(one, answer=found)
-    if isinstance(found, Unanswered):
-        return replace(one, failed=f"the reference query failed: {found.reason}")
-    return replace(one, failed=_unbuilt(one.task, found))
-
-
-def _unbuilt(task: str, found: Failed) -> str:
-    if isinstance(found, Unbuilt):
-        return f"task {task!r}: its database can't be used: {found.reason}"
-    return f"task {task!r}: its database or its reference query stopped the worker: {found.reason}"
-
-
-def _judged(
-    query: str, reference: _Reference, predicted: Answer | Failed | None, same: Compare
-) -> Executed:
-    gold, wanted = reference.query, reference.answer
-    if wanted is None:
-        return Executed(query, gold, False, False, reference.failed)
-    if isinstance(predicted, Unbuilt):
-        return Executed(query, gold, False, False, _unbuilt(reference.task, predicted))
-    if not isinstance(predicted, Answer):
-        return Executed(query, gold, False, False)
-    return Executed(query, gold, True, same(wanted, predicted))
-
-
-def _gold(task: Task) -> str:
-    answer = task.columns.get("query", task.answer)
-    if not isinstance(answer, str) or not answer.strip():
-        raise ValueError(
-            f"task {task.id!r}: its reference query is {answer!r:.40}; give it as text, as the "
-            "answer or in the column 'query'"
-        )
-    return answer.strip().rstrip(";")
 
 
 @dataclass(frozen=True)
@@ -277,7 +127,7 @@ class SqlReward:
     extra: ClassVar[str] = "sql"
 
     engine: Engine = Sqlite()
-    compare: Compare = same_set
+    compare: Compare = OrderIfAsked()
     limits: QueryLimits = QueryLimits()
     judge: SqlJudge | None = None
     execution: NonNegative = 3.0
@@ -291,6 +141,7 @@ class SqlReward:
     spare_form: bool = False
     fallback: Annotated[float | None, between(0, 1)] = None
     databases: tuple[str, ...] = ()
+    variants: Annotated[int, between(0, 32, "0 compares on the task's data alone")] = 4
 
     scope: ClassVar[str] = "completion"
 
@@ -318,7 +169,7 @@ class SqlReward:
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         if self.schema:
             need_sqlglot("SqlReward with a weight for schema")
-        ran = executed(rollouts, self.engine, self.compare, self.limits, self.databases)
+        ran = executed(rollouts, self)
         linked = self._links(ran)
         opinions = self._opinions(rollouts, ran)
         rows: list[Judged | Ungradable] = []
@@ -400,21 +251,9 @@ class SqlReward:
         return Example(cls(), tuple(replace(one, form=form) for one in _queries()))
 
 
-@lru_cache(maxsize=4096)
-def _asks_for_order(sql: str, dialect: str) -> bool:
-    """`orders`, of a text that may be hostile; False where it can't be read in time."""
-    (found,) = _order_readers().map([{"sql": sql, "dialect": dialect}])
-    return found is True
-
-
 @lru_cache(maxsize=1)
 def _parsers() -> WorkerPool:
     return WorkerPool(schema_items, PARSE_SECONDS, megabytes=PARSE_MEGABYTES)
-
-
-@lru_cache(maxsize=1)
-def _order_readers() -> WorkerPool:
-    return WorkerPool(orders, PARSE_SECONDS, workers=1, megabytes=PARSE_MEGABYTES)
 
 
 def _queries() -> tuple[Probe, ...]:

@@ -40,9 +40,47 @@ class QueryLimits:
 class Database:
     """A file, or a script of CREATE and INSERT statements with further rows for its tables."""
 
-    file: str = ""
     script: str = ""
     rows: Mapping[str, Sequence[Sequence[Any]]] = field(default_factory=dict)
+    file: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table's columns with the types declared for them, and its first rows.
+
+    ``required`` are the places of columns that may not be NULL, ``keys`` the groups of columns
+    whose values are different in every row, ``references`` a column's place to the table and the
+    column that its values are taken from.
+    """
+
+    name: str
+    columns: tuple[tuple[str, str], ...]
+    rows: tuple[tuple[Any, ...], ...]
+    required: frozenset[int] = frozenset()
+    keys: tuple[tuple[int, ...], ...] = ()
+    references: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a database is made by, its tables and views without rows, and its tables."""
+
+    script: str
+    tables: tuple[Table, ...]
+
+
+MOST_ROWS, LONGEST_CELL = 200, 1000
+"""Rows of each table that `Contents` hold, and characters of their cells."""
+
+
+def short_rows(rows: Sequence[tuple[Any, ...]]) -> tuple[tuple[Any, ...], ...]:
+    """Those rows that have no longer text than `LONGEST_CELL`."""
+    return tuple(
+        row
+        for row in rows
+        if not any(isinstance(c, str | bytes) and len(c) > LONGEST_CELL for c in row)
+    )
 
 
 class BuildError(ValueError):

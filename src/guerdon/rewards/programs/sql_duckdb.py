@@ -12,7 +12,16 @@ from functools import lru_cache
 from typing import Any
 
 from guerdon.extras import install
-from guerdon.rewards.programs.sql_databases import Database, QueryLimits, built, insertions
+from guerdon.rewards.programs.sql_databases import (
+    MOST_ROWS,
+    Contents,
+    Database,
+    QueryLimits,
+    Table,
+    built,
+    insertions,
+    short_rows,
+)
 
 _SETTINGS = {
     "threads": 1,
@@ -28,6 +37,7 @@ _SETTINGS = {
 _BUILDING = frozenset(
     {"CREATE", "INSERT", "UPDATE", "DELETE", "ALTER", "DROP", "TRANSACTION", "SELECT", "ANALYZE"}
 )
+_UNIQUE = frozenset({"PRIMARY KEY", "UNIQUE"})
 _LEADING = re.compile(r"(?:\s|--[^\n]*|/\*(?:[^*]|\*(?!/))*\*/)*+")
 _CREATED = re.compile(
     r"CREATE\s+(?:OR\s+REPLACE\s+)?(?:UNIQUE\s+)?"
@@ -56,8 +66,10 @@ class DuckDb:
         except ImportError:
             raise ImportError(f"DuckDb needs the package duckdb: {install('sql')}") from None
 
-    def rows(self, database: Database, sql: str, limits: QueryLimits) -> list[tuple[Any, ...]]:
-        """The rows of one query; see `Engine`."""
+    def rows(
+        self, database: Database, sql: str, limits: QueryLimits
+    ) -> tuple[int, list[tuple[Any, ...]]]:
+        """Columns and rows of one query; see `Engine`."""
         import duckdb
 
         harmless = (ValueError, duckdb.ProgrammingError)
@@ -69,14 +81,67 @@ class DuckDb:
             connection.execute("BEGIN TRANSACTION READ ONLY")
             try:
                 with _interrupted(connection, limits.seconds):
-                    rows: list[tuple[Any, ...]] = connection.execute(statements[0]).fetchmany(
-                        limits.rows + 1
-                    )
+                    found = connection.execute(statements[0])
+                    rows: list[tuple[Any, ...]] = found.fetchmany(limits.rows + 1)
+                    columns = len(found.description)
             finally:
                 connection.execute("ROLLBACK")
         if len(rows) > limits.rows:
             raise ValueError(f"over {limits.rows} rows")
-        return rows
+        return columns, rows
+
+    def tables(self, database: Database, limits: QueryLimits) -> Contents:
+        """The tables and views of its main schema; see `Engine`."""
+        import duckdb
+
+        harmless = (ValueError, duckdb.ProgrammingError)
+        with (
+            built(self, database, lambda: _built(database, limits), harmless) as connection,
+            _interrupted(connection, limits.seconds),
+        ):
+            made = connection.execute(
+                "SELECT table_name, sql FROM duckdb_tables() "
+                "WHERE schema_name = 'main' AND NOT internal ORDER BY table_oid"
+            ).fetchall()
+            views = connection.execute(
+                "SELECT sql FROM duckdb_views() "
+                "WHERE schema_name = 'main' AND NOT internal ORDER BY view_oid"
+            ).fetchall()
+            tables = tuple(_table(connection, name) for name, _ in made)
+        statements = [sql for _, sql in made] + [sql for (sql,) in views]
+        return Contents("".join(f"{sql.rstrip(';')};\n" for sql in statements), tables)
+
+
+def _table(connection: Any, name: str) -> Table:
+    quoted = '"' + name.replace('"', '""') + '"'
+    rows = connection.execute(f"SELECT * FROM {quoted} LIMIT {MOST_ROWS}").fetchall()
+    columns = connection.execute(
+        "SELECT column_name, data_type, is_nullable FROM duckdb_columns() "
+        "WHERE schema_name = 'main' AND table_name = ? ORDER BY column_index",
+        [name],
+    ).fetchall()
+    place = {column: k for k, (column, *_) in enumerate(columns)}
+    bound = connection.execute(
+        "SELECT constraint_type, constraint_column_names, referenced_table, "
+        "referenced_column_names FROM duckdb_constraints() "
+        "WHERE schema_name = 'main' AND table_name = ?",
+        [name],
+    ).fetchall()
+    return Table(
+        name,
+        tuple((column, kind) for column, kind, _ in columns),
+        short_rows(rows),
+        frozenset(k for k, (*_, nullable) in enumerate(columns) if not nullable),
+        tuple(
+            sorted({tuple(place[c] for c in mine) for kind, mine, *_ in bound if kind in _UNIQUE})
+        ),
+        {
+            place[mine]: (other, theirs)
+            for kind, own, other, others in bound
+            if kind == "FOREIGN KEY"
+            for mine, theirs in zip(own, others, strict=True)
+        },
+    )
 
 
 def _built(database: Database, limits: QueryLimits) -> Any:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from guerdon.rewards.programs.sandbox.isolation import LIBRARIES, restrict
 from guerdon.rewards.programs.sql_databases import (
     BuildError,
+    Contents,
     Database,
     QueryLimits,
     database_of,
@@ -26,6 +27,7 @@ from guerdon.rewards.running.workers import Failed, WorkerPool, failure
 
 __all__ = [
     "Answer",
+    "Contents",
     "Database",
     "DuckDb",
     "Engine",
@@ -34,6 +36,7 @@ __all__ = [
     "Unanswered",
     "Unbuilt",
     "answer_query",
+    "contents_of",
     "database_of",
     "run_queries",
 ]
@@ -44,17 +47,17 @@ MAX_SQL = 10_000
 
 @dataclass(frozen=True)
 class Answer:
-    """A query's result, as digests of its rows: in order, sorted, and sorted without repetition.
+    """A query's result: the digest of each row, in order, and how many columns they have.
 
-    Cells: NULL is its own; numbers equal as numbers, rounded to 6 places; texts, bytes and
-    what else an engine has compare as text.
+    Cells: NULL is its own; numbers equal as numbers, rounded to 6 places, and no text; texts,
+    bytes and what else an engine has compare as text. ``ties`` are places at which a group of
+    rows ends whose order says nothing, see `tied`.
     """
 
-    in_order: str
-    sorted: str
-    distinct: str
-    count: int
+    rows: tuple[bytes, ...]
+    columns: int
     sql: str
+    ties: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,8 +79,15 @@ class Engine(Protocol):
         """Raise ImportError, naming the mend, where the engine is not installed."""
         ...
 
-    def rows(self, database: Database, sql: str, limits: QueryLimits) -> list[tuple[Any, ...]]:
-        """The rows of one query that only reads; raises for anything else and over a limit."""
+    def rows(
+        self, database: Database, sql: str, limits: QueryLimits
+    ) -> tuple[int, list[tuple[Any, ...]]]:
+        """The number of columns and the rows of one query that only reads; raises for anything
+        else and over a limit."""
+        ...
+
+    def tables(self, database: Database, limits: QueryLimits) -> Contents:
+        """What the database holds, its tables by their first rows; raises over a limit."""
         ...
 
 
@@ -98,6 +108,25 @@ def run_queries(
     Gives `Unbuilt` or `Unanswered` for what the engine said, plain `Failed` where the process
     was killed or ended.
     """
+    return _in_workers(asked, engine, limits, folders)
+
+
+def contents_of(
+    databases: Sequence[Database],
+    engine: Engine,
+    limits: QueryLimits,
+    folders: Sequence[str] = (),
+) -> list[Contents | Failed]:
+    """What each database holds (see `Engine.tables`), found out as `run_queries` does."""
+    return _in_workers([(one, None) for one in databases], engine, limits, folders)
+
+
+def _in_workers(
+    asked: Sequence[tuple[Database, str | None]],
+    engine: Engine,
+    limits: QueryLimits,
+    folders: Sequence[str],
+) -> list[Any]:
     packed: dict[int, bytes | Failed] = {}
     for database, _ in asked:
         if id(database) not in packed:
@@ -140,14 +169,16 @@ class _Confined:
         self.packed, self.database = b"", Database()
 
     def __call__(
-        self, engine: Engine, packed: bytes, sql: str, limits: QueryLimits
-    ) -> Answer | Failed:
+        self, engine: Engine, packed: bytes, sql: str | None, limits: QueryLimits
+    ) -> Answer | Contents | Failed:
         if not self.confined:
             self.confined = True
             _confine(self.folders)
         if packed != self.packed:
             self.packed, self.database = packed, pickle.loads(packed)
         try:
+            if sql is None:
+                return engine.tables(self.database, limits)
             return answer_query(engine, self.database, sql, limits)
         except BuildError as error:
             return Unbuilt(str(error)[:200])
@@ -183,9 +214,8 @@ def answer_query(engine: Engine, database: Database, sql: str, limits: QueryLimi
     """The answer to one query; raises BuildError, or what the engine raises."""
     if len(sql) > MAX_SQL or "\0" in sql:
         raise ValueError(f"a query is text of at most {MAX_SQL} characters")
-    lines = [_joined(map(_cell, row)) for row in engine.rows(database, sql, limits)]
-    in_order, by_value, distinct = lines, sorted(lines), sorted(set(lines))
-    return Answer(_digest(in_order), _digest(by_value), _digest(distinct), len(lines), sql)
+    columns, rows = engine.rows(database, sql, limits)
+    return Answer(tuple(_digest(map(_cell, row)) for row in rows), columns, sql)
 
 
 def _cell(value: Any) -> str:
@@ -205,13 +235,10 @@ def _cell(value: Any) -> str:
         return f"number {float(value)}"
 
 
-def _digest(lines: Sequence[str]) -> str:
-    return hashlib.sha256(_joined(lines).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _joined(texts: Iterable[str]) -> str:
-    """Every text with its length first, so that none runs into the next."""
-    return "".join(f"{len(text)}:{text}" for text in texts)
+def _digest(cells: Iterable[str]) -> bytes:
+    """Of a row: every cell with its length first, so that none runs into the next."""
+    joined = "".join(f"{len(cell)}:{cell}" for cell in cells)
+    return hashlib.blake2b(joined.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 HEADROOM_MB = 1024

@@ -12,11 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from guerdon.rewards.programs.sql_databases import (
+    MOST_ROWS,
+    Contents,
     Database,
     QueryLimits,
+    Table,
     built,
     in_worker,
     insertions,
+    short_rows,
 )
 
 _LONGEST = 1_000_000
@@ -40,6 +44,8 @@ _WRITING = frozenset(
 _PRAGMAS = frozenset({"foreign_keys", "defer_foreign_keys", "encoding", "user_version"})
 _WITHOUT_EFFECT = frozenset({"journal_mode", "synchronous", "locking_mode", "auto_vacuum"})
 """Pragmas that dumps begin with and that mean nothing in memory: passed over."""
+
+_TELLING = frozenset({"table_info", "index_list", "index_info", "foreign_key_list"})
 
 _INSIDES = frozenset({"sqlite_dbpage", "sqlite_stmt", "dbstat", "bytecode", "tables_used", "fsdir"})
 """Tables that show, or let one change, pages and programs of the engine, or list folders."""
@@ -90,8 +96,10 @@ class Sqlite:
     def check(self) -> None:
         """It comes with Python."""
 
-    def rows(self, database: Database, sql: str, limits: QueryLimits) -> list[tuple[Any, ...]]:
-        """The rows of one query; see `Engine`."""
+    def rows(
+        self, database: Database, sql: str, limits: QueryLimits
+    ) -> tuple[int, list[tuple[Any, ...]]]:
+        """Columns and rows of one query; see `Engine`."""
         harmless = (sqlite3.Error, sqlite3.Warning, ValueError, TimeoutError)
         with built(self, database, lambda: _built(database, limits), harmless) as connection:
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
@@ -102,9 +110,54 @@ class Sqlite:
                 if cursor.description is None:
                     raise ValueError("there is no query in it")
                 rows: list[tuple[Any, ...]] = cursor.fetchmany(limits.rows + 1)
+                columns = len(cursor.description)
         if len(rows) > limits.rows:
             raise ValueError(f"over {limits.rows} rows")
-        return rows
+        return columns, rows
+
+    def tables(self, database: Database, limits: QueryLimits) -> Contents:
+        """Its tables and views; see `Engine`. Virtual tables are left out."""
+        harmless = (sqlite3.Error, sqlite3.Warning, ValueError, TimeoutError)
+        with (
+            built(self, database, lambda: _built(database, limits), harmless) as connection,
+            _guarded(connection, _may_look, limits.seconds),
+        ):
+            made = connection.execute(
+                "SELECT type, name, sql FROM sqlite_master WHERE type IN ('table', 'view') "
+                "AND name NOT LIKE 'sqlite!_%' ESCAPE '!' AND sql NOT LIKE 'CREATE VIRTUAL%' "
+                "ORDER BY type, rowid"
+            ).fetchall()
+            tables = tuple(_table(connection, name) for kind, name, _ in made if kind == "table")
+        return Contents("".join(f"{sql};\n" for *_, sql in made), tables)
+
+
+def _table(connection: sqlite3.Connection, name: str) -> Table:
+    quoted = '"' + name.replace('"', '""') + '"'
+    rows = connection.execute(f"SELECT * FROM {quoted} LIMIT {MOST_ROWS}").fetchall()
+    columns = connection.execute(f"PRAGMA table_info({quoted})").fetchall()
+    place = {column: k for k, (_, column, *_) in enumerate(columns)}
+    primary = tuple(k for k, column in enumerate(columns) if column[5])
+    keys = {primary} if primary else set()
+    for _, index, unique, *_ in connection.execute(f"PRAGMA index_list({quoted})").fetchall():
+        inside = '"' + index.replace('"', '""') + '"'
+        named = [one[2] for one in connection.execute(f"PRAGMA index_info({inside})").fetchall()]
+        if unique and all(column in place for column in named):
+            keys.add(tuple(place[column] for column in named))
+    references = {
+        place[mine]: (other, theirs or "")
+        for _, _, other, mine, theirs, *_ in connection.execute(
+            f"PRAGMA foreign_key_list({quoted})"
+        ).fetchall()
+        if mine in place
+    }
+    return Table(
+        name,
+        tuple((column, kind) for _, column, kind, *_ in columns),
+        short_rows(rows),
+        frozenset(k for k, column in enumerate(columns) if column[3] or column[5]),
+        tuple(sorted(keys)),
+        references,
+    )
 
 
 def _built(database: Database, limits: QueryLimits) -> sqlite3.Connection:
@@ -192,6 +245,13 @@ def _may_read(action: int, one: str | None, two: str | None) -> int:
     if action == sqlite3.SQLITE_FUNCTION:
         return _verdict((two or "").lower() in _FUNCTIONS)
     return _verdict(action in _READING and (one or "").lower() not in _INSIDES)
+
+
+def _may_look(action: int, one: str | None, two: str | None) -> int:
+    """What finding out about the tables needs: reading, and pragmas that only tell."""
+    if action == sqlite3.SQLITE_PRAGMA:
+        return _verdict((one or "").lower() in _TELLING)
+    return _may_read(action, one, two)
 
 
 def _may_build(action: int, one: str | None, two: str | None) -> int:

@@ -11,6 +11,7 @@ import contextlib
 import io
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
@@ -38,10 +39,12 @@ def run_cases(
     evaluates it where the program has run once.
     """
     space: dict[str, Any] | None = None
+    here = os.getcwd()
     for index, case in enumerate(cases):
         found: dict[str, Any] = {"case": index}
         try:
             if "stdin" in case:
+                os.chdir(here)
                 found["output"] = _run(source, case["stdin"], limit)[1]
             else:
                 space = _run(source, "", limit)[0] if space is None else space
@@ -75,12 +78,12 @@ class _Limited(io.BytesIO):
 
 
 class _Captured:
-    """Standard streams in memory, the output limited."""
+    """Standard streams: the output in memory and limited, the input at descriptor 0."""
 
     def __init__(self, stdin: str, limit: int) -> None:
         self.written = _Limited()
         self.written.limit = limit
-        self.stdin = io.TextIOWrapper(io.BytesIO(stdin.encode("utf-8", "replace")), "utf-8")
+        self.stdin = _input(stdin.encode("utf-8", "replace"))
         self.stdout = io.TextIOWrapper(self.written, "utf-8", "replace", write_through=True)
 
     def __enter__(self) -> _Captured:
@@ -94,6 +97,28 @@ class _Captured:
     @property
     def text(self) -> str:
         return self.written.getvalue().decode("utf-8", "replace")
+
+
+def _input(data: bytes) -> io.TextIOWrapper:
+    """Standard input, where ``open(0)`` and ``os.read(0, ..)`` find it too.
+
+    It lies in a file without a name. Where none can be made (a program may fill its folder) it is
+    in memory, and descriptor 0 has what it had.
+    """
+    raw: io.BytesIO | io.BufferedReader = io.BytesIO(data)
+    with contextlib.suppress(OSError):
+        file = os.open("input", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            os.unlink("input")
+            with io.FileIO(file, "r+", closefd=False) as out:
+                out.write(data)
+            os.lseek(file, 0, os.SEEK_SET)
+            os.dup2(file, 0)
+        finally:
+            if file:  # it is descriptor 0 itself where the program before closed that
+                os.close(file)
+        raw = io.BufferedReader(io.FileIO(0, closefd=False))
+    return io.TextIOWrapper(raw, "utf-8")
 
 
 class _Encoder:
