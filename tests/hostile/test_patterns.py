@@ -133,7 +133,7 @@ def test_no_other_pattern_is_made_in_passing():
     "middle", ["</think>\n<tool_call>\n", "\n</tool_call>", "</think>\n", "\n"]
 )
 def test_the_form_of_tool_calls_is_read_in_linear_time(middle):
-    from guerdon.rewards.actions.tools import _in_form
+    from guerdon.rewards.actions.tools import _in_form, _in_released_form
 
     def text(times):
         return "<think>" + middle * times + "</think>\n<tool_call>\n{}\n</tool_call"
@@ -142,7 +142,8 @@ def test_the_form_of_tool_calls_is_read_in_linear_time(middle):
     spent = []
     for times in (10_000, 40_000):
         begun = time.thread_time()
-        _in_form(text(times), blocks, "tool_call", newlines=True)
-        _in_form(text(times) + ">\n<response>a</response>", blocks, "tool_call", newlines=True)
+        for whole in (text(times), text(times) + ">\n<response>a</response>"):
+            _in_form(whole, blocks, "tool_call")
+            _in_released_form(whole, blocks, "tool_call", newlines=True)
         spent.append(time.thread_time() - begun)
     assert spent[1] < max(0.05, 9 * spent[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from guerdon.parsing.json_objects import json_objects
 
@@ -29,6 +30,9 @@ _UNIT = r"(?:\s{0,4}(?:s|secs?|seconds?)\b)?"
 _BETWEEN = re.compile(
     rf"(?<![\w.:])({_TIME}){_UNIT}\s{{0,4}}(?:[-–—,;]|to|and|until)\s{{0,4}}({_TIME}){_UNIT}(?![\w:])"
 )
+_GAP = re.compile(r"\s{0,8}(?:[\s,;])\s{0,8}")
+_ODD = re.compile(r"[{}\\&^@#~=]")
+"""What a sentence with numbers in it does not hold."""
 _MINUS = str.maketrans({"\u2212": "-"})
 _TOO_FAR = 1e12
 
@@ -92,7 +96,7 @@ def read_interval(text: str) -> tuple[float, float] | None:
     if found := number_lists(plain, 2):
         return found[-1][0], found[-1][1]
     times = _BETWEEN.findall(plain)
-    if len(times) != 1 or len(_TIMES.findall(plain)) != 2:
+    if len(times) != 1 or len(_TIMES.findall(plain)) != 2 or _ODD.search(plain):
         return None
     return _seconds(times[0][0]), _seconds(times[0][1])
 
@@ -127,7 +131,18 @@ def _named_boxes(named: Sequence[tuple[str, str]]) -> list[tuple[float, ...]]:
 
 
 def _bare(text: str) -> tuple[float, ...] | None:
-    """All numbers of a text; None where a digit of it, of any script, belongs to none."""
-    found = [match.group() for match in _BARE.finditer(text)]
-    belonging = sum(sum(map(str.isdigit, number)) for number in found)
-    return tuple(map(float, found)) if belonging == sum(map(str.isdigit, text)) else None
+    """All numbers of a text, blanks, commas or semicolons between them.
+
+    None where anything else stands between two, where a digit of the text, of any script, belongs
+    to none, and for texts with signs of formulas or programs.
+    """
+    found = list(_BARE.finditer(text))
+    gaps = (text[a.end() : b.start()] for a, b in pairwise(found))
+    belonging = sum(sum(map(str.isdigit, match.group())) for match in found)
+    if (
+        belonging != sum(map(str.isdigit, text))
+        or _ODD.search(text)
+        or not all(map(_GAP.fullmatch, gaps))
+    ):
+        return None
+    return tuple(float(match.group()) for match in found)

@@ -16,7 +16,7 @@ _DIALECTS = frozenset(
     ("sql", "sqlite", "sqlite3", "duckdb", "postgres", "postgresql", "psql", "mysql", "tsql")
 )
 _QUERY = re.compile(
-    r"(?:\s|--[^\n]*+(?:\n|\Z)|/\*(?:[^*]|\*(?!/))*+\*/)*+\(?\s{0,8}(?:select|with|values)\b",
+    r"\A(?:\s|--[^\n]*+(?:\n|\Z)|/\*(?:[^*]|\*(?!/))*+\*/)*+\(?\s{0,8}(?:select|with|values)\b",
     re.IGNORECASE,
 )
 _LEXEME = re.compile(
