@@ -76,9 +76,9 @@ def test_the_gallery_has_every_reward() -> None:
         assert f"## {name}\n" in page or f"| `{name}` |" in page
 
 
-@pytest.mark.parametrize(("name", "known"), [("code", "(2, 3): 5"), ("sql", "UNION SELECT 'cora'")])
-def test_of_wrong_answers_only_the_one_known_by_heart_passes(name: str, known: str) -> None:
-    found = RESULTS["after"][name]
+def test_of_wrong_answers_only_the_program_that_knows_its_tests_passes() -> None:
+    found = RESULTS["after"]["code"]
     assert found["attacks"]["wrong"]["found"] == {"false positive": 1}
     (finding,) = [one for one in found["findings"] if one["attack"] == "wrong"]
-    assert known in finding["completion"]
+    assert "(2, 3): 5" in finding["completion"]
+    assert not RESULTS["after"]["sql"]["attacks"]["wrong"]["found"]

@@ -29,8 +29,8 @@ _LETTERS = "a letter named thirty times is one letter chosen"
 _SECTIONS = "the weak form pays for each tag that stands there once, whatever the order: its rule"
 _CODE = "a later definition replaces an earlier one: the program is right"
 _BY_HEART = (
-    "what is executed is judged by its results: a program that knows the tests, or a query that "
-    "spells out the rows, passes. Keep tests and rows out of the prompt, and have many"
+    "what is executed is judged by its results: a program that knows the tests passes. Keep tests "
+    "out of the prompt, and have many"
 )
 _CREDIT = (
     "ToolRL's partial credit takes little off for a call too many or made twice; "
@@ -73,7 +73,7 @@ EXPLAINED: Mapping[tuple[str, str], str] = {
         (name, "changing-answers"): _FIRST
         for name in (
             *("bleu", "bleu-rouge", "chrf", "edit", "meteor", "rouge-l", "text-match"),
-            *("token-f1", "box", "chart", "count", "interval", "point", "tools"),
+            *("token-f1", "box", "chart", "count", "interval", "point"),
         )
     },
     **{
@@ -96,7 +96,6 @@ EXPLAINED: Mapping[tuple[str, str], str] = {
     ("code", "many-answers"): _CODE,
     ("code", "repeated-answer"): _CODE,
     ("code", "wrong"): _BY_HEART,
-    ("sql", "wrong"): _BY_HEART,
     ("tools", "many-answers"): _CREDIT,
     ("tools", "repeated-answer"): _CREDIT,
     ("list-match", "many-answers"): _F1,

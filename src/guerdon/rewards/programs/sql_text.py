@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 
 from guerdon.extras import install
+from guerdon.parsing import sections
 from guerdon.parsing.fenced import fenced_blocks
 from guerdon.parsing.thinking import after_thinking
 from guerdon.rewards.actions.tool_calls import jaccard
@@ -31,12 +32,12 @@ def query_of(text: str) -> str:
 
     The last fenced block marked as SQL (``sql``, ``sqlite`` and the like), else the last without a
     mark that begins as a query does, inside the last ``<answer>`` where that has one; else the
-    answer section itself, to the end where a stop string cut it off; else the whole text where
+    answer section itself, or the only one that a stop string cut off; else the whole text where
     it begins as a query does. A query may begin on the fence's line.
     """
     said = after_thinking(text)
-    start = said.rfind("<answer>")
-    answer = said[start + 8 :].partition("</answer>")[0] if start >= 0 else ""
+    closed = sections(said, ("answer",)).last("answer")
+    answer = said.partition("<answer>")[2] if closed is None else closed
     found = _fenced_query(answer)
     if found is None:
         found = None if _QUERY.match(answer) else _fenced_query(said)
