@@ -19,7 +19,7 @@ from guerdon.parsing.values import same_value
 
 __all__ = ["LONGEST_EXPRESSION", "left_undone", "same_expression"]
 
-_SETS = frozenset(["relation", "union", "minus"])
+_SETS = frozenset(["relation", "union", "common", "minus"])
 
 
 @lru_cache(maxsize=8192)
@@ -99,8 +99,8 @@ def _same(one: Node, two: Node) -> bool | None:
         if several.op == "several" and other.op not in _SETS:
             alone = several.name == "{}" and len(several.parts) == 1
             return _same(several.parts[0], other) if alone else False
-    if {one.op, two.op} & _SETS:
-        return None
+    if one.op in _SETS or two.op in _SETS:
+        return None if {one.op, two.op} <= _SETS | {"several"} else False
     return same_value(one, two)
 
 

@@ -21,7 +21,7 @@ _FRACTION = re.compile(r"\\[dtc]frac(?![a-zA-Z])")
 _ABOUT = re.compile(r"\A\\approx(?![a-zA-Z])\s?")
 _PER_CENT = re.compile(r"\s?(?:\\?%|\s(?:percent|per cent))\Z")
 _NAME = re.compile(
-    r"((?:[a-zA-Z]|\\[a-zA-Z]{2,8})'?(?:_(?:\w|\{\w{1,8}\}))?(?:\^\{-1\})?)(?:\([a-zA-Z]\))?\s?(?:=(?!=)|\\approx(?![a-zA-Z]))\s?"
+    r"((?:[a-zA-Z]|\\[a-zA-Z]{2,8}|\\frac\{d[a-z]?\}\{d[a-z]\})'?(?:_(?:\w|\{\w{1,8}\}))?(?:\^\{-1\})?)(?:\([a-zA-Z]\))?\s?(?:=(?!=)|\\approx(?![a-zA-Z]))\s?"
 )
 _MIXED = re.compile(r"(-?)\s?(\d{1,40})\s?\\frac\s?\{(\d{1,40})\}\s?\{(\d{1,40})\}", re.ASCII)
 _SCIENTIFIC = re.compile(

@@ -22,6 +22,7 @@ MAX_DEPTH = 24
 """Brackets inside brackets that are read."""
 
 _CLOSING = {"(": ")", "[": "]", r"\{": r"\}"}
+_SETS = {"union": "union", r"\cap": "common", r"\setminus": "minus"}
 _ATOMS = GREEK | {r"\pi", r"\frac", r"\sqrt", r"\binom", r"\lfloor", "abs"}
 _DEGREE = Node("/", (Node("constant", name="pi"), number(180)))
 
@@ -83,12 +84,15 @@ class _Reader:
 
     def _list(self, brackets: str) -> Node:
         items, joins = [self._relation()], set()
-        while self._peek() in (",", "or", "and"):
+        while self._peek() in (",", "or", "and", "lor", "land"):
             join = self._take()
             while self._peek() in ("or", "and"):  # "1, 2, and 3"
                 join = self._take()
             joins.add("" if join == "," else str(join))
             items.append(self._relation())
+        if joins & {"lor", "land"} and any(item.op != "relation" for item in items):
+            raise Unreadable  # a formula of logic, and no list
+        joins = {join.removeprefix("l") for join in joins}
         if len(items) == 1 and brackets != "{}":
             return items[0]
         return Node("several", tuple(items), brackets or max(joins))
@@ -103,9 +107,9 @@ class _Reader:
 
     def _set(self) -> Node:
         node = self._sum()
-        while self._peek() in ("union", r"\setminus"):
-            op = "union" if self._take() == "union" else "minus"
-            node = Node(op, (node, self._sum()))
+        while (token := self._peek()) in _SETS:
+            self._take()
+            node = Node(_SETS[str(token)], (node, self._sum()))
         return node
 
     def _sum(self) -> Node:
@@ -143,6 +147,8 @@ class _Reader:
             return True
         if len(token) == 1:
             return token.isalpha() or (token in "([" and not in_argument)
+        if token.isupper():
+            return True
         if in_argument and token[1:] in FUNCTIONS:
             return False
         return token in _ATOMS or token[1:] in FUNCTIONS
@@ -201,7 +207,9 @@ class _Reader:
         node = self._list("")
         self._expect(right)
         self.depth -= 1
-        return node
+        # Braces around items are a set's, typed without its backslashes.
+        is_set = left == "{" and node.op == "several" and not node.name
+        return Node("several", node.parts, "{}") if is_set else node
 
     def _atom(self) -> Node:
         token = self._take()
@@ -209,7 +217,7 @@ class _Reader:
             return self._mixed(token)
         if token in ("e", "i", r"\pi", r"\infty", r"\emptyset"):
             return Node("constant", name=token.removeprefix("\\"))
-        if token in GREEK or (len(token) == 1 and token.isalpha()):
+        if token in GREEK or (token.isalpha() and (len(token) == 1 or token.isupper())):
             return Node("name", name=token + self._subscript())
         if token == "{":
             self.at -= 1

@@ -68,6 +68,8 @@ def _region(node: Node) -> Region | None:
         return _several(node)
     if node.op == "union":
         return _union([_region(part) for part in node.parts])
+    if node.op == "common":
+        return _intersection([_region(part) for part in node.parts])
     if node.op == "minus":
         return _without(*(_region(part) for part in node.parts))
     return _solved(node) if node.op == "relation" else None

@@ -29,8 +29,8 @@ _SIGNS = {
     "<=": r"\le", ">=": r"\ge", "!=": r"\ne", "**": "^", "$": "", ";": ",", r"\lvert": "|",
     r"\rvert": "|", r"\vert": "|", r"\langle": "(", r"\rangle": ")", r"\lbrace": r"\{",
     r"\rbrace": r"\}", r"\lbrack": "[", r"\rbrack": "]", r"\dfrac": r"\frac", r"\tfrac": r"\frac",
-    r"\cfrac": r"\frac", r"\dbinom": r"\binom", r"\tbinom": r"\binom", r"\land": "and",
-    r"\wedge": "and", r"\lor": "or", r"\vee": "or", r"\varnothing": r"\emptyset",
+    r"\cfrac": r"\frac", r"\dbinom": r"\binom", r"\tbinom": r"\binom", r"\land": "land",
+    r"\wedge": "land", r"\lor": "lor", r"\vee": "lor", r"\varnothing": r"\emptyset",
     r"\backslash": r"\setminus", r"\div": "/", r"\ast": "*", r"\cdot": "*", r"\times": "*",
     r"\cup": "union", r"\colon": ":", r"\mid": ":", r"\%": "%", r"\varphi": r"\phi",
 }
@@ -43,6 +43,11 @@ _BASES = {
     "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
     "ten": 10,
 }
+_CALCULUS = frozenset((
+    r"\sum", r"\prod", r"\int", r"\lim", r"\to", r"\rightarrow", r"\infty", r"\partial", r"\vec",
+    r"\bar", r"\hat", r"\overline", r"\mathbf", r"\frac", r"\sqrt", r"\binom", r"\begin", r"\end",
+    r"\pi", r"\emptyset", r"\mathbb", r"\cap", r"\setminus", r"\pm", r"\mp", r"\\", r"\{", r"\}",
+))
 # fmt: on
 _TOKEN = re.compile(
     r"(?P<recurring>\d{0,60}\.\d{0,60}(?:\\(?:overline|bar|dot)\s?\{\d{1,60}\}|\(\d{1,60}\)))"
@@ -53,12 +58,33 @@ _TOKEN = re.compile(
     r"|(?P<sign><=|>=|!=|\*\*|[^\s])",
     re.ASCII,
 )
+_PLAIN_SIGNS = frozenset("+-*/^_=<>(){}[],|!&%") | {"<=", ">=", "!=", "**"}
 _INSIDE = re.compile("sqrt|sin|cos|tan|log|exp|abs|min|max|mod|gcd|lcm|inf|pi")
 _DOTS = re.compile(r"(\.\d{0,40}?)(\d)\2{2,40}\s?(?:\.\.\.|\\[lc]?dots)", re.ASCII)
 NO_VALUE = Fraction(-1)
 """The value of a number whose digits are none of its base."""
 
 _PERIOD = re.compile(r"(\d{0,60})\D{1,12}+(\d{1,60})\D{1,2}", re.ASCII)
+
+
+def is_algebra(text: str) -> bool:
+    r"""Whether a symbolic library may be asked about a text that can't be read here.
+
+    It leaves out what it doesn't know: to it ``\angle ABC`` is a product, and ``1, 2, \ldots`` is
+    ``1, 2``. So there must be known commands, one or two letters and plain signs alone.
+    """
+    for match in _TOKEN.finditer(text):
+        kind, token = match.lastgroup, match.group()
+        if kind == "command":
+            known = token in _SIGNS or token in RELATIONS or token in GREEK or token in _CALCULUS
+            if not known and token[1:] not in FUNCTIONS:
+                return False
+        elif kind == "word":
+            if len(token) > 2 and token not in _WORDS:
+                return False
+        elif kind == "sign" and token not in _PLAIN_SIGNS:
+            return False
+    return ".." not in text
 
 
 class Unreadable(Exception):
@@ -87,7 +113,9 @@ def tokens(text: str, grouped: bool) -> tuple[list[str | Node], dict[int, str]]:
         elif kind == "word":
             if token not in _WORDS and _INSIDE.search(token):
                 raise Unreadable
-            found += [_WORDS[token]] if token in _WORDS else list(token)
+            # Points and quantities have names of capitals: AB is not BA.
+            whole = token in _WORDS or (len(token) > 1 and token.isupper())
+            found += [_WORDS.get(token, token)] if whole else list(token)
         elif plain := _SIGNS.get(token, token):
             found.append(plain)
     return found, digits

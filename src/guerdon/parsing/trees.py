@@ -15,7 +15,7 @@ class Node:
     "name" and "constant" (``name``), "+", "*", "/", "^", "root" (of, degree), "!", "abs",
     "binom", "log" (base, of), the names of `FUNCTIONS`; and what is no value: "several" (its
     brackets in ``name``: "" for a bare list, "or" and "and" where these join it), "union",
-    "minus" (of sets), "relation" (``name`` holds its signs).
+    "common", "minus" (of sets), "relation" (``name`` holds its signs).
     """
 
     op: str

@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from guerdon.parsing import LONGEST_EXPRESSION, Plain, parse_number, plain_answer, same_expression
 from guerdon.parsing.expressions import left_undone
+from guerdon.parsing.tokens import is_algebra
 
 _OPERATOR = re.compile(r"[\d\\^_=+*/()\[\]{}|!<>-]")
 _COMMAND = re.compile(r"\\[a-zA-Z]+|\{[a-z]?matrix\}")
@@ -59,7 +60,7 @@ def same_answer(answer: str, gold: str) -> bool | None:
         return False
     if _RATIO.fullmatch(left) or _RATIO.fullmatch(right):
         return _numbers_of(left) == _numbers_of(right)
-    return _same_expression(left, right, number is not None, value is not None)
+    return _same_expression(left, right, number is not None)
 
 
 def _numbers_of(ratio: str) -> list[int] | None:
@@ -76,7 +77,7 @@ def _same_number(value: Fraction, number: Fraction, answer: str, gold: str) -> b
     )
 
 
-def _same_expression(one: str, two: str, is_number: bool, from_number: bool) -> bool | None:
+def _same_expression(one: str, two: str, is_number: bool) -> bool | None:
     """Of two bodies that are not both numbers: as expressions, per cent on one side or both."""
     if is_number and left_undone(one.rpartition("=")[2]):
         return False
@@ -84,8 +85,9 @@ def _same_expression(one: str, two: str, is_number: bool, from_number: bool) -> 
     verdict = same_expression(one, two)
     if (bare_one, bare_two) != (one, two) and verdict is not True:
         verdict = same_expression(bare_one, bare_two)
-    # What can't be read is no number, and no number is what can't be read.
-    return False if verdict is None and (is_number or from_number) else verdict
+    if verdict is None and (is_number or not (is_algebra(one) and is_algebra(two))):
+        return False
+    return verdict
 
 
 def _body(one: Plain, two: Plain) -> str:

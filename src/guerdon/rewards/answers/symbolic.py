@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from math_verify import parse, verify
+from sympy import Expr, nsimplify, simplify
 
 from guerdon.rewards.programs.text_as_code import no_code
 from guerdon.rewards.running.workers import Failed, WorkerPool
@@ -33,6 +34,13 @@ def equal(answer: str, gold: str) -> bool:
     logging.getLogger("math_verify").setLevel(logging.ERROR)
     with no_code():
         left, right = (parse(f"${text}$", parsing_timeout=None) for text in (gold, answer))
+    if not (left and right):
+        return False
+    if isinstance(left[0], Expr) and isinstance(right[0], Expr):
+        # math-verify rounds values, and takes a part in a billion for nothing.
+        difference = nsimplify(left[0] - right[0], rational=True).doit()
+        return bool(simplify(difference) == 0)
+    with no_code():
         return any(
             verify(*pair, float_rounding=_DECIMALS, numeric_precision=_DIGITS, timeout_seconds=None)
             for pair in ((left, right), (right, left))
