@@ -27,7 +27,7 @@ PHASES = {
     "recording a step": "guerdon.training.telemetry:Telemetry.step",
     "appending metrics": "guerdon.training.run_folder:append_line",
     "writing parquet": "guerdon.training.run_folder:write_table",
-    "saving a checkpoint": "guerdon.training.run:save_checkpoint",
+    "saving a checkpoint": "guerdon.training.remembered:save_checkpoint",
     "writing a state": "torch:save",
     "sealing": "guerdon.training.checkpoint:seal",
     "removing an old checkpoint": "guerdon.training.checkpoint:remove_folder",
