@@ -15,7 +15,7 @@ SOURCE = ROOT / "src" / "guerdon"
 FILES = sorted(SOURCE.rglob("*.py"))
 STAGES = frozenset(
     {"tasks", "rollout", "rewards", "judges", "reward_models", "shaping", "advantages"}
-    | {"objectives", "curriculum", "evaluation", "diffusion", "selection"}
+    | {"objectives", "curriculum", "evaluation", "diffusion", "selection", "monitors"}
 )
 SPINE = frozenset(
     {

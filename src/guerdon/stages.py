@@ -163,6 +163,35 @@ class Selection(Protocol):
 
 
 @runtime_checkable
+class Monitor(Protocol):
+    """Figures by name of what a step collected, logged as ``monitor/NAME/FIGURE``; never paid.
+
+    Called once a step, with every row that passed the filter, their shaped scores and their
+    advantage, which is 0 on rows that a selection left out. NAME is the part's ``name``, or what
+    its class or function is called. A figure that is not finite is logged as unknown.
+    """
+
+    def __call__(self, experience: Experience) -> Mapping[str, float]: ...
+
+
+@runtime_checkable
+class Buffer(Protocol):
+    """What is learned from besides what was just sampled: rows of earlier steps, or of others.
+
+    ``mix`` gets what the step learns from, credited, and gives what is learned from instead. Rows
+    that it adds come with their advantage, log-probs at sampling and origin. Its state holds
+    tensors, texts and plain values, never tasks: these it finds again by id among ``tasks``, the
+    training tasks, since checkpoints execute nothing. Of several processes each mixes the same.
+    """
+
+    def mix(self, fresh: Experience, tasks: Sequence[Task], progress: Progress) -> Experience: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
+
+
+@runtime_checkable
 class Scorer(Protocol):
     """A model that judges responses by one number each: every reward model.
 

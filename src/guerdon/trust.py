@@ -29,6 +29,7 @@ PACKAGES = frozenset(
         "connectors",
         "curriculum",
         "diffusion",
+        "monitors",
         "nursery",
         "objectives",
         "recipes",

@@ -24,6 +24,7 @@ from guerdon.recipes import all_recipes, load_recipe
 PACKAGES = (
     *("stages", "overlong", "schedules", "training", "tasks", "rollout", "rewards"),
     *("nursery", "reward_models", "shaping", "advantages", "objectives", "curriculum"),
+    *("monitors",),
 )
 MADE = frozenset(
     [

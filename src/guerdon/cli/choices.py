@@ -14,6 +14,7 @@ from typing import Any
 from guerdon import (
     advantages,
     curriculum,
+    monitors,
     objectives,
     reward_models,
     rewards,
@@ -53,6 +54,8 @@ POLICY_CHOICES: Choices = MappingProxyType(
         "curriculum": curriculum.NAMES,
         "filter": curriculum.FILTERS,
         "selection": selection.NAMES,
+        "monitors": monitors.NAMES,
+        "buffer": curriculum.BUFFERS,
         "reference": _REFERENCES,
         "optimiser": _OPTIMISERS,
         "model": rollout.POLICIES,

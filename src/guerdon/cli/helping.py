@@ -34,7 +34,8 @@ and these short forms:
   --sampling.X V   --sampler.sampling.X
   --steps N        --loop.steps
   --seed N         --loop.seed
-Parts by name (NAME, or NAME:VALUE with its first setting; --shaping takes several, with commas),
+Parts by name (NAME, or NAME:VALUE with its first setting; --shaping and --monitors take
+several, with commas),
 whose own settings are options in turn, for example --advantage return-to-go
 --advantage.discount 0.9:
 {listing(POLICY_CHOICES)}

@@ -90,6 +90,10 @@ FILES: Mapping[str, Callable[[str], Any]] = {
 """What a recipe learns from, by the field that holds it: a text there is a file's name."""
 
 
+SEVERAL = ("shaping", "monitors")
+"""The places that take several parts."""
+
+
 def is_own_reward(text: str, choices: Choices = POLICY_CHOICES) -> bool:
     """Whether a reward's name is that of a user's function, and none of ours."""
     return ":" in text and text.partition(":")[0] not in choices["reward"]
@@ -98,16 +102,16 @@ def is_own_reward(text: str, choices: Choices = POLICY_CHOICES) -> bool:
 def part_of(option: str, text: str, choices: Choices = POLICY_CHOICES) -> Any:
     """The part that ``text`` names at ``option``.
 
-    ``NAME``, or ``NAME:VALUE`` with the part's first setting. "shaping" takes several with
-    commas between them or "none", "tasks" a file too, "model" a language model's name or the folder
-    of any saved policy, "reward" also ``FILE:FUNCTION`` or ``module:function``. Raises ValueError
-    naming the option and what it takes.
+    ``NAME``, or ``NAME:VALUE`` with the part's first setting. "shaping" and "monitors" take
+    several with commas between them or "none", "tasks" a file too, "model" a language model's name
+    or the folder of any saved policy, "reward" also ``FILE:FUNCTION`` or ``module:function``.
+    Raises ValueError naming the option and what it takes.
     """
     table = choices.get(option, {})
     part: Any
     if option in FILES:
         part = FILES[option](text)
-    elif option == "shaping":
+    elif option in SEVERAL:
         names = [] if text == "none" else text.split(",")
         part = tuple(_named(option, name, table) for name in names)
     elif option == "tasks" and text.partition(":")[0] not in table:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from guerdon.curriculum.peer_review import easy_to_hard as easy_to_hard
     from guerdon.curriculum.peer_review import kept_count as kept_count
     from guerdon.curriculum.peer_review import largest as largest
+    from guerdon.curriculum.replay import ReplayedRows as ReplayedRows
     from guerdon.curriculum.selection import Informative as Informative
     from guerdon.curriculum.selection import Pick as Pick
     from guerdon.curriculum.selection import at_random as at_random
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from guerdon.curriculum.selection import select_by_score as select_by_score
 
 NAMES = Index(__name__)
+BUFFERS = Index(__name__, {"none": type(None), "replayed-rows": "ReplayedRows"})
 FILTERS = Index(__name__, {"none": type(None), "informative": "Informative"})
 
 if not TYPE_CHECKING:

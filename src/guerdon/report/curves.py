@@ -97,6 +97,7 @@ def _drawn(history: Sequence[dict[str, Any]], summary: dict[str, Any]) -> Any:
     panels = _panels(history, summary) or [_PANELS[0]]
     panels[1:1] = [_Panel(_DIAGNOSTICS, diagnostics)] if diagnostics else []
     panels[1:1] = [_Panel("Parts of the reward", parts)] if len(parts) > 1 else []
+    panels[1:1] = _monitors(history)
     panels[1:1] = [_Panel(_EXAMS, ())] if exams else []
     columns = min((3, 4), key=lambda n: -len(panels) % n)  # the fewer empty places
     rows = math.ceil(len(panels) / columns)
@@ -135,6 +136,13 @@ def _named(history: Sequence[dict[str, Any]], prefix: str) -> tuple[tuple[str, s
     """The figures whose names begin so, with their labels; as many as there are colours."""
     names = sorted({name for h in history for name in h if name.startswith(prefix)})
     return tuple((name, name.removeprefix(prefix)) for name in names[: len(_COLOURS)])
+
+
+def _monitors(history: Sequence[dict[str, Any]]) -> list[_Panel]:
+    """A panel for each monitor."""
+    figures = sorted({name for h in history for name in h if name.startswith("monitor/")})
+    monitors = dict.fromkeys(name.split("/")[1] for name in figures)
+    return [_Panel(f"Monitor: {name}", _named(history, f"monitor/{name}/")) for name in monitors]
 
 
 def _draw(axis: Any, panel: _Panel, history: Sequence[dict[str, Any]]) -> None:

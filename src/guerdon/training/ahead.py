@@ -52,6 +52,7 @@ class Batches:
         self._flying: Future[Batch] | None = None
         self._before: dict[str, Any] = {}
         self._taken: dict[str, Any] = {}
+        self._later: dict[str, Any] = {}  # what parts remembered that see the batch when taken
         self._restored = False  # the sampler has the weights of a batch that was in flight
 
     def __enter__(self) -> Batches:
@@ -63,6 +64,7 @@ class Batches:
 
     def take(self, progress: Progress) -> Batch:
         """The batch of this step; what went wrong on the thread is raised here."""
+        self._later = _states(self._seeing())
         if not self.ahead:
             self._taken = self._marks()
             return self._collect(progress)
@@ -93,8 +95,8 @@ class Batches:
     def take_back(self) -> None:
         """As if the batch last taken, and the one being sampled, had never been drawn.
 
-        Curriculum, reward, filter and generators are as before it, so that a checkpoint written
-        now is that of the step before. With ``loop.ahead`` a run resumed from it samples that
+        All parts and generators are as before it, so that a checkpoint written now is that of the
+        step before. With ``loop.ahead`` a run resumed from it samples that
         batch with the newest weights, not those of a step ago.
         """
         if self._flying is not None:
@@ -102,6 +104,9 @@ class Batches:
             self._flying = None
         if self._taken:
             self._remember(self._taken)
+        for place, part in self._seeing().items():
+            if place in self._later:
+                part.load_state_dict(self._later[place])
 
     def state_dict(self) -> dict[str, Any]:
         """What the batch ahead is made of; empty where there is none.
@@ -130,10 +135,9 @@ class Batches:
 
     def _marks(self) -> dict[str, Any]:
         """What a batch is made of besides weights."""
-        parts = {at: copy.deepcopy(part.state_dict()) for at, part in self._memories().items()}
         return {
             "sampler_step": self._sampler_step,
-            "parts": parts,
+            "parts": _states(self._memories()),
             "generators": generator_states(),
         }
 
@@ -154,6 +158,15 @@ class Batches:
 
 MAKES_BATCHES = ("curriculum", "sampler", "reward", "filter")
 """Where in a recipe the parts stand that a batch is made with."""
+
+    def _seeing(self) -> dict[str, Memory]:
+        """The parts that are called with a batch once it is taken."""
+        names = ("shaping", "selection", "advantage", "monitors", "buffer")
+        return memories({n: getattr(self.recipe, n) for n in names})
+
+
+def _states(parts: Mapping[str, Memory]) -> dict[str, Any]:
+    return {place: copy.deepcopy(part.state_dict()) for place, part in parts.items()}
 
 
 def _sampler(policy: Policy) -> Policy:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,7 +11,6 @@ from torch import Tensor
 from guerdon.composition import needs_of, places
 from guerdon.failures import Tally, tally
 from guerdon.keyed import mixed
-from guerdon.parts import memories
 from guerdon.records import (
     Experience,
     Progress,
@@ -28,7 +26,7 @@ from guerdon.training.dealing import sampled_and_scored
 from guerdon.training.recipe import PolicyRecipe
 from guerdon.training.recording import check_sampler_known, recorded
 from guerdon.training.reference import LACKING, RunningReference, compares_with_reference
-from guerdon.training.stopping import PartFailed, naming
+from guerdon.training.stopping import naming
 from guerdon.training.update import Shard
 
 
@@ -161,7 +159,7 @@ def observe(recipe: PolicyRecipe, batch: Batch) -> None:
                         part.observe(rollouts, scores)
 
 
-OBSERVED = ("curriculum", "sampler", "reward", "filter", "shaping", "advantage")
+OBSERVED = ("curriculum", "sampler", "reward", "filter", "shaping", "advantage", "monitors")
 """Where in a recipe parts may observe."""
 
 
@@ -185,7 +183,7 @@ def credit(
         # Who else made a row is no more known than before.
         old_NT = now_NT.masked_fill(rollouts.logps.isnan(), torch.nan)
         rollouts = replace(rollouts, old_logps=old_NT)
-    needs = recipe.objective.needs & {"values"} | needs_of((recipe.shaping, recipe.advantage))
+    needs = recipe.objective.needs & {"values"} | needs_of(credited(recipe))
     rollouts = recorded(policy, rollouts, needs, recipe.loop.microbatch)
     if len(rollouts) and compares_with_reference(recipe):
         if reference is None:
@@ -206,6 +204,11 @@ def credit(
     return Collected(**whole, scores=scores, experience=experience, chosen=rows)
 
 
+def credited(recipe: PolicyRecipe) -> tuple[object, ...]:
+    """The parts that are called once rows are judged, and may need what a reference says."""
+    return recipe.shaping, recipe.advantage, recipe.monitors, recipe.buffer
+
+
 def _selected(recipe: PolicyRecipe, known: Experience) -> tuple[Experience, Tensor]:
     """What is known of the rows that are learned from, and their places long[R] among all."""
     if recipe.selection is None or not bool(known.scores.valid.any()):
@@ -216,21 +219,11 @@ def _selected(recipe: PolicyRecipe, known: Experience) -> tuple[Experience, Tens
 
 
 def _shaped(recipe: PolicyRecipe, raw: Scores, rollouts: Rollouts, progress: Progress) -> Scores:
-    """The scores after all shapers; as they came where no row could be judged.
-
-    What shapers remember is as before where one raises, so that the step can be done again.
-    """
+    """The scores after all shapers; as they came where no row could be judged."""
     if not bool(raw.valid.any()):
         return raw
-    parts = memories(recipe.shaping)
-    remembered = {place: copy.deepcopy(part.state_dict()) for place, part in parts.items()}
     scores = raw
-    try:
-        for shaper in recipe.shaping:
-            with naming("the shaper", shaper):
-                scores = shaper(scores, rollouts, progress)
-    except PartFailed:
-        for place, part in parts.items():
-            part.load_state_dict(remembered[place])
-        raise
+    for shaper in recipe.shaping:
+        with naming("the shaper", shaper):
+            scores = shaper(scores, rollouts, progress)
     return scores

@@ -9,20 +9,21 @@ from typing import Unpack
 
 import torch
 
-from guerdon.records import Progress, Task
+from guerdon.records import Experience, Progress, Task
 from guerdon.schedules import at, schedules_in
 from guerdon.stages import Policy
 from guerdon.tasks import PreparedTasks
 from guerdon.training.agreement import check_start
 from guerdon.training.ahead import Batches
 from guerdon.training.checkpoint import seed_generators
-from guerdon.training.collect import Collected, credit, observe
+from guerdon.training.collect import credit, observe
 from guerdon.training.exams import check_gradable, measures, tasks_of
 from guerdon.training.processes import processes
 from guerdon.training.recipe import PolicyRecipe, Result, RunOptions
 from guerdon.training.run import Learner, Run
 from guerdon.training.telemetry import step_metrics
 from guerdon.training.update import Shard, minibatches, update
+from guerdon.training.watching import buffered, watched
 
 
 def train(
@@ -74,7 +75,9 @@ def train(
                     observe(recipe, batch)
                     batches.begin(Progress(progress.step + 1, progress.total))
                     collected = credit(recipe, policy, batch, progress, reference)
-                figures = _learn(recipe, learner, collected, progress, shard)
+                    seen = watched(recipe, collected, progress)
+                    learned = buffered(recipe, collected.experience, tasks, progress)
+                figures = seen | _learn(recipe, learner, learned, progress, shard)
                 if reference is not None:
                     reference.after_step(policy, progress.step)
                 run.log(step_metrics(collected, figures), collected)
@@ -84,7 +87,7 @@ def train(
 def _learn(
     recipe: PolicyRecipe,
     learner: Learner[Policy],
-    collected: Collected,
+    experience: Experience,
     progress: Progress,
     shard: Shard,
 ) -> dict[str, float]:
@@ -93,7 +96,6 @@ def _learn(
     Invalid rows and rows where the policy did nothing take no part.
     """
     began = time.perf_counter()
-    experience = collected.experience
     use = experience.scores.valid & experience.rollouts.mask.any(1)
     rows = use.nonzero().flatten()
     if not len(rows):
@@ -122,7 +124,7 @@ def _learn(
     means = {k: v / updates for k, v in sums.items()}
     for _, schedule in schedules_in((recipe.objective, recipe.shaping, recipe.optimiser)):
         schedule.adapt(means)
-    means |= {**first, "updates": float(updates), "lr": rate}
+    means |= {**first, "updates": float(updates), "learned_rows": float(len(rows)), "lr": rate}
     return {**means, "seconds/update": time.perf_counter() - began}
 
 

@@ -36,8 +36,10 @@ from guerdon.rewards import AnswerMatch
 from guerdon.rollout import Groups, Model
 from guerdon.stages import (
     Advantage,
+    Buffer,
     Curriculum,
     GroupFilter,
+    Monitor,
     Objective,
     PolicySource,
     Reward,
@@ -172,7 +174,8 @@ class Recipe(Protocol):
 class PolicyRecipe:
     """One run, whole: what is sampled, how it is judged and what is learned from it.
 
-    ``exams`` are further held-out sets, each with a reward of its own.
+    ``exams`` are further held-out sets, each with a reward of its own, ``monitors`` give figures of
+    what each step collected, and ``buffer`` adds rows of earlier steps to it.
     """
 
     name: str = "grpo"
@@ -185,6 +188,8 @@ class PolicyRecipe:
     curriculum: Curriculum = field(default_factory=ShuffledTasks)
     filter: GroupFilter | None = None
     selection: Selection | None = None
+    monitors: tuple[Monitor, ...] = ()
+    buffer: Buffer | None = None
     reference: Reference = field(default_factory=NoReference)
     sampler: Sampler = field(default_factory=Groups)
     evaluation_sampling: Sampling = field(default_factory=lambda: Sampling(temperature=0.0))

@@ -28,8 +28,8 @@ LACKING = (
 
 
 def compares_with_reference(recipe: Any) -> bool:
-    """Whether anything that is learned by needs the reference's log-probs."""
-    parts = (recipe.objective, recipe.shaping, recipe.advantage)
+    """Whether anything that is learned by, or watched, needs the reference's log-probs."""
+    parts = (recipe.objective, recipe.shaping, recipe.advantage, recipe.monitors, recipe.buffer)
     return "reference" in recipe.objective.needs | needs_of(parts)
 
 

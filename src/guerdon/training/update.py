@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from guerdon.records import Experience, PolicyOutput, Rollouts
+from guerdon.records import OWN_POLICY, Experience, PolicyOutput, Rollouts
 from guerdon.stages import COUPLINGS, Objective, Policy
 from guerdon.training.optimisers import Trainable, trainable
 from guerdon.training.recording import check_sampler_known
@@ -280,12 +280,15 @@ _OFF, _ACTED = "off-policy sum", "acted tokens"
 
 
 def _off_policy(logp_NT: Tensor, rollouts: Rollouts) -> tuple[float, float]:
-    """Sum of ``|ratio - 1|`` over the acted tokens whose sampler is known, and their number.
+    """Sum of ``|ratio - 1|`` over the tokens of the policy's own rows, and their number.
 
-    Before the first update of a batch the ratio is 1 but for rounding.
+    Before the first update of a batch the ratio is 1 but for rounding. Rows of an earlier step, or
+    that somebody else made, are off-policy from the start.
     """
-    gap_M = (logp_NT.detach() - rollouts.behaviour_logps)[rollouts.mask]
-    gap_M = gap_M[~rollouts.behaviour_logps[rollouts.mask].isnan()].clamp(-20, 20)
+    own_N = torch.tensor([maker == OWN_POLICY for maker in rollouts.makers], dtype=torch.bool)
+    sampled_NT = rollouts.behaviour_logps
+    own_NT = rollouts.mask & own_N[:, None] & ~sampled_NT.isnan()
+    gap_M = (logp_NT.detach() - sampled_NT)[own_NT].clamp(-20, 20)
     return float((gap_M.exp() - 1).abs().sum()), float(len(gap_M))
 
 
