@@ -140,8 +140,8 @@ def _named(history: Sequence[dict[str, Any]], prefix: str) -> tuple[tuple[str, s
 
 def _monitors(history: Sequence[dict[str, Any]]) -> list[_Panel]:
     """A panel for each monitor."""
-    figures = sorted({name for h in history for name in h if name.startswith("monitor/")})
-    monitors = dict.fromkeys(name.split("/")[1] for name in figures)
+    figures = {name for h in history for name in h if name.startswith("monitor/")}
+    monitors = sorted({name.split("/")[1] for name in figures})
     return [_Panel(f"Monitor: {name}", _named(history, f"monitor/{name}/")) for name in monitors]
 
 

@@ -151,6 +151,10 @@ class Batches:
             self.recipe, self.sampler, self.tasks, progress, self.shard, time.perf_counter
         )
 
+    def _seeing(self) -> dict[str, Memory]:
+        """The parts that are called with a batch once it is taken."""
+        return memories({n: getattr(self.recipe, n) for n in SEES_BATCHES})
+
     def _memories(self) -> dict[str, Memory]:
         """Of the parts that the thread changes."""
         return memories({n: getattr(self.recipe, n) for n in MAKES_BATCHES})
@@ -159,10 +163,8 @@ class Batches:
 MAKES_BATCHES = ("curriculum", "sampler", "reward", "filter")
 """Where in a recipe the parts stand that a batch is made with."""
 
-    def _seeing(self) -> dict[str, Memory]:
-        """The parts that are called with a batch once it is taken."""
-        names = ("shaping", "selection", "advantage", "monitors", "buffer")
-        return memories({n: getattr(self.recipe, n) for n in names})
+SEES_BATCHES = ("shaping", "selection", "advantage", "monitors", "buffer")
+"""Where those stand that are called with it once it is taken."""
 
 
 def _states(parts: Mapping[str, Memory]) -> dict[str, Any]:
