@@ -16,8 +16,10 @@ from guerdon.curriculum import (
     Informative,
     KeepRate,
     PeerReview,
+    ReplayedRows,
     SequentialTasks,
 )
+from guerdon.monitors import CommonestAnswer, GroupSpread
 from guerdon.objectives import KL, PPO, ClippedSurrogate
 from guerdon.rankings import Ranking
 from guerdon.recipes import d3po, gigpo, grpo
@@ -25,11 +27,12 @@ from guerdon.records import Loss, Progress, Rollouts, Scores, Task
 from guerdon.rollout import Groups, LanguagePolicy, Network, Table
 from guerdon.shaping import RunningStandardise
 from guerdon.stages import Sampling
-from guerdon.tasks import GridTasks
+from guerdon.tasks import Arithmetic, GridTasks
 from guerdon.training import (
     AdamW,
     AsReward,
     Demonstration,
+    Exam,
     FixedReference,
     Learner,
     Loop,
@@ -208,6 +211,12 @@ ENTRIES = {
         policy_run("default"),
         policy_run("lora", model=Model(adapter="lora", rank=4)),
         policy_run("value head", objective=PPO(), advantage=GAE(), model=Model(value_head=True)),
+        policy_run(
+            "replay",
+            buffer=ReplayedRows(share=0.5, capacity=24),
+            monitors=(CommonestAnswer(), GroupSpread()),
+            exams=(Exam("lottery", Arithmetic(), Lottery(), count=3),),
+        ),
         policy_run(
             "memory in shaping",
             shaping=(RunningStandardise(),),

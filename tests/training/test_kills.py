@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import random
 import shutil
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ SHORT = {
         Blow("disk full", "appending metrics", 4, "before"),
     ],
     "one step ahead": [Blow("SIGKILL", "sealing", 2, "after")],
+    "replay": [Blow("SIGKILL", "a replacement", 8, "before")],
     "preference": [Blow("SIGKILL", "sealing", 3, "before")],
     "supervised": [Blow("SIGTERM", "recording a step", 2, "before")],
     "reward model": [Blow("SIGKILL", "recording a step", 3, "after")],
@@ -80,3 +83,9 @@ def test_every_phase_gets_every_blow_that_it_can() -> None:
     assert {blow.what for blow in planned} == {*SIGNALS, *ERRORS, "vanished"}
     assert {blow.phase for blow in planned if blow.what == "disk full"} == ON_DISK
     assert {blow.phase for blow in planned if blow.what == "SIGKILL"} == set(PHASES)
+
+
+def test_every_phase_is_where_it_is_said_to_be() -> None:
+    for target in PHASES.values():
+        module, _, path = target.partition(":")
+        assert callable(attrgetter(path)(importlib.import_module(module))), target

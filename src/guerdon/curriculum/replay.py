@@ -43,20 +43,19 @@ class ReplayedRows:
     What parts wrote into the rows (values, the reference's log-probs) is of the step that sampled
     them. Groups sampled at another temperature, or of a task that the run no longer has, wait or
     are left out. Replayed rows have the origin "replay", or stay those of whoever else made them.
-
-    Attributes:
-        capacity: how many rows are kept at most.
-        share: of the rows that are learned from, those that may be replayed.
-        age: how many steps a group is kept; 1 is the step after its own.
-        keep: which groups stay where there are too many: the "newest", or those of the "best" mean
-            value, of equal ones the newest.
     """
 
     capacity: PositiveInt = 256
+    """How many rows are kept at most."""
     share: Decay = 0.25
+    """Of the rows that are learned from, those that may be replayed."""
     age: PositiveInt = 8
+    """How many steps a group is kept; 1 is the step after its own."""
     keep: Annotated[str, OneOf("newest", "best")] = "newest"
+    """Which groups stay where there are too many: the newest, or those of the best mean value, of
+    equal ones the newest."""
     seed: Seed = 0
+    """What decides, with the step, which groups are replayed."""
     _kept: list[Group] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -28,6 +28,7 @@ class GroupSpread:
     parts: tuple[str, ...] = ()
     """The parts to look at; none means all that the scores have."""
     tolerance: NonNegative = 1e-6
+    """How far apart values may be that count as the same."""
 
     name: ClassVar[str] = "group-spread"
 
