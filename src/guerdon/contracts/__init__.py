@@ -5,8 +5,8 @@ broke and on which input. They need no test framework; this package's own parts 
 """
 
 from guerdon.contracts.advantages import check_advantage
-from guerdon.contracts.curricula import check_curriculum, check_filter
 from guerdon.contracts.buffers import check_buffer
+from guerdon.contracts.curricula import check_curriculum, check_filter
 from guerdon.contracts.monitors import check_monitor
 from guerdon.contracts.objectives import check_objective
 from guerdon.contracts.recipes import check_recipe
@@ -17,9 +17,9 @@ from guerdon.contracts.shapers import check_shaper
 
 __all__ = [
     "check_advantage",
+    "check_buffer",
     "check_curriculum",
     "check_filter",
-    "check_buffer",
     "check_monitor",
     "check_objective",
     "check_recipe",
