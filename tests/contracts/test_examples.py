@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
-from guerdon import advantages, curriculum, objectives, rewards, selection, shaping
+from guerdon import advantages, curriculum, monitors, objectives, rewards, selection, shaping
 
 TABLES: Mapping[str, Mapping[str, Any]] = {
     "advantage": advantages.NAMES,
+    "buffer": curriculum.BUFFERS,
     "curriculum": curriculum.NAMES,
     "filter": curriculum.FILTERS,
+    "monitors": monitors.NAMES,
     "objective": objectives.NAMES,
     "preference": objectives.PREFERENCES,
     "ranking": objectives.RANKINGS,

@@ -83,6 +83,10 @@ class ReplayedRows:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._kept[:] = list(state["kept"])
 
+    @classmethod
+    def example(cls) -> ReplayedRows:
+        return cls(capacity=64, share=0.5)
+
     def _drawn(
         self,
         fresh: Experience,

@@ -43,6 +43,10 @@ class CommonestAnswer:
             "none": answers.count("") / len(answers),
         }
 
+    @classmethod
+    def example(cls) -> CommonestAnswer:
+        return cls()
+
 
 def _share_of_commonest(answers: list[str]) -> float:
     given = Counter(answer for answer in answers if answer)

@@ -66,3 +66,7 @@ class GroupSpread:
         spread_B = (zeros_B.index_add(0, place_M, off_M) / count_B).sqrt()
         dead_B = (high_B - low_B) <= self.tolerance
         return {f"dead{end}": float(dead_B.double().mean()), f"spread{end}": float(spread_B.mean())}
+
+    @classmethod
+    def example(cls) -> GroupSpread:
+        return cls()
