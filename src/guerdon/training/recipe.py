@@ -67,14 +67,9 @@ class Loop:
     """How long and how the loop runs.
 
     A step samples completions of ``groups`` tasks (how many of each, the recipe's sampler says),
-    then makes ``epochs`` passes over them in minibatches of ``minibatch`` rows (0 = all at once; a
-    group's rows stay together), each accumulated over micro-batches of ``microbatch`` rows (0 =
-    whole). ``resample`` bounds how many times
-    sampling is repeated to replace groups that the filter drops. ``ahead`` 1 has the next batch
-    sampled while this one is learned from, with the weights before the update (asynchronous,
-    one step off-policy); 0 samples with the newest. Held-out tasks are answered
-    before the first and after the last step, and every ``evaluate_every`` steps (0 = never
-    between). ``seed`` decides everything that is drawn.
+    then makes ``epochs`` passes over them in minibatches, each accumulated over micro-batches. With
+    ``ahead`` 1 sampling is asynchronous, one step off-policy; with 0 the newest weights sample.
+    Held-out tasks are answered before the first and after the last step as well.
 
     A run ends whole, with an error, where the reward *fails* (raises, runs out of time, loses its
     process) on more than the share ``max_failed`` of a step's or an evaluation's completions, or
