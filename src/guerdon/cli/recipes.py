@@ -37,7 +37,7 @@ def run(options: dict[str, Any], rest: list[str]) -> int:
     table = _table("name", "what it is")
     for name, about in named_recipes().items():
         table.add_row(name, Text(about))
-    console.print("compositions by name: other parts in the recipe grpo")
+    console.print("by name: other parts in the recipe grpo, and what learns from a file")
     console.print(table)
     console.print("guerdon train --recipe NAME trains by one; --settings shows what it is made of")
     return 0

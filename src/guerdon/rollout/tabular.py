@@ -23,6 +23,8 @@ from guerdon.rollout.environments import Environment, make_environment
 from guerdon.rollout.episodes import INVALID_ACTION, answer_of, ending_of, is_played
 from guerdon.stages import Sampling
 
+K = TypeVar("K", bound=Hashable)
+
 
 @dataclass
 class _Play:
@@ -333,9 +335,6 @@ def _flat(key: Hashable) -> Iterator[Hashable]:
             yield from _flat(part)
     else:
         yield key
-
-
-K = TypeVar("K", bound=Hashable)
 
 
 def _plain_keys(keys: Iterable[K], what: str) -> dict[K, Any]:
