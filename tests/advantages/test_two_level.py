@@ -4,7 +4,7 @@ import pytest
 import torch
 from making import make_rollouts, make_scores
 
-from guerdon.advantages import AcrossTrajectories, MeanStdNorm, TwoLevel
+from guerdon.advantages import AcrossTrajectories, MeanStdNorm, TwoLevel, returns_to_go
 from guerdon.records import Ending, Experience
 
 ROLLOUTS = make_rollouts(
@@ -87,3 +87,8 @@ def test_an_invalid_episode_takes_no_part():
 def test_rollouts_without_states_are_refused():
     with pytest.raises(ValueError, match="multi-turn"):
         TwoLevel()(Experience(make_rollouts([0, 0]), SCORES))
+
+
+def test_whole_numbers_are_not_cut_by_a_discount() -> None:
+    whole = returns_to_go(torch.tensor([[1, 1, 1]]), 0.5)
+    assert whole.tolist() == [[1.75, 1.5, 1.0]]

@@ -36,9 +36,14 @@ def test_every_kind_has_its_reward_and_form_pays_one_more() -> None:
         [8 / 7, 1]
     )
     fact = Task("f", "", "Oslo", {"references": ["Anna lives in Oslo."]})
-    said = "Anna lives in Oslo."
-    assert judged("open", fact, said, f"{said} {said}", "")[::2] == pytest.approx([1, 0], abs=1e-5)
-    assert 0.9 < judged("open", fact, f"{said} {said}")[0] <= 1  # all but blind to repetition
+    said, twice = "Anna lives in Oslo.", "Anna lives in Oslo. Anna lives in Oslo."
+    assert judged("open", fact, full(said), said, full(""), "") == pytest.approx(
+        [2, 0, 1, 0], abs=1e-5
+    )
+    assert 1.9 < judged("open", fact, full(twice))[0] <= 2  # all but blind to repetition
+    # Outside of the answer section nothing is paid, whatever the kind.
+    assert judged("mcq", Task("c", "", "B"), "B", r"\boxed{B}") == [0, 0]
+    assert judged("grounding", box, "[1,1,3,3]") == [0]
     assert judged("chart", Task("n", "", "20"), "20") == [0]
 
 

@@ -29,6 +29,8 @@ from guerdon.training import Loop, PolicyRecipe, train
 def test_blocks_are_read() -> None:
     text = "Role: Nurse, who thinks. Answer: B. role: judge role: cook answer: (c) answer: d"
     assert role_answers(text) == [("nurse", "b"), ("judge", ""), ("cook", "c")]
+    named = "role: Head  nurse\nI think. answer: B\nrole: **Dr. Day** answer: b"
+    assert role_answers(named) == [("head nurse", "b"), ("dr. day", "b")]
     assert role_answers("") == role_answers("answer: b") == []
     assert role_answers("role:") == [("", "")]
     assert len(role_answers("role: a answer: b " * 10_000)) == 64

@@ -58,6 +58,17 @@ def test_without_the_gate_wrong_classes_are_paid_too() -> None:
     assert asked == ["1.0"]
 
 
+def test_tags_are_read_in_any_case_and_the_strict_form_needs_all_of_them() -> None:
+    loud = text("laptop", "0.5").replace("class>", "CLASS>").replace("think>", "Think>")
+    bare = "<class>laptop</class>"
+    turned = "<class>laptop</class><think>x</think><extension>1</extension>"
+    cases = (loud, bare, turned, text("laptop"), "<Class>desktop</Class>")
+    assert judged(*cases)[0].value.tolist() == pytest.approx([1.25, 1.0, 1.5, 1.0, 0.1])
+    strict, asked = judged(*cases, strict=True)
+    assert strict.value.tolist() == pytest.approx([1.25, 0.9, 0.9, 0.9, 0.0])
+    assert asked == ["0.5"]
+
+
 def test_a_failing_judge_is_no_zero() -> None:
     scores, _ = judged(text("laptop", "Score: 0.6"), text("laptop", "nan"), text("laptop", "0.5"))
     assert scores.valid.tolist()[::2] == [False, True]

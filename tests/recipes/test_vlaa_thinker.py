@@ -64,6 +64,13 @@ def test_an_answer_out_of_its_section_is_worth_nothing() -> None:
         texts = (f"<answer>{answers[kind]}</answer>", answers[kind], "<answer>A) cat</answer>")
         rows = replace(make_rollouts([0] * 3), tasks=(task,), texts=texts)
         assert REWARDS(rows, Progress()).value.tolist() == [1, 0, 0]
+    task = Task("open", "", "Oslo", {"task_type": "open", "references": ["Anna lives in Oslo."]})
+    said = "Anna lives in Oslo."
+    texts = (f"<answer>{said}</answer>", said, f"<answer>{said}")
+    rows = replace(make_rollouts([0] * 3), tasks=(task,), texts=texts)
+    inside, outside, cut = REWARDS(rows, Progress()).value.tolist()
+    assert inside > 0.9
+    assert outside == cut == 0
 
 
 def test_the_miniature_in_small(monkeypatch: pytest.MonkeyPatch) -> None:

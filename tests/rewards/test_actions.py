@@ -11,7 +11,12 @@ from rewards.completions import rollouts_of
 
 from guerdon.records import Progress, Task
 from guerdon.rewards.actions.mobile_step import MobileStepReward
-from guerdon.rewards.actions.web_action import WebActionReward, read_web_action, rouge_l_f1
+from guerdon.rewards.actions.web_action import (
+    WebAction,
+    WebActionReward,
+    read_web_action,
+    rouge_l_f1,
+)
 
 
 def web(action: Any, gold: dict[str, Any], **settings: Any) -> float:
@@ -70,6 +75,8 @@ def test_what_is_read_as_an_action() -> None:
     assert read_web_action(json.dumps(fit), strict=True) is not None
     assert read_web_action("x" + json.dumps(fit), strict=True) is None
     assert read_web_action(json.dumps({**fit, "more": 1}), strict=True) is None
+    unfilled = {"rationale": "r", "action": {"type": "click", "name": "cart", "text": None}}
+    assert read_web_action(json.dumps(unfilled), strict=True) == WebAction("click", "cart")
     for broken in (
         {"action": {"type": "click"}},
         {"rationale": 1, "action": {"type": "click"}},
@@ -87,6 +94,14 @@ def test_rouge_l_f1() -> None:
     assert rouge_l_f1("Add to", "add to cart") == pytest.approx(0.8)
     assert rouge_l_f1("", "") == 0
     assert rouge_l_f1("word " * 10_000, "word") < 0.02
+
+
+def test_what_a_gold_leaves_open_is_no_text() -> None:
+    """A name of None is not the name "None"."""
+    gold = {"type": "click", "name": None, "text": None}
+    said = json.dumps({"rationale": "r", "action": {"type": "click", "name": "None"}})
+    assert web(said, gold) == web(said, {"type": "click"})
+    assert web(said, gold) == pytest.approx(1.0)  # form, type and attribute, and no content
 
 
 @pytest.mark.parametrize("gold", [None, {"type": "fly"}, "click"])

@@ -24,8 +24,10 @@ def single_precision(value: Tensor, use_NT: Tensor) -> Tensor:
     return torch.where(use_NT, value.double().clamp(-_LARGEST, _LARGEST), 0.0).float()
 
 
-def whiten(value_NT: Tensor, mask_NT: Tensor) -> Tensor:
-    """float32: (x - mean) / sqrt(var + 1e-8) over masked entries (ddof 1), 0 elsewhere.
+def whiten(value_NT: Tensor, mask_NT: Tensor, unbiased: bool = True) -> Tensor:
+    """float32: (x - mean) / sqrt(var + 1e-8) over masked entries, 0 elsewhere.
+
+    The variance has ddof 1, or 0 without ``unbiased``.
 
     Reckoned in float64, from the largest entry: equal entries give exactly 0. With fewer than
     two entries there is no spread to divide by and the result is 0.
@@ -35,5 +37,5 @@ def whiten(value_NT: Tensor, mask_NT: Tensor) -> Tensor:
     wide_NT = value_NT.double()
     below_NT = wide_NT - wide_NT[mask_NT].detach().max()
     kept = below_NT[mask_NT]
-    scaled_NT = (below_NT - kept.mean()) / (kept.var() + 1e-8).sqrt()
+    scaled_NT = (below_NT - kept.mean()) / (kept.var(unbiased=unbiased) + 1e-8).sqrt()
     return torch.where(mask_NT, scaled_NT, 0.0).float()

@@ -64,7 +64,11 @@ class Imitation:
 
 @dataclass(frozen=True)
 class Whiten:
-    """Another advantage, whitened over the batch's acted tokens of valid rows."""
+    """Another advantage, whitened over the batch's acted tokens of valid rows.
+
+    The variance has ddof 1, or 0 without ``unbiased`` (fine-grained RLHF, 2306.01693: 1, 2, 3 and
+    4 become -1.3416, -0.4472, 0.4472 and 1.3416).
+    """
 
     name: ClassVar[str] = "whiten"
     made_of: ClassVar[str] = "another advantage"
@@ -74,7 +78,7 @@ class Whiten:
 
     def __call__(self, experience: Experience) -> Tensor:
         use_NT = experience.rollouts.mask & experience.scores.valid[:, None]
-        return whiten(self.inner(experience), use_NT)
+        return whiten(self.inner(experience), use_NT, self.unbiased)
 
     @classmethod
     def example(cls) -> Whiten:

@@ -150,7 +150,9 @@ class TwoLevel:
 
 
 def returns_to_go(reward_NK: Tensor, discount: float) -> Tensor:
-    """float[N, K]: ``sum_{k >= t} discount^(k - t) r_k``."""
+    """float[N, K]: ``sum_{k >= t} discount^(k - t) r_k``; whole numbers count as float32."""
+    if not reward_NK.is_floating_point():
+        reward_NK = reward_NK.float()
     running = torch.zeros(reward_NK.shape[0], dtype=reward_NK.dtype)
     made = torch.zeros_like(reward_NK)
     for t in reversed(range(reward_NK.shape[1])):

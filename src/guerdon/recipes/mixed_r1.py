@@ -20,8 +20,10 @@ from guerdon.rewards import (
     ChartAnswer,
     ChoiceCredit,
     FormatReward,
+    Gate,
     Router,
     StaticEmbeddings,
+    Tagged,
     TokenSimilarity,
     WeightedSum,
 )
@@ -36,15 +38,17 @@ PAPER = Paper(
     "Models",
     "2505.24164",
 )
+ANSWERS = FormatReward(("answer",), strict=False)
+"""There is an answer section: what stands outside of it earns nothing."""
 
 
 def build(**overrides: Any) -> PolicyRecipe:
     """The real run: the seedling on four kinds of tasks, each with its reward."""
     rewards: dict[str, Reward] = {
         "chart": ChartAnswer(),
-        "mcq": ChoiceCredit(),
+        "mcq": ChoiceCredit(extract=(Tagged(),)),
         "grounding": BoxReward(),
-        "open": TokenSimilarity(StaticEmbeddings("seedling")),
+        "open": Gate(ANSWERS, TokenSimilarity(StaticEmbeddings("seedling"))),
     }
     recipe = PolicyRecipe(
         name=SLUG,

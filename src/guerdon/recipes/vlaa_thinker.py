@@ -5,7 +5,8 @@ in [0, 1] and without a term for form, since an answer out of its section is wor
 answer is paid for beating the reference under a reward model (`AboveReference`). Groups of 4,
 temperature 0.8. Left out: images and the data pipeline, the adaptive KL coefficient (it is fixed),
 and a reward model: the real run has boxes, choices and sums in words, and BLEU (times 10) for
-facts, whose reference is the bare value; the seedling states facts without a section.
+facts, whose reference is the bare value; the seedling, which states facts without a section, earns
+nothing for them.
 """
 
 from __future__ import annotations
@@ -15,8 +16,16 @@ from typing import Any
 
 from guerdon.objectives import KL, ClippedSurrogate
 from guerdon.recipes import Paper
-from guerdon.rewards import AnswerMatch, BoxReward, ChoiceCredit, Router, Tagged
-from guerdon.rewards.composing.compose import WeightedSum
+from guerdon.rewards import (
+    AnswerMatch,
+    BoxReward,
+    ChoiceCredit,
+    FormatReward,
+    Gate,
+    Router,
+    Tagged,
+    WeightedSum,
+)
 from guerdon.rewards.models.above_reference import AboveReference
 from guerdon.rewards.text.overlap import ReferenceBLEU
 from guerdon.rollout import Groups
@@ -30,15 +39,18 @@ PAPER = Paper(
     "Models",
     "2504.11468",
 )
+ANSWERS = FormatReward(("answer",), strict=False)
+"""There is an answer section: what stands outside of it earns nothing."""
 
 
 def build(**overrides: Any) -> PolicyRecipe:
     """The real run: the seedling on four kinds of tasks, each with its reward."""
+    bleu = WeightedSum({"bleu": ReferenceBLEU()}, {"bleu": 10})
     rewards: dict[str, Reward] = {
         "math": AnswerMatch(extract=(Tagged(),)),
         "mcq": ChoiceCredit(extract=(Tagged(),)),
         "iou": BoxReward(),
-        "open": AboveReference(WeightedSum({"bleu": ReferenceBLEU()}, {"bleu": 10})),
+        "open": Gate(ANSWERS, AboveReference(bleu)),
     }
     recipe = PolicyRecipe(
         name=SLUG,

@@ -87,7 +87,8 @@ class WebActionReward:
                 f"task {task.id!r}: column {self.column!r} is {given!r:.80}; give the right "
                 f'action as {{"type": one of {", ".join(TYPES)}, "name": ..., "text": ...}}'
             )
-        gold = WebAction(given["type"], str(given.get("name", "")), str(given.get("text", "")))
+        # An optional field that a file fills with null is one that it lacks.
+        gold = WebAction(given["type"], str(given.get("name") or ""), str(given.get("text") or ""))
         box = given.get("box")
         if box is None:
             return gold, None
@@ -232,8 +233,10 @@ def read_web_action(text: str, strict: bool = False) -> WebAction | None:
     known = {"type", "name", "text", "point"}
     if strict and (whole.keys() != {"rationale", "action"} or not action.keys() <= known):
         return None
-    name, typed = action.get("name", ""), action.get("text", action.get("value", ""))
-    kind = action.get("type")
+    # An optional field that is null is one that is not there.
+    given = {key: value for key, value in action.items() if value is not None}
+    name, typed = given.get("name", ""), given.get("text", given.get("value", ""))
+    kind = given.get("type")
     if not all(isinstance(one, str) for one in (kind, name, typed)):
         return None
     return WebAction(str(kind), str(name), str(typed), _point(action.get("point")))

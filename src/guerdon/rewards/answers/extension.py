@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,6 +16,8 @@ from guerdon.rewards.running.rows import Judged, Ungradable, gather
 
 ExtensionJudge = Callable[[Task, str, str], float]
 """Task, the label given and the extension to a score, cut to [0, 1]."""
+
+_TAG = re.compile(r"</?\w{1,40}>")
 
 STOCK = (
     "further tests",
@@ -31,7 +34,9 @@ class LabelAndExtension:
     """``0.1 form + 0.9 right + 0.5 judge`` of a label and what is added to it (2506.13705).
 
     Part "form" is paid for a label of the closed set in the first ``label`` section (its last
-    box, if it holds one; case and outer space do not count); "right" for the task's answer;
+    box, if it holds one; case and outer space do not count); with ``strict``, the
+    paper's form, only where ``thinking``, label and extension are there in order and none is empty.
+    Tags are read in any case. "right" is paid for the task's answer;
     "extension" for the first ``extension`` section, rated by ``judge`` and at most ``cap`` with
     one of the ``stock`` phrases in it. The judge is asked about right labels with an extension
     only, unless ``gated`` is off. Weights are given in that order.
@@ -52,6 +57,8 @@ class LabelAndExtension:
     stock: tuple[str, ...] = STOCK
     cap: NonNegative = 0.4
     gated: bool = True
+    strict: bool = False
+    thinking: str = "think"
 
     scope: ClassVar[str] = "completion"
 
@@ -77,11 +84,16 @@ class LabelAndExtension:
         return known
 
     def _row(self, text: str, task: Task, known: frozenset[str]) -> Judged | Ungradable:
-        found = sections(text, (self.label, self.extension))
-        inside = found.first(self.label) or ""
+        names = [self.thinking.lower(), self.label.lower(), self.extension.lower()]
+        text = _TAG.sub(lambda tag: tag.group().lower(), text)
+        # A task may use its thinking as the extension: its names are asked for once each.
+        found = sections(text, list(dict.fromkeys(names)))
+        inside = found.first(names[1]) or ""
         label = (last_boxed(inside) or inside).strip().lower()
-        added = (found.first(self.extension) or "").strip()
-        form, right = label in known, label == str(task.answer).lower()
+        added = (found.first(names[2]) or "").strip()
+        whole = found.ordered and all((found.first(name) or "").strip() for name in names)
+        form = label in known and (whole or not self.strict)
+        right = label == str(task.answer).lower()
         rated = 0.0
         if added and form and (right or not self.gated):
             try:

@@ -14,6 +14,7 @@ from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards.running.rows import Judged, gather
 
 _MARK = re.compile(r"\b(role|answer):", re.IGNORECASE)
+_NAME_ENDS = re.compile(r"[,;:(\n]|(?<=\w\w\w)[.!?]")
 MAX_ROLES = 64
 """Blocks that are read; what follows is not."""
 
@@ -24,22 +25,27 @@ Rule = Callable[[Sequence[tuple[str, str]], Mapping[str, str]], float]
 def role_answers(text: str) -> list[tuple[str, str]]:
     """Role and answer, in lower case, of each ``role: NAME ... answer: X``.
 
-    The name and the answer are the first words after their marks, without punctuation. A role
-    without an answer before the next role has the answer "".
+    The name is what stands between its mark and the end of the line, a comma, a sentence's end or
+    the next mark, the answer the first word after its own, both without the punctuation around
+    them. A role without an answer before the next role has the answer "".
     """
     found: list[tuple[str, str]] = []
     marks = list(_MARK.finditer(text))
     ends = [mark.start() for mark in marks[1:]] + [len(text)]
     for mark, end in zip(marks, ends, strict=False):
-        word = next(iter(text[mark.end() : min(end, mark.end() + 200)].split()), "")
-        word = word.strip(".,;:!?()").lower()
+        rest = text[mark.end() : min(end, mark.end() + 200)].lstrip()
         if mark.group(1).lower() == "role":
             if len(found) == MAX_ROLES:
                 break
-            found.append((word, ""))
+            found.append((_name(_NAME_ENDS.split(rest, maxsplit=1)[0]), ""))
         elif found and not found[-1][1]:
-            found[-1] = (found[-1][0], word)
+            found[-1] = (found[-1][0], _name(next(iter(rest.split()), "")))
     return found
+
+
+def _name(text: str) -> str:
+    """In lower case, with single blanks, without punctuation and emphasis around."""
+    return " ".join(text.split()).strip(" .,;:!?()*_\"'").lower()
 
 
 def each_role(blocks: Sequence[tuple[str, str]], gold: Mapping[str, str]) -> float:
@@ -92,7 +98,7 @@ class RoleAccuracy:
                 f"task {task.id!r}: column {self.column!r} is {given!r:.60}; give the right "
                 "answer of each role, or the task one answer for all"
             )
-        return {str(k).lower(): str(v).lower() for k, v in given.items()}
+        return {_name(str(k)): str(v).lower() for k, v in given.items()}
 
     @classmethod
     def example(cls) -> Example:

@@ -223,8 +223,8 @@ class GroupZAverage(OfRewards):
     """(1/K) sum_k z_k, every reward standardised within the group (BLEUBERI, 2505.11080).
 
     ``z = (r - mean) / (std + epsilon)`` over the rows of a group that are valid in all
-    rewards, with the biased std (ddof 0) unless ``unbiased``. A group of one valid row and a
-    group of equal values give 0. Parts: ``z_k / K`` float[N]. Row-order equivariant; the
+    rewards, with ddof 1 as the authors' code has it, or 0 without ``unbiased``. A group of one
+    valid row and a group of equal values give 0. Parts: ``z_k / K`` float[N]. Row-order equivariant; the
     value of a row depends on its group. Raises ValueError for placed scores.
     """
 
@@ -232,7 +232,7 @@ class GroupZAverage(OfRewards):
     made_of: ClassVar[str] = "other rewards"
 
     epsilon: NonNegative = 1e-6
-    unbiased: bool = False
+    unbiased: bool = True
 
     @property
     def scope(self) -> str:
