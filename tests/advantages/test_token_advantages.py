@@ -91,6 +91,10 @@ def test_gae_without_values_says_what_to_set():
 
 
 def test_whitening_fewer_than_two_entries_gives_zero():
+    four, all_four = torch.tensor([[1.0, 2.0, 3.0, 4.0]]), torch.ones(1, 4).bool()
+    assert whiten(four, all_four, unbiased=False)[0].tolist() == pytest.approx(
+        [-1.3416, -0.4472, 0.4472, 1.3416], abs=1e-4
+    )
     assert whiten(torch.tensor([[5.0]]), torch.tensor([[True]])).item() == 0.0
 
 

@@ -5,8 +5,15 @@ import torch
 from making import make_rollouts, make_scores
 
 from guerdon.advantages import GroupNormalised
-from guerdon.records import Experience, Progress
-from guerdon.shaping import Affine, KLPenalty, OverlongPenalty, PaperForm, Unlikeliness
+from guerdon.records import Experience, Progress, Scores
+from guerdon.shaping import (
+    Affine,
+    KLPenalty,
+    OverlongPenalty,
+    PaperForm,
+    Unlikeliness,
+    WhitenedRewards,
+)
 
 NOW = Progress()
 
@@ -68,3 +75,28 @@ def test_shapers_keep_invalid_rows_invalid():
         made = shaper(scores, make_rollouts([0, 0]), NOW)
         assert made.valid.tolist() == [True, False]
         assert torch.isfinite(made.value[0])
+
+
+def test_whitened_rewards_worked_by_hand() -> None:
+    rows = make_rollouts([0] * 4)
+    scores = make_scores([1.0, 2.0, 3.0, 4.0])
+    shifted = WhitenedRewards(shifted=True)(scores, rows, Progress())
+    assert shifted.value.tolist() == pytest.approx([-1.3416, -0.4472, 0.4472, 1.3416], abs=1e-4)
+    scaled = WhitenedRewards()(scores, rows, Progress())
+    assert scaled.value.tolist() == pytest.approx([0.8944, 1.7889, 2.6833, 3.5777], abs=1e-4)
+    equal = WhitenedRewards(shifted=True)(make_scores([2.0] * 4), rows, Progress())
+    assert equal.value.tolist() == [0] * 4
+    valid = torch.tensor([True, True, False, False])
+    lost = Scores(torch.tensor([1.0, 3.0, 99.0, 0.0]), valid=valid)
+    assert WhitenedRewards(shifted=True)(lost, rows, Progress()).value[:2].tolist() == [-1, 1]
+
+
+def test_whitened_rewards_at_positions_count_acted_ones_alone() -> None:
+    rows = make_rollouts([0], mask=[[1, 1, 1, 1, 0]])
+    placed = torch.tensor([[1.0, 2.0, 3.0, 4.0, 0.0]])
+    scores = Scores(placed.sum(1), placed=placed)
+    found = WhitenedRewards(shifted=True)(scores, rows, Progress())
+    assert found.placed is not None
+    expected = [-1.3416, -0.4472, 0.4472, 1.3416, 0]
+    assert found.placed[0].tolist() == pytest.approx(expected, abs=1e-4)
+    assert found.value.item() == pytest.approx(0, abs=1e-6)

@@ -75,6 +75,8 @@ class Whiten:
 
     inner: Advantage
     """The advantage that is whitened."""
+    unbiased: bool = True
+    """Whether the variance has ddof 1."""
 
     def __call__(self, experience: Experience) -> Tensor:
         use_NT = experience.rollouts.mask & experience.scores.valid[:, None]

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from guerdon.shaping.unlikeliness import ReleasedForm as ReleasedForm
     from guerdon.shaping.unlikeliness import SumLogProb as SumLogProb
     from guerdon.shaping.unlikeliness import Unlikeliness as Unlikeliness
+    from guerdon.shaping.whitened import WhitenedRewards as WhitenedRewards
 
 NAMES = Index(__name__)
 

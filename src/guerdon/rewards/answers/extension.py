@@ -58,7 +58,9 @@ class LabelAndExtension:
     cap: NonNegative = 0.4
     gated: bool = True
     strict: bool = False
+    """Asks for thinking, label and extension, in order."""
     thinking: str = "think"
+    """The section of the thinking, which the strict form asks for."""
 
     scope: ClassVar[str] = "completion"
 

@@ -224,8 +224,8 @@ class GroupZAverage(OfRewards):
 
     ``z = (r - mean) / (std + epsilon)`` over the rows of a group that are valid in all
     rewards, with ddof 1 as the authors' code has it, or 0 without ``unbiased``. A group of one
-    valid row and a group of equal values give 0. Parts: ``z_k / K`` float[N]. Row-order equivariant; the
-    value of a row depends on its group. Raises ValueError for placed scores.
+    valid row and a group of equal values give 0. Parts: ``z_k / K`` float[N]. Row-order
+    equivariant; the value of a row depends on its group. Raises ValueError for placed scores.
     """
 
     name: ClassVar[str] = "group-z-average"
