@@ -56,10 +56,15 @@ class SqlExecution:
     name: ClassVar[str] = "sql"
 
     engine: Engine = Sqlite()
+    """What runs the queries."""
     compare: Compare = OrderIfAsked()
+    """When two results are the same."""
     limits: QueryLimits = QueryLimits()
+    """What a query may use."""
     databases: tuple[str, ...] = ()
+    """The folders that databases may lie in."""
     variants: Annotated[int, between(0, 32, "0 compares on the task's data alone")] = 4
+    """On how many further versions of the data the results must be the same too."""
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
@@ -127,21 +132,37 @@ class SqlReward:
     extra: ClassVar[str] = "sql"
 
     engine: Engine = Sqlite()
+    """What runs the queries."""
     compare: Compare = OrderIfAsked()
+    """When two results are the same."""
     limits: QueryLimits = QueryLimits()
+    """What a query may use."""
     judge: SqlJudge | None = None
+    """Who judges wrong queries; null: nobody."""
     execution: NonNegative = 3.0
+    """What the right result is worth."""
     judged: NonNegative = 2.0
+    """What the judge's word is worth."""
     syntax: NonNegative = 1.0
+    """What a query that runs is worth."""
     schema: NonNegative = 1.0
+    """What the right tables and columns are worth."""
     ngram: NonNegative = 1.0
+    """What the reference's wording is worth."""
     format: NonNegative = 1.0
+    """What the form is worth."""
     reasoning: str = "reasoning"
+    """The section of reasoning."""
     fenced: bool = True
+    """Whether the query must stand in a fence."""
     spare_form: bool = False
+    """Whether a right query gets schema and ngram in full."""
     fallback: Annotated[float | None, between(0, 1)] = None
+    """What counts where the judge said nothing; null: the row is invalid."""
     databases: tuple[str, ...] = ()
+    """The folders that databases may lie in."""
     variants: Annotated[int, between(0, 32, "0 compares on the task's data alone")] = 4
+    """On how many further versions of the data the results must be the same too."""
 
     scope: ClassVar[str] = "completion"
 
