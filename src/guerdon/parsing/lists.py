@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 
-from guerdon.parsing.json_objects import read_json
+from guerdon.parsing.json_objects import MAX_DEPTH, read_json
 
 MAX_ITEMS = 256
 """Items read from one answer; what follows is left out."""
 
-_MARK = re.compile(r"[,;\n，；、]|\s(?:and|or)\s|[()\[\]{}]")
+_SEPARATOR = re.compile(r"[,;\n，；、]|\s(?:and|or)\s")
+_MARK = re.compile(rf"{_SEPARATOR.pattern}|[()\[\]{{}}]")
+_BRACKET = re.compile(r"[()\[\]{}]")
 _BULLET = re.compile(r"(?:[-*•]|\(?\d{1,3}[.)])\s+")
 _BRACKETS = {"[": "]", "{": "}", "(": ")"}
 _DECORATION = " \t\r\"'`.$"
@@ -48,13 +50,11 @@ def _split(text: str) -> list[str]:
     parts: list[str] = []
     commas: list[str] = []
     depth = begin = comma = 0
-    balanced = _is_balanced(text)
-    for mark in _MARK.finditer(text):
+    marks = _MARK if _is_balanced(text) else _SEPARATOR
+    for mark in marks.finditer(text):
         sign = mark.group()
-        if sign in "([{" or sign in ")]}":
-            depth += balanced * (1 if sign in "([{" else -1)
-            continue
-        if depth:
+        depth += (sign in "([{") - (sign in ")]}")
+        if depth or sign in ")]}":
             continue
         if sign in ";\n":
             parts.append(text[begin : mark.start()])
@@ -68,12 +68,14 @@ def _split(text: str) -> list[str]:
 
 
 def _is_balanced(text: str) -> bool:
-    """Whether no bracket closes that was not open; "(1, 2]" is balanced as intervals are."""
+    """Whether no bracket closes that was not open; "(1, 2]" is balanced as intervals are.
+
+    Of more brackets, or deeper ones, than a list has in it, none are looked at.
+    """
     depth = 0
-    for mark in _MARK.finditer(text):
-        sign = mark.group()
-        depth += (sign in "([{") - (sign in ")]}")
-        if depth < 0:
+    for k, bracket in enumerate(_BRACKET.finditer(text)):
+        depth += 1 if bracket.group() in "([{" else -1
+        if not 0 <= depth <= MAX_DEPTH or k > 16 * MAX_ITEMS:
             return False
     return depth == 0
 
