@@ -11,6 +11,7 @@ from guerdon.contracts.monitors import check_monitor
 from guerdon.contracts.objectives import check_objective
 from guerdon.contracts.recipes import check_recipe
 from guerdon.contracts.rewards import check_reward
+from guerdon.contracts.samplers import check_sampler
 from guerdon.contracts.scorers import check_scorer
 from guerdon.contracts.selections import check_selection
 from guerdon.contracts.shapers import check_shaper
@@ -24,6 +25,7 @@ __all__ = [
     "check_objective",
     "check_recipe",
     "check_reward",
+    "check_sampler",
     "check_scorer",
     "check_selection",
     "check_shaper",

@@ -5,6 +5,7 @@ positions of a completion (tokens, turns or denoising steps), ``K`` turns, ``D``
 continuous action, ``M`` pairs of rows, ``P`` prompt tokens.
 """
 
+from guerdon.records.answered import check_answered
 from guerdon.records.experience import Experience
 from guerdon.records.outputs import Loss, PolicyOutput
 from guerdon.records.pairs import Chosen, Comparisons, Pairs
@@ -29,6 +30,7 @@ __all__ = [
     "Rollouts",
     "Scores",
     "Task",
+    "check_answered",
     "concat_rollouts",
     "concat_scores",
     "first_views",

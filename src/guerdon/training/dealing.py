@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -18,6 +18,7 @@ from guerdon.records import (
     Rollouts,
     Scores,
     Task,
+    check_answered,
     concat_rollouts,
     concat_scores,
     questions,
@@ -94,27 +95,9 @@ def _sampled(
         # What a policy raises is its own to tell, and `Groups` does nothing else.
         told = nullcontext() if isinstance(sampler, Groups) else naming("the sampler", sampler)
         with torch.no_grad(), told:
-            made.append(_answering(tasks, sampler(policy, tasks, progress, own)))
+            made.append(check_answered(tasks, sampler(policy, tasks, progress, own)))
         order += places
     return made[0] if len(made) == 1 else concat_rollouts(made).arranged(torch.tensor(order))
-
-
-def _answering(tasks: Sequence[Task], made: Any) -> Rollouts:
-    """What a sampler made, if it is rows of these tasks in their order. Raises ValueError."""
-    if not isinstance(made, Rollouts):
-        raise ValueError(f"a sampler returns Rollouts, not {type(made).__name__}")
-    asked, answered = [task.id for task in tasks], [task.id for task in made.tasks]
-    if asked != answered:
-        raise ValueError(
-            f"a sampler returns a group for each of its tasks, in their order; asked for "
-            f"{asked[:3]} ({len(asked)} in all), it answers {answered[:3]} ({len(answered)})"
-        )
-    if not torch.equal(torch.unique_consecutive(made.group), torch.arange(len(asked))):
-        raise ValueError(
-            "a sampler returns its rows ordered by task, one or more for each; the groups of these "
-            f"{len(made)} rows begin {made.group[:8].tolist()}, of {len(asked)} tasks"
-        )
-    return made
 
 
 def _portions(drawn: Sequence[Drawn], size: int) -> Iterable[list[Drawn]]:

@@ -80,7 +80,7 @@ class Loop:
     steps: Count = 60
     """How many steps the run has."""
     groups: PositiveInt = 16
-    """Tasks of a step."""
+    """Tasks of a step that are learned from; probes come beside them."""
     _: KW_ONLY
     epochs: PositiveInt = 1
     """Passes over what a step sampled."""
