@@ -36,6 +36,19 @@ def test_parts_worked_by_hand() -> None:
     assert judged(right, tokens=64).parts["accuracy"].item() == -0.5  # cut off
 
 
+def test_its_own_output_is_paid_in_full() -> None:
+    """Thinking, then prose that ends in a box, as the model's card shows it."""
+    own = "<think>On examination fever.</think>\nIt is measles, so \\boxed{B}."
+    forms = (
+        own,
+        own.replace("<think>", "<think> <think>"),
+        own.replace("fever.", "").replace("On examination", ""),
+    )
+    scores = judged(*forms, "so " + own, own.replace("\\boxed{B}", "B"))
+    assert scores.parts["form"].tolist() == pytest.approx([0.2, 0, 0, 0, 0])
+    assert scores.parts["accuracy"].tolist() == pytest.approx([0.75, 0, 0, 0, 0])
+
+
 def test_an_untrained_adapter_changes_nothing_and_scales_by_its_rank() -> None:
     rows = torch.eye(miniature.SIZE)
     for root, scale in ((False, 0.25), (True, 2.0)):

@@ -19,10 +19,10 @@ from guerdon.rewards import (
     Boxed,
     ChoiceCredit,
     CosineLength,
-    FormatReward,
     Gate,
     RepetitionPenalty,
     StageShare,
+    ThoughtThenBox,
     WeightedSum,
 )
 from guerdon.rollout import Groups
@@ -41,7 +41,7 @@ PAPER = Paper(
 def composite(stages: float = 0.2) -> WeightedSum:
     """The reward; ``stages`` weighs the reasoning stages, 0 leaves them out."""
     right = ChoiceCredit(extract=(Boxed(),))
-    form = FormatReward(require_order=True, box_in="answer")
+    form = ThoughtThenBox()
     parts: dict[str, Reward] = {
         "accuracy": Gate(form, CosineLength(right, limit=64, exceeded=-0.5)),
         "form": form,

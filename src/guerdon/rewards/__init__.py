@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from guerdon.rewards.running.rows import Judged as Judged
     from guerdon.rewards.running.rows import Ungradable as Ungradable
     from guerdon.rewards.running.rows import gather as gather
+    from guerdon.rewards.text.boxed_form import ThoughtThenBox as ThoughtThenBox
     from guerdon.rewards.text.format import FormatReward as FormatReward
     from guerdon.rewards.text.format import StageShare as StageShare
     from guerdon.rewards.text.format import TagShare as TagShare
