@@ -69,6 +69,15 @@ class ChecksTasks(Protocol):
 
 
 @runtime_checkable
+class ReadsReferences(Protocol):
+    """A part of a reward that knows which reference answers it can read."""
+
+    def unreadable(self, tasks: Sequence[Task]) -> Sequence[tuple[Task, str]]:
+        """The tasks whose reference it can't read, each with the reason."""
+        ...
+
+
+@runtime_checkable
 class Makes(Protocol):
     """A recipe that says what its run makes: "policy", "reward model" or nothing, ""."""
 

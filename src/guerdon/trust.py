@@ -52,6 +52,7 @@ FUNCTIONS: Mapping[str, frozenset[str]] = MappingProxyType(
             "curriculum.peer_review": "by_both by_itself by_peer",
             "curriculum.selection": "at_random easy hard medium",
             "objectives.kl": "k1 k2 k3 k3_corrected k3_straight_through",
+            "parsing.choices": "choice_letters chosen_letters separated_choice_letters",
             "parsing.sections": "answer_text",
             "recipes.clip_delta": "checked",
             "recipes.fine_grained_rlhf": "new_steps right_sums",
@@ -59,7 +60,7 @@ FUNCTIONS: Mapping[str, frozenset[str]] = MappingProxyType(
             "rewards.actions.boxes": "box_giou box_iou interval_iou",
             "rewards.answers.charts": "edit_similarity linear_credit within_five_per_cent",
             "rewards.answers.choice": "gated jaccard none_wrong right_in_form summed",
-            "rewards.answers.free_text": "exact_match token_f1",
+            "rewards.answers.free_text": "exact_match same_words short_answer token_f1 words_f1",
             "rewards.models.likelihood": "arithmetic_mean divergence_from_uniform entropy "
             "geometric_mean joint self_certainty up_to_answer whole",
             "rewards.answers.lists": "right_places same_list same_set set_f1",

@@ -34,11 +34,21 @@ def compiled():
 
 PATTERNS = compiled()
 SHORT = {
+    "guerdon.parsing.choices._LEADING": 800,
+    "guerdon.parsing.choices._LISTED": 200,
+    "guerdon.parsing.last_number._GOES_ON": 100,
+    "guerdon.parsing.numbers._FRACTION": 800,
+    "guerdon.parsing.numbers._MIXED": 800,
+    "guerdon.parsing.numbers._NUMBER": 800,
+    "guerdon.parsing.stated._CALL": 400,
+    "guerdon.parsing.stated._HASHED": 200,
     "guerdon.parsing.tokens._TOKEN": 300,
     "guerdon.parsing.units.WRAPPED": 800,
     "guerdon.parsing.units._WRAPPED_END": 800,
     "guerdon.rewards.answers.dates_units._AMOUNT": 100,
     "guerdon.rewards.answers.equality._DATE": 300,
+    "guerdon.rewards.answers.free_text._LETTERS": 80,
+    "guerdon.rewards.answers.free_text._PLAIN_END": 80,
 }
 """Patterns whose callers look at the length first: the longest text that they are given."""
 

@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guerdon.parts import build, describe
-from guerdon.rewards import AnswerMatch, Boxed, LastNumber, Tagged, WholeText
+from guerdon.rewards import (
+    AfterThinking,
+    Alone,
+    AnswerMatch,
+    Boxed,
+    Hash,
+    LastNumber,
+    Stated,
+    Tagged,
+    WholeText,
+)
 from guerdon.rewards.running.memory_limit import memory_can_be_limited
 from guerdon.rewards.running.workers import Failed, WorkerPool
 
@@ -23,7 +33,12 @@ from guerdon.rewards.running.workers import Failed, WorkerPool
         ("it is 6.", "6"),
         ("<answer></answer> 7", ""),
         ("<answer>9", "9"),
-        ("no idea", None),
+        ("no idea", "no idea"),
+        ("no\nidea", None),
+        ("#### 5\nchecked in 2 ways", "5"),
+        ("The answer is 5. I checked it in 2 ways.", "5"),
+        ("<think>\\boxed{4}</think> none here,\nnor here", None),
+        ("<think>\\boxed{4}", None),
     ],
 )
 def test_order_of_reading(text: str, answer: str | None) -> None:
@@ -160,8 +175,11 @@ def test_readers_are_settings_and_survive_a_recipe_file() -> None:
         1,
         0,
     ]
-    other = AnswerMatch(extract=(Tagged("final"), Boxed(), LastNumber()), symbolic_seconds=0)
+    readers = (Tagged("final"), Boxed(), Hash(), Stated(), LastNumber(), Alone())
+    other = AnswerMatch(extract=(AfterThinking(readers, prefilled=True),), symbolic_seconds=0)
     assert build(describe(other)) == other
+    assert other.read("so 3") is None  # still thinking
+    other = AnswerMatch(extract=readers)
     assert other.read("<final>x</final> 3") == "x"
 
 

@@ -3,9 +3,10 @@
 import pytest
 from completions import START, rollouts_of, task
 
+from guerdon.parsing import choice_letters
 from guerdon.parts import build, describe
 from guerdon.records import Scores
-from guerdon.rewards import ChoiceMatch, DianjinReward, gated, summed
+from guerdon.rewards import Boxed, BoxedIn, ChoiceMatch, DianjinReward, gated, summed
 
 RIGHT = "<think>x</think><answer>\\boxed{B}</answer>"
 
@@ -79,7 +80,10 @@ def test_ranges_and_recipe_files() -> None:
 
 
 def test_choices_of_the_whole_text() -> None:
-    part = ChoiceMatch(section="")
+    part = ChoiceMatch(extract=(Boxed(),))
     texts = ["so \\boxed{B}", "B", "<answer>\\boxed{C}</answer>"]
     assert part(rollouts_of(texts, task("B")), START).value.tolist() == [1, 0, 0]
-    assert ChoiceMatch(letters="XY").read("<answer>\\boxed{Y B}</answer>") == "Y"
+    assert ChoiceMatch()(rollouts_of(texts, task("B")), START).value.tolist() == [1, 1, 0]
+    released = ChoiceMatch(extract=(BoxedIn("answer"),), read=choice_letters, letters="XY")
+    assert released.chosen("<answer>\\boxed{Y B}</answer>") == "Y"
+    assert build(describe(released)) == released

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,15 @@ from guerdon.connectors.given import Given, rollouts_of, text_of
 from guerdon.failures import refuse_failing, tally
 from guerdon.judging import judged
 from guerdon.models.loading import load_tokenizer
+from guerdon.parsing.visible import visible
 from guerdon.ranges import Count
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.report import score_report, shown_row
+from guerdon.rewards.running.rows import answer_texts
 from guerdon.tasks import DataError, check_prompt, read_rows
 from guerdon.tasks.reading import name_in
 from guerdon.training import PolicyRecipe
+from guerdon.training.task_checks import unread_references
 from guerdon.traits import judges_several
 
 _OWN_COLUMNS = ("prompt", "completion", "answer", "id", "task_id")
@@ -57,9 +61,13 @@ def score_file(
     if rows is not None and rows.exists() and path.exists() and rows.samefile(path):
         raise UsageError(f"--rows {rows} is the file of completions itself; name another file")
     rollouts, places = read_completions(path, whole_groups, tokenizer)
+    for line in unread_references(recipe.reward, rollouts.tasks):
+        print(line, file=sys.stderr)
     with own_output():
         scores = judged(recipe.reward, rollouts, Progress())
     refuse_failing(tally(rollouts, scores))
+    if said := refused_references(rollouts, scores):
+        print(said, file=sys.stderr)
     report = score_report(rollouts, scores, places, worst)
     if rows is not None:
         _write_rows(rows, rollouts, scores, places)
@@ -69,6 +77,28 @@ def score_file(
         title = f"{path} scored by {recipe.name}: {report['rows']} completions"
         show_score_report(report, title)
     return 0 if bool(scores.valid.any()) else 1
+
+
+def refused_references(rollouts: Rollouts, scores: Scores) -> str:
+    """The fault where every row is worth 0 or less, and some are their own reference; "" for none.
+
+    A reward that pays nothing for the reference itself does not read it, or not that form.
+    """
+    if not scores.valid.any() or bool((scores.value[scores.valid] > 0).any()):
+        return ""
+    own = [
+        row
+        for row, text in enumerate(rollouts.texts)
+        if scores.valid[row]
+        and text.strip() in {one.strip() for one in answer_texts(rollouts.task_of(row).answer)[0]}
+    ]
+    if not own:
+        return ""
+    return (
+        f"No row earns anything, though {len(own):,} of {len(rollouts.texts):,} completions are "
+        f"their own reference, e.g. {visible(rollouts.texts[own[0]])!r:.80}: the reward can't read "
+        "these references or this form of answer; see docs/graders.md"
+    )
 
 
 def _write_rows(file: Path, rollouts: Rollouts, scores: Scores, places: Sequence[str]) -> None:

@@ -5,15 +5,25 @@ from __future__ import annotations
 import re
 
 # An escaped character never opens or closes a group, so "\{" is read as one token.
-_TOKEN = re.compile(r"\\boxed\s*\{|\\.|[{}]", re.DOTALL)
+_TOKEN = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{|\\.|[{}]", re.DOTALL)
+_BARE = re.compile(r"\\boxed\s+([0-9A-Za-z]{1,40})(?![\w{])")
+_JOINT = re.compile(
+    r"\}[$*\s]{0,8}(?:,\s?)?(?:\\text\s?\{\s?)?([,;]|or|and)(?:\s?\})?[$*\s]{0,8}"
+    r"\\(?:boxed|fbox|framebox)\s{0,8}\{"
+)
 
 
 def boxed_spans(text: str) -> list[tuple[int, int]]:
     r"""Where the inside of every balanced ``\boxed{...}`` begins and ends, by its beginning.
 
-    One pass with a stack: linear in the text. A box whose braces never close is no box; the
-    balanced boxes inside it still are.
+    ``\fbox`` and ``\framebox`` are boxes too. One pass with a stack: linear in the text. A box
+    whose braces never close is none of these; the balanced boxes inside it still are.
     """
+    return _spans(text)[0]
+
+
+def _spans(text: str) -> tuple[list[tuple[int, int]], int | None]:
+    """Balanced boxes, and where the inside of the last one that never closes begins."""
     opened: list[int] = []
     spans = []
     for token in _TOKEN.finditer(text):
@@ -26,18 +36,53 @@ def boxed_spans(text: str) -> list[tuple[int, int]]:
             opened.append(-1)
         elif mark[-1] == "{" and len(mark) > 2:
             opened.append(token.end())
-    return sorted(spans)
+    unclosed = [start for start in opened if start >= 0]
+    return sorted(spans), unclosed[-1] if unclosed else None
 
 
 def last_boxed(text: str) -> str | None:
-    r"""The inside of the balanced ``\boxed{...}`` that begins last, stripped; None if none.
+    r"""The inside of the ``\boxed{...}`` that begins last, stripped; None if none.
 
-    ``\boxed{\boxed{3}}`` gives ``3``.
+    ``\boxed{\boxed{3}}`` gives ``3``. An empty box counts only where no other does. A box that
+    is cut off, the last thing in its line, holds what stands there; ``\boxed 3`` holds 3.
 
     >>> last_boxed(r"\boxed{1}, no: \boxed{ \frac{1}{2} }")
     '\\frac{1}{2}'
     """
-    if "\\boxed" not in text:
-        return None
-    spans = boxed_spans(text)
-    return text[slice(*spans[-1])].strip() if spans else None
+    found = _last_boxes(text)
+    return found[-1] if found else None
+
+
+def boxed_answer(text: str) -> str | None:
+    r"""What `last_boxed` finds, with the boxes that a comma, "or" or "and" joins to it.
+
+    >>> boxed_answer(r"\boxed{1}. Then $\boxed{2}$ or $\boxed{3}$")
+    '2 or 3'
+    """
+    found = _last_boxes(text)
+    return "".join(found) if found else None
+
+
+def _last_boxes(text: str) -> list[str]:
+    """The last box, after those joined to it and what joins them."""
+    if "box" not in text:
+        return []
+    spans, unclosed = _spans(text)
+    bare = None if spans or unclosed is not None else _BARE.search(text)
+    if bare:
+        return [bare.group(1)]
+    if unclosed is not None and (not spans or unclosed > spans[-1][0]):
+        return [text[unclosed:].partition("\n")[0].rstrip(" $.*")]
+    found: list[str] = []
+    start = 0
+    while spans:
+        joint = _JOINT.fullmatch(text, spans[-1][1], start) if found else None
+        if found and not joint:
+            break
+        (start, end) = spans.pop()
+        inside = text[start:end].strip()
+        if joint:
+            found[:0] = [inside, f" {joint.group(1)} ".replace(" ,", ",").replace(" ;", ";")]
+        elif inside or not spans:
+            found = [inside]
+    return found

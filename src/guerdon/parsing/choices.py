@@ -4,19 +4,42 @@ from __future__ import annotations
 
 import re
 
+from guerdon.parsing.stated import stated_answer, undecorated
+
 LETTERS = "ABCDEFG"
 """The letters of DianJin-R1 (arXiv 2504.15716)."""
 
-_WRAPPED = re.compile(r"\\(?:text|textbf|mathrm|mathbf|rm)\s*\{\s*([^{}\\]{0,64})\}")
+CHOICES = "ABCDEFGHIJ"
+"""The letters that are read where nothing else is said: as many as the widest public sets offer."""
+
+_WRAPPED = re.compile(r"\\(?:text|textbf|mathrm|mathbf|rm|boxed)\s*\{\s*([^{}\\]{0,64})\}")
 _SEPARATOR = re.compile(r"[\s,;/&、，；]+")
-_LEADING = re.compile(r"\A\s*[(\[*]{0,3}([A-Za-z])(?:[)\].:*]{1,3}|\s*\Z)")
+_DECORATION = "().[]{}:$*_`\"'（）。"
+_LONGEST = 200
+_NARROW = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+
+_OPEN, _CLOSE = r"[(\[{*_\"'$<]{0,4}", r"[)\]}*_\"'$>]{0,4}"
+_LEADING = re.compile(
+    rf"\s*{_OPEN}(?:([A-Z]){_CLOSE}(?:(?=\s*(?:\Z|\n|[.:;,!)][*_]{{0,2}}(?:\s|\Z)))"
+    r"|(?=[*_]{0,2}\s+[-–—(:]\s?\S)|(?=,?\s+(?:because|since|as\s(?:it|the|they)|due to"
+    rf"|is\s(?:the\s)?(?:right|correct|best|answer|true))\b))|([a-z])(?:[).:][*_]{{0,2}}(?![\w.])|{_CLOSE}\s*\Z))"
+)
 _TOLD = re.compile(
-    r"(?:the )?(?:right |correct |best )?(?:answer|choice|option)(?: is|:) ?"
-    r"[(*]{0,3}([a-z])[).*]{0,3}",
+    r"\A(?:so |thus |therefore,? |hence )?"
+    r"(?:I (?:would )?(?:choose|pick|select) |(?:it|that) is |(?:it|that)['’]s )?"
+    r"(?:the |my )?(?:final |right |correct |best )?(?:answer|choice|option)?"
+    rf"(?: is| would be|:)?:? ?(?:option |choice )?{_OPEN}([a-z]){_CLOSE}(?![\w+#'’-]|\.\w)"
+    r"(?!\s*(?:or\b|is (?:wrong|not|in|false)))"
+    r"(?=\s*(?:\Z|[.,:;!\n]|[-–—(]|because\b|since\b|not\b|is\b))",
     re.IGNORECASE,
 )
-_DECORATION = "().[]:$*（）。"
-_LONGEST = 200
+_ARTICLE = re.compile(r"(?:\A|(?:is|be|:)\s)[aA]\s+[a-z]")
+_LISTED = re.compile(r"(?:\A|[,;&\n]\s*|\band\s+)[(\[*]{0,3}([A-Z])[)\].:*]{1,3}\s*(?=[^\s,;])")
+_AND = re.compile(
+    r"(?i)\A(?:both |all of )?(?:the )?"
+    r"(?:(?:final |right |correct )?(?:answers?|options?|choices?) (?:are|is) )?"
+    r"|\band\b|\bonly\b"
+)
 
 
 def choice_letters(text: str, letters: str = LETTERS) -> str:
@@ -43,20 +66,48 @@ def separated_choice_letters(text: str, letters: str = LETTERS) -> str:
     return "".join(letter for letter in letters if letter in tokens)
 
 
-def chosen_letters(text: str, letters: str = LETTERS) -> str:
-    """The letters that an answer chooses: separated, in a row, the leading one or the one told.
+def chosen_letters(text: str, letters: str = CHOICES) -> str:
+    """The letters that an answer chooses: one with what is said of it, or several and no more.
 
-    "b, d" gives "BD", and so does "BD", since its letters are capitals in their order;
-    "(b) because", "B: the second", "B." and "The answer is B." give "B"; "A dog" gives "",
-    since its first word may be an article. Letters outside ``letters`` choose nothing.
+    "B", "b", "(B)", "B. Dog", "B) Dog", "B - Dog", "Option B", "It's B.", "B, because A is wrong"
+    and "The answer is B. Note that A is not" choose B. "B, D", "B and D", "(B) (D)", "BD" (its
+    letters are capitals in their order) and "B) Dog, D) Hen" choose both. Words choose nothing:
+    "A dog" (its first word may be an article), "None", "Don't know", "C++", "BAD"; nor do "A or
+    B", "not B" and "B is wrong". Letters outside ``letters`` choose nothing.
     """
-    plain = _WRAPPED.sub(r"\1", text).strip() if len(text) < _LONGEST else ""
-    several = separated_choice_letters(plain.upper(), letters)
-    if several:
+    plain = text[: 4 * _LONGEST].translate(_NARROW)
+    plain = _WRAPPED.sub(r"\1", _WRAPPED.sub(r"\1", plain)).strip()
+    listed = _AND.sub(" ", plain.removesuffix(".")) if len(plain) < _LONGEST else ""
+    several = separated_choice_letters(listed.upper(), letters)
+    labelled = {token[-1] in ").:" for token in listed.split()}
+    if several and len(labelled) == 1:
         return several
     row = plain.strip(_DECORATION)
     if row and row == "".join(letter for letter in letters if letter in row):
         return row
-    found = _LEADING.match(text) or _TOLD.fullmatch(plain)
-    letter = found.group(1).upper() if found else ""
+    found = _LISTED.findall(plain) if len(plain) < _LONGEST else []
+    if len(found) > 1:
+        known = all(letter in letters for letter in found)
+        return "".join(letter for letter in letters if letter in found) if known else ""
+    stated = stated_answer(plain)
+    told = _leading(plain) or _leading(plain, _TOLD) or (_leading(stated, _TOLD) if stated else "")
+    letter = told.upper()
     return letter if letter and letter in letters else ""
+
+
+def _leading(text: str, pattern: re.Pattern[str] = _LEADING) -> str:
+    found = pattern.match(text)
+    if found is None or _ARTICLE.search(text, 0, found.end() + 3):
+        return ""
+    return next((group for group in found.groups() if group), "")
+
+
+def reference_letters(text: str, letters: str = CHOICES) -> str:
+    """The right letters of a reference, read as answers are (`chosen_letters`).
+
+    A row of different capital letters in any order is several choices too: "DB" gives "BD".
+    """
+    row = text.strip()
+    if row and len(set(row)) == len(row) and all(letter in letters for letter in row):
+        return "".join(letter for letter in letters if letter in row)
+    return chosen_letters(undecorated(text), letters)

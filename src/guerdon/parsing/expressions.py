@@ -42,11 +42,20 @@ def same_expression(one: str, two: str) -> bool | None:
 
 
 def left_undone(text: str) -> bool:
-    """Whether numbers stand in it that are yet to be added or multiplied, such as ``3+4``."""
+    """Whether numbers stand in it that are yet to be added or multiplied: ``3+4``, ``0x``.
+
+    Any factor of 0 is yet to be multiplied by it: ``0x`` and ``f(0)`` are not how 0 is written.
+    """
     tree = read_tree(text)
     return tree is not None and any(
-        node.op in ("+", "*") and sum(map(_is_written_out, node.parts)) > 1 for node in tree.nodes()
+        node.op in ("+", "*")
+        and (sum(map(_is_written_out, node.parts)) > 1 or _has_factor_zero(node))
+        for node in tree.nodes()
     )
+
+
+def _has_factor_zero(node: Node) -> bool:
+    return node.op == "*" and any(part.op == "number" and not part.value for part in node.parts)
 
 
 def _is_written_out(node: Node) -> bool:

@@ -97,17 +97,62 @@ def _is_exact(text: str, names: Sequence[str], spans: Mapping[str, list[tuple[in
     return not text[end:].strip()
 
 
-def answer_text(text: str, name: str = "answer") -> str:
-    """The part of a completion that answers, stripped.
+def section_text(text: str, name: str = "answer", last: bool = False) -> str | None:
+    """The inside of the first (or last) ``<name>`` section, not stripped; None without the tag.
 
-    The inside of its first ``<answer>`` section; the rest of the text where that tag is never
-    closed; the whole text where there is no such tag (the completion rule of BLEUBERI,
-    arXiv 2505.11080).
+    Where no such section is closed, it is the rest of the text after the first opening tag: a
+    completion may end at a stop string, and be cut within the closing tag. This is what every
+    reward takes for an answer in a tag.
+
+    >>> section_text("so <answer>Oslo</ans")
+    'Oslo'
     """
-    opening = f"<{name}>"
+    opening, closing = f"<{name}>", f"</{name}>"
+    if last:
+        spans = _spans(text, name)
+        if spans:
+            return text[spans[-1][0] + len(opening) : spans[-1][1] - len(closing)]
     start = text.find(opening)
     if start < 0:
-        return text.strip()
+        return None
     start += len(opening)
-    end = text.find(f"</{name}>", start)
-    return text[start : end if end >= 0 else len(text)].strip()
+    end = text.find(closing, start)
+    if end >= 0:
+        return text[start:end]
+    for length in range(len(closing) - 1, 1, -1):
+        if text.endswith(closing[:length], start):
+            return text[start:-length]
+    return text[start:]
+
+
+THINKING = ("think", "thinking")
+"""Names of the sections that hold a thought and no answer."""
+
+
+def after_thinking(text: str, names: Sequence[str] = THINKING) -> str:
+    """What a text says after its thinking: all of it where it has none.
+
+    That is what follows the last closing tag, whether the opening one stands in the text or in
+    the prompt. Thinking that is never closed goes on to an ``<answer>`` tag, or to the end.
+    """
+    end = 0
+    for name in names:
+        place = text.rfind(f"</{name}>")
+        if place >= 0:
+            end = max(end, place + len(name) + 3)
+    rest = text[end:]
+    if any(rest.lstrip().startswith(f"<{name}>") for name in names):
+        place = rest.find("<answer>")
+        return rest[place:] if place >= 0 else ""
+    return rest
+
+
+def answer_text(text: str) -> str:
+    """The part of a completion that answers, stripped.
+
+    The inside of its first ``<answer>`` section (`section_text`), or the text `after_thinking`
+    where there is no such tag there (the completion rule of BLEUBERI, arXiv 2505.11080).
+    """
+    rest = after_thinking(text)
+    inside = section_text(rest)
+    return (rest if inside is None else inside).strip()

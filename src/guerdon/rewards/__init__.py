@@ -14,14 +14,19 @@ if TYPE_CHECKING:
     from guerdon.rewards.actions.tools import ToolReward as ToolReward
     from guerdon.rewards.actions.web_action import CallsAsActions as CallsAsActions
     from guerdon.rewards.actions.web_action import WebActionReward as WebActionReward
+    from guerdon.rewards.answers.answer import AfterThinking as AfterThinking
+    from guerdon.rewards.answers.answer import Alone as Alone
     from guerdon.rewards.answers.answer import AnswerMatch as AnswerMatch
     from guerdon.rewards.answers.answer import Boxed as Boxed
     from guerdon.rewards.answers.answer import Extractor as Extractor
+    from guerdon.rewards.answers.answer import Hash as Hash
     from guerdon.rewards.answers.answer import LastNumber as LastNumber
+    from guerdon.rewards.answers.answer import Stated as Stated
     from guerdon.rewards.answers.answer import Tagged as Tagged
     from guerdon.rewards.answers.answer import WholeText as WholeText
     from guerdon.rewards.answers.charts import ChartAnswer as ChartAnswer
     from guerdon.rewards.answers.charts import CountReward as CountReward
+    from guerdon.rewards.answers.choice import BoxedIn as BoxedIn
     from guerdon.rewards.answers.choice import ChoiceCredit as ChoiceCredit
     from guerdon.rewards.answers.choice import ChoiceMatch as ChoiceMatch
     from guerdon.rewards.answers.choice import DianjinReward as DianjinReward
@@ -36,7 +41,9 @@ if TYPE_CHECKING:
     from guerdon.rewards.answers.free_text import TextMatch as TextMatch
     from guerdon.rewards.answers.free_text import TokenF1 as TokenF1
     from guerdon.rewards.answers.free_text import exact_match as exact_match
+    from guerdon.rewards.answers.free_text import same_words as same_words
     from guerdon.rewards.answers.free_text import token_f1 as token_f1
+    from guerdon.rewards.answers.free_text import words_f1 as words_f1
     from guerdon.rewards.answers.lists import ListMatch as ListMatch
     from guerdon.rewards.answers.lists import right_places as right_places
     from guerdon.rewards.answers.lists import same_list as same_list

@@ -21,6 +21,7 @@ from guerdon.training.exams import check_gradable, measures, tasks_of
 from guerdon.training.processes import processes
 from guerdon.training.recipe import PolicyRecipe, Result, RunOptions
 from guerdon.training.run import Learner, Run
+from guerdon.training.task_checks import unread_references
 from guerdon.training.telemetry import step_metrics
 from guerdon.training.update import Shard, minibatches, update
 from guerdon.training.watching import buffered, watched
@@ -60,6 +61,8 @@ def train(
         seed_generators(recipe.loop.seed)  # vLLM seeds them for itself when it starts, always alike
         tasks = _prepared(recipe, policy, tasks)
         check_gradable(recipe, tasks, held_out)
+        for line in unread_references(recipe.reward, tasks) if shard.rank == 0 else ():
+            run.telemetry.warn(line)
         learner, reference = Learner(policy, recipe.optimiser), recipe.reference.start(policy)
         with Batches(recipe, policy, tasks, shard) as batches:
             run.start(

@@ -6,8 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from guerdon.composition import places
+from guerdon.parsing.visible import visible
 from guerdon.records import Task
-from guerdon.traits import ChecksTasks
+from guerdon.rewards import Router
+from guerdon.traits import ChecksTasks, ReadsReferences
+
+SHOWN = 3
+"""References that are shown of those that can't be read."""
 
 
 def check_tasks(reward: Any, tasks: Sequence[Task], where: str = "recipe.reward") -> None:
@@ -22,3 +27,30 @@ def check_tasks(reward: Any, tasks: Sequence[Task], where: str = "recipe.reward"
             part.check_tasks(tasks)
         except ValueError as error:
             raise ValueError(f"{place} can't grade these tasks: {error}") from error
+
+
+def unread_references(
+    reward: Any, tasks: Sequence[Task], where: str = "recipe.reward"
+) -> list[str]:
+    """What the parts of a reward say of references that they can't read, a line each.
+
+    It tells the part's place, how many of how many tasks, and `SHOWN` of them. Nothing is said of
+    a `Router`, whose parts are not given all tasks.
+    """
+    found = list(places(reward, where))
+    if any(isinstance(part, Router) for _, part in found):
+        return []
+    lines = []
+    for place, part in found:
+        refused = part.unreadable(tasks) if isinstance(part, ReadsReferences) else ()
+        if refused:
+            shown = "; ".join(_shown(task, reason) for task, reason in refused[:SHOWN])
+            lines.append(
+                f"{place} can't read {len(refused):,} of {len(tasks):,} references, whose rows are "
+                f"invalid: {shown}"
+            )
+    return lines
+
+
+def _shown(task: Task, reason: str) -> str:
+    return visible(f"task {task.id!r}: {reason} ({repr(task.answer)[:80]})")

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import ClassVar
 
 from guerdon.examples import Example, probe
-from guerdon.parsing import last_number, parse_number, sections
+from guerdon.parsing import last_number, parse_number, section_text
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.running.rows import Judged, Ungradable, accepted_answers, gather
 
@@ -35,8 +35,9 @@ def linear_credit(error: float) -> float:
 class ChartAnswer:
     """Relaxed accuracy of an answer read off a chart (Mixed-R1, arXiv 2505.24164).
 
-    The answer is the first ``section``. Where it and the reference are numbers (``,``, ``$``
-    and ``%`` allowed; per cent divides by 100 only where exactly one of the two has it), the
+    The answer is the first ``section``, which may be cut at a stop string. Where it and the
+    reference are numbers (``,``, ``$`` and ``%`` allowed; per cent divides by 100 only where
+    exactly one of the two has it), the
     value is ``credit(|a - y| / max(|y|, 1e-6))``, reckoned exactly. Else, with both texts in
     lower case and single spaces, 1 - edit distance / length of the longer, or 0 below 0.5.
     Value and part "chart": float[N] in [0, 1]; no section is 0. Of several references the
@@ -56,10 +57,10 @@ class ChartAnswer:
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         rows: list[Judged | Ungradable] = []
         for text, golds in zip(rollouts.texts, accepted_answers(rollouts), strict=True):
-            if not golds:
-                rows.append(Ungradable("the task has no reference answer"))
+            if isinstance(golds, Ungradable):
+                rows.append(golds)
                 continue
-            answer = sections(text, (self.section,)).first(self.section)
+            answer = section_text(text, self.section)
             value = 0.0 if answer is None else max(self.judge(answer, gold) for gold in golds)
             rows.append(Judged(value, {"chart": value}))
         return gather(rows)
@@ -150,7 +151,7 @@ class CountReward:
         return gather([Judged(value, {"count": value}) for value in values])
 
     def _judge(self, text: str, gold: int) -> float:
-        inside = sections(text, (self.section,)).first(self.section)
+        inside = section_text(text, self.section)
         count = _count(last_number(inside) or "") if inside is not None else None
         if count is None or self.credit is None:
             return float(count == gold)

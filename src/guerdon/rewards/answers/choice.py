@@ -11,74 +11,104 @@ from torch import Tensor
 
 from guerdon.examples import ANSWER, BOXED, Example, choices
 from guerdon.parsing import (
+    CHOICES,
     LETTERS,
     choice_letters,
     chosen_letters,
     last_boxed,
+    reference_letters,
     sections,
     separated_choice_letters,
 )
 from guerdon.records import Progress, Rollouts, Scores, Task
-from guerdon.rewards.answers.answer import Boxed, Extractor, Tagged, WholeText, first_found
-from guerdon.rewards.running.rows import single
+from guerdon.rewards.answers.answer import (
+    AfterThinking,
+    Boxed,
+    Extractor,
+    Hash,
+    Stated,
+    Tagged,
+    WholeText,
+    first_found,
+)
+from guerdon.rewards.running.rows import answer_texts, single
 from guerdon.rewards.text.format import FormatReward
+
+Letters = Callable[[str, str], str]
+"""An answer and the letters that there are, to those that it chooses; "" for none."""
+
+CHOICE_READERS: tuple[Extractor, ...] = (
+    AfterThinking((Tagged(), Hash(), Stated(), Boxed(), WholeText())),
+)
+"""Where a choice is looked for: as `READERS`, but what is stated goes before a box of symbols."""
+
+
+@dataclass(frozen=True)
+class BoxedIn:
+    """The last box of the ``section`` that occurs exactly once (DianJin-R1, arXiv 2504.15716)."""
+
+    section: str = "answer"
+
+    def __call__(self, text: str) -> str | None:
+        inside = sections(text, (self.section,)).once(self.section)
+        return None if inside is None else last_boxed(inside)
 
 
 @dataclass(frozen=True)
 class ChoiceMatch:
     r"""1 where the chosen letters are exactly the reference's, else 0: no partial credit.
 
-    The letters are read from the last box of the ``section`` that occurs exactly once
-    ("" = from the last box of the whole text). ``strict`` accepts separated letters only
-    (see `separated_choice_letters`); else every letter that occurs counts (the released rule
-    of DianJin-R1, arXiv 2504.15716). The reference is always read by the released rule; a
-    reference that is a list is one set of letters.
+    The letters are read by ``read`` from what the first of ``extract`` finds: by default as a
+    person reads them (`guerdon.parsing.chosen_letters`); by `choice_letters` every letter that
+    occurs counts, and by `separated_choice_letters` only letters that stand alone. The reference
+    is read in the same way (`gold_letters`): "B. Dog", "(b)" and "b" are one choice.
 
-    Value and part "accuracy": float[N] of 0 and 1. No section or no box: 0.
+    Value and part "accuracy": float[N] of 0 and 1. Nothing chosen: 0.
     Raises ValueError naming the task where the reference holds no choice letter: an empty
     reference would reward empty boxes.
     """
 
     name: ClassVar[str] = "choice-match"
 
-    section: str = "answer"
-    """The section that is read; empty: the whole text."""
-    strict: bool = False
-    """Whether letters must stand apart."""
-    letters: str = LETTERS
-    """The letters that name choices."""
+    extract: tuple[Extractor, ...] = CHOICE_READERS
+    """Where the choice is looked for; the first that finds something counts."""
+    read: Letters = chosen_letters
+    """How letters are read from it."""
+    letters: str = CHOICES
+    """The letters that there are."""
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
-        golds = [gold_letters(task, self.letters) for task in rollouts.tasks]
+        released = self.read is choice_letters
+        golds = [gold_letters(task, self.letters, released) for task in rollouts.tasks]
         rows = zip(rollouts.texts, rollouts.group.tolist(), strict=True)
-        correct = [float(self.read(text) == golds[group]) for text, group in rows]
+        correct = [float(self.chosen(text) == golds[group]) for text, group in rows]
         return single("accuracy", torch.tensor(correct))
 
-    def read(self, text: str) -> str | None:
-        """The letters one completion chooses; None where it has no box to read."""
-        inside = sections(text, (self.section,)).once(self.section) if self.section else text
-        boxed = None if inside is None else last_boxed(inside)
-        if boxed is None:
-            return None
-        parse = separated_choice_letters if self.strict else choice_letters
-        return parse(boxed, self.letters)
+    def chosen(self, text: str) -> str:
+        """The letters one completion chooses; "" where it chooses none."""
+        return self.read(first_found(self.extract, text) or "", self.letters)
 
     @classmethod
     def example(cls) -> Example:
         return Example(cls(), choices(BOXED))
 
 
-def gold_letters(task: Task, letters: str) -> str:
-    """The right letters of a task. Raises ValueError naming the task where there are none."""
-    answer = task.answer
-    text = "".join(map(str, answer)) if isinstance(answer, list | tuple) else str(answer or "")
-    found = choice_letters(text, letters)
-    if not found:
+def gold_letters(task: Task, letters: str = CHOICES, released: bool = False) -> str:
+    """The right letters of a task: of its answer, or of each of a list of answers.
+
+    They are read by `guerdon.parsing.reference_letters`; if ``released``, every letter that
+    occurs counts (DianJin-R1). Raises ValueError naming the task where there are none.
+    """
+    texts, _ = answer_texts(task.answer)
+    read = choice_letters if released else reference_letters
+    chosen = [read(text, letters) for text in texts]
+    found = "".join(letter for letter in letters if any(letter in some for some in chosen))
+    if not found or not all(chosen):
         raise ValueError(
-            f"task {task.id!r}: its answer {answer!r} holds none of the choice letters "
+            f"task {task.id!r}: its answer {task.answer!r:.200} holds none of the choice letters "
             f"{letters}; give the letters of the right choices"
         )
     return found
@@ -108,7 +138,8 @@ class ChoiceCredit:
 
     The letters are read by `guerdon.parsing.chosen_letters` from what the first of ``extract``
     finds: "B, D", "(b) because" or "B: text". ``credit`` is `none_wrong` (TW-GRPO: a wrong
-    letter loses all) or `jaccard`. Naming every choice earns 0 or the share that is right.
+    letter loses all) or `jaccard`. Naming every choice earns 0 or the share that is right, and
+    several letters earn 0 where one is right.
 
     Value and part "choices": float[N] in [0, 1]; nothing chosen is 0. Raises ValueError naming
     the task whose reference holds no choice letter.
@@ -118,9 +149,9 @@ class ChoiceCredit:
 
     credit: Credit = none_wrong
     """From chosen and right letters to what they are worth."""
-    extract: tuple[Extractor, ...] = (Tagged(), Boxed(), WholeText())
-    """Where the answer is looked for, the first that finds one."""
-    letters: str = LETTERS
+    extract: tuple[Extractor, ...] = CHOICE_READERS
+    """Where the choice is looked for; the first that finds something counts."""
+    letters: str = CHOICES
     """The letters that name choices."""
 
     scope: ClassVar[str] = "completion"
@@ -131,7 +162,8 @@ class ChoiceCredit:
         values = []
         for text, group in zip(rollouts.texts, rollouts.group.tolist(), strict=True):
             chosen = chosen_letters(first_found(self.extract, text) or "", self.letters)
-            values.append(self.credit(chosen, golds[group]) if chosen else 0.0)
+            hedged = len(golds[group]) == 1 < len(chosen)
+            values.append(self.credit(chosen, golds[group]) if chosen and not hedged else 0.0)
         return single("choices", torch.tensor(values))
 
     @classmethod
@@ -171,8 +203,9 @@ class DianjinReward:
     Format: each section exactly once and a box inside the answer; with ``strict_outside``
     nothing outside the sections (and so in order), with ``require_order`` the answer after
     the thinking. Accuracy: the letters of the answer's last box are the reference's
-    (`ChoiceMatch`, with ``strict_choices``). ``combine`` is `gated` (released) or `summed`
-    (paper), arXiv 2504.15716. Parts "format" and "accuracy", float[N], sum to the value.
+    (every letter that occurs; with ``strict_choices`` separated ones). ``combine`` is `gated`
+    (released) or `summed` (paper), arXiv 2504.15716. Parts "format" and "accuracy", float[N],
+    sum to the value.
     Raises ValueError for a reference without choice letters.
     """
 
@@ -197,10 +230,21 @@ class DianjinReward:
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         form = FormatReward(
-            strict=self.strict_outside, require_order=self.require_order, box_in="answer"
+            strict=self.strict_outside,
+            require_order=self.require_order,
+            box_in="answer",
+            may_be_empty=("think",),
         )
         format_N = form(rollouts, progress).value
-        accuracy_N = ChoiceMatch(strict=self.strict_choices)(rollouts, progress).value
+        read = separated_choice_letters if self.strict_choices else choice_letters
+        golds = [gold_letters(task, LETTERS, released=True) for task in rollouts.tasks]
+        box = BoxedIn("answer")
+        accuracy_N = torch.tensor(
+            [
+                float(read(box(text) or "", LETTERS) == golds[group])
+                for text, group in zip(rollouts.texts, rollouts.group.tolist(), strict=True)
+            ]
+        )
         parts = self.combine(format_N, accuracy_N)
         return Scores(value=torch.stack(list(parts.values())).sum(0), parts=parts)
 

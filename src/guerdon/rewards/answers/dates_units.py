@@ -153,6 +153,9 @@ class DateMatch:
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         rows: list[Judged | Ungradable] = []
         for text, gold in zip(rollouts.texts, accepted_answers(rollouts), strict=True):
+            if isinstance(gold, Ungradable):
+                rows.append(gold)
+                continue
             wanted = [w for w in (date_fields(one, self.day_first) for one in gold) if w]
             if not wanted:
                 rows.append(Ungradable("the task's answer is no date"))
@@ -216,6 +219,9 @@ class QuantityMatch:
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         rows: list[Judged | Ungradable] = []
         for text, gold in zip(rollouts.texts, accepted_answers(rollouts), strict=True):
+            if isinstance(gold, Ungradable):
+                rows.append(gold)
+                continue
             wanted = [w for w in (_quantity(one) for one in gold) if w is not None]
             if not wanted:
                 rows.append(Ungradable("the task's answer is no amount with a known unit"))

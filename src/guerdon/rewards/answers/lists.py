@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, ClassVar
@@ -110,6 +110,8 @@ class ListMatch:
 
 def _gold(task: Task) -> list[Item]:
     answer: Any = task.answer
+    if isinstance(answer, Mapping):
+        return []  # no list, whatever its text looks like
     if isinstance(answer, list | tuple | set | frozenset):
         return [_key(str(item)) for item in answer]
     return [_key(item) for item in list_items("" if answer is None else str(answer))]

@@ -220,8 +220,8 @@ class AnswerLikelihood:
         prompts = [self.model.prompt(task) for task in rollouts.tasks]
         answers = accepted_answers(rollouts)
         for text, gold, group in zip(rollouts.texts, answers, rollouts.group.tolist(), strict=True):
-            if not gold:
-                rows.append(Ungradable("the task has no reference answer"))
+            if isinstance(gold, Ungradable):
+                rows.append(gold)
                 continue
             read = prompts[group], self.model.encode(self.context(text))
             asked = [self.model.encode(self.template.replace("{answer}", one)) for one in gold]

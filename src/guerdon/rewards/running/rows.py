@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from guerdon.records import INVALID, Rollouts, Scores
+from guerdon.parsing import (
+    after_thinking,
+    boxed_answer,
+    hashed_answer,
+    section_text,
+    stated_answer,
+    undecorated,
+)
+from guerdon.records import INVALID, Rollouts, Scores, Task
 
 
 @dataclass(frozen=True)
@@ -78,18 +87,66 @@ def single(name: str, value_N: Tensor) -> Scores:
     return Scores(value=value_N.float(), parts={name: value_N.float()})
 
 
-def accepted_answers(rollouts: Rollouts) -> list[tuple[str, ...]]:
-    """Per row, the reference answers as text: several where the task's answer is a list."""
-    per_task = [_as_texts(task.answer) for task in rollouts.tasks]
+Gold = tuple[str, ...] | Ungradable
+"""The reference answers of a row as text, at least one; or why there is none."""
+
+NO_REFERENCE = "the task has no reference answer"
+
+
+def accepted_answers(rollouts: Rollouts) -> list[Gold]:
+    """Per row, what its task's answer accepts, read as answers are (`read_reference`).
+
+    Several where it is a list. A list accepts what of it can be read.
+    """
+    per_task = [_gold(task.answer) for task in rollouts.tasks]
     return [per_task[group] for group in rollouts.group.tolist()]
 
 
-def _as_texts(answer: Any) -> tuple[str, ...]:
-    if answer is None:
-        return ()
+def unread(tasks: Sequence[Task]) -> list[tuple[Task, str]]:
+    """The tasks whose answer can't be read as a reference, each with the reason."""
+    golds = ((task, _gold(task.answer)) for task in tasks)
+    return [(task, gold.reason) for task, gold in golds if isinstance(gold, Ungradable)]
+
+
+def read_reference(text: str) -> str:
+    r"""The answer in a reference that says more than that: a whole solution, a sentence.
+
+    What follows ``####``; else the ``<answer>`` section, the last box, what the text says its
+    answer is; each without emphasis and ``$``. Any other text is the answer itself.
+    """
+    plain = text
+    if "<" in plain and (inside := section_text(after_thinking(plain), last=True)) is not None:
+        plain = inside
+    for read in (hashed_answer, boxed_answer, stated_answer):
+        found = read(plain)
+        if found:
+            return undecorated(found)
+    return undecorated(plain)
+
+
+def answer_texts(answer: Any) -> tuple[list[str], str]:
+    """An answer, or each of a list of answers, as text; and why some have none ("" = all have).
+
+    Numbers, and scalars and arrays of other libraries, count as texts. A mapping, bytes, and a
+    float that is no number can't be read.
+    """
+    if hasattr(answer, "tolist") and not isinstance(answer, str):
+        answer = answer.tolist()
     several = answer if isinstance(answer, list | tuple | set | frozenset) else [answer]
-    texts = tuple(str(one).strip() for one in several if one is not None)
-    return tuple(text for text in texts if text)
+    texts, refused = [], ""
+    for one in several:
+        if isinstance(one, Mapping | bytes) or (isinstance(one, float) and not isfinite(one)):
+            told = "a dict" if isinstance(one, Mapping) else repr(one)[:40]
+            refused = f"the reference is {told}; give a text, a number, or a list of these"
+        elif one is not None and (text := str(one).strip()):
+            texts.append(text)
+    return texts, refused
+
+
+def _gold(answer: Any) -> Gold:
+    texts, refused = answer_texts(answer)
+    read = dict.fromkeys(filter(None, map(read_reference, texts)))
+    return tuple(read) or Ungradable(refused or NO_REFERENCE)
 
 
 def encodable(text: str) -> str:

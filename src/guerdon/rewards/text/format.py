@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
 
 from guerdon.examples import Example, Judges, probe, tagged
-from guerdon.parsing import last_boxed, sections
-from guerdon.records import Progress, Rollouts, Scores
+from guerdon.parsing import boxed_spans, sections
+from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards.running.rows import single
 
 
 @dataclass(frozen=True)
 class FormatReward:
-    """1 where a completion has its tagged sections, each exactly once, else 0.
+    """1 where a completion has its tagged sections, each exactly once and with something in it.
+
+    Else 0. A section holds something where a sign in it can be seen; those of ``may_be_empty``
+    need not. Where the prompt ends in the first section's tag, as chat templates have it that
+    begin the thinking, the completion begins after that tag; ``prefilled`` says so where the
+    prompt of the task does not show it.
 
     ``strict``: nothing but white space stands outside them and they come in the given order.
     Without it, text outside is tolerated, and order too unless ``require_order``.
-    ``box_in`` names a section that must hold a balanced box ("" = none need).
+    ``box_in`` names a section that must hold a balanced box with something in it ("" = none need).
 
     Value and part "format": float[N] of 0 and 1; never invalid.
     """
@@ -35,6 +40,10 @@ class FormatReward:
     """Asks for the sections in the order they are named in."""
     box_in: str = ""
     """A section that must hold a box; empty asks for none."""
+    may_be_empty: tuple[str, ...] = ()
+    """Sections that need hold nothing."""
+    prefilled: str = ""
+    """What the chat template has begun each completion with, such as <think>."""
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
@@ -47,10 +56,11 @@ class FormatReward:
             )
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
-        return single("format", torch.tensor([float(self.holds(t)) for t in rollouts.texts]))
+        texts = with_prefill(rollouts, self.prefilled, self.sections)
+        return single("format", torch.tensor([float(self.holds(text)) for text in texts]))
 
     def holds(self, text: str) -> bool:
-        """Whether one completion has the form."""
+        """Whether one completion, with what its prompt began of it, has the form."""
         found = sections(text, self.sections)
         if any(found.count(name) != 1 for name in self.sections):
             return False
@@ -58,11 +68,39 @@ class FormatReward:
             return False
         if self.require_order and not found.ordered:
             return False
-        return not self.box_in or last_boxed(found.once(self.box_in) or "") is not None
+        filled = (name for name in self.sections if name not in self.may_be_empty)
+        if not all(_something(found.once(name) or "") for name in filled):
+            return False
+        inside = found.once(self.box_in) or "" if self.box_in else ""
+        return not self.box_in or any(_something(inside[a:b]) for a, b in boxed_spans(inside))
 
     @classmethod
     def example(cls) -> Example:
         return Example(cls(), tagged(), Judges.FORM)
+
+
+def with_prefill(rollouts: Rollouts, prefilled: str, names: Sequence[str] = ()) -> Sequence[str]:
+    """The completions, each after what its prompt has begun of it, where it lacks that.
+
+    That is ``prefilled``, or the first of the tags ``names`` where the task's prompt ends in it.
+    """
+    tag = f"<{names[0]}>" if names else ""
+    begun = [prefilled or (tag if _ends_in(task, tag) else "") for task in rollouts.tasks]
+    if not any(begun):
+        return rollouts.texts
+    rows = zip(rollouts.texts, rollouts.group.tolist(), strict=True)
+    return [
+        text if text.lstrip().startswith(begun[group].strip()) else begun[group] + text
+        for text, group in rows
+    ]
+
+
+def _ends_in(task: Task, tag: str) -> bool:
+    return bool(tag) and task.text.rstrip().endswith(tag)
+
+
+def _something(inside: str) -> bool:
+    return any(sign.isprintable() and not sign.isspace() for sign in inside)
 
 
 @dataclass(frozen=True)
@@ -77,6 +115,8 @@ class TagShare:
 
     sections: tuple[str, ...] = ("think", "answer")
     """Names of the sections whose tags are counted."""
+    prefilled: str = ""
+    """What the chat template has begun each completion with, as `FormatReward` has it."""
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
@@ -87,7 +127,8 @@ class TagShare:
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         tags = [tag for name in self.sections for tag in (f"<{name}>", f"</{name}>")]
-        once = [sum(text.count(tag) == 1 for tag in tags) for text in rollouts.texts]
+        texts = with_prefill(rollouts, self.prefilled, self.sections)
+        once = [sum(text.count(tag) == 1 for tag in tags) for text in texts]
         return single("tags", torch.tensor(once) / len(tags))
 
     @classmethod

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from guerdon.parsing import answer_text
 from guerdon.records import Progress, Rollouts, Scores, Task
-from guerdon.rewards.running.rows import Judged, Ungradable, gather
+from guerdon.rewards.running.rows import Judged, Ungradable, answer_texts, gather
 
 Metric = Callable[[str, tuple[str, ...]], float]
 """Prediction and its references (at least one) to a score in [0, 1]."""
@@ -38,7 +38,7 @@ class AgainstReferences:
         rows: list[Judged | Ungradable] = []
         for text, group in zip(rollouts.texts, rollouts.group.tolist(), strict=True):
             if not references[group]:
-                rows.append(Ungradable("the task has neither references nor an answer"))
+                rows.append(Ungradable("the task has neither references nor an answer in words"))
                 continue
             answer = self.read(text)
             value = self.metric(answer, references[group]) if answer else 0.0
@@ -49,10 +49,5 @@ class AgainstReferences:
 def references_of(task: Task) -> tuple[str, ...]:
     """The task's reference texts: column "references", else the answer; blank ones dropped."""
     given: Any = task.columns.get("references")
-    if given is None:
-        given = task.answer
-    if given is None:
-        return ()
-    several = given if isinstance(given, list | tuple) else [given]
-    texts = tuple(str(one).strip() for one in several if one is not None)
-    return tuple(text for text in texts if text)
+    texts, _ = answer_texts(task.answer if given is None else given)
+    return tuple(texts)

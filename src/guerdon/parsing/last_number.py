@@ -1,0 +1,236 @@
+"""The number that a text ends in, if it settles on one."""
+
+from __future__ import annotations
+
+import re
+
+from guerdon.parsing.numbers import GROUPED, MINUS, MONEY, plain_digits
+
+TAIL = 4000
+"""Characters from the end in which the last number is looked for."""
+
+# What holds digits and is no number: clock times and ratios, versions and dates.
+_OTHER = (
+    r"[0-9]++(?::[0-9]++)+|[0-9]++(?:\.[0-9]++){2,}|[0-9]++(?:/[0-9]++){2,}"
+    r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?![0-9])"
+)
+_BRACED = r"\s?(?:\{\s?-?[0-9]++\s?\}|[0-9])"
+_SIZE = rf"(?:(?:{GROUPED}|[0-9]++)(?:\.[0-9]++)?|\.[0-9]++)"
+_TOKEN = re.compile(
+    rf"(?=[{MINUS}+{MONEY}0-9.\\])(?:(?P<other>(?<![\d.])(?:{_OTHER}))"
+    rf"|(?:(?<![\w.)\]}}])[{MINUS}+])?[{MONEY}]?(?:(?<=[{MONEY}])[{MINUS}])?"
+    rf"(?:(?:[0-9]++\s?)?\\[dtc]?frac{_BRACED}{_BRACED}"
+    rf"|(?<![0-9])[0-9]++ [0-9]++\s?/\s?[0-9]++(?![0-9])"
+    rf"|{_SIZE}(?:[eE][-+]?[0-9]{{1,4}}(?!\w))?(?:\s?/\s?[0-9]++(?![0-9]))?)(?:\s?\\?%)?)"
+)
+_ATTACHED = re.compile(
+    r"(?:[mgshlL]|[mckn]m|[mk]?g|[mcd]l|kg|lbs?|oz|ft|in|yd|mi|min|hrs?|secs?|ms|mph|km/h|kph|[kMG]Hz"
+    r"|k?Wh?|[kMGT]B|px|pts?|USD|EUR|GBP|years?|days?|hours?)(?![\w^({])"
+)
+_SCALE = re.compile(r"\s?(?:hundred|thousand|million|billion|trillion|dozen)\b")
+_OPERATOR = re.compile(
+    r"(?:[0-9)\]}!%]|(?<![A-Za-z])[A-Za-z])\s*(?:[-+*/×÷·^−–±]|\\(?:times|cdot|div|pm)\s?)\s*\Z"
+)
+_NO_VALUE = re.compile(
+    r"(?:[<>≤≥≠±^_{]|!=|\w[(\[]|\\(?:[lg]eq?|n?eq?|pm)\s?)\s*\Z"  # a bound, an index, an argument
+)
+_UNIT_POWER = re.compile(r"[a-zA-Zµ]\s?\^\s?\{?\s?[-−]?\Z")
+_GOES_ON = re.compile(
+    r"\s*(?:\^|[+*×÷·]\s*[\w(\\]|/\s*[\d(\\]|\\(?:times|cdot|div|pi|sqrt|pm)|±|[²³¹⁰-⁹])"
+)
+_JOIN = re.compile(r"(?:[\s,;/|&•*+−–$-]|(?i:\b(?:and|or|to|through|until|then|und|oder)\b)){1,40}")
+_OR = re.compile(r"(?i)(?<!\w)(?:or|oder)(?!\w)")
+# fmt: off
+_DOUBTED = frozenset([
+    "not", "never", "maybe", "perhaps", "possibly", "about", "around", "roughly", "nearly",
+    "almost", "than", "either", "neither", "nor", "between", "unlike", "least", "most", "can't",
+    "isn't", "wasn't", "won't", "doesn't", "aren't",
+])
+# fmt: on
+_HEDGES = _DOUBTED | {"or", "and", "no", "more", "less", "fewer", "to", "if", "wrong", "unless"}
+_UNSURE = ("doubt", "whether", "unsure", "not sure", "suppose")
+_DENIED = re.compile(r"(?i)[^.!?\n]{0,40}\b(?:wrong|incorrect|false|not (?:right|correct))\b")
+_ASKED = re.compile(r"[^.!?\n]{0,80}\?")
+_LETTER = re.compile(r"[^\W\d_\u3040-\u9fff\uac00-\ud7af]")  # scripts without spaces join words
+_STOPS = (". ", "! ", "? ", ".) ", "\n", "。")
+_REMARK = re.compile(
+    r"(?i)[\s(*_>-]{0,8}(?:(?:I|we)(?:['’]ve| have)? (?:(?:also|then|just|have) )?"
+    r"(?:(?:re-?|double-?|cross-?) ?)?(?:check|verif|confirm|test)"
+    r"|note\b|p\.?s\.?\b|(?:double-?|cross-?|re-?)?check(?:ed|ing)?\b|verif|confidence\b|sanity\b"
+    r"|(?:this|that|it) took\b|let me know\b|(?:I )?hope (?:this|it|that)\b"
+    r"|see (?:also|page|section)\b)"
+)
+_ANOTHER = re.compile(
+    r"(?im)^[ \t#*]{0,8}(?:question|problem|exercise|q|human|user|instruction)"
+    r"(?: ?\d{1,4})?\*{0,2}\s?[:：]"
+)
+_DIGIT = re.compile(r"\d")
+_DIGITS = re.compile(r"\d+")
+_VARIABLE = re.compile(r"[\^\\_?]|(?<![a-zA-Z])[a-zA-Z](?![a-zA-Z])|=")
+_LISTED = re.compile(r"[.)][ \t]+\S")
+_CLAUSE = re.compile(r"[.!?\n]")
+_OPENING = f"(*{MONEY}"
+_WORD = re.compile(r"[^\W\d_]{2}")
+_SIMPLE = re.compile(rf"-?[{MONEY}]?[0-9]{{1,40}}(?:\.[0-9]{{1,40}})?")
+_SHORT = 200
+
+
+def up_to_next_question(text: str, begin: int) -> str:
+    """The text up to where, after ``begin``, it goes on with another question by itself.
+
+    That is a line that begins with "Question:", "Q:", "Problem 2:", "Human:" or the like.
+    """
+    found = _ANOTHER.search(text, begin)
+    return text[: found.start()] if found else text
+
+
+def without_remarks(text: str) -> str:
+    """The text without what ends it and is said of the work: "I checked this in 2 ways."
+
+    The whole text where no digit would be left.
+    """
+    end = len(text.rstrip())
+    while end > 0:
+        start = min(_sentence(text, end), end - 1)
+        if text[start:end].strip() and not _REMARK.match(text, start, end):
+            return text if end == len(text.rstrip()) else text[:end]
+        end = len(text[:start].rstrip())
+        if not _DIGIT.search(text, 0, end):
+            return text
+    return text
+
+
+def _sentence(text: str, end: int) -> int:
+    """Where the sentence begins that ends there."""
+    places = ((text.rfind(mark, 0, end - 1), len(mark)) for mark in _STOPS)
+    return max((place + length for place, length in places if place >= 0), default=0)
+
+
+def last_number(text: str) -> str | None:
+    """The number that a text settles on at its end, as it is written there; None if none.
+
+    It is the last one in the last `TAIL` characters, before remarks on the work
+    (`without_remarks`) and before another question. Clock times, ratios, dates, versions, list
+    numbers, the powers of units and digits at the end of words are passed over. There is none
+    where the last one is an operand (3-4, 2^10, f(0), 3x), one of several in a row ("75 or 85",
+    "3 4 5"), in doubt, denied or asked ("about 5", "not 5", "5?"). Linear time.
+
+    >>> last_number("3 apples and 4.5, so 7.5")
+    '7.5'
+    """
+    tail = text[-TAIL:]
+    if len(text) > TAIL:  # a number that is cut in two is none
+        tail = tail.partition(" ")[2]
+    tail = plain_digits(tail)
+    first = _DIGIT.search(tail)
+    if first is None:
+        return None
+    if "\n" in tail:
+        tail = up_to_next_question(tail, first.end())
+    tail = without_remarks(tail)
+    quick = _quick(tail)
+    if quick is not None:
+        return tail[slice(*quick)] if _settled(tail, *quick) else None
+    tokens = list(_TOKEN.finditer(tail))
+    while tokens:
+        token = tokens.pop()
+        if not (token["other"] or _numbers_a_line(tail, token) or _within_a_word(tail, token)):
+            settled = _settled(tail, *token.span()) and _alone(tail, tokens, token.start())
+            return token.group() if settled else None
+    return None
+
+
+def _quick(tail: str) -> tuple[int, int] | None:
+    """Where the last number is, if it is a plain one in a sentence with no other beside it."""
+    end = _last_digit(tail, len(tail)) + 1
+    start = tail.rfind(" ", 0, end) + 1
+    if tail[end : end + 2].lstrip()[:1] in ("%", "\\", "/"):
+        return None
+    if not _SIMPLE.fullmatch(tail, start, end) or "\\" in tail[max(0, start - 40) : start]:
+        return None
+    between = tail[_last_digit(tail, start) + 1 : start]
+    return None if _JOIN.fullmatch(between) or _OR.search(between) else (start, end)
+
+
+def _last_digit(tail: str, end: int) -> int:
+    return max(tail.rfind(digit, 0, end) for digit in "0123456789")
+
+
+def only_number(text: str) -> str | None:
+    """The number of a short text that holds no other, in words: "There are 42 apples".
+
+    Also what a sum comes to: "40 + 2 = 42". None for a number alone, and where `last_number`
+    finds none.
+    """
+    if len(text) > _SHORT or not (" " in text or "=" in text):
+        return None
+    number = last_number(text)
+    if number is None or not ("=" in text or _WORD.search(text)):
+        return None
+    if not _HEDGES.isdisjoint(text.lower().replace(",", " ").split()):
+        return None
+    plain = plain_digits(text)
+    left, equals, right = plain.rpartition("=")
+    if equals and right.strip(" .$") == number and not _VARIABLE.search(left):
+        return number
+    return number if len(_DIGITS.findall(plain.replace(number, "", 1))) == 0 else None
+
+
+def _numbers_a_line(tail: str, token: re.Match[str]) -> bool:
+    """Whether it stands before a line as in a list: "2. Then" or "2) Then"."""
+    start, end = token.span()
+    if tail[end : end + 1] not in (".", ")") or end - start > 2 or not _LISTED.match(tail, end):
+        return False
+    return not tail[tail.rfind("\n", 0, start) + 1 : start].strip()
+
+
+def _within_a_word(tail: str, token: re.Match[str]) -> bool:
+    """Whether digits end a word (B12) or raise a unit (cm^2)."""
+    before = tail[max(0, token.start() - 8) : token.start()]
+    return bool(_LETTER.match(before[-1:]) or _UNIT_POWER.search(before))
+
+
+def _settled(tail: str, start: int, end: int) -> bool:
+    """Whether nothing beside the number there makes it part of something else, or doubts it."""
+    before, after = tail[max(0, start - 80) : start], tail[end : end + 100]
+    if _touches(before[-1:]) or _touches(after[:1]):
+        return False
+    if _LETTER.match(after[:1]) and not _ATTACHED.match(after):
+        return False
+    if _SCALE.match(after) or _GOES_ON.match(after) or _DENIED.match(after) or _ASKED.match(after):
+        return False
+    return not (_is_part(before) or _in_doubt(before))
+
+
+def _is_part(before: str) -> bool:
+    """Whether what stands before a number makes it an operand, a bound, an index, an argument."""
+    last = before.rstrip()[-1:]
+    if last.isalnum() or last in ":,.;)":  # the quick way, for prose
+        return "\\" in before[-12:] and bool(_OPERATOR.search(before) or _NO_VALUE.search(before))
+    return bool(_OPERATOR.search(before) or _NO_VALUE.search(before))
+
+
+def _in_doubt(before: str) -> bool:
+    """Whether one of the two words before a number doubts, bounds or denies it."""
+    low = before.lower().replace("’", "'")
+    words = low.rsplit(None, 2)[-2:] if low[-1:].isspace() or low[-1:] in _OPENING else []
+    if any(word in _DOUBTED for word in words) or words == ["up", "to"]:
+        return True
+    unsure = [word for word in _UNSURE if word in low]
+    return bool(unsure) and any(word in _CLAUSE.split(low)[-1] for word in unsure)
+
+
+def _touches(sign: str) -> bool:
+    """Whether a sign beside a number makes junk of it: other digits, control characters."""
+    return sign == "_" or sign.isnumeric() or not (sign.isprintable() or sign.isspace())
+
+
+def _alone(tail: str, earlier: list[re.Match[str]], start: int) -> bool:
+    """Whether a number is not the last of several that stand beside one another."""
+    if not earlier:
+        return True
+    between = tail[earlier[-1].end() : start]
+    if _OR.search(between[:120]):
+        return False
+    # What follows the result of a sum is no list with it.
+    return not _JOIN.fullmatch(between) or tail[: earlier[-1].start()].rstrip().endswith("=")
