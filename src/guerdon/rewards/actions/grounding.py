@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from guerdon.examples import Example, Judges, probe
-from guerdon.parsing import answer_text
+from guerdon.parsing import section_text
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards.actions.boxes import (
     Numbers,
@@ -238,7 +238,7 @@ def _inside(text: str, section: str) -> str:
     """The first section, to the end where a stop string cut it off; "" where it does not begin."""
     if not section:
         return text
-    return answer_text(text, section) if f"<{section}>" in text else ""
+    return (section_text(text, section) or "").strip()
 
 
 def _reference(
