@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +18,7 @@ from guerdon.cli import main
 from guerdon.cli import reproduce as command
 from guerdon.reproduction import Claim, Expectation, run_claim, write
 from guerdon.reproduction.code import State, code_of, seeds_for, standing
+from guerdon.training.interrupt import Interrupt
 
 SOURCE = '''"""A toy."""
 
@@ -169,3 +172,25 @@ def test_what_is_meant_must_be_told(
 ) -> None:
     assert main(words.split()) == 2
     assert told in capsys.readouterr().err
+
+
+def test_a_signal_that_an_arms_run_catches_ends_the_claim(
+    three: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its run ended earlier than it should, and another arm would have begun."""
+
+    def arm(seed: int, report: object) -> Mapping[str, float]:
+        RAN.append(f"caught {seed}")
+        before = signal.signal(signal.SIGUSR1, lambda *_: None)  # another's, which ends nothing
+        with Interrupt() as interrupt:
+            interrupt.patient(str)
+            os.kill(os.getpid(), signal.SIGTERM if seed == 1 else signal.SIGUSR1)
+        signal.signal(signal.SIGUSR1, before)
+        return {"accuracy": 0.8}
+
+    expected = (Expectation("arm", 0.5, "accuracy", 0.1),)
+    three["claims"]["two"] = Claim("two", "it rises", {"arm": arm}, "accuracy", expected)
+    assert main(["reproduce", "--all", "--out", str(tmp_path), "--quiet"]) == 143
+    assert "no result was written" in capsys.readouterr().err
+    assert RAN[-2:] == ["caught 0", "caught 1"]
+    assert [path.name for path in tmp_path.glob("*.json")] == ["one.json"]

@@ -6,11 +6,16 @@ import json
 import math
 import os
 import platform
+import signal
+import socket
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +29,9 @@ from guerdon.reproduction.claim import (
     overall,
 )
 
+_ENDING = {
+    int(getattr(signal, name)) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+}
 _VERSIONED = ("guerdon", "torch", "transformers", "numpy", "scipy")
 
 
@@ -48,6 +56,43 @@ class Reproduction:
     code: dict[str, str]
 
 
+class ClaimInterrupted(KeyboardInterrupt):
+    """A signal came while an arm ran; ``status`` is the exit status."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__("a claim that is cut short says nothing; no result was written")
+        self.status = 128 + number
+
+
+@contextmanager
+def _heeding() -> Iterator[Callable[[], None]]:
+    """A function that raises `ClaimInterrupted` where a signal came since.
+
+    An arm that trains catches signals itself and ends its run whole, but earlier: its figures are
+    not those of the arm. Outside the main thread nothing is heeded.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    told, ours = socket.socketpair()
+    told.setblocking(False)
+    ours.setblocking(False)
+    before = signal.set_wakeup_fd(ours.fileno(), warn_on_full_buffer=False)
+
+    def heed() -> None:
+        with suppress(BlockingIOError):
+            came = [number for number in told.recv(4096) if number in _ENDING]
+            if came:
+                raise ClaimInterrupted(came[-1])
+
+    try:
+        yield heed
+    finally:
+        signal.set_wakeup_fd(before)
+        told.close()
+        ours.close()
+
+
 def run_claim(
     claim: Claim,
     seeds: Sequence[int] | None = None,
@@ -58,7 +103,8 @@ def run_claim(
 
     ``seeds`` defaults to 0 .. claim.seeds - 1; ``progress`` is told the fraction of the whole
     and which run it is. Raises ClaimError for repeated seeds or a metric that an expectation
-    names and an arm does not report; what an arm itself raises passes through.
+    names and an arm does not report, ClaimInterrupted after a signal that an arm caught itself;
+    what an arm itself raises passes through.
     """
     chosen = tuple(range(claim.seeds)) if seeds is None else tuple(seeds)
     if not chosen or len(set(chosen)) != len(chosen):
@@ -67,11 +113,12 @@ def run_claim(
     runs: dict[str, dict[int, dict[str, float]]] = {name: {} for name in claim.arms}
     done = 0
     # Seeds outermost: an interrupted study has whole pairs rather than half the arms.
-    for seed in chosen:
-        for name, arm in claim.arms.items():
+    with _heeding() as heed:
+        for seed, (name, arm) in product(chosen, claim.arms.items()):
             label = f"{name}, seed {seed}"
 
             def report(fraction: float, done: int = done, label: str = label) -> None:
+                heed()
                 if progress is not None:
                     progress((done + min(max(fraction, 0.0), 1.0)) / total, label)
 
