@@ -36,7 +36,7 @@ MADE = frozenset(
         *("_Episode", "_Play", "LinearHead", "Ragged", "Packed", "Pass", "_Layer"),
         # what rewards read and say
         *("Judged", "Ungradable", "Failed", "_Worker", "CodeCase", "WebAction", "Answer"),
-        "RunningStatistics",
+        *("RunningStatistics", "StoredTable"),
     ]
 )
 """Dataclasses that are no parts: nobody sets their numbers."""

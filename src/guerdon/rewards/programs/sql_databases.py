@@ -46,7 +46,7 @@ class Database:
 
 
 @dataclass(frozen=True)
-class Table:
+class StoredTable:
     """A table's columns with the types declared for them, and its first rows.
 
     ``required`` are the places of columns that may not be NULL, ``keys`` the groups of columns
@@ -67,7 +67,7 @@ class Contents:
     """What a database is made by, its tables and views without rows, and its tables."""
 
     script: str
-    tables: tuple[Table, ...]
+    tables: tuple[StoredTable, ...]
 
 
 MOST_ROWS, LONGEST_CELL = 200, 1000

@@ -17,7 +17,7 @@ from guerdon.rewards.programs.sql_databases import (
     Contents,
     Database,
     QueryLimits,
-    Table,
+    StoredTable,
     built,
     insertions,
     short_rows,
@@ -112,7 +112,7 @@ class DuckDb:
         return Contents("".join(f"{sql.rstrip(';')};\n" for sql in statements), tables)
 
 
-def _table(connection: Any, name: str) -> Table:
+def _table(connection: Any, name: str) -> StoredTable:
     quoted = '"' + name.replace('"', '""') + '"'
     rows = connection.execute(f"SELECT * FROM {quoted} LIMIT {MOST_ROWS}").fetchall()
     columns = connection.execute(
@@ -127,7 +127,7 @@ def _table(connection: Any, name: str) -> Table:
         "WHERE schema_name = 'main' AND table_name = ?",
         [name],
     ).fetchall()
-    return Table(
+    return StoredTable(
         name,
         tuple((column, kind) for column, kind, _ in columns),
         short_rows(rows),

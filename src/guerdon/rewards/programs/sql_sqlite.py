@@ -16,7 +16,7 @@ from guerdon.rewards.programs.sql_databases import (
     Contents,
     Database,
     QueryLimits,
-    Table,
+    StoredTable,
     built,
     in_worker,
     insertions,
@@ -131,7 +131,7 @@ class Sqlite:
         return Contents("".join(f"{sql};\n" for *_, sql in made), tables)
 
 
-def _table(connection: sqlite3.Connection, name: str) -> Table:
+def _table(connection: sqlite3.Connection, name: str) -> StoredTable:
     quoted = '"' + name.replace('"', '""') + '"'
     rows = connection.execute(f"SELECT * FROM {quoted} LIMIT {MOST_ROWS}").fetchall()
     columns = connection.execute(f"PRAGMA table_info({quoted})").fetchall()
@@ -150,7 +150,7 @@ def _table(connection: sqlite3.Connection, name: str) -> Table:
         ).fetchall()
         if mine in place
     }
-    return Table(
+    return StoredTable(
         name,
         tuple((column, kind) for _, column, kind, *_ in columns),
         short_rows(rows),

@@ -15,7 +15,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from guerdon.rewards.programs.sql_databases import Contents, Database, Table
+from guerdon.rewards.programs.sql_databases import Contents, Database
 from guerdon.rewards.programs.sql_text import constants
 
 SIZES = (12, 30, 30, 20)
@@ -59,7 +59,9 @@ def turned(database: Database) -> Database:
 class _Drawing:
     """New cells for the columns of a table."""
 
-    def __init__(self, table: Table, contents: Contents, query: str, source: random.Random) -> None:
+    def __init__(
+        self, table: StoredTable, contents: Contents, query: str, source: random.Random
+    ) -> None:
         self.source = source
         numbers, texts = constants(query)
         asks_null = " is " in f" {' '.join(query.lower().split())} "
@@ -79,7 +81,7 @@ class _Drawing:
 
 
 def _rows(
-    table: Table,
+    table: StoredTable,
     drawing: _Drawing,
     made: dict[str, list[list[Any]]],
     contents: Contents,
@@ -118,7 +120,7 @@ def _rows(
 
 
 def _parent(
-    table: Table, place: int, made: dict[str, list[list[Any]]], contents: Contents
+    table: StoredTable, place: int, made: dict[str, list[list[Any]]], contents: Contents
 ) -> list[Any]:
     """What a reference may hold: the values of the column it is to, as far as that is filled."""
     name, column = table.references[place]
@@ -130,7 +132,7 @@ def _parent(
     return list(dict.fromkeys(row[at] for row in made[other.name] if row[at] is not None))
 
 
-def _primary(table: Table) -> tuple[int, ...]:
+def _primary(table: StoredTable) -> tuple[int, ...]:
     return table.keys[0] if table.keys else ()
 
 
