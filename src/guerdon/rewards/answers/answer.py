@@ -164,12 +164,13 @@ class AnswerMatch:
     (`guerdon.rewards.running.rows.accepted_answers`). The two are compared exactly where that
     settles it (see `guerdon.rewards.answers.equality.same_answer`): as text, as numbers
     (``1,000`` = ``1000.0``, ``0.5`` = ``\frac{1}{2}``), as expressions. What stays open is decided
-    by symbolic equality, in a process that is stopped after ``symbolic_seconds`` (0 = what is open
-    is wrong). An expression such as ``3+4`` is not accepted where the reference is the number 7; a
+    by symbolic equality, in a process that has ``symbolic_seconds`` of processor time (0 = what is
+    open is wrong). An expression such as ``3+4`` is not accepted where the reference is the number 7; a
     sentence with one number in it is.
 
     Value and part "accuracy": float[N] of 0 and 1. No answer found: 0. A task without a reference
-    answer that can be read and a symbolic comparison that ran over its limit or crashed: invalid.
+    answer that can be read is invalid, and a symbolic comparison over its limit on account of the
+    reference; on account of the answer it is 0.
     A list as reference answer accepts each of its members.
     """
 
@@ -178,7 +179,7 @@ class AnswerMatch:
     extract: tuple[Extractor, ...] = READERS
     """Where the answer is looked for; the first that finds one counts."""
     symbolic_seconds: Annotated[float, between(0, 1_000_000, "0 is off")] = 2.0
-    """Limit of a symbolic comparison; 0 takes what is open for wrong."""
+    """Processor time of a symbolic comparison; 0 takes what is open for wrong."""
 
     scope: ClassVar[str] = "completion"
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
