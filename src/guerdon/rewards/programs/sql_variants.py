@@ -15,7 +15,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from guerdon.rewards.programs.sql_databases import Contents, Database
+from guerdon.rewards.programs.sql_databases import Contents, Database, StoredTable
 from guerdon.rewards.programs.sql_text import constants
 
 SIZES = (12, 30, 30, 20)
