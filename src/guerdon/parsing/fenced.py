@@ -66,7 +66,7 @@ def fenced_blocks(text: str) -> list[Fenced]:
 
 def unfenced(text: str) -> str:
     """What stands in the first fenced block of a text, or the text where it has none; stripped."""
-    block = next(iter(fenced_blocks(text)), None)
+    block = next(iter(fenced_blocks(text)), None) if "```" in text else None
     if block is None:
         return text.strip()
     return block.inside.strip() or block.rest

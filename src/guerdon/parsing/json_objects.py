@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -60,6 +61,11 @@ def json_values(text: str, max_depth: int = MAX_DEPTH, max_chars: int = MAX_CHAR
         raise ValueError(f"over {max_chars} characters")
     values: list[Any] = []
     start = _gap(text, 0)
+    # Most texts are one value; several are taken apart only then.
+    with contextlib.suppress(ValueError):
+        only = read_json(text, max_depth, max_chars)
+        if isinstance(only, dict | list):
+            return [only]
     while start < len(text):
         end = _end_of_object(text, start, len(text), max_depth) if text[start] in "{[" else None
         if end is None:
