@@ -115,7 +115,17 @@ class ToolReward:
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         golds = [self.gold(task) for task in rollouts.tasks]
         rows = zip(rollouts.texts, rollouts.group.tolist(), strict=True)
-        return gather([self._judge(text, golds[group], progress) for text, group in rows])
+        form, calls = self.form.now(progress), self.calls.now(progress)
+        judged = []
+        for text, group in rows:
+            gold = golds[group]
+            parts = {"format": form(float(self.holds(text, gold)))}
+            credit = self._credit(text, gold)
+            parts["calls"] = 0.0 if credit is None else calls(credit)
+            if self.length is not None:
+                parts["length"] = self.length(text, progress)
+            judged.append(Judged(sum(parts.values()), parts))
+        return gather(judged)
 
     def gold(self, task: Task) -> GoldTools:
         """The task's gold calls; see the class for where they stand."""
@@ -136,22 +146,13 @@ class ToolReward:
             ) from error
         return GoldTools(tuple(read), response)
 
-    def _judge(self, text: str, gold: GoldTools, progress: Progress) -> Judged:
-        parts = {
-            "format": self.form(float(self.holds(text, gold)), progress),
-            "calls": self._calls(text, gold, progress),
-        }
-        if self.length is not None:
-            parts["length"] = self.length(text, progress)
-        return Judged(sum(parts.values()), parts)
-
-    def _calls(self, text: str, gold: GoldTools, progress: Progress) -> float:
+    def _credit(self, text: str, gold: GoldTools) -> float | None:
+        """What the calls are worth in [0, 1]; None where there are none to be made."""
         if not gold.calls:
             made = f"<{self.tag}>" in text if self.released else call_sections(text, self.tag)
-            spurious = self.penalise_spurious and bool(made)
-            return self.calls(0.0, progress) if spurious else 0.0
+            return 0.0 if self.penalise_spurious and made else None
         read = (read_released_calls if self.released else read_calls)(text, self.tag)
-        return self.calls(0.0 if read is None else self.credit(gold.calls, read), progress)
+        return 0.0 if read is None else self.credit(gold.calls, read)
 
     def holds(self, text: str, gold: GoldTools) -> bool:
         """Whether a completion has the form that its gold asks for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from guerdon.ranges import Finite, check_ranges
@@ -20,8 +21,12 @@ class Scale:
         check_ranges(self)
 
     def __call__(self, credit: float, progress: Progress) -> float:
+        return self.now(progress)(credit)
+
+    def now(self, progress: Progress) -> Callable[[float], float]:
+        """The map of this moment: schedules are asked once for many credits."""
         low, high = at(self.low, progress), at(self.high, progress)
-        return (high - low) * credit + low
+        return lambda credit: (high - low) * credit + low
 
     @property
     def range(self) -> tuple[float, float]:
