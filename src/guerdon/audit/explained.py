@@ -9,14 +9,9 @@ _FIRST = (
     "Pair it with `format`, which asks for one section"
 )
 _LAST = (
-    "the last number of the section is the answer: naming several earns nothing beyond naming "
-    "that one. Signs and words around it are not read"
+    "the number that the section settles on is the answer, though a mark beside it means another"
 )
 _LAST_PLACE = "the last pair of the section is the answer; those before it earn nothing"
-_ANYWHERE = (
-    "without tags or a box the last number of the text is the answer, wherever it stands; give "
-    "`extract=(Tagged(), Boxed())` to leave that out"
-)
 _OVERLAP = (
     "overlap with a reference rises with every word of it, whatever stands beside them: the "
     "metric's own rule. Use it where answers are long, never where one word decides"
@@ -37,10 +32,6 @@ _CREDIT = (
     "`all_or_nothing` as credit does not"
 )
 _F1 = "F1 pays for the right items among wrong ones; `same_set` does not"
-_WHOLE = (
-    "a sum pays what its part pays: an answer out of form loses the format's small share only. "
-    "`Product` or `Gate` on the format closes it (both found clean here)"
-)
 _ENDS = (
     "a model goes on from what stands last: a wrong thought followed by the right one is as good "
     "as the right one alone"
@@ -61,8 +52,6 @@ _COARSE = (
 _BLIND = "cosines of tokens are blind to repetition and order: pair it with a repetition penalty"
 
 EXPLAINED: Mapping[tuple[str, str], str] = {
-    **{("answer-match", name): _ANYWHERE for name in ("many-answers", "escape", "not-a-number")},
-    **{("cosine-length", name): _ANYWHERE for name in ("many-answers", "escape", "not-a-number")},
     **{
         (metric, "many-answers"): _OVERLAP
         for metric in ("bleu-rouge", "chrf", "meteor", "rouge-l", "token-f1")
@@ -71,15 +60,9 @@ EXPLAINED: Mapping[tuple[str, str], str] = {
     ("rouge-l", "echo"): _OVERLAP,
     **{
         (name, "changing-answers"): _FIRST
-        for name in (
-            *("bleu", "bleu-rouge", "chrf", "edit", "meteor", "rouge-l", "text-match"),
-            *("token-f1", "box", "chart", "count", "interval", "point"),
-        )
+        for name in ("box", "chart", "count", "interval", "point")
     },
-    **{
-        ("count", attack): _LAST
-        for attack in ("many-answers", "repeated-answer", "odd-tags", "escape", "number-tricks")
-    },
+    **{("count", attack): _LAST for attack in ("odd-tags", "number-tricks")},
     **{
         (name, attack): _LAST_PLACE
         for name in ("interval", "point")
@@ -101,8 +84,6 @@ EXPLAINED: Mapping[tuple[str, str], str] = {
     ("list-match", "many-answers"): _F1,
     ("chart", "not-a-number"): _AS_TEXT,
     ("chart", "number-tricks"): _AS_TEXT,
-    **{("weighted-sum", name): _WHOLE for name in ("many-answers", "escape", "not-a-number")},
-    ("router", "many-answers"): _ANYWHERE,
     ("router", "repeated-answer"): _LETTERS,
     **{
         (name, attack): _OVERLAP
@@ -114,13 +95,6 @@ EXPLAINED: Mapping[tuple[str, str], str] = {
     ("embedding-similarity", "opener"): _COARSE,
     ("embedding-similarity", "injection"): _COARSE,
     ("token-similarity", "repeated-answer"): _BLIND,
-    **{
-        (name, "changing-answers"): _FIRST
-        for name in (
-            *("only-if-wrong", "maximum", "group-z-average"),
-            *("embedding-similarity", "token-similarity"),
-        )
-    },
     **{
         (name, attack): reason
         for name in ("answer-likelihood", "option-probability")
@@ -140,6 +114,8 @@ EXPLAINED: Mapping[tuple[str, str], str] = {
 """Reward and attack to why its findings stay."""
 
 FIXED = (
+    "`answer-match`, and what is made of it, paid the last number wherever it stood (`75 or 85`): the "
+    "text must settle on one now, and state it outside of its thinking.",
     "`choice-credit` gave 0 to every answer with several letters in a row (`ACD`, as our own "
     "`multi-choice` tasks write them), to `\\text{B}` and to `The answer is B.`: letters that are "
     "capitals in their order, wrapped letters and the told letter are read now.",

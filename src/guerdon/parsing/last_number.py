@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from guerdon.parsing.numbers import GROUPED, MINUS, MONEY, plain_digits
+from guerdon.parsing.numbers import GROUPED, MINUS, MONEY, SEPARATOR, plain_digits
 
 TAIL = 4000
 """Characters from the end in which the last number is looked for."""
@@ -122,6 +122,8 @@ def last_number(text: str) -> str | None:
     if len(text) > TAIL:  # a number that is cut in two is none
         tail = tail.partition(" ")[2]
     tail = plain_digits(tail)
+    if "\\" in tail or "{" in tail:
+        tail = SEPARATOR.sub(",", tail)
     first = _DIGIT.search(tail)
     if first is None:
         return None

@@ -42,7 +42,8 @@ _MIXED = re.compile(
     rf"(?P<sign>[{MINUS}+]?)\s?(?P<whole>[0-9]+)[{_BLANK}]{{1,3}}"
     r"(?P<above>[0-9]+)\s?/\s?(?P<below>[0-9]+)"
 )
-_SEPARATOR = re.compile(r"(?<=[0-9])(?:,\\!|\\[,!;: ]|\{,\})(?=[0-9]{3}(?![0-9]))")
+SEPARATOR = re.compile(r"(?<=[0-9])(?:,\\!|\\[,!;: ]|\{,\})(?=[0-9]{3}(?![0-9]))")
+"""What sets thousands apart in LaTeX."""
 _DIGITS = re.compile(r"[－＋]?\d+(?:[．，٫٬／]\d+)*[％٪]?")
 _SIGNS = str.maketrans("．，－＋％／٫٬٪", ".,-+%/.,%")
 # Longer than any number within the limits above, its separators and its LaTeX wrapping.
@@ -129,7 +130,7 @@ def _digits(text: str) -> int | None:
 def _unwrap(text: str) -> str:
     plain = text.strip()
     if "\\" in plain or "{" in plain:
-        plain = _SEPARATOR.sub(",", plain.replace("\\%", "%").replace("\\$", "$"))
+        plain = SEPARATOR.sub(",", plain.replace("\\%", "%").replace("\\$", "$"))
     for left, right in (("\\(", "\\)"), ("\\[", "\\]"), ("$$", "$$"), ("$", "$")):
         inside = len(plain) > len(left) + len(right)
         if inside and plain.startswith(left) and plain.endswith(right):
