@@ -114,8 +114,8 @@ EXPLAINED: Mapping[tuple[str, str], str] = {
 """Reward and attack to why its findings stay."""
 
 FIXED = (
-    "`answer-match`, and what is made of it, paid the last number wherever it stood (`75 or 85`): the "
-    "text must settle on one now, and state it outside of its thinking.",
+    "`answer-match`, and what is made of it, paid the last number wherever it stood (`75 or 85`): "
+    "the text must settle on one now, and state it outside of its thinking.",
     "`choice-credit` gave 0 to every answer with several letters in a row (`ACD`, as our own "
     "`multi-choice` tasks write them), to `\\text{B}` and to `The answer is B.`: letters that are "
     "capitals in their order, wrapped letters and the told letter are read now.",
