@@ -165,8 +165,8 @@ class AnswerMatch:
     settles it (see `guerdon.rewards.answers.equality.same_answer`): as text, as numbers
     (``1,000`` = ``1000.0``, ``0.5`` = ``\frac{1}{2}``), as expressions. What stays open is decided
     by symbolic equality, in a process that has ``symbolic_seconds`` of processor time (0 = what is
-    open is wrong). An expression such as ``3+4`` is not accepted where the reference is the number 7; a
-    sentence with one number in it is.
+    open is wrong). An expression such as ``3+4`` is not accepted where the reference is the number
+    7; a sentence with one number in it is.
 
     Value and part "accuracy": float[N] of 0 and 1. No answer found: 0. A task without a reference
     answer that can be read is invalid, and a symbolic comparison over its limit on account of the
