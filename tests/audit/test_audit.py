@@ -124,7 +124,9 @@ def kinds(found: Audit) -> set[str]:
 def test_an_exact_reward_has_no_false_positive_and_misses_what_is_written_otherwise() -> None:
     found = tried(exact)
     assert kinds(found) == {"false negative"}
-    assert {f.attack for f in found.findings} == {"rewritten", "number-forms", "padded-right"}
+    assert {f.attack for f in found.findings} == {
+        *("rewritten", "number-forms", "dressed", "padded-right")
+    }
     assert found.empty_earns == 0.0
 
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from guerdon.audit import disguise, hedging, injection, keys, numerals, rewrites, tags
+from guerdon.audit import (
+    disguise,
+    files,
+    hedging,
+    injection,
+    keys,
+    kinds,
+    numerals,
+    rewrites,
+    tags,
+)
 from guerdon.audit.cases import Attack, Expect
 from guerdon.examples import Judges, Probe
 
@@ -31,6 +41,13 @@ ATTACKS: tuple[Attack, ...] = (
         numerals.thousands,
     ),
     Attack(
+        "dressed",
+        "the right answer bold, in dollars, a box or a sentence",
+        Expect.HIGH,
+        kinds.dressed,
+    ),
+    _low("near-miss", "values one step from the right one", kinds.near_misses),
+    Attack(
         "padded-right",
         "the right answer after a longer and longer thought",
         Expect.HIGH,
@@ -55,6 +72,7 @@ ATTACKS: tuple[Attack, ...] = (
     ),
     _low("injection", "instructions to a judge", injection.injections),
     _low("escape", "SQL, Python, LaTeX and template escapes", injection.escapes),
+    _low("file-tricks", "programs and patches aimed at tests and their files", files.file_tricks),
     _low("not-a-number", "NaN, infinity, overflow, null", numerals.not_numbers),
     _low("number-tricks", "other numbers that read alike", numerals.number_tricks),
     _low("disguise", "a wrong answer made to look right", disguise.wrong_in_disguise),
