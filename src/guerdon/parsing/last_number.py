@@ -64,6 +64,13 @@ _ANOTHER = re.compile(
     r"(?im)^[ \t#*]{0,8}(?:question|problem|exercise|q|human|user|instruction)"
     r"(?: ?\d{1,4})?\*{0,2}\s?[:：]"
 )
+_CODE = re.compile(
+    r"```(?!(?:text|txt|plain|plaintext|math|latex|tex|markdown|md|answer|output)?[ \t]*\n)"
+    r"[a-zA-Z][^`\n]*\n[^`]*(?:```|\Z)"
+)
+_FIELD = re.compile(r"[\"'](\w{1,40})[\"']\s?:\s?\Z")
+_ENDS_ARGUMENT = frozenset(")=:;")
+_ASKED_FIELDS = frozenset(["answer", "final_answer", "result", "value", "solution", "output"])
 _DIGIT = re.compile(r"\d")
 _DIGITS = re.compile(r"\d+")
 _VARIABLE = re.compile(r"[\^\\_?]|(?<![a-zA-Z])[a-zA-Z](?![a-zA-Z])|=")
@@ -111,9 +118,10 @@ def last_number(text: str) -> str | None:
 
     It is the last one in the last `TAIL` characters, before remarks on the work
     (`without_remarks`) and before another question. Clock times, ratios, dates, versions, list
-    numbers, the powers of units and digits at the end of words are passed over. There is none
-    where the last one is an operand (3-4, 2^10, f(0), 3x), one of several in a row ("75 or 85",
-    "3 4 5"), in doubt, denied or asked ("about 5", "not 5", "5?"). Linear time.
+    numbers, the powers of units and digits at the end of words are passed over, and so are blocks
+    of code. There is none where the last one is an operand (3-4, 2^10, 3x), stands in a call or an
+    object (f(2, 0), {"failed": 0}), is one of several in a row ("75 or 85", "3 4 5"), in doubt,
+    denied or asked ("about 5", "not 5", "5?"). Linear time.
 
     >>> last_number("3 apples and 4.5, so 7.5")
     '7.5'
@@ -122,6 +130,8 @@ def last_number(text: str) -> str | None:
     if len(text) > TAIL:  # a number that is cut in two is none
         tail = tail.partition(" ")[2]
     tail = plain_digits(tail)
+    if "```" in tail:
+        tail = _CODE.sub("", tail)
     if "\\" in tail or "{" in tail:
         tail = SEPARATOR.sub(",", tail)
     first = _DIGIT.search(tail)
@@ -201,7 +211,17 @@ def _settled(tail: str, start: int, end: int) -> bool:
         return False
     if _SCALE.match(after) or _GOES_ON.match(after) or _DENIED.match(after) or _ASKED.match(after):
         return False
-    return not (_is_part(before) or _in_doubt(before))
+    return not (_is_part(before) or _is_argument(before) or _in_doubt(before))
+
+
+def _is_argument(before: str) -> bool:
+    """Whether a number stands in a call or an object: f(2, 0), {"failed": 0}, but as its answer."""
+    line = before[before.rfind("\n") + 1 :]
+    field = _FIELD.search(line)
+    if field is not None:
+        return field[1].lower() not in _ASKED_FIELDS
+    name, _, inside = line.rpartition("(")
+    return bool(name) and (name[-1].isalnum() or name[-1] == "_") and not _ENDS_ARGUMENT & {*inside}
 
 
 def _is_part(before: str) -> bool:
