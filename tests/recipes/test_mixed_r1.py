@@ -38,7 +38,7 @@ def test_every_kind_has_its_reward_and_form_pays_one_more() -> None:
     fact = Task("f", "", "Oslo", {"references": ["Anna lives in Oslo."]})
     said, twice = "Anna lives in Oslo.", "Anna lives in Oslo. Anna lives in Oslo."
     assert judged("open", fact, full(said), said, full(""), "") == pytest.approx(
-        [2, 0, 1, 0], abs=1e-5
+        [2, 0, 0, 0], abs=1e-5
     )
     assert 1.9 < judged("open", fact, full(twice))[0] <= 2  # all but blind to repetition
     # Outside of the answer section nothing is paid, whatever the kind.

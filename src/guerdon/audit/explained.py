@@ -49,6 +49,11 @@ _COARSE = (
     "hidden states of a model of 2.5 million parameters tell few sentences apart: the share of an "
     "unrelated one comes near to 1/2. Use an encoder made for similarity"
 )
+_RELAXED = (
+    "a number within 5 % of the reference is right (ChartQA's relaxed accuracy), and a text earns the "
+    "share of its letters (Mixed-R1's rule)"
+)
+_LETTER_BY_LETTER = "the released rule reads every capital in the box: the A of Answer is one"
 _BLIND = "cosines of tokens are blind to repetition and order: pair it with a repetition penalty"
 
 EXPLAINED: Mapping[tuple[str, str], str] = {
@@ -82,6 +87,9 @@ EXPLAINED: Mapping[tuple[str, str], str] = {
     ("tools", "many-answers"): _CREDIT,
     ("tools", "repeated-answer"): _CREDIT,
     ("list-match", "many-answers"): _F1,
+    ("chart", "near-miss"): _RELAXED,
+    ("dianjin", "dressed"): _LETTER_BY_LETTER,
+    **{(name, "near-miss"): _OVERLAP for name in ("maximum", "only-if-wrong", "token-f1")},
     ("chart", "not-a-number"): _AS_TEXT,
     ("chart", "number-tricks"): _AS_TEXT,
     ("router", "repeated-answer"): _LETTERS,
@@ -94,6 +102,7 @@ EXPLAINED: Mapping[tuple[str, str], str] = {
     ("embedding-similarity", "repeated-answer"): _OVERLAP,
     ("embedding-similarity", "opener"): _COARSE,
     ("embedding-similarity", "injection"): _COARSE,
+    ("embedding-similarity", "file-tricks"): _COARSE,
     ("token-similarity", "repeated-answer"): _BLIND,
     **{
         (name, attack): reason
@@ -107,7 +116,7 @@ EXPLAINED: Mapping[tuple[str, str], str] = {
         ("option-probability", attack): _PRIOR
         for attack in (
             *("rewritten", "master-key", "opener", "echo", "injection", "escape"),
-            *("not-a-number", "huge"),
+            *("not-a-number", "huge", "file-tricks"),
         )
     },
 }

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import ClassVar
 
 from guerdon.examples import Example, probe
-from guerdon.parsing import last_number, parse_number, section_text
+from guerdon.parsing import last_number, parse_number, section_text, stated_answer, undecorated
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.running.rows import Judged, Ungradable, accepted_answers, gather
 
@@ -60,7 +60,8 @@ class ChartAnswer:
             if isinstance(golds, Ungradable):
                 rows.append(golds)
                 continue
-            answer = section_text(text, self.section)
+            inside = section_text(text, self.section)
+            answer = None if inside is None else stated_answer(inside) or undecorated(inside)
             value = 0.0 if answer is None else max(self.judge(answer, gold) for gold in golds)
             rows.append(Judged(value, {"chart": value}))
         return gather(rows)
