@@ -50,8 +50,8 @@ _COARSE = (
     "unrelated one comes near to 1/2. Use an encoder made for similarity"
 )
 _RELAXED = (
-    "a number within 5 % of the reference is right (ChartQA's relaxed accuracy), and a text earns the "
-    "share of its letters (Mixed-R1's rule)"
+    "a number within 5 % of the reference is right (ChartQA's relaxed accuracy), and a text "
+    "earns the share of its letters (Mixed-R1's rule)"
 )
 _LETTER_BY_LETTER = "the released rule reads every capital in the box: the A of Answer is one"
 _BLIND = "cosines of tokens are blind to repetition and order: pair it with a repetition penalty"
