@@ -41,7 +41,13 @@ class Exam:
 
 
 def check_exams(exams: Sequence[Exam]) -> None:
-    """Raises ValueError for a name that two exams have."""
+    """Raises ValueError for what is no exam, and for a name that two exams have."""
+    for exam in exams if isinstance(exams, tuple | list) else (exams,):
+        if not isinstance(exam, Exam):
+            raise ValueError(
+                f"recipe.exams holds {exam!r:.60}, and exams have a name and tasks: give "
+                "Exam(name, tasks), or --exams NAME=FILE"
+            )
     twice = [name for name, count in Counter(exam.name for exam in exams).items() if count > 1]
     if twice:
         raise ValueError(f"two exams are called {twice[0]!r}; give each its own name")
