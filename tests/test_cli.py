@@ -433,8 +433,9 @@ def test_audit_of_given_tasks_is_clean_where_nothing_is_found(
     assert main(arguments) == 1  # it accepts neither a thought before nor the other right answer
     found = json.loads(capsys.readouterr().out)
     assert found["counts"].keys() == {"false negative"}
-    assert {f["attack"] for f in found["findings"]} == {"rewritten", "padded-right"}
-    assert main([*arguments, "--allow", "rewritten,padded-right"]) == 0
+    attacks = {f["attack"] for f in found["findings"]}
+    assert attacks == {"rewritten", "dressed", "padded-right"}
+    assert main([*arguments, "--allow", ",".join(attacks)]) == 0
     assert json.loads(capsys.readouterr().out)["clean"] is True
 
 
@@ -457,8 +458,8 @@ def test_audit_with_wrong_arguments(arguments: list[str], told: str, capsys: Cap
 
 
 def test_audit_of_a_composition_names_the_part(capsys: Captured) -> None:
-    assert main(["audit", "group-z-average", "--quiet"]) == 1
-    assert "'match'" in capsys.readouterr().out
+    assert main(["audit", "maximum", "--quiet"]) == 1
+    assert "from '" in capsys.readouterr().out
 
 
 def test_audit_of_a_reward_of_ours_without_findings(capsys: Captured) -> None:

@@ -19,7 +19,8 @@ class Scoped(Protocol):
 
     @property
     def scope(self) -> str:
-        """One of "completion" (each alone), "turn", "group" and "linked" (a question's views)."""
+        """One of "completion" (each alone), "turn", "group", "linked" (a question's views), and, of
+        shapers and advantages, "batch"."""
         ...
 
 

@@ -34,7 +34,7 @@ def about(completion, prompt, topic):
 BOTH = WeightedSum({"right": right, "brief": brief}, {"right": 2.0})
 """For the answer "4": "4" scores 2 - 0.01 = 1.99, "55" scores 0 - 0.02, "crash" is invalid."""
 
-Z = GroupZAverage({"right": right})
+Z = GroupZAverage({"right": right}, unbiased=False)
 """Needs groups: right and wrong in one group score 1 and -1 (epsilon aside)."""
 
 LENGTH = LengthReward(longest=2, margin=10)

@@ -51,9 +51,9 @@ def test_the_user_allows_a_folder_and_a_request_does_not(tmp_path: Path) -> None
     folder = furnished(tmp_path / "watched")
     (tmp_path / "secret.db").write_bytes((folder / "victim.db").read_bytes())
     before = contents(folder)
-    gold = "SELECT amount FROM money"
+    gold = query = "SELECT amount FROM money"
     names = ["victim.db", str(folder / "victim.db"), "../secret.db", str(tmp_path / "secret.db")]
-    sent = [row("SELECT 42", gold, database=name, databases=[str(tmp_path)]) for name in names]
+    sent = [row(query, gold, database=name, databases=[str(tmp_path)]) for name in names]
     with served(tmp_path, "sql", "--reward.databases", str(folder)) as (client, _, _):
         found = client.post("/score", json={"rows": sent}).json()["results"]
     assert [one["value"] for one in found] == [1, 1, None, None]

@@ -1,4 +1,4 @@
-"""What a limit ended goes on, and is worth what the policy's value head says of it."""
+"""What a world's limit ended goes on, and is worth what the policy's value head says of it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch import Tensor
 
 from guerdon.advantages import GAE
 from guerdon.objectives import PPO
-from guerdon.records import Ending, Experience, Progress, Rollouts, Scores, Task, rollouts_of_ids
+from guerdon.records import Ending, Experience, Rollouts, Scores, Task, rollouts_of_ids
+from guerdon.rewards import EnvironmentReturn
 from guerdon.rollout import Groups, LanguagePolicy, TabularPolicy
 from guerdon.rollout.environments import Grid, Step
 from guerdon.stages import Foresees, Sampling
-from guerdon.tasks import Arithmetic
 from guerdon.training import AdamW, Loop, Model, PolicyRecipe, train
 from guerdon.training.recording import recorded
 
@@ -52,7 +52,7 @@ def rows_of(policy: LanguagePolicy, endings: tuple[Ending, ...]) -> Rollouts:
     )
 
 
-ENDINGS = (Ending.TOKEN_LIMIT, Ending.FINISHED, Ending.TOKEN_LIMIT)
+ENDINGS = (Ending.TIME_LIMIT, Ending.FINISHED, Ending.TIME_LIMIT)
 
 
 def test_the_head_is_asked_once_a_cut_row_is_read_whole(policy: LanguagePolicy) -> None:
@@ -80,7 +80,7 @@ def test_gae_by_hand_with_what_comes_after_and_without(policy: LanguagePolicy) -
     """With discount .5 and lambda 1: A_t = sum_k .5^k r + .5^(T - t) V(end) - V_t."""
     scores = Scores(torch.tensor([1.0, 1.0, 1.0]))
     gae = GAE(discount=0.5, lam=1.0, whitened=False)
-    cut = recorded(policy, rows_of(policy, (Ending.TOKEN_LIMIT,) * 3), NEEDS)
+    cut = recorded(policy, rows_of(policy, (Ending.TIME_LIMIT,) * 3), NEEDS)
     ended = recorded(policy, rows_of(policy, (Ending.FINISHED,) * 3), NEEDS)
     assert ended.final_values is None
     assert cut.values is not None
@@ -115,6 +115,15 @@ class Timed(Grid):
         return made._replace(done=made.done or limit, truncated=limit)
 
 
+@pytest.mark.parametrize("ending", [Ending.TOKEN_LIMIT, Ending.TURN_LIMIT])
+def test_what_a_limit_of_ours_ended_is_judged_as_it_stands(
+    policy: LanguagePolicy, ending: Ending
+) -> None:
+    rows = recorded(policy, rows_of(policy, (ending,) * 3), NEEDS)
+    assert rows.final_values is None
+    assert rows.value_after.tolist() == [0.0] * 3
+
+
 @pytest.mark.parametrize(("turns", "ending"), [(4, Ending.TIME_LIMIT), (1, Ending.TURN_LIMIT)])
 def test_what_a_world_said_last_is_read(policy: LanguagePolicy, turns: int, ending: Ending) -> None:
     board = Task("b", "", columns={"environment": Timed, "settings": {"size": 3}})
@@ -122,16 +131,19 @@ def test_what_a_world_said_last_is_read(policy: LanguagePolicy, turns: int, endi
     rows = policy.sample([board], 2, sampling, 0)
     assert set(rows.endings) == {ending}
     assert rows.unread is not None
-    rows = recorded(policy, rows, NEEDS)
-    assert rows.final_values is not None
+    with torch.no_grad():
+        final_N = policy.final_values(rows)
     for row in range(2):
         said = policy.tokenizer.decode(rows.unread[row])
         assert said.strip().startswith("You are at")
         assert said.endswith("Move:")
         seen = torch.cat([rows.prompts[0], rows.ids[row, : rows.lengths[row]], rows.unread[row]])
-        assert float(rows.final_values[row]) == pytest.approx(value_of(policy, seen), abs=1e-4)
+        assert float(final_N[row]) == pytest.approx(value_of(policy, seen), abs=1e-4)
     assert rows.turn_rewards is not None
     assert rows.turn_rewards.shape[1] == min(turns, 2)
+    with torch.no_grad():
+        known = recorded(policy, rows, NEEDS).final_values
+    assert (known is not None) == (ending is Ending.TIME_LIMIT)
 
 
 def test_a_row_that_ended_leaves_nothing_unread(policy: LanguagePolicy) -> None:
@@ -152,11 +164,12 @@ def test_a_policy_without_values_foresees_nothing() -> None:
 
 
 @dataclass(frozen=True)
-class Always:
-    """Pays 1 for anything."""
+class Boards:
+    """Boards with a time limit."""
 
-    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
-        return Scores(torch.ones(len(rollouts)))
+    def load(self, split: str) -> list[Task]:
+        columns = {"environment": Timed, "settings": {"size": 3}}
+        return [Task(f"{split} {i}", "", columns=columns) for i in range(4)]
 
 
 def test_the_loop_fills_them_in(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,11 +183,11 @@ def test_the_loop_fills_them_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(GAE, "__call__", watched)
     recipe = PolicyRecipe(
         model=Model(value_head=True),
-        tasks=Arithmetic(train=8, test=2),
-        reward=Always(),
+        tasks=Boards(),
+        reward=EnvironmentReturn(),
         advantage=GAE(),
         objective=PPO(),
-        sampler=Groups(1, Sampling(max_tokens=3)),
+        sampler=Groups(1, Sampling(max_turns=4, max_turn_tokens=3)),
         optimiser=AdamW(lr=0.01),
         loop=Loop(steps=2, groups=4, evaluation_tasks=0, checkpoint_every=0),
     )
@@ -182,6 +195,6 @@ def test_the_loop_fills_them_in(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = (rows.final_values for rows in seen)
     assert first is not None
     assert second is not None
-    assert all(ending is Ending.TOKEN_LIMIT for ending in seen[0].endings)
+    assert all(ending is Ending.TIME_LIMIT for ending in seen[0].endings)
     assert first.tolist() == [0.0] * 4  # a new head
     assert (second != 0).all()

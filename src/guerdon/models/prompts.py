@@ -61,7 +61,8 @@ def prompt_ids(task: Task, tokenizer: Any) -> list[int]:
     if isinstance(task.prompt, str):
         begin = str(getattr(tokenizer, "bos_token", None) or "")
         begun = bool(begin) and task.prompt.startswith(begin)
-        ids = list(tokenizer.encode(task.prompt, add_special_tokens=not begun))
+        settings = {"add_special_tokens": False} if begun else {}
+        ids = list(tokenizer.encode(task.prompt, **settings))
     else:
         ids = chat_ids(task, tokenizer)
     # A model needs something to continue: an empty prompt is the end of another text.

@@ -21,6 +21,8 @@ class WhitenedRewards:
 
     name: ClassVar[str] = "whitened-rewards"
 
+    scope: ClassVar[str] = "batch"
+
     shifted: bool = False
     """Whether the mean is taken off too."""
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from guerdon.records import Rollouts
+from guerdon.records import Ending, Rollouts
 from guerdon.stages import Foresees, Policy
 from guerdon.traits import readers_of_sampler
 
@@ -20,8 +20,9 @@ TOLD = frozenset({"values", "entropy", "largest"})
 def recorded(policy: Policy, rollouts: Rollouts, needs: frozenset[str], size: int = 0) -> Rollouts:
     """``rollouts`` with what of `TOLD` is in ``needs`` and not in them yet, without gradient.
 
-    With "values" come the ``final_values`` of rows that a limit ended, where the policy foresees
-    them. Computed ``size`` rows at a time (0 = all). Raises ValueError for what the policy can't
+    With "values" come the ``final_values`` of rows that a world's own limit ended, where the policy
+    foresees them. What a limit of tokens or turns ended is judged as it stands: nothing comes after
+    it. Computed ``size`` rows at a time (0 = all). Raises ValueError for what the policy can't
     say.
     """
     if "values" in needs and rollouts.final_values is None and isinstance(policy, Foresees):
@@ -65,8 +66,9 @@ def check_sampler_known(parts: Any, rollouts: Rollouts, used_N: Tensor | None = 
 
 
 def _with_final_values(policy: Foresees, rollouts: Rollouts, size: int) -> Rollouts:
-    """With the value of what rows were cut off in; as they were where none was."""
-    rows = torch.tensor([i for i, e in enumerate(rollouts.endings) if e.cut], dtype=torch.long)
+    """With the value of what a world's limit cut rows off in; as they were where none did."""
+    cut = [i for i, ending in enumerate(rollouts.endings) if ending is Ending.TIME_LIMIT]
+    rows = torch.tensor(cut, dtype=torch.long)
     if not len(rows):
         return rollouts
     final_N = torch.full((len(rollouts),), math.nan)
