@@ -23,7 +23,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, LogitsProcessor
 from guerdon.models.row_engines import CopiedRows, RowEngine, SharedRows
 from guerdon.records import Task
 from guerdon.rollout import LanguagePolicy
-from guerdon.rollout.choosing import choose
+from guerdon.rollout.drawing import choose
 from guerdon.stages import Sampling
 
 STEPS, ROUNDS = 12, 3

@@ -11,8 +11,8 @@ import yaml
 
 from guerdon import __version__
 from guerdon.cli import main
-from guerdon.cli.choices import POLICY_CHOICES
 from guerdon.cli.commands import COMMANDS
+from guerdon.cli.offered import POLICY_CHOICES
 from guerdon.recipes import all_recipes, marks, named_recipes
 from guerdon.training import PolicyRecipe
 

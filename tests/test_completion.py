@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from guerdon.cli import main
-from guerdon.cli.choices import choices_of
 from guerdon.cli.commands import COMMANDS
 from guerdon.cli.completion import SCRIPTS, completions
 from guerdon.cli.laying import options_of
 from guerdon.cli.nested import nested_options
+from guerdon.cli.offered import choices_of
 from guerdon.recipes import all_recipes, build_recipe, named_recipes
 
 Captured = pytest.CaptureFixture[str]

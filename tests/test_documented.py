@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, is_dataclass
 
 import pytest
 
-from guerdon.cli.choices import POLICY_CHOICES, PREFERENCE_CHOICES, RANKING_CHOICES
+from guerdon.cli.offered import POLICY_CHOICES, PREFERENCE_CHOICES, RANKING_CHOICES
 from guerdon.cli.settings import recipe_from
 from guerdon.cli.sheet import sheet
 from guerdon.documented import documented

@@ -19,8 +19,8 @@ from guerdon.audit import (
     best_form,
     probes_of,
 )
+from guerdon.audit.bench import MOST_TOKENS, rollouts_of
 from guerdon.audit.cases import cases_of
-from guerdon.audit.judging import MOST_TOKENS, rollouts_of
 from guerdon.audit.keys import MASTER_KEYS
 from guerdon.audit.page import visible, write_page
 from guerdon.examples import Judges, Probe

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import yaml
 
-from guerdon.cli.choices import POLICY_CHOICES
+from guerdon.cli.offered import POLICY_CHOICES
 from guerdon.cli.recipe_files import load_recipe_file
 from guerdon.connectors.judge import Judge
 from guerdon.connectors.server import RewardService

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from guerdon.audit.judging import rollouts_of
+from guerdon.audit.bench import rollouts_of
 from guerdon.examples import Example, Judges, Probe
 from guerdon.records import Progress, Scores
 from hostile.completions import Completion, says_answer

@@ -107,7 +107,7 @@ def test_a_pattern_that_is_not_linear_is_found(slow):
 
 
 KNOWN = {
-    ("audit/judging.py", "match"): "a reason of ours, one line",
+    ("audit/bench.py", "match"): "a reason of ours, one line",
     ("rewards/text/language.py", "compile"): "one class of characters",
     (
         "rewards/programs/sql_duckdb.py",

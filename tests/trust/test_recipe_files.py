@@ -15,7 +15,7 @@ import yaml
 
 from guerdon import cli
 from guerdon.claims import load_claim
-from guerdon.cli.choices import PREFERENCE_CHOICES, RANKING_CHOICES
+from guerdon.cli.offered import PREFERENCE_CHOICES, RANKING_CHOICES
 from guerdon.cli.part_names import part_of
 from guerdon.parts import PartError, build, describe
 from guerdon.recipes import all_recipes, load_recipe

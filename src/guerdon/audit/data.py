@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from guerdon.audit.judging import Bench
+from guerdon.audit.bench import Bench
 from guerdon.audit.numerals import number_of
 from guerdon.examples import Probe
 from guerdon.records import Task

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from guerdon import rewards
-from guerdon.audit.judging import rollouts_of
+from guerdon.audit.bench import rollouts_of
 from guerdon.audit.shipped import left_out, reads_a_model, subjects
 from guerdon.examples import Example, Probe
 from guerdon.records import Progress, Scores

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from guerdon.audit.attacks import ATTACKS
+from guerdon.audit.bench import MEGABYTES, Bench, Verdict
 from guerdon.audit.cases import Attack, Case, Expect, cases_of
 from guerdon.audit.findings import Audit, Finding, Tally, rounded, shown
-from guerdon.audit.judging import MEGABYTES, Bench, Verdict
 from guerdon.examples import Judges, Probe
 from guerdon.rewards import Router
 from guerdon.stages import Reward

@@ -22,7 +22,7 @@ from guerdon.audit import (
     best_form,
     probes_of,
 )
-from guerdon.audit.judging import MEGABYTES
+from guerdon.audit.bench import MEGABYTES
 from guerdon.audit.page import write_page
 from guerdon.audit.shipped import left_out, subjects
 from guerdon.cli.options import UsageError, none_left, number, reading_arguments, whole_number

@@ -11,10 +11,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from guerdon.cli.choices import POLICY_CHOICES, PREFERENCE_CHOICES, RANKING_CHOICES
 from guerdon.cli.commands import COMMANDS, Command
 from guerdon.cli.helping import SHORT_OPTIONS
 from guerdon.cli.nested import nested_options
+from guerdon.cli.offered import POLICY_CHOICES, PREFERENCE_CHOICES, RANKING_CHOICES
 from guerdon.cli.options import UsageError
 from guerdon.names import nearest, slugs_in
 from guerdon.recipes import all_recipes, named_recipes

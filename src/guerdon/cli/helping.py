@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-from guerdon.cli.choices import POLICY_CHOICES, PREFERENCE_CHOICES, RANKING_CHOICES, Choices
+from guerdon.cli.offered import POLICY_CHOICES, PREFERENCE_CHOICES, RANKING_CHOICES, Choices
 
 SHORT_OPTIONS = ("model", "endpoint", "exams", "kl", "steps", "seed")
 """Settings that have a short name besides their place in the recipe."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from guerdon.cli.choices import Choices
+from guerdon.cli.offered import Choices
 from guerdon.names import slugs_in
 
 _DEEPEST = 4

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from guerdon import rewards, rollout, tasks
-from guerdon.cli.choices import POLICY_CHOICES, Choices
+from guerdon.cli.offered import POLICY_CHOICES, Choices
 from guerdon.connectors.signatures import by_signature
 from guerdon.models.saved_policy import holds_policy, source_in
 from guerdon.names import check_name, nearest

@@ -26,8 +26,8 @@ from types import MappingProxyType
 from typing import Any
 
 from guerdon.cli.chains import OVER_ALL, dealt, laid_inside, told_of
-from guerdon.cli.choices import Choices, choices_of
 from guerdon.cli.laying import NoSuchPlaceError, Reader, meant, put, tell_moved
+from guerdon.cli.offered import Choices, choices_of
 from guerdon.cli.part_names import FILES, called_after, choose, is_own_reward, kind_of, part_of
 from guerdon.parsing.strict_yaml import read_yaml
 from guerdon.parts import PartError, build, describe, name_of

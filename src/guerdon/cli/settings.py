@@ -12,10 +12,10 @@ from types import MappingProxyType
 from typing import Any
 
 from guerdon.cli.chains import dealt, laid_inside
-from guerdon.cli.choices import Choices, choices_of
 from guerdon.cli.exams import with_exam
 from guerdon.cli.helping import SHORT_OPTIONS
 from guerdon.cli.laying import lay, tell_moved
+from guerdon.cli.offered import Choices, choices_of
 from guerdon.cli.options import UsageError, number, reading_arguments, whole_number
 from guerdon.cli.part_names import FILES, called_after, choose, is_own_reward, part_of
 from guerdon.cli.recipe_files import base_in, load_recipe_file, named_on

@@ -13,7 +13,7 @@ from typing import Any, get_origin
 import yaml
 
 from guerdon.cli.chains import OVER_ALL
-from guerdon.cli.choices import Choices, choices_of
+from guerdon.cli.offered import Choices, choices_of
 from guerdon.cli.part_names import name_at
 from guerdon.cli.settings import beyond
 from guerdon.documented import documented

@@ -14,7 +14,7 @@ from guerdon.keyed import uniforms
 from guerdon.models.image_inputs import Inputs
 from guerdon.models.row_engines import RowEngine, row_engine
 from guerdon.records import Ending
-from guerdon.rollout.choosing import choose
+from guerdon.rollout.drawing import choose
 from guerdon.stages import Sampling
 
 RETIRE_BELOW = 0.75

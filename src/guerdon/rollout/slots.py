@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from guerdon.keyed import row_key, uniforms
 from guerdon.models.saved_policy import save_policy
 from guerdon.records import PolicyOutput, Rollouts, Task
-from guerdon.rollout.choosing import choose
+from guerdon.rollout.drawing import choose
 from guerdon.stages import Sampling
 
 _NEVER = -1e4

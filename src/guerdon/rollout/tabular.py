@@ -18,7 +18,7 @@ from guerdon.keyed import row_key, uniforms
 from guerdon.models.saved_policy import SavedPolicy, read_key, save_policy, written_key
 from guerdon.models.sources import ModelError
 from guerdon.records import Ending, PolicyOutput, Rollouts, Task
-from guerdon.rollout.choosing import choose
+from guerdon.rollout.drawing import choose
 from guerdon.rollout.environments import Environment, make_environment
 from guerdon.rollout.episodes import INVALID_ACTION, answer_of, ending_of, is_played
 from guerdon.stages import Sampling

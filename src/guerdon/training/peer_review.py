@@ -25,7 +25,7 @@ from guerdon.training.ranking import (
     ScoredLists,
     TrainableScorer,
     check_margins,
-    judging,
+    eval_mode,
 )
 from guerdon.training.update import ALONE, Shard
 
@@ -102,7 +102,7 @@ class Peers:
         return first, second
 
     def _margin(self, lists: ScoredLists, some: Tensor) -> Tensor:
-        with judging(lists.model):
+        with eval_mode(lists.model):
             both = [lists.scores(part)[0] for part in some.split(self.microbatch or self.batch)]
         score_m2 = torch.cat(both)
         return score_m2[:, 0] - score_m2[:, 1]

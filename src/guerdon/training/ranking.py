@@ -96,7 +96,7 @@ def ranked_right(model: Scorer, rankings: Sequence[Ranking], batch: int = 16) ->
     members = model.scorers if isinstance(model, MeanScorer) else (model,)
     read = [ScoredLists(one, rankings) for one in members]
     results: list[float] = []
-    with judging(model):
+    with eval_mode(model):
         for some in torch.arange(len(rankings)).split(batch):
             said = [lists.scores(some) for lists in read]
             mean_BK = torch.stack([score_BK for score_BK, _ in said]).mean(0)
@@ -152,7 +152,7 @@ def refuse_equal(rows: Rollouts, max_tokens: int) -> None:
 
 
 @contextmanager
-def judging(model: Scorer) -> Iterator[None]:
+def eval_mode(model: Scorer) -> Iterator[None]:
     """No gradient and no dropout: a scorer's ``module`` is in eval mode inside, and as before
     after.
     """

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from guerdon.advantages import GAE, BatchStd, GroupNormalised
-from guerdon.cli.choices import POLICY_CHOICES
 from guerdon.cli.helping import overrides
+from guerdon.cli.offered import POLICY_CHOICES
 from guerdon.cli.part_names import part_of
 from guerdon.cli.settings import recipe_from
 from guerdon.curriculum import Informative

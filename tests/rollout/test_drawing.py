@@ -14,7 +14,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from guerdon.keyed import row_key, uniforms
 from guerdon.records import Task
 from guerdon.rollout import LanguagePolicy
-from guerdon.rollout.choosing import choose, truncate
+from guerdon.rollout.drawing import choose, truncate
 from guerdon.stages import Sampling
 
 PROBS = torch.tensor([[0.4, 0.3, 0.15, 0.1, 0.05]])
