@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import lzma
+import sqlite3
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from rewards.completions import rollouts_of
 
 from guerdon.cli.commands import run
 from guerdon.records import Progress
-from guerdon.rewards import AnswerMatch
+from guerdon.rewards import AnswerMatch, ChoiceMatch, SqlExecution, ToolReward
 from guerdon.tasks import DataError, FileTasks
 from guerdon.tasks.layouts import LAYOUTS, Layout
 from guerdon.training.demonstrations import shown_in
@@ -65,6 +66,18 @@ def written(tmp_path: Path, *rows: Any) -> str:
             {"prompt": CHAT[:1], "reward_model": {"ground_truth": "24"}, "data_source": "x"},
             *("verl", CHAT[:1], "24"),
         ),
+        (
+            {"question": "Who?", "SQL": "SELECT 1", "db_id": "pets"},
+            *("queries", "Who?", "SELECT 1"),
+        ),
+        (
+            {"question": "Who?", "query": "SELECT 1", "schema": "CREATE TABLE t (a)"},
+            *("queries", "Who?", "SELECT 1"),
+        ),
+        (
+            {"prompt": "go", "reward_model": {"ground_truth": "<tool_call>\n{}\n</tool_call>"}},
+            *("verl, with calls of tools", "go", "<tool_call>\n{}\n</tool_call>"),
+        ),
         ({"messages": CHAT}, "chats", CHAT[:1], "24"),
         ({"instruction": "Add.", "input": "1 2", "output": "3"}, "Alpaca", "Add.\n\n1 2", "3"),
         ({"question": "How many?", "answer": "24"}, "questions", "How many?", "24"),
@@ -78,6 +91,37 @@ def test_a_layout_is_read_and_told(
     (task,) = source.load("train")
     assert (task.prompt, task.answer) == (prompt, answer)
     assert source.told.startswith(f"{source.path} is read as {name}: ")
+
+
+def test_the_reward_that_fits_is_named_and_reads_the_answers(tmp_path: Path) -> None:
+    (tmp_path / "pets").mkdir()
+    with sqlite3.connect(tmp_path / "pets" / "pets.sqlite") as made:
+        made.executescript("CREATE TABLE pets (name TEXT); INSERT INTO pets VALUES ('ada')")
+    made.close()
+    call = '<tool_call>\n{"name": "f", "parameters": {"a": 1}}\n</tool_call>'
+    rows: list[tuple[dict[str, Any], str, Any]] = [
+        (
+            {"question": "Who?", "SQL": "SELECT name FROM pets", "db_id": "pets"},
+            "<answer>SELECT name FROM pets</answer>",
+            SqlExecution(databases=(str(tmp_path),), variants=0),
+        ),
+        (
+            {"question": "Which barks?", "choices": ["cat", "dog"], "answer": 1},
+            r"<answer>\boxed{B}</answer>",
+            ChoiceMatch(),
+        ),
+        (
+            {"prompt": "go", "reward_model": {"ground_truth": f"<think>x</think>\n{call}"}},
+            f"<think>x</think>\n{call}",
+            ToolReward(),
+        ),
+    ]
+    for row, completion, reward in rows:
+        source = FileTasks(written(tmp_path, row), held_out=0.0)
+        assert source.told.endswith(f"; --reward {type(reward).name} reads such answers")
+        (task,) = source.load("train")
+        scores = reward(rollouts_of((completion, "no"), task), Progress())
+        assert scores.value[0] > scores.value[1], type(reward).name
 
 
 def test_the_columns_that_are_named_come_first(tmp_path: Path) -> None:

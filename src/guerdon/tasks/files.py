@@ -106,7 +106,10 @@ class FileTasks:
         if not row:
             return ""
         found = self._layout(row, f"{self.path}, {where}")
-        return f"{self.path} is read as {found.name}: {found.told}" if found.name else ""
+        if not found.name:
+            return ""
+        fits = f"; --reward {found.reward} reads such answers" if found.reward else ""
+        return f"{self.path} is read as {found.name}: {found.told}{fits}"
 
     def _layout(self, row: Mapping[str, Any], where: str) -> Layout:
         """The file's layout by its first row: the named columns, or one of `LAYOUTS`."""

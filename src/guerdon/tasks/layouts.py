@@ -32,12 +32,14 @@ class Layout:
     """One way to write rows: what fits it, how a row is read, and that in words.
 
     ``read`` raises DataError beginning with the field for a row that the layout does not fit.
+    ``reward`` is the name of the one that reads such answers, where that is not the default.
     """
 
     name: str
     told: str
     fits: Callable[[Row], bool]
     read: Callable[[Row], Asked]
+    reward: str = ""
 
 
 def layout_of(row: Row) -> Layout | None:
@@ -64,6 +66,28 @@ def _verl(row: Row) -> Asked:
     split = extra.get("split") if isinstance(extra, Mapping) else None
     own = {"split": split} if split in ("train", "test") and "split" not in row else {}
     return Asked(row.get("prompt"), graded["ground_truth"], {**_rest(row, "prompt"), **own})
+
+
+def _calls_tools(row: Row) -> bool:
+    graded = row.get("reward_model")
+    return isinstance(graded, Mapping) and "<tool_call>" in str(graded.get("ground_truth"))
+
+
+_QUERIES = ("query", "SQL", "sql")
+"""What the column with the reference query may be called."""
+
+
+def _query(row: Row) -> Asked:
+    field = next((name for name in _QUERIES if name in row), _QUERIES[0])
+    columns = _rest(row, "question", field)
+    if row.get("db_id") is not None and row.get("database") is None:
+        columns["database"] = f"{row['db_id']}/{row['db_id']}.sqlite"
+    return Asked(_text(row, "question"), _text(row, field), columns)
+
+
+def _asks_for_a_query(row: Row) -> bool:
+    data = any(row.get(name) is not None for name in ("db_id", "database", "schema"))
+    return "question" in row and data and any(name in row for name in _QUERIES)
 
 
 def _gsm8k(row: Row) -> Asked:
@@ -171,6 +195,13 @@ def _with(*names: str) -> Callable[[Row], bool]:
 
 LAYOUTS = (
     Layout(
+        "verl, with calls of tools",
+        "prompt, and reward_model.ground_truth as the answer",
+        lambda row: "prompt" in row and _calls_tools(row),
+        _verl,
+        "tools",
+    ),
+    Layout(
         "verl",
         "prompt, and reward_model.ground_truth as the answer",
         lambda row: "prompt" in row and isinstance(row.get("reward_model"), Mapping),
@@ -189,6 +220,13 @@ LAYOUTS = (
         _named("prompt", "solution"),
     ),
     Layout(
+        "queries",
+        "question, and query or SQL as the answer, on schema, database or db_id/db_id.sqlite",
+        _asks_for_a_query,
+        _query,
+        "sql",
+    ),
+    Layout(
         "GSM8K",
         "question, and what stands after #### in answer",
         lambda row: _with("question", "answer")(row) and "####" in str(row["answer"]),
@@ -205,6 +243,7 @@ LAYOUTS = (
         "question with its choices, and the letter of the right one",
         _has_choices,
         _choice,
+        "choice-match",
     ),
     Layout(
         "questions",
