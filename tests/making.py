@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from threading import Barrier
 from typing import Any
 
 import torch
 
 from guerdon.records import Progress, Rollouts, Scores, Task
+from guerdon.training import Shard
 
 SMALL_DECODER: dict[str, Any] = {
     "vocab_size": 64,
@@ -81,3 +83,21 @@ class ShareOfSevens:
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
         return Scores(torch.tensor([t.count("7") / max(len(t), 1) for t in rollouts.texts]))
+
+
+class Exchange:
+    """Two processes as threads: each gets what both gave."""
+
+    def __init__(self) -> None:
+        self.held: list[Any] = [None, None]
+        self.barrier = Barrier(2, timeout=60)
+
+    def shard(self, rank: int) -> Shard:
+        def gather(mine: Any) -> list[Any]:
+            self.held[rank] = mine
+            self.barrier.wait()
+            found = list(self.held)
+            self.barrier.wait()
+            return found
+
+        return Shard(rank, 2, gather=gather)

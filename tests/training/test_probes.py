@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from threading import Barrier
 from typing import Any
 
 import pyarrow.parquet
@@ -14,7 +13,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from making import make_rollouts
+from making import Exchange, make_rollouts
 
 from guerdon.advantages import GroupNormalised, ReinforcePlusPlus
 from guerdon.curriculum import Informative, SequentialTasks, ShuffledTasks
@@ -182,24 +181,6 @@ def test_the_filter_never_sees_them() -> None:
 
     collected(PROBED, filter=keeps_all, loop=Loop(groups=4))
     assert sorted(seen) == ["a1", "b1", "c1", "d1"]
-
-
-class Exchange:
-    """Two processes as threads: each gets what both gave."""
-
-    def __init__(self) -> None:
-        self.held: list[Any] = [None, None]
-        self.barrier = Barrier(2, timeout=60)
-
-    def shard(self, rank: int) -> Shard:
-        def gather(mine: Any) -> list[Any]:
-            self.held[rank] = mine
-            self.barrier.wait()
-            found = list(self.held)
-            self.barrier.wait()
-            return found
-
-        return Shard(rank, 2, gather=gather)
 
 
 @pytest.mark.parametrize("groups", [4, 7])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 from typing import Any
 
 import pytest
 import torch
+from making import Exchange
 
 from guerdon.curriculum import SequentialTasks, ShuffledTasks
 from guerdon.records import Progress, Rollouts, Scores, Task, first_views, questions
@@ -47,24 +47,6 @@ def both_views_at_hand(rollouts: Rollouts, progress: Progress) -> Scores:
     links = [task.link for task in rollouts.tasks]
     whole = [link is None or links.count(link) == 2 for link in links]
     return Scores(torch.tensor(whole).float()[rollouts.group])
-
-
-class Exchange:
-    """Two processes as threads: each gets what both gave."""
-
-    def __init__(self) -> None:
-        self.held: list[Any] = [None, None]
-        self.barrier = Barrier(2, timeout=60)
-
-    def shard(self, rank: int) -> Shard:
-        def gather(mine: Any) -> list[Any]:
-            self.held[rank] = mine
-            self.barrier.wait()
-            found = list(self.held)
-            self.barrier.wait()
-            return found
-
-        return Shard(rank, 2, gather=gather)
 
 
 def test_two_processes_sample_whole_questions_and_gather_what_one_would() -> None:
