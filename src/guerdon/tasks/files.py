@@ -15,7 +15,7 @@ from guerdon.rankings import Ranking
 from guerdon.records import Task
 from guerdon.tasks.formats import read_rows
 from guerdon.tasks.images import image_name, images_in, with_images
-from guerdon.tasks.layouts import Asked, Layout, layout_of
+from guerdon.tasks.layouts import Asked, Layout, layout_of, named
 from guerdon.tasks.linked import Views
 from guerdon.tasks.procedural import SPLITS
 from guerdon.tasks.reading import (
@@ -113,25 +113,17 @@ class FileTasks:
 
     def _layout(self, row: Mapping[str, Any], where: str) -> Layout:
         """The file's layout by its first row: the named columns, or one of `LAYOUTS`."""
-        named = row.get(self.prompt) is not None
-        if named and row.get(self.answer) is not None:
-            return Layout("", "", bool, self._named)
+        asks = row.get(self.prompt) is not None
+        if asks and row.get(self.answer) is not None:
+            return Layout("", "", bool, named(self.prompt, self.answer))
         own = self.prompt != FileTasks.prompt or self.answer != FileTasks.answer
         found = None if own else layout_of(row)
         if found is not None:
             return found
-        if named and not own and self.answer not in row:
-            return Layout("prompts", "prompt, and no answers", bool, self._named)
-        missing = self.answer if named else self.prompt
-        raise DataError(
-            f"{where}: field {missing!r} is missing or empty; the row has "
-            f"{', '.join(map(str, row))}. Name the right columns with --tasks.prompt and "
-            "--tasks.answer"
-        )
-
-    def _named(self, row: Mapping[str, Any]) -> Asked:
-        columns = {k: v for k, v in row.items() if k not in (self.prompt, self.answer)}
-        return Asked(row.get(self.prompt), row.get(self.answer), columns)
+        if asks and not own and self.answer not in row:
+            read = named(self.prompt, self.answer)
+            return Layout("prompts", "prompt, and no answers", bool, read, answered=False)
+        raise _missing(self.answer if asks else self.prompt, row, where)
 
     def _task(
         self, layout: Layout, views: Views, row: Mapping[str, Any], where: str
@@ -163,22 +155,24 @@ class FileTasks:
 
     def _check(self, layout: Layout, asked: Asked, row: Mapping[str, Any], where: str) -> None:
         """Raises DataError for a prompt or an answer that is missing, or is none."""
-        prompts_only = layout.name == "prompts"
-        if prompts_only and asked.answer is not None:
+        if not layout.answered and asked.answer is not None:
             raise DataError(
                 f"{where}, field {self.answer!r}: an answer, and the first row has none; give all "
                 "rows one, or none"
             )
         for field, value in ((self.prompt, asked.prompt), (self.answer, asked.answer)):
-            if value is None and not (prompts_only and field == self.answer):
-                raise DataError(
-                    f"{where}: field {field!r} is missing or empty; the row has "
-                    f"{', '.join(map(str, row))}. Name the right columns with "
-                    "--tasks.prompt and --tasks.answer"
-                )
+            if value is None and (layout.answered or field == self.prompt):
+                raise _missing(field, row, where)
         check_prompt(asked.prompt, f"{where}, field {self.prompt!r}")
         refuse_empty(asked.prompt, f"{where}, field {self.prompt!r}")
         check_plain(asked.answer, f"{where}, field {self.answer!r}")
+
+
+def _missing(field: str, row: Mapping[str, Any], where: str) -> DataError:
+    return DataError(
+        f"{where}: field {field!r} is missing or empty; the row has {', '.join(map(str, row))}. "
+        "Name the right columns with --tasks.prompt and --tasks.answer"
+    )
 
 
 @dataclass(frozen=True)

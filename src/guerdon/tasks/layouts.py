@@ -33,6 +33,7 @@ class Layout:
 
     ``read`` raises DataError beginning with the field for a row that the layout does not fit.
     ``reward`` is the name of the one that reads such answers, where that is not the default.
+    ``answered`` is False where rows have none.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Layout:
     fits: Callable[[Row], bool]
     read: Callable[[Row], Asked]
     reward: str = ""
+    answered: bool = True
 
 
 def layout_of(row: Row) -> Layout | None:
@@ -182,7 +184,9 @@ def _alpaca(row: Row) -> Asked:
     return Asked(prompt, row.get("output"), _rest(row, "instruction", "input", "output"))
 
 
-def _named(prompt: str, answer: str) -> Callable[[Row], Asked]:
+def named(prompt: str, answer: str) -> Callable[[Row], Asked]:
+    """Reads rows whose prompt and answer stand in the columns of these names."""
+
     def read(row: Row) -> Asked:
         return Asked(row.get(prompt), row.get(answer), _rest(row, prompt, answer))
 
@@ -211,13 +215,13 @@ LAYOUTS = (
         "TRL",
         "prompt, and ground_truth as the answer",
         lambda row: _with("prompt", "ground_truth")(row) and "answer" not in row,
-        _named("prompt", "ground_truth"),
+        named("prompt", "ground_truth"),
     ),
     Layout(
         "TRL",
         "prompt, and solution as the answer",
         lambda row: _with("prompt", "solution")(row) and "answer" not in row,
-        _named("prompt", "solution"),
+        named("prompt", "solution"),
     ),
     Layout(
         "queries",
@@ -249,7 +253,7 @@ LAYOUTS = (
         "questions",
         "question, and answer",
         lambda row: "question" in row and "answer" in row,
-        _named("question", "answer"),
+        named("question", "answer"),
     ),
     Layout(
         "chats",
