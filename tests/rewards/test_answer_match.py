@@ -149,6 +149,17 @@ def test_waiting_for_a_busy_machine_is_no_processor_time() -> None:
     assert late == Failed("no result within 0.3 s of processor time")
 
 
+def _prepared() -> None:
+    _burnt(0.6)
+
+
+def test_what_a_process_builds_at_first_use_is_no_call_s_time() -> None:
+    pool = WorkerPool(_burnt, 60.0, workers=1, cpu_seconds=0.3, prepare=_prepared)
+    assert pool.map([{"seconds": 0.05}]) == [0.05]
+    pool.disown()
+    assert pool.map([{"seconds": 0.05}]) == [0.05]
+
+
 def test_a_verdict_is_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
     from guerdon.rewards.answers import symbolic
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import inspect
 import multiprocessing
 import os
@@ -50,7 +51,8 @@ class WorkerPool:
     A call that is not done in time — in Python or in native code that never returns — has its
     process killed and replaced; it costs its own limit and no other call. So does a call that
     brings its process down. ``seconds`` None sets no limit. ``cpu_seconds`` limits a call's own
-    time on the processor, which the kernel counts, so that other programs take none of it. With
+    time on the processor, which the kernel counts, so that other programs take none of it; nor does
+    ``prepare``, which a process runs before its first call, for what is built at first use. With
     ``megabytes``, a call that asks for more memory than this, beyond what its process began with,
     fails with MemoryError (on Linux). A process that still holds more than ``kept_mb`` (None =
     half of it) after a call, in a cache or because its allocator keeps what was freed, is
@@ -67,8 +69,9 @@ class WorkerPool:
         megabytes: int | None = None,
         kept_mb: int | None = None,
         cpu_seconds: float | None = None,
+        prepare: Callable[[], object] | None = None,
     ) -> None:
-        self.function = function
+        self.function, self.prepare = function, prepare
         self.megabytes, self.kept_mb, self.cpu_seconds = megabytes, kept_mb, cpu_seconds
         self.seconds = seconds
         self.size = workers or max(4, os.cpu_count() or 1)
@@ -101,7 +104,9 @@ class WorkerPool:
     def disown(self) -> None:
         """In a process forked from the pool's owner: the workers, and a held lock, are not its."""
         limits = self.megabytes, self.kept_mb, self.cpu_seconds
-        self.__init__(self.function, self.seconds, self.size, *limits)  # type: ignore[misc]
+        self.__init__(  # type: ignore[misc]
+            self.function, self.seconds, self.size, *limits, self.prepare
+        )
 
     def _hand_out(self, waiting: deque[tuple[int, Mapping[str, Any]]], results: list[Any]) -> None:
         while len(self._workers) < min(self.size, len(waiting)):
@@ -169,6 +174,7 @@ class WorkerPool:
                 self.megabytes,
                 self.kept_mb,
                 self.cpu_seconds,
+                self.prepare,
             ),
             daemon=True,
         )
@@ -210,6 +216,7 @@ def _serve(
     megabytes: int | None,
     kept_mb: int | None,
     cpu_seconds: float | None,
+    prepare: Callable[[], object] | None,
 ) -> None:
     """A worker's life: receive arguments, call, send the result, until the pipe closes.
 
@@ -221,6 +228,11 @@ def _serve(
     # With the other pipes open here, a sibling would outlive a killed owner.
     for other in inherited:
         other.close()
+    if prepare is not None:
+        prepare()
+    # What the owner held is looked through by no collection here: under a limit of processor time
+    # that would cost a call of a large program more than one of a small.
+    gc.freeze()
     most = float("inf")
     if megabytes is not None:
         limit_memory(megabytes)
