@@ -14,7 +14,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 TOLD = (ROOT / "CONTRIBUTING.md").read_text()
-FILES = dict(re.findall(r"^`(\S+)`:\n\n```python\n(.*?)^```$", TOLD, re.MULTILINE | re.DOTALL))
+FILES = dict(
+    re.findall(r"^`(\S+)`:\n\n```(?:python|toml)\n(.*?)^```$", TOLD, re.MULTILINE | re.DOTALL)
+)
 EXPORT = re.search(
     r"^`(src/\S+__init__\.py)`:\n\n```python\n(    from .*)\n```$", TOLD, re.MULTILINE
 )
@@ -25,7 +27,7 @@ def test_the_walk_through_is_a_recipe_a_claim_a_part_and_their_tests() -> None:
     written = [path.rpartition("/")[0] for path in FILES if path != EXPORT[1]]
     assert written == [
         *("src/guerdon/advantages", "src/guerdon/recipes", "src/guerdon/claims"),
-        *("tests/advantages", "tests/recipes"),
+        *("tests/advantages", "tests/recipes", "tests/unit_checks"),
     ]
     assert not [path for path in FILES if path != EXPORT[1] and (ROOT / path).exists()]
 
@@ -97,13 +99,19 @@ runpy.run_module("guerdon.reproduction.table", run_name="__main__")
 
 def test_its_tests_the_contracts_and_the_layout_pass(followed: Path) -> None:
     """The lists that contracts are tried on hold it: more than its own tests are called gpg."""
-    run(followed, "-m", "ruff", "check", *FILES)
-    run(followed, "-m", "ruff", "format", "--check", *FILES)
+    modules = [path for path in FILES if path.endswith(".py")]
+    run(followed, "-m", "ruff", "check", *modules)
+    run(followed, "-m", "ruff", "format", "--check", *modules)
     own = ("tests/advantages/test_gpg_advantage.py", "tests/recipes/test_gpg.py")
     contracts = [f"tests/contracts/test_{kind}_contract.py" for kind in ("advantage", "recipe")]
     told = run(
         followed, "-m", "pytest", "-p", "no:cacheprovider", "-rp", *own, *contracts,
-        "tests/test_architecture.py", "-k", "gpg or architecture",
+        "tests/test_architecture.py", "tests/test_unit_checks.py",
+        "-k", "gpg or architecture or every_recipe_has_its_file",
     )  # fmt: skip
-    for contract in ("advantage_contract.py::test_the_contract", "recipe_contract.py::test_a_run"):
-        assert re.search(rf"PASSED \S*{re.escape(contract)}\S*\[gpg\]", told), told
+    for tried in (
+        "advantage_contract.py::test_the_contract",
+        "recipe_contract.py::test_a_run",
+        "test_unit_checks.py::test_every_named_test_exists",
+    ):
+        assert re.search(rf"PASSED \S*{re.escape(tried)}\S*\[gpg\]", told), told

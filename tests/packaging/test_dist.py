@@ -89,7 +89,7 @@ def test_it_works_where_it_was_put(elsewhere: Path, tmp_path: Path) -> None:
     guerdon = [sys.executable, "-m", "guerdon.cli"]
     told = json.loads(run(*guerdon, "recipes", "--json", cwd=tmp_path, **where))
     (grpo,) = (one for one in told if one["slug"] == "grpo")
-    assert (grpo["parts"], grpo["runs"], grpo["verdict"]) == (True, True, "shown")
+    assert (grpo["parts"], grpo["runs"], grpo["verdict"]) == ("yes", True, "shown")
     small = ["--loop.groups", "2", "--sampler.size", "2", "--loop.evaluation-tasks", "4"]
     run(*guerdon, "train", "--steps", "1", "--quiet", *small, cwd=tmp_path, **where)
     assert (tmp_path / "runs" / "grpo" / "report.html").is_file()

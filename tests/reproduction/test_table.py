@@ -9,6 +9,7 @@ from guerdon.recipes import MARKS, Paper, all_recipes, load_recipe
 from guerdon.reproduction import Claim, Expectation, run_claim, write
 from guerdon.reproduction.picture import draw, off_axis
 from guerdon.reproduction.table import as_data, in_readme, marks, render
+from guerdon.reproduction.unit_checks import FOLDER
 from guerdon.reproduction.written import outcomes_in
 
 ROOT = Path(__file__).parents[2]
@@ -33,11 +34,14 @@ CLAIM = Claim(
 
 def test_marks_are_read_from_the_tree(tmp_path):
     assert marks("toy-r1", tmp_path).verdict is None
-    assert not marks("toy-r1", tmp_path).parts
+    assert marks("toy-r1", tmp_path).parts == "no"
+    checks = tmp_path / FOLDER / "toy-r1.toml"
+    checks.parent.mkdir(parents=True)
+    checks.write_text('[[check]]\nsays = "one is 1"\nmissing = "nobody counts"\n')
+    assert marks("toy-r1", tmp_path).parts == "0 of 1"
     test = tmp_path / "tests" / "recipes" / "test_toy_r1.py"
     test.parent.mkdir(parents=True)
     test.write_text("def test_parts():\n    assert True\n")
-    assert marks("toy-r1", tmp_path).parts
     assert not marks("toy-r1", tmp_path).runs
     test.write_text("def test_runs_in_the_loop():\n    assert True\n")
     assert marks("toy-r1", tmp_path).runs

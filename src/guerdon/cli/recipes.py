@@ -30,9 +30,9 @@ def run(options: dict[str, Any], rest: list[str]) -> int:
     console = Console()
     table = _table("name", "parts", "runs", "shows", "what it is")
     for slug, marked in systems.items():
-        done = ("yes" if one else "no" for one in (marked.parts, marked.runs))
-        table.add_row(slug, *done, marked.verdict or "–", Text(told_in_a_line(slug)))
-    console.print("systems: their parts are tested, they run in the loop, their claim shows")
+        done = (marked.parts, "yes" if marked.runs else "no", marked.verdict or "–")
+        table.add_row(slug, *done, Text(told_in_a_line(slug)))
+    console.print("systems: their unit checks are tested, they run in the loop, their claim shows")
     console.print(table)
     table = _table("name", "what it is")
     for name, about in named_recipes().items():

@@ -74,10 +74,11 @@ def _first_line(node: ast.Module | ast.FunctionDef) -> str:
 class Marks(NamedTuple):
     """How far a system works: its parts are tested, it runs in the loop, what its claim came to.
 
-    ``verdict`` is None where the claim has not been run.
+    ``parts`` is "yes" if every unit check of its specification has a test, "6 of 8" if so many
+    have, "no" without any list of them. ``verdict`` is None where the claim has not been run.
     """
 
-    parts: bool
+    parts: str
     runs: bool
     verdict: str | None
 
@@ -88,7 +89,7 @@ def marks() -> dict[str, Marks]:
     ``python -m guerdon.reproduction.table`` reads them from tests and results.
     """
     known: dict[str, Any] = json.loads(MARKS.read_text(encoding="utf-8"))
-    return {slug: Marks(*known.get(slug, (False, False, None))) for slug in all_recipes()}
+    return {slug: Marks(*known.get(slug, ("no", False, None))) for slug in all_recipes()}
 
 
 MARKS = Path(__file__).with_name("marks.json")

@@ -2,9 +2,9 @@
 
 ``python -m guerdon.reproduction.table`` writes ``docs/systems.md``, the short table of
 ``README.md`` between its two marks, and ``marks.json`` for `guerdon.recipes.marks`. A system's
-marks (parts, runs, shows) are read, not claimed: *parts* if ``tests/recipes/test_<module>.py``
-exists, *runs* if that file has a test whose name begins with ``test_runs``, *shows* if its result
-file says ``shown``.
+marks (parts, runs, shows) are read, not claimed: *parts* counts the unit checks that have
+a test (`guerdon.reproduction.unit_checks`), *runs* if ``tests/recipes/test_<module>.py`` has a test
+whose name begins with ``test_runs``, *shows* if its result file says ``shown``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 
 from guerdon.recipes import MARKS, Marks, Paper, all_recipes, load_recipe
 from guerdon.reproduction.run import read
+from guerdon.reproduction.unit_checks import share_tested
 from guerdon.reproduction.written import claims_shown, outcomes_in
 
 _HEAD = """# Systems
@@ -58,7 +59,7 @@ def marks(slug: str, root: Path) -> Marks:
     )
     result = root / "reproductions" / f"{slug}.json"
     verdict = str(read(result)["verdict"]) if result.is_file() else None
-    return Marks(test.is_file(), runs, verdict)
+    return Marks(share_tested(slug, root), runs, verdict)
 
 
 def as_data(root: Path) -> str:
@@ -94,7 +95,7 @@ def _cells(slug: str, paper: Paper, root: Path) -> list[str]:
     found = marks(slug, root)
     title = paper.title.replace("|", "\\|")
     link = f"[{title}](https://arxiv.org/abs/{paper.arxiv})" if paper.arxiv else title
-    return [slug, link, _tick(found.parts), _tick(found.runs), found.verdict or "–"]
+    return [slug, link, found.parts, _tick(found.runs), found.verdict or "–"]
 
 
 def _row(slug: str, paper: Paper, root: Path) -> str:
