@@ -2,9 +2,19 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from making import make_rollouts, make_scores
 
-from guerdon.advantages import AcrossTrajectories, MeanStdNorm, TwoLevel, returns_to_go
+from guerdon.advantages import (
+    AcrossTrajectories,
+    GroupNormalised,
+    MeanNorm,
+    MeanStdNorm,
+    NoScale,
+    TwoLevel,
+    returns_to_go,
+)
 from guerdon.records import Ending, Experience
 
 ROLLOUTS = make_rollouts(
@@ -61,7 +71,9 @@ def test_equal_totals_still_tell_early_from_late():
         states=[("a", "b"), ("b", "a")],
         turn_rewards=[[0.0, 10.0], [0.0, 10.0]],
     )
-    made = TwoLevel()(Experience(rollouts, make_scores([10.0, 10.0])))
+    experience = Experience(rollouts, make_scores([10.0, 10.0]))
+    assert TwoLevel(omega=0.0)(experience).abs().sum() == 0
+    made = TwoLevel()(experience)
     assert made[0, 1] > 0 > made[1, 0]
 
 
@@ -92,3 +104,48 @@ def test_rollouts_without_states_are_refused():
 def test_whole_numbers_are_not_cut_by_a_discount() -> None:
     whole = returns_to_go(torch.tensor([[1, 1, 1]]), 0.5)
     assert whole.tolist() == [[1.75, 1.5, 1.0]]
+
+
+@pytest.mark.parametrize(
+    ("norm", "plain"),
+    [(MeanNorm(), GroupNormalised(NoScale())), (MeanStdNorm(), GroupNormalised())],
+)
+def test_without_steps_it_is_grpo(norm, plain):
+    """Each episode counts once: the same mean and spread, on every turn."""
+    rollouts = make_rollouts(
+        [0, 1, 0, 1, 0],
+        [1, 3, 2, 2, 3],
+        states=[("s",) * turns for turns in (1, 3, 2, 2, 3)],
+        turn_rewards=[[0.0] * 3] * 5,
+    )
+    experience = Experience(rollouts, make_scores([1.0, 4.0, 0.0, 2.0, 2.5]))
+    made = TwoLevel(omega=0.0, norm=norm, statistic=AcrossTrajectories())(experience)
+    assert torch.allclose(made, plain(experience), atol=1e-6)
+    assert made.abs().max() > 0.5
+
+
+EPISODES = st.lists(
+    st.lists(st.tuples(st.sampled_from("ab"), st.integers(-4, 4)), min_size=1, max_size=4),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(EPISODES)
+def test_the_steps_from_one_state_sum_to_zero(episodes):
+    """By task and state, with the mean taken off: alone, twice in one episode, or in several."""
+    group = [row // 3 for row in range(len(episodes))]
+    rewards = [[float(r) for _, r in episode] + [0.0] * (4 - len(episode)) for episode in episodes]
+    rollouts = make_rollouts(
+        group,
+        [len(episode) for episode in episodes],
+        states=[tuple(state for state, _ in episode) for episode in episodes],
+        turn_rewards=[row[: max(map(len, episodes))] for row in rewards],
+    )
+    experience = Experience(rollouts, make_scores([0.0] * len(episodes)))
+    step = TwoLevel()(experience)  # equal totals: there is no other level
+    total = dict.fromkeys(((g, s) for g in (0, 1) for s in "ab"), 0.0)
+    for row, episode in enumerate(episodes):
+        for turn, (state, _) in enumerate(episode):
+            total[group[row], state] += step[row, turn].item()
+    assert [*total.values()] == pytest.approx([0.0] * 4, abs=1e-4)

@@ -79,6 +79,8 @@ def test_on_policy_both_scores_have_one_gradient():
         loss = DisCO(score=score, tau=math.inf)(now, Experience(rollouts, advantage=advantage))
         found[name] = torch.autograd.grad(loss.value, now.logps)[0]
         assert loss.metrics["penalty"] == 0.0
+        if name == "ratio":  # every score is 1: J1 is 0 and has a gradient
+            assert loss.value.item() == pytest.approx(0.0, abs=1e-12)
     assert torch.allclose(found["ratio"], found["log"])
     assert found["ratio"].tolist() == [[-0.5, -0.5], [0.25, 0.25], [0.25, 0.25]]
     ratio = DisCO(score=LikelihoodRatio())(now, Experience(rollouts, advantage=advantage))

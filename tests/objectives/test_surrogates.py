@@ -100,6 +100,13 @@ def test_kl_estimates():
     assert k3_straight_through(p, q).item() == pytest.approx(0.023144, abs=1e-6)
 
 
+@pytest.mark.parametrize(("d", "expected"), [(0.0, 0.0), (1.0, 0.7183), (-1.0, 0.3679)])
+def test_the_non_negative_estimate_at_a_log_ratio_of_one(d, expected):
+    """exp(d) - d - 1 with d = log ref - log pi."""
+    logp = torch.tensor([-2.0])
+    assert k3(logp, logp + d).item() == pytest.approx(expected, abs=5e-5)
+
+
 @pytest.mark.parametrize(
     ("estimator", "expected"),
     [

@@ -107,6 +107,16 @@ def test_accuracy_by_category_and_the_mean_that_counts_each_once() -> None:
     assert macro_mean({}) != macro_mean({})
 
 
+@pytest.mark.parametrize("noise", [0.0, 0.2, 0.4])
+def test_a_run_reports_by_category_whatever_its_noise(noise: float, tmp_path: Path) -> None:
+    recipe = replace(crm.build(), pairs=FlippedLabels(SUMS, share=noise), epochs=1, batch=7)
+    recipe.run(tmp_path / "run", quiet=True)
+    told = json.loads((tmp_path / "run" / "categories.json").read_text())
+    assert told["by_category"].keys() == {"addition", "subtraction"}
+    assert all(0 <= share <= 1 for share in told["by_category"].values())
+    assert told["macro_mean"] == pytest.approx(sum(told["by_category"].values()) / 2)
+
+
 def test_the_miniature_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(miniature, "PAIRS", 256)
     monkeypatch.setattr(miniature, "PASSES", 4)

@@ -58,6 +58,21 @@ def test_an_untrained_adapter_changes_nothing_and_scales_by_its_rank() -> None:
         assert torch.equal(model(rows), layer.base_layer(rows))
 
 
+@pytest.mark.parametrize("rank", miniature.RANKS)
+def test_the_first_step_moves_a_root_scaled_adapter_by_its_rank_further(rank: int) -> None:
+    """(alpha / r)^2 against alpha^2 / r: the scale stands in the gradient and in the product."""
+    moved = []
+    for root in (False, True):
+        torch.manual_seed(0)
+        model = miniature.adapted(rank, root)
+        learned = [p for p in model.parameters() if p.requires_grad]
+        optimiser = torch.optim.SGD(learned, lr=1e-3)
+        model(torch.eye(miniature.SIZE)).square().sum().backward()
+        optimiser.step()
+        moved.append(model.base_model.model[0].get_delta_weight("default").norm().item())
+    assert moved[1] / moved[0] == pytest.approx(rank, rel=1e-4)
+
+
 def test_the_miniature_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(miniature, "STEPS", 10)
     told: list[float] = []

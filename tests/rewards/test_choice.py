@@ -6,7 +6,15 @@ from completions import START, rollouts_of, task
 from guerdon.parsing import choice_letters
 from guerdon.parts import build, describe
 from guerdon.records import Scores
-from guerdon.rewards import Boxed, BoxedIn, ChoiceMatch, DianjinReward, gated, summed
+from guerdon.rewards import (
+    Boxed,
+    BoxedIn,
+    ChoiceCredit,
+    ChoiceMatch,
+    DianjinReward,
+    gated,
+    summed,
+)
 
 RIGHT = "<think>x</think><answer>\\boxed{B}</answer>"
 
@@ -87,3 +95,18 @@ def test_choices_of_the_whole_text() -> None:
     released = ChoiceMatch(extract=(BoxedIn("answer"),), read=choice_letters, letters="XY")
     assert released.chosen("<answer>\\boxed{Y B}</answer>") == "Y"
     assert build(describe(released)) == released
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (r"so \boxed{b}", 1),
+        (r"\boxed{A or B}", 0),
+        ("the answer is B", 0),  # no box
+        (r"\boxed{A}, no: \boxed{B}", 1),
+        (r"\boxed{B}, no: \boxed{A}", 0),
+    ],
+)
+def test_the_letter_of_the_last_box(text: str, value: float) -> None:
+    part = ChoiceCredit(extract=(Boxed(),))
+    assert part(rollouts_of([text], task("B")), START).value.tolist() == [value]

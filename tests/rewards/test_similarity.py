@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 from completions import START, rollouts_of, task
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from guerdon.nursery import seedling_path
@@ -66,6 +68,20 @@ def test_max_average_by_hand() -> None:
     assert max_average(vectors("xmy"), vectors("xy")) == pytest.approx((2.8 / 3, 1.0))
     assert max_average(vectors(""), vectors("xy")) == (0, 0)
     assert max_average(3 * vectors("xmy"), vectors("xy")) == pytest.approx((2.8 / 3, 1.0))
+
+
+NAMED = st.text("xmyo", min_size=1, max_size=6)
+
+
+@given(NAMED, NAMED, st.randoms(use_true_random=False), st.floats(0.1, 9))
+def test_max_average_is_blind_to_sides_order_size_and_repetition(a, b, shuffled, size) -> None:
+    fwd, bwd = max_average(vectors(a), vectors(b))
+    assert max_average(vectors(b), vectors(a)) == pytest.approx((bwd, fwd), abs=1e-6)
+    assert max_average(vectors(a), vectors(a)) == pytest.approx((1.0, 1.0), abs=1e-6)
+    mixed = "".join(shuffled.sample(a, len(a)))
+    scale = torch.linspace(size, 1, len(a))[:, None]
+    for same in (vectors(mixed), scale * vectors(a), vectors(a + a)):
+        assert max_average(same, vectors(b)) == pytest.approx((fwd, bwd), abs=1e-6)
 
 
 def similarity(*texts: str, gold: object = "xy", **settings: float) -> list[float]:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from guerdon.advantages import returns_to_go
 from guerdon.records import Ending, Progress, Task
 from guerdon.rewards import EnvironmentReturn
 from guerdon.rollout import LanguagePolicy
@@ -93,6 +94,21 @@ def test_an_episode_worked_by_hand() -> None:
     assert rows.turn is not None
     assert rows.turn[0].tolist() == turns
     assert rows.logps[0].tolist() == [-0.5 * acted for acted in expected]
+
+
+def test_an_invalid_action_lowers_every_earlier_return_by_its_discount() -> None:
+    """GiGPO's penalty: .1 in its turn, .095 in the one before, .1 of the episode's total."""
+    said = {}
+    for word in ("left", "fly"):
+        rows = play(Scripted(["right", word, "down"]), [board(size=2)], 1, Sampling(max_turns=3), 0)
+        assert rows.turn_rewards is not None
+        to_go = returns_to_go(rows.turn_rewards, 0.95)[0].tolist()
+        said[word] = (to_go, EnvironmentReturn()(rows, Progress()).value.item())
+        expected = [0.0, -0.1 * (word == "fly"), 10.0 * (word == "fly")]
+        assert rows.turn_rewards[0].tolist() == pytest.approx(expected)
+    assert said["left"] == ([0.0, 0.0, 0.0], 0.0)  # a valid step of 0, and the goal is missed
+    assert said["fly"][0] == pytest.approx([9.025 - 0.095, 9.5 - 0.1, 10.0])
+    assert said["fly"][1] == pytest.approx(9.9)
 
 
 def test_the_turn_limit_truncates_and_ends_on_an_action() -> None:

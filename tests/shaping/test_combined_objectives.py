@@ -158,3 +158,17 @@ def test_a_score_that_is_not_finite_is_invalid():
     scores = judged([math.nan, 1.0], [math.inf, 0.0], [0.0, 1.0], names=("model", "right"))
     made = RankWithinClass("right", "model")(scores, make_rollouts([0] * 3), NOW)
     assert made.valid.tolist() == [False, False, True]
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.integers(0, 64), min_size=4, max_size=4), min_size=8, max_size=8))
+def test_equal_weights_decompose_to_a_millionth(table):
+    """64ths and a weight of 1/4 round nothing: what differs is one rounding of the advantage."""
+    s_NK = torch.tensor(table) / 64
+    std_K, total_N = s_NK.double().std(0), s_NK.double().mean(1)
+    if total_N.std() == 0 or std_K.min() == 0:
+        return
+    combine = combined(WeightedParts(EQUAL), judged(*s_NK.tolist()))
+    whole = advantages(make_scores(combine.tolist())).double()
+    parts = torch.stack([advantages(make_scores(s.tolist())).double() for s in s_NK.T], 1)
+    assert torch.allclose(whole, parts @ (std_K / 4 / total_N.std()), atol=1e-6, rtol=1e-6)

@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from making import make_rollouts, make_scores
 
-from guerdon.advantages import GroupNormalised
+from guerdon.advantages import GroupNormalised, whiten
 from guerdon.records import Experience, Progress, Scores
 from guerdon.shaping import (
     Affine,
@@ -89,6 +91,25 @@ def test_whitened_rewards_worked_by_hand() -> None:
     valid = torch.tensor([True, True, False, False])
     lost = Scores(torch.tensor([1.0, 3.0, 99.0, 0.0]), valid=valid)
     assert WhitenedRewards(shifted=True)(lost, rows, Progress()).value[:2].tolist() == [-1, 1]
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=2))
+def test_what_stands_in_the_padding_changes_no_whitened_number(padding: list[float]) -> None:
+    rows = make_rollouts([0, 1], [4, 2])
+    real = torch.tensor([[1.0, 2.0, 3.0, 4.0], [0.5, -1.0, 0.0, 0.0]])
+    filled = real.clone()
+    filled[1, 2:] = torch.tensor(padding)
+    expected = whiten(real, rows.mask)
+    assert torch.equal(whiten(filled, rows.mask), expected)
+    for shifted in (True, False):
+        part = WhitenedRewards(shifted)
+        clean, full = (
+            part(Scores((table * rows.mask).sum(1), placed=table), rows, NOW).placed
+            for table in (real, filled)
+        )
+        assert clean is not None
+        assert full is not None
+        assert torch.equal(full[rows.mask], clean[rows.mask])
 
 
 def test_whitened_rewards_at_positions_count_acted_ones_alone() -> None:

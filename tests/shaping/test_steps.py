@@ -121,6 +121,16 @@ def test_upper_bounds(scores):
         assert shaped(scores, 1.0, 0.5, chain)[0].value.item() <= bound + 1e-5
 
 
+@settings(deadline=None)
+@given(SCORES, st.floats(0, 1, width=16))
+def test_the_last_score_never_enters_a_difference(scores, other):
+    """Only the outcome says how a solution ends: whatever its last step is rated."""
+    again = [*scores[:-1], other]
+    assert apply(scores, Delta())[-1] == 0
+    assert apply(again, Delta()) == apply(scores, Delta())
+    assert apply(again, *BOTH) == apply(scores, *BOTH)
+
+
 def test_weight_zero_is_the_outcome_bit_for_bit():
     made, _ = shaped(FALLING, 0.1, 0.0)
     assert made.value.item() == make_scores([0.1]).value.item()

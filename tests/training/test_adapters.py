@@ -25,7 +25,7 @@ def recipe(adapter: str) -> PolicyRecipe:
     return replace(whole, tasks=replace(whole.tasks, test=0))
 
 
-@pytest.mark.parametrize("adapter", ["lora", "dora", "rslora"])
+@pytest.mark.parametrize("adapter", ["lora", "dora", "rslora", "rsdora"])
 def test_a_run_trains_the_adapter_alone_and_resumes(adapter: str, tmp_path: Path) -> None:
     start = LanguagePolicy.load()
     whole = train(recipe(adapter), tmp_path / "whole", quiet=True).model

@@ -8,6 +8,7 @@ ADAPTERS: dict[str, dict[str, bool]] = {
     "lora": {},
     "dora": {"use_dora": True},
     "rslora": {"use_rslora": True},
+    "rsdora": {"use_dora": True, "use_rslora": True},
 }
 
 

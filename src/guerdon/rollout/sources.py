@@ -23,8 +23,8 @@ class Model:
 
     ``name`` is ``seedling``, a Hub id, a local folder or a GGUF file; ``gguf_file`` names a
     GGUF file in a folder. A vision-language model reads the images that tasks show. ``adapter``
-    "lora", "dora" or "rslora" trains an adapter of rank ``rank`` instead of all weights.
-    ``value_head`` adds one for GAE and PPO. ``engine`` samples (``--model.engine vllm``;
+    "lora", "dora", "rslora" or "rsdora" (both) trains an adapter of rank ``rank`` instead of all
+    weights. ``value_head`` adds one for GAE and PPO. ``engine`` samples (``--model.engine vllm``;
     `guerdon.rollout.NAMES`).
 
     ``dtype`` is what weights are held in. ``mixed_precision`` "bf16" computes in bfloat16 and
@@ -39,7 +39,7 @@ class Model:
 
     name: Filled = "seedling"
     gguf_file: str | None = None
-    adapter: Annotated[str | None, OneOf("lora", "dora", "rslora")] = None
+    adapter: Annotated[str | None, OneOf("lora", "dora", "rslora", "rsdora")] = None
     rank: PositiveInt = 16
     dtype: FloatType = "float32"
     mixed_precision: Annotated[str, OneOf("auto", "no", "bf16")] = "auto"
