@@ -2,9 +2,11 @@
 
 Paper: BLEUBERI (2505.11080). Changed against GRPO: the reward is `ReferenceBLEU`; the training
 prompts are the N of a pool whose one sampled answer (temperature 0.7, top-p 0.9) scores lowest
-under the model to be trained; temperature 0.9, gradient norm 0.2. Left out: references from five
-large models (a paraphrase grammar writes them), the mix with a reward model, the reasoning
-format, and the chat benchmarks.
+under the model to be trained; temperature 0.9, gradient norm 0.2.
+
+Left out: references from five large models (a paraphrase grammar writes them), the supervised
+arm on the same prompts, the KL term, the mix with a reward model (`GroupZAverage` makes it, the
+run does not), the reasoning format, human votes and the chat benchmarks.
 """
 
 from __future__ import annotations

@@ -4,9 +4,11 @@ Paper: On Designing Effective RL Reward at Training Time for LLM Reasoning (2410
 against GRPO: scores of single steps are added to the outcome by `StepRewards`, clipped to
 penalties and differenced, so that the return from a step is its own score and no step can be
 farmed; credit is the return from each token, whitened (a constant baseline and a scale, which
-leave the expected gradient's direction alone). Left out: learned process and outcome reward
-models (a rule checks each written sum instead; its separators are the seedling's own), the
-normalised process-reward baseline, KL and the critic of PPO.
+leave the expected gradient's direction alone).
+
+Left out: learned process and outcome reward models (a rule checks each written sum instead; its
+separators are the seedling's own), the normalised process-reward baseline, KL and the critic of
+PPO, and the paper's mathematics.
 """
 
 from __future__ import annotations

@@ -4,11 +4,13 @@ Paper: Two Minds Better Than One: Collaborative Reward Modeling for LLM Alignmen
 Changed against a Bradley-Terry reward model: there are two, and each learns from those pairs of
 a batch on which the other's margin is large (`PeerReview`). The share that is kept falls to about
 that of right labels (`KeepRate`; its form is not in the paper); too low a share costs accuracy.
-`EasyToHard` is the curriculum: the share of all pairs, then from easy to hard. Left out:
-RewardBench, and a policy trained with the result.
+`EasyToHard` is the curriculum: the share of all pairs, then from easy to hard.
 
 The real run: two seedlings with heads on 400 pairs of worked sums, a quarter of them with the
 wrong answer first, in five passes. One model alone learns these labels by heart there.
+
+Left out: RewardBench, a policy trained with the result, policies that review each other in the run
+(`ImplicitReward` makes them scorers), and filtering by a frozen model to compare with.
 """
 
 from __future__ import annotations

@@ -8,8 +8,10 @@ not grow with the steps. The reference is the policy at the beginning of the rou
 are several updates (one alone never meets the clamp).
 Changed: log-probs are sums over a latent's numbers, as derived (the released code takes means, so
 that its beta is as many times smaller: ``averaged`` of `DenoiserPolicy`); the step without noise is
-left out. Left out: Stable Diffusion (the real run draws points from eight clouds on a ring, and is
-asked for one of them) and people: the distance to what was asked for compares.
+no act.
+
+Left out: Stable Diffusion and its image scores (the real run draws points from eight clouds on a
+ring, and is asked for one of them), people (the distance to what was asked for compares), and DPOK.
 """
 
 from __future__ import annotations

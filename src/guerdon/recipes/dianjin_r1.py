@@ -3,9 +3,11 @@ r"""DianJin-R1: worked traces first, then GRPO with one reward for form and one 
 Paper: DianJin-R1 (2504.15716). Changed against GRPO: a supervised stage on
 ``<think>...</think><answer>\boxed{BD}</answer>`` traces, then `DianjinReward` (the released
 product of format and accuracy, or their sum as the paper words it), KL 0.001, temperature 0.6
-and top-p 0.95. Left out: building traces with large models and judges, the compliance dialogues,
-the FinQA judge and the open-ended questions; the letters of five numbers divisible by k stand
-for multiple-answer exam questions.
+and top-p 0.95.
+
+Left out: building traces with large models and judges, the compliance dialogues, the FinQA judge
+and the open-ended questions; the letters of five numbers divisible by k stand for multiple-answer
+exam questions, and the seedling's corpus for the supervised stage.
 """
 
 from __future__ import annotations

@@ -5,8 +5,9 @@ no clipping. It raises the mean score of a question's right completions over a s
 its wrong ones, so questions count alike however hard they are (GRPO's weight is
 ``sqrt(p (1 - p))``), and a squared hinge keeps the estimate of KL(sampler || policy) below
 ``delta``. Four updates per batch: at the first the policy is the sampler, and the constraint can't
-act. Left out: the released code's surrogate of the loss, which has the right gradient and a
-meaningless value (the loss itself is logged), and mathematics at 8,192 tokens.
+act. The loss itself is logged; the released code's has this gradient and a meaningless value.
+
+Left out: mathematics at 8,192 tokens (the run is arithmetic).
 """
 
 from __future__ import annotations

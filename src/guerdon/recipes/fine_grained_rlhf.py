@@ -3,9 +3,13 @@
 Paper: Fine-Grained Human Feedback Gives Better Rewards (2306.01693). Changed against RLHF: not
 one score at the end but several `SpanReward`s, each with segments of its own, placed where these
 end and added up where ends coincide (the released code overwrites); a KL penalty per token in the
-reward; PPO with GAE. Left out: learned reward models and long answers to questions. The real run:
-the seedling's written sums; a new step pays 0.3 and a repeated one costs it, a right sum pays 0.5
-and a wrong one costs it, the right answer pays 0.3 at the end: rules stand for the three models.
+reward, which is whitened; PPO with GAE. The real run: the seedling's written sums; a new step pays
+0.3 and a repeated one costs it, a right sum pays 0.5 and a wrong one costs it, the right answer
+pays 0.3 at the end: rules stand for the three models.
+
+Left out: learned reward models and people's marks on spans, long answers to questions, toxicity
+(`decrements` places it, the run has none), a value model of its own, and the end of training at a
+KL of 10.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ from guerdon.records import Task
 from guerdon.rewards import AnswerMatch, SpanReward, WeightedSum
 from guerdon.rewards.models.spans import Decoded, word_ends
 from guerdon.rollout import Groups
-from guerdon.shaping import KLPenalty
+from guerdon.shaping import KLPenalty, WhitenedRewards
 from guerdon.stages import Reward
 from guerdon.training import AdamW, FixedReference, Loop, Model, PolicyRecipe
 
@@ -52,7 +56,7 @@ def build(**overrides: Any) -> PolicyRecipe:
         name=SLUG,
         model=Model(value_head=True),
         reward=WeightedSum(judged, {"answer": 0.3}),
-        shaping=(KLPenalty(0.3),),
+        shaping=(KLPenalty(0.3), WhitenedRewards()),
         advantage=GAE(discount=1.0, lam=0.95),
         objective=PPO(value_clip=0.2),
         reference=FixedReference(),

@@ -1,11 +1,13 @@
 """Gazal-R1: adapters whose scale suits their rank, and a reward of several parts.
 
 Paper: Gazal-R1 (2506.21594; its weights and settings are unconfirmed). Changed against GRPO: the
-model trains an adapter only, and the reward adds form (0.2), the share of reasoning stages (0.2), a
-penalty for repetition (0.3) and accuracy that depends on length (`CosineLength`) and counts only in
-form. Left out: medicine, the 107,000 cases of the first stage, and DoRA together with rsLoRA: the
-adapter is one of the two. The real run: choices among numbers on the seedling, right where the box
-has the letter; it writes no clinical stages, so that term is left to real models.
+model trains an adapter only (DoRA with the scale of rsLoRA), and the reward adds form (0.2), the
+share of reasoning stages (0.2), a penalty for repetition (0.3) and accuracy that depends on length
+(`CosineLength`) and counts only in form. The real run: choices among numbers on the seedling, right
+where the box has the letter.
+
+Left out: medicine, the supervised first stage on 107,000 cases of four kinds of reasoning, a judge
+of the reasoning, and in the run the clinical stages, which the seedling does not write.
 """
 
 from __future__ import annotations
@@ -52,10 +54,10 @@ def composite(stages: float = 0.2) -> WeightedSum:
 
 
 def build(**overrides: Any) -> PolicyRecipe:
-    """The real run: an rsLoRA adapter on the seedling, which chooses among numbers."""
+    """The real run: DoRA with rsLoRA's scale on the seedling, which chooses among numbers."""
     recipe = PolicyRecipe(
         name=SLUG,
-        model=Model(adapter="rslora", rank=8),
+        model=Model(adapter="rsdora", rank=8),
         tasks=MultipleChoice(),
         reward=composite(stages=0.0),
         objective=ClippedSurrogate(kl=KL(0.01)),

@@ -1,8 +1,11 @@
 """GRPO: group-relative advantages with a clipped surrogate, the default recipe.
 
 Paper: DeepSeekMath (2402.03300). What it adds over PPO: no value model; a completion is
-compared with the others of its group. Left out here: the KL term (as most do today; set
-``objective.kl`` and a reference to have it). The run: the seedling on two-digit arithmetic.
+compared with the others of its group. The run: the seedling on two-digit arithmetic.
+
+Left out: the KL term (as most do today; set ``objective.kl`` and a reference to have it), the
+paper's reward model and its retraining between rounds, rewards for steps (`StepRewards` has
+them), and the paper's mathematics.
 """
 
 from __future__ import annotations

@@ -3,9 +3,11 @@
 Paper: Mixed-R1 (2505.24164). Changed against GRPO: a task's kind picks its reward (`Router`):
 matching for choices, relaxed accuracy for charts, IoU for boxes and, for open answers, BMAS
 (`TokenSimilarity`), the best cosine of every token in both directions over a frozen table of
-input embeddings; plus 1 for the form. Left out: images and the data engine that filters 45,000
-tasks. The real run has the text forms of the tasks on the seedling, which writes a thinking
-section for sums and choices alone, and its own embeddings.
+input embeddings; plus 1 for the form. The real run has the text forms of the tasks on the seedling,
+which writes a thinking section for sums and choices alone, and its own embeddings.
+
+Left out: images, the data engine that filters 45,000 tasks by how much their rewards vary, and
+questions of yes or no in the run.
 """
 
 from __future__ import annotations

@@ -3,9 +3,10 @@
 Paper: Optimizing Safe and Aligned Language Generation: A Multi-Objective GRPO Approach
 (2503.21819). Changed against GRPO: a reward model predicts politeness, meaningfulness,
 actionability and safety, and `WeightedParts` weighs them. `NormalisedSum` standardises each in
-the group first, `GatedSum` and `WorstPart` are the strict forms. Left out: the language reward
-model and its adversarial prompts (the real run combines a right answer and form), and the PPO
-and DPO arms.
+the group first, `GatedSum` and `WorstPart` are the strict forms.
+
+Left out: the language reward model, its labels by a judge and its adversarial prompts (the real run
+combines a right answer and form), and the PPO and DPO arms.
 """
 
 from __future__ import annotations
