@@ -49,7 +49,19 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines = package.read_text().splitlines()
     first = next(i for i, line in enumerate(lines) if line.startswith("    from guerdon."))
     package.write_text("\n".join([*lines[:first], EXPORT[2], *lines[first:]]) + "\n")
+    shutil.copy(ROOT / ".gitignore", copy / ".gitignore")
+    git(copy, "init", "--quiet")
+    git(copy, "add", "--all")
+    git(copy, "commit", "--quiet", "-m", "GPG: what is expected of it")
     return copy
+
+
+def git(copy: Path, *words: str) -> str:
+    """What git says in the copy, whoever runs the tests."""
+    person = ("user.name=toy", "user.email=toy", "commit.gpgsign=false")
+    settings = [word for setting in person for word in ("-c", setting)]
+    command = ("git", "-C", str(copy), *settings, *words)
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def run(copy: Path, *command: str) -> str:
@@ -80,15 +92,17 @@ import runpy
 from guerdon.cli import main
 assert main("train --recipe gpg --out run {few}".split()) == 0
 assert main("train --advantage gpg --settings".split()) == 0
-assert main("reproduce gpg --quiet --seeds 0 1".split()) == 1  # two seeds tell nothing
+assert main("reproduce gpg --pilot --quiet --seeds 1000 1001".split()) == 1  # two tell nothing
+assert main("reproduce gpg --record --quiet".split()) in (0, 1)
 runpy.run_module("guerdon.reproduction.table", run_name="__main__")
 """,
     )
     kept = (followed / "run" / "recipe.yaml").read_text()
     assert "guerdon.advantages.gpg:GroupPolicyGradient" in kept
     assert "paper's F_norm" in told
-    result = json.loads((followed / "reproductions" / "gpg.json").read_text())
-    assert result["slug"] == "gpg"
+    result = json.loads((followed / "reproductions" / "gpg" / "v1.json").read_text())
+    assert (result["slug"], result["seeds"]) == ("gpg", [*range(100, 106)])
+    assert result["commit"] == git(followed, "rev-parse", "HEAD").strip()
     assert set(result["runs"]) >= {"centred", "gpg"}
     (row,) = re.findall(
         r"^\| gpg \| \[.*", (followed / "docs" / "systems.md").read_text(), re.MULTILINE

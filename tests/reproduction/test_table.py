@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from guerdon.recipes import MARKS, Paper, all_recipes, load_recipe
+from guerdon import recipes
+from guerdon.recipes import MARKS, Paper, all_recipes, left_out, load_recipe
 from guerdon.reproduction import Claim, Expectation, run_claim, write
 from guerdon.reproduction.picture import draw, off_axis
 from guerdon.reproduction.table import as_data, in_readme, marks, render
 from guerdon.reproduction.unit_checks import FOLDER
+from guerdon.reproduction.versions import record
 from guerdon.reproduction.written import outcomes_in
 
 ROOT = Path(__file__).parents[2]
@@ -50,9 +52,9 @@ def test_marks_are_read_from_the_tree(tmp_path):
 def test_row_of_a_result(tmp_path):
     papers = [("toy-r1", Paper("A | B", "1234.5678"))]
     before = render(tmp_path, papers)
-    assert "| – | – | – | – |" in before
+    assert "| – | – | – | – | – |" in before
     assert "Every expectation" not in before
-    write(run_claim(CLAIM, range(7)), tmp_path / "reproductions")
+    recorded(tmp_path, CLAIM, range(7))
     page = render(tmp_path, papers)
     # Seed 0 is left out: effects .31 to .36, half width 2.5706 * .0187 / 6 ** .5 = .0196.
     assert "[A \\| B](https://arxiv.org/abs/1234.5678) | no | no | shown | 1 of 1 | 7 |" in page
@@ -61,10 +63,56 @@ def test_row_of_a_result(tmp_path):
     assert row == told
 
 
+def recorded(root, claim, seeds, because=""):
+    return record(run_claim(claim, seeds), root / "reproductions", because, "c0ffee")
+
+
+def test_every_version_stands_in_the_table(tmp_path):
+    recorded(tmp_path, replace(CLAIM, expectations=(Expectation("poor", "good", "accuracy"),)), [1])
+    recorded(tmp_path, CLAIM, [200, *range(203, 209)], because="v1 had one seed | too few")
+    page = render(tmp_path, [("toy-r1", Paper("A title"))])
+    assert "| shown (v1: undecided) | 1 of 1 | 7 |" in page
+    _, _, rest = page.partition("## Every version")
+    rows = [line for line in rest.splitlines() if line.startswith("| toy-r1 | v")]
+    assert rows[0].startswith("| toy-r1 | v1 | – | ")
+    assert rows[1].startswith("| toy-r1 | v2 | v1 had one seed \\| too few | ")
+    assert rows[0].endswith(" | 1 | undecided |")
+    assert rows[1].endswith(" | 200, 203–208 | shown |")
+    _, _, each = page.partition("## Every expectation")
+    assert "poor > good" not in each  # the newest one's alone
+    assert marks("toy-r1", tmp_path).verdict == "shown"
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        ("One.\n\nLeft out: people, and\nthe judge.\n\nThe run: sums.", "people, and the judge."),
+        ("One.\n\nPaper: it. Left out: people.\n", "people."),
+        ("One.\n\nNothing is left out.\n", ""),
+        ("", ""),
+    ],
+)
+def test_what_is_left_out_is_read_from_the_docstring(told, found, monkeypatch):
+    monkeypatch.setattr(recipes, "_source", lambda module: f'"""{told}"""\nSLUG = "toy"\n')
+    assert left_out("toy") == found
+
+
+def test_what_is_left_out_stands_in_the_table():
+    page = render(ROOT, [("crm", Paper("A title"))])
+    assert left_out("crm")
+    assert f" | {left_out('crm')} |" in page
+
+
+def test_a_small_p_is_no_zero(tmp_path):
+    recorded(tmp_path, replace(CLAIM, seeds=12), range(1, 13))
+    row = render(tmp_path, [("toy-r1", Paper("A title"))]).splitlines()[-1]
+    assert " | < 0.001 | shown |" in row  # 2 ** -11
+
+
 def test_an_undecided_row_says_how_many_seeds_would_tell(tmp_path):
     claim = replace(CLAIM, expectations=(Expectation("good", 0.82, "accuracy", 0.004),))
     # sd .01871, .001 from the bar: (1.9617 * .01871 / .001)² = 1346.9.
-    write(run_claim(claim, range(6)), tmp_path / "reproductions")
+    recorded(tmp_path, claim, range(6))
     row = render(tmp_path, [("toy-r1", Paper("A title"))]).splitlines()[-1]
     assert row.endswith("| undecided (1347 seeds would tell) |")
 

@@ -46,6 +46,22 @@ _SERVING = (
     *("--body-timeout", "--idle-timeout", "--answer-timeout"),
 )
 
+_REPRODUCING = """\
+Run a paper's claim in miniature. The seeds of its newest version in reproductions/ run again,
+and it is said which figures are the same; exit status 0 if all are. What comes of it is written
+elsewhere: no version is ever overwritten.
+"""
+_RECORDING = """\
+  --seeds N        so many seeds, or --seeds 0 1 2 for these (default: all of the version's, or
+                   as many as the claim asks for)
+
+--record runs on seeds that neither the claim's pilot nor an earlier version used (the first from
+100 times the version's number on), in a clone whose package is as its commit has it. From the
+second version on --because says why it is run. From the third on the notes, which are
+reproductions/SLUG/notes.md, say so too, under its name (v3), committed before it runs. Exit
+status 0 with --record and --pilot says that the claim is shown, with --all that all of them ran.
+"""
+
 COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
         "train": Command(
@@ -104,13 +120,10 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         ),
         "reproduce": Command(
             "run a paper's claim in miniature and say whether it shows",
-            "Run a paper's claim in miniature; exit status 0 if it is shown. With --all or --stale "
-            "one after\nthe other, each with the seeds that its result has; begun again, it goes "
-            "on where it was. Exit\nstatus 0 then says that all of them ran.",
-            ("[SLUG]", "--out"),
-            ("--all", "--stale", "--json", "--quiet"),
-            more="  --seeds N        the first N seeds, or --seeds 0 1 2 for these (default: the "
-            "claim's)",
+            _REPRODUCING,
+            ("[SLUG]", "--because", "--out"),
+            ("--record", "--pilot", "--stale", "--all", "--json", "--quiet"),
+            more=_RECORDING,
         ),
         "recipes": Command(
             "the systems and what works of each, and other recipes by name",

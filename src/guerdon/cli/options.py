@@ -125,6 +125,7 @@ METAVARS = {
     **dict.fromkeys(("--trackers", "--allow", "--allow-hosts"), "NAMES"),
     **dict.fromkeys(("--recipe", "--tokenizer", "--judges"), "NAME"),
     "--host": "ADDRESS",
+    "--because": "LINE",
     "--token": "TEXT",
     "--tasks": "FILE|NAME",
 }
@@ -180,8 +181,13 @@ OPTION_HELP = {
     "PROCESS": "a world of Gymnasium with a table, or a file of transitions [S, A, S]",
     "--discount": "of the process, in [0, 1); default 0.95",
     "SLUG": "the system, e.g. gigpo",
-    "--all": "every system, one after the other, but those whose result is of today's code",
-    "--stale": "those whose result is of other code than today's",
+    "--all": "run again what is of other code than today's, one after the other; begun again, it "
+    "goes on where it was",
+    "--stale": "list the results that are of other code than today's; nothing runs",
+    "--record": "run on fresh seeds and write the system's next version (--out: not into "
+    "reproductions/)",
+    "--because": "why the version is run, in a line; from the second on",
+    "--pilot": "run on seeds from 1000 on, which no result uses; written elsewhere",
     "RUN": "a run's folder",
     "SHELL": "bash, zsh or fish",
 }

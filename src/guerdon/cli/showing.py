@@ -13,10 +13,13 @@ from rich.text import Text
 from guerdon.evaluation import student
 from guerdon.parsing.visible import visible
 from guerdon.report import number
-from guerdon.reproduction import MEANING, Reproduction
+from guerdon.reproduction import Reproduction
+from guerdon.reproduction.compare import Difference
+from guerdon.reproduction.written import in_words
 
 _SHOWN_QUANTILES = ("least", "p25", "median", "p75", "greatest")
 _SHOWN_PARTS = 4
+_SHOWN_DIFFERENCES = 10
 _BARS = " ▁▂▃▄▅▆▇█"
 
 
@@ -152,4 +155,28 @@ def show_reproduction(result: Reproduction) -> None:
         )
     console.print(effects)
     console.print(f"verdict: {result.verdict} ({len(result.seeds)} seeds, {result.seconds:.0f} s)")
-    console.print(MEANING[result.verdict])
+    console.print(shown(in_words({"statement": result.statement, "verdict": str(result.verdict)})))
+
+
+def show_comparison(
+    known: object,
+    recorded: Mapping[str, Any],
+    result: Reproduction,
+    figures: int,
+    differ: Sequence[Difference],
+) -> None:
+    """Whether a run's figures are those of the version ``known``, and the largest differences."""
+    console = Console()
+    if not differ:
+        console.print(shown(f"all {figures} figures are those of {known}, to rounding"))
+    else:
+        console.print(shown(f"{len(differ)} of {figures} figures are not those of {known}:"))
+        for one in differ[:_SHOWN_DIFFERENCES]:
+            console.print(shown(f"  {one}"))
+        if len(differ) > _SHOWN_DIFFERENCES:
+            console.print(f"  and {len(differ) - _SHOWN_DIFFERENCES} more", highlight=False)
+    if len(result.seeds) < len(recorded["seeds"]):
+        told = f"{len(result.seeds)} of its {len(recorded['seeds'])} seeds ran"
+        console.print(f"{told}: the verdict above is of these alone", highlight=False)
+    elif str(result.verdict) != recorded["verdict"]:
+        console.print(shown(f"the verdict is {result.verdict}; recorded is {recorded['verdict']}"))

@@ -39,6 +39,16 @@ def told_in_a_line(slug: str) -> str:
     return _first_line(ast.parse(_source(slug.replace("-", "_"))))
 
 
+def left_out(slug: str) -> str:
+    """What a recipe's docstring says is left out of its paper; "" where it says nothing.
+
+    That is the text from "Left out:" to the end of the paragraph, in one line. Imports nothing.
+    """
+    told = ast.get_docstring(ast.parse(_source(slug.replace("-", "_")))) or ""
+    said = (" ".join(paragraph.split()).partition("Left out: ") for paragraph in told.split("\n\n"))
+    return " ".join(text for _, _, text in said if text)
+
+
 def named_recipes() -> dict[str, str]:
     """The compositions by name, each told in a line; read from the source, imports nothing."""
     body = ast.parse(_source("_named")).body
@@ -120,6 +130,7 @@ __all__ = [
     "Paper",
     "all_recipes",
     "build_recipe",
+    "left_out",
     "load_recipe",
     "marks",
     "named_recipes",

@@ -20,6 +20,8 @@ and J the one at ``1 - 0.05 / k`` for a claim with k expectations of that role, 
 A check is judged by the same rule at k = 1, an identity by its largest effect; where one is not
 shown the whole claim is ``void``: the miniature could not tell. Else it has the worst verdict of
 its claims. What a table of many such verdicts may hold by chance is in ``docs/systems.md``.
+
+What the baseline has to reach before anything is claimed stands in the claim's `Pilot`.
 """
 
 from __future__ import annotations
@@ -139,6 +141,53 @@ class Expectation:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """What a pilot found: ``metric`` of ``arm`` is ``value``, give or take ``tolerance`` > 0."""
+
+    arm: str
+    metric: str
+    value: float
+    tolerance: float
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.value):
+            raise ClaimError(f"the pilot's {self.metric!r} of {self.arm!r} is {self.value}")
+        if not 0 < self.tolerance < math.inf:
+            raise ClaimError(
+                f"the pilot's {self.metric!r} of {self.arm!r}: its tolerance is above 0"
+            )
+
+    def checks(self) -> tuple[Expectation, Expectation]:
+        """That the arm is not below and not above the figure by more than the tolerance."""
+        arm, value = self.arm, self.value
+        return self._check(arm, value), self._check(value, arm)
+
+    def _check(self, better: str | float, worse: str | float) -> Expectation:
+        why = "the pilot's figure"
+        return Expectation(
+            better, worse, self.metric, within=self.tolerance, role=Role.CHECK, why=why
+        )
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """What was known before a claim was run.
+
+    Attributes:
+        figures: what the baseline has to reach, as a rule the specification's; the claim's
+            expectations hold the `checks` of each.
+        seeds: those that rates, sizes and worlds were chosen on. No result uses them.
+    """
+
+    figures: tuple[Figure, ...] = ()
+    seeds: tuple[int, ...] = ()
+
+    def checks(self) -> tuple[Expectation, ...]:
+        """The checks of all figures, in their order."""
+        return tuple(check for figure in self.figures for check in figure.checks())
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What the runs say of one expectation.
 
@@ -164,7 +213,8 @@ class Claim:
     """A paper's claim in miniature.
 
     ``arms`` share seeds, so comparisons are paired. ``metric`` is the one the picture shows,
-    ``seeds`` the default number of seeds and ``minutes`` the budget on two idle cores.
+    ``seeds`` the default number of seeds and ``minutes`` the budget on two idle cores. The checks
+    of ``pilot`` stand among the ``expectations``.
     """
 
     slug: str
@@ -174,6 +224,7 @@ class Claim:
     expectations: tuple[Expectation, ...]
     seeds: int = LEAST_SEEDS
     minutes: float = 3.0
+    pilot: Pilot | None = None
 
     def __post_init__(self) -> None:
         check_name(self.slug, "the claim's slug")
@@ -191,6 +242,12 @@ class Claim:
                         f"claim {self.slug!r}: expectation names arm {arm!r}; "
                         f"the arms are {', '.join(self.arms)}"
                     )
+        for check in self.pilot.checks() if self.pilot else ():
+            if check not in self.expectations:
+                raise ClaimError(
+                    f"claim {self.slug!r}: no expectation checks the pilot's figure ({check}); "
+                    "put *pilot.checks() among them"
+                )
 
 
 def judge_all(expectations: Sequence[Expectation], runs: Runs) -> tuple[Outcome, ...]:

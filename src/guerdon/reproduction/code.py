@@ -50,16 +50,16 @@ def code_of(claim: Claim, *sources: ModuleType, recipe: Any = None) -> dict[str,
     parts = {name for name in modules if name.startswith("guerdon.")}
     kept = {name for name in parts if not name.startswith(_APART)}
     kept |= {source.__name__ for source in sources}
-    return {name: _digest(sys.modules[name]) for name in sorted(kept)}
+    return {name: digest(inspect.getsource(sys.modules[name])) for name in sorted(kept)}
 
 
-def standing(result: Path, claim: Claim, code: Mapping[str, str]) -> Standing:
-    """How the result file ``result`` of ``claim`` stands beside its ``code`` of today.
+def standing(result: Path | None, claim: Claim, code: Mapping[str, str]) -> Standing:
+    """How the result file ``result`` of ``claim`` (None: there is none) stands beside ``code``.
 
     It is stale where a digest differs, and where it has fewer seeds than the claim asks for; a file
     of before digests were written, or that can't be read, is not known.
     """
-    if not result.exists():
+    if result is None or not result.exists():
         return Standing(State.MISSING)
     try:
         data = read(result)
@@ -77,18 +77,6 @@ def standing(result: Path, claim: Claim, code: Mapping[str, str]) -> Standing:
     return Standing(State.CURRENT)
 
 
-def seeds_for(result: Path, claim: Claim) -> tuple[int, ...]:
-    """The seeds to run a claim again with: those of its result, where there are enough of them."""
-    first = tuple(range(claim.seeds))
-    if not result.exists():
-        return first
-    try:
-        known = tuple(int(seed) for seed in read(result)["seeds"])
-    except (ClaimError, TypeError, ValueError):
-        return first
-    return known if len(set(known)) >= claim.seeds else first
-
-
 def _all_in(whole: Any) -> Iterable[Any]:
     if isinstance(whole, type):
         return [whole]
@@ -101,8 +89,12 @@ def _module_of(part: Any) -> str:
     return str(getattr(kind, "__module__", ""))
 
 
-def _digest(module: ModuleType) -> str:
-    tree = ast.parse(inspect.getsource(module))
+def digest(source: str) -> str:
+    """The digest of a module's source text, comments, docstrings and layout left out.
+
+    Raises SyntaxError where it is no Python of this version.
+    """
+    tree = ast.parse(source)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):

@@ -1,6 +1,6 @@
 """A result as one picture: every arm's seeds, every expectation's effect.
 
-``python -m guerdon.reproduction.picture`` draws every result of ``reproductions/`` again.
+``python -m guerdon.reproduction.picture`` draws every version in ``reproductions/`` again.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from guerdon.evaluation import student
-from guerdon.reproduction.claim import MEANING, Role, Verdict
+from guerdon.reproduction.claim import Role, Verdict
 from guerdon.reproduction.run import read
-from guerdon.reproduction.written import Written, outcomes_in
+from guerdon.reproduction.written import Written, in_words, outcomes_in
 
 _INK, _TREATED, _PALE = "#222222", "#1b6ca8", "#9bb8cc"
 _VERDICT: Mapping[str, str] = {
@@ -27,7 +27,6 @@ _VERDICT: Mapping[str, str] = {
     "not shown": "#6b6b6b",
     "refuted": "#b3261e",
 }
-_EARLIER = "A verdict of an earlier rule, by means and not by intervals."
 _FAR = 10
 """An arm is off the axis where it lies so many times farther away than the others are large."""
 
@@ -58,9 +57,8 @@ def draw(result: Path) -> Path:
     left.grid(axis="x", color="#e6e6e6", linewidth=0.8)
     left.set_axisbelow(True)
     verdict = data["verdict"]
-    meaning = MEANING[Verdict(verdict)] if verdict in list(Verdict) else _EARLIER
-    told = textwrap.wrap(f"{data['statement'].rstrip('.')}. {meaning}", 150)
-    title = "\n".join([f"{data['slug']}: {verdict}", *told])
+    version = f" v{data['version']}" if "version" in data else ""
+    title = "\n".join([f"{data['slug']}{version}: {verdict}", *textwrap.wrap(in_words(data), 150)])
     figure.suptitle(title, color=_VERDICT[verdict], fontsize=11)
     path = result.with_suffix(".png")
     figure.savefig(path, dpi=100)
@@ -161,5 +159,5 @@ def _named(outcome: Written) -> str:
 
 
 if __name__ == "__main__":
-    for written in sorted(Path("reproductions").glob("*.json")):
+    for written in sorted(Path("reproductions").glob("*/v*.json")):
         print(draw(written))

@@ -23,6 +23,7 @@ from guerdon.reproduction.claim import (
     Claim,
     ClaimError,
     Outcome,
+    Pilot,
     Runs,
     Verdict,
     judge_all,
@@ -40,6 +41,7 @@ class Reproduction:
     """A claim's runs and the verdict on it, with all that is needed to run it again.
 
     ``code`` has digests by module of what was run (`guerdon.reproduction.code`); {} where not told.
+    ``pilot`` is the claim's.
     """
 
     slug: str
@@ -54,6 +56,7 @@ class Reproduction:
     seconds: float
     versions: dict[str, str]
     code: dict[str, str]
+    pilot: Pilot | None = None
 
 
 class ClaimInterrupted(KeyboardInterrupt):
@@ -140,15 +143,22 @@ def run_claim(
         seconds=round(time.monotonic() - started, 1),
         versions=_versions(),
         code=dict(code or {}),
+        pilot=claim.pilot,
     )
 
 
-def write(result: Reproduction, folder: Path) -> Path:
-    """Write ``<slug>.json`` into ``folder``, whole or not at all. Not-finite numbers are null."""
+def write(
+    result: Reproduction, folder: Path, name: str = "", about: Mapping[str, Any] | None = None
+) -> Path:
+    """Write ``<name>.json`` (default: the slug) into ``folder``, whole or not at all.
+
+    ``about`` are fields that stand after the slug. Numbers that are not finite are null.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{result.slug}.json"
+    path = folder / f"{name or result.slug}.json"
+    data = _plain({"slug": result.slug, **(about or {}), **asdict(result)})
     draft = path.with_suffix(".json.part")
-    draft.write_text(json.dumps(_plain(asdict(result)), indent=1, allow_nan=False) + "\n")
+    draft.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n")
     os.replace(draft, path)
     return path
 

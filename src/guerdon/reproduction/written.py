@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from guerdon.reproduction.claim import EXACT, Expectation, Role, Verdict
+from guerdon.reproduction.claim import EXACT, MEANING, Expectation, Role, Verdict
+
+EARLIER = "A verdict of an earlier rule, by means and not by intervals."
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,13 @@ def claims_shown(data: Mapping[str, Any]) -> tuple[int, int]:
     """How many expectations that are claimed were shown, and how many are claimed."""
     claims = [one for one in outcomes_in(data) if one.role is Role.CLAIM]
     return sum(one.verdict == Verdict.SHOWN for one in claims), len(claims)
+
+
+def in_words(data: Mapping[str, Any]) -> str:
+    """What was claimed and what the verdict on it means."""
+    verdict = data["verdict"]
+    meaning = MEANING[Verdict(verdict)] if verdict in list(Verdict) else EARLIER
+    return f"{data['statement'].rstrip('.')}: {verdict}. {meaning}"
 
 
 def _written(outcome: Mapping[str, Any]) -> Written:
