@@ -61,6 +61,21 @@ def test_code_is_the_sources_and_the_parts_and_not_how_they_are_told(
     assert first["toy_of_test"] == digest(SOURCE)  # of the text alone, as git has it
 
 
+def test_a_digest_is_of_what_is_done() -> None:
+    plain = digest("def f(x):\n    return f'{x!r}' + 'a' * 2\n")
+    assert digest('def f(x):  # or so\n    "it"\n    return (f"{x!r}" + "a" * 2)') == plain
+    others = (
+        "def f(x):\n    return f'{x!s}' + 'a' * 2\n",
+        "def f(x):\n    return f'{x!r}' + 'a' * 2.0\n",
+        "def f(x):\n    return f'{x!r}' + b'a' * 2\n",
+        "def f(x=None):\n    return f'{x!r}' + 'a' * 2\n",
+    )
+    assert len({plain, *map(digest, others)}) == 5
+    assert digest("x = None") != digest("x = 0") != digest("x = False")
+    # Python 3.11 made it; later ones add fields to a function, which are empty here.
+    assert digest("def f():\n    pass\n") == "932a96a5fa395f06"
+
+
 def test_a_systems_code_holds_recipe_claim_and_what_both_are_made_of() -> None:
     code = code_behind(load_claim("disco"))
     assert {"guerdon.claims.disco", "guerdon.recipes.disco"} <= code.keys()

@@ -19,6 +19,8 @@ from guerdon.reproduction.run import read
 _APART = ("guerdon.records", "guerdon.stages", "guerdon.reproduction", "guerdon.recipes")
 """What flows and what judges: every claim names these."""
 
+_TOLD = 8
+
 
 class State(StrEnum):
     """What a result is worth beside the code of today."""
@@ -70,7 +72,8 @@ def standing(result: Path | None, claim: Claim, code: Mapping[str, str]) -> Stan
         return Standing(State.UNKNOWN, "it says no code")
     changed = sorted(k for k in {*known, *code} if known.get(k) != code.get(k))
     if changed:
-        return Standing(State.STALE, f"changed since: {', '.join(changed)}")
+        told = ", ".join(changed[:_TOLD]) + (" …" if len(changed) > _TOLD else "")
+        return Standing(State.STALE, f"changed since: {told}")
     if len(data["seeds"]) < claim.seeds:
         told = f"{len(data['seeds'])} seeds, and the claim has {claim.seeds}"
         return Standing(State.STALE, told)
@@ -92,7 +95,8 @@ def _module_of(part: Any) -> str:
 def digest(source: str) -> str:
     """The digest of a module's source text, comments, docstrings and layout left out.
 
-    Raises SyntaxError where it is no Python of this version.
+    It is made from the syntax tree without what is empty in it, so that versions of Python agree.
+    Raises SyntaxError for a text that this one can't read.
     """
     tree = ast.parse(source)
     for node in ast.walk(tree):
@@ -100,7 +104,17 @@ def digest(source: str) -> str:
         if isinstance(body, list):
             said = [one for one in body if not _is_text(one)]
             node.body = said or [ast.Pass()]  # type: ignore[attr-defined]
-    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr(_plain(tree)).encode()).hexdigest()[:16]
+
+
+def _plain(node: Any) -> Any:
+    """A syntax tree as nested lists, without fields that are empty: new versions add such."""
+    if isinstance(node, list):
+        return [_plain(one) for one in node]
+    if not isinstance(node, ast.AST):
+        return node
+    fields = [[name, _plain(one)] for name, one in ast.iter_fields(node) if one not in (None, [])]
+    return [type(node).__name__, *fields]
 
 
 def _is_text(node: Any) -> bool:
