@@ -15,6 +15,7 @@ from guerdon.claims import mobile_r1 as miniature
 from guerdon.recipes import load_recipe, mobile_r1
 from guerdon.records import Experience, Progress, Task
 from guerdon.rewards import EnvironmentReturn, MobileStepReward
+from guerdon.rollout import TabularPolicy
 from guerdon.training import Loop, PolicyRecipe, train
 
 
@@ -61,6 +62,18 @@ def test_the_miniature_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
     none = miniature.Miniature(False, 0)(0, told.append)
     assert none["clean"] < steps["clean"]
     assert steps["slippery"] <= steps["clean"]
+    labelled = miniature.Miniature(True, 0, rate=1.6)(0, told.append)
+    assert labelled["towards the goal"] == pytest.approx(miniature.CHANCE, abs=1e-6)
+    assert steps["towards the goal"] != pytest.approx(miniature.CHANCE, abs=1e-6)
+
+
+def test_nearer_moves_are_counted_beside_the_path() -> None:
+    cells = [f"{x},{y}" for x in range(5) for y in range(5)]
+    logits = torch.zeros(25, 4)
+    for move, share in ((0, 0.0), (1, 12 / 16), (2, 0.0), (3, 1.0)):  # up, down, left, right
+        sure = logits.index_fill(1, torch.tensor(move), 50.0)
+        policy = TabularPolicy(cells, tuple(miniature.STEPS), sure)
+        assert miniature.towards(policy) == pytest.approx(share)
 
 
 def test_recipe_round_trips(tmp_path: Path) -> None:

@@ -64,16 +64,18 @@ def test_form_and_overlap_are_worth_a_half_each() -> None:
 
 
 def test_logits_can_be_linear_in_features() -> None:
-    features = torch.randn(9, 3)
-    policy = TabularPolicy(list(map(str, range(9))), ("a", "b"), features @ torch.ones(3, 2))
+    features, truth = torch.randn(2, 9, 3), torch.tensor([1.0, 2.0])[:, None, None].expand(2, 3, 2)
+    policy = TabularPolicy(list(map(str, range(18))), ("a", "b"), (features @ truth).flatten(0, 1))
     parametrize.register_parametrization(policy, "logits", miniature.LinearLogits(features))
     (weights,) = policy.parameters()
-    assert torch.allclose(weights, torch.ones(3, 2), atol=1e-4)
-    policy.logits.sum().backward()
-    assert torch.allclose(weights.grad, features.sum(0)[:, None].expand(3, 2), atol=1e-5)
+    assert torch.allclose(weights, truth, atol=1e-4)
+    policy.logits[:9].sum().backward()
+    alone = features[0].sum(0)[:, None].expand(3, 2)
+    assert torch.allclose(weights.grad, torch.stack([alone, torch.zeros(3, 2)]), atol=1e-5)
 
 
 def test_the_miniature_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(miniature, "WORLDS", 2)
     monkeypatch.setattr(miniature, "POOL", 60)
     monkeypatch.setattr(miniature, "CHOSEN", 6)
     monkeypatch.setattr(miniature, "PASSES", 1)
