@@ -18,6 +18,7 @@ from guerdon.rewards.answers.charts import edit_similarity
 from guerdon.rewards.answers.dates_units import date_fields
 from guerdon.rewards.answers.equality import looks_mathematical, same_answer
 from guerdon.rewards.answers.free_text import normalised
+from guerdon.rewards.answers.yes_no import verdict
 from guerdon.rewards.models import spans
 from guerdon.rewards.programs.code import program_of
 from guerdon.rewards.text.overlap import add_one_bleu, rouge_l, sacrebleu_bleu
@@ -83,6 +84,7 @@ READERS: Mapping[str, Callable[[str], Any]] = {
     "sums_hold": parsing.sums_hold,
     "tagged": Tagged(),
     "undecorated": parsing.undecorated,
+    "verdict": verdict,
     "whole_text": WholeText(),
     "word_ends": spans.word_ends,
     "add_one_bleu": lambda text: add_one_bleu(text, ("a word",)),

@@ -29,6 +29,10 @@ def test_every_kind_has_its_reward_and_form_pays_one_more() -> None:
         return f"<think>so</think><answer>{answer}</answer>"
 
     assert judged("mcq", Task("c", "", "B"), full("(b) because"), full("A")) == [2, 1]
+    doubt = Task("y", "", "no")
+    assert judged("yes_no", doubt, full("No."), full("no, it is not"), full("Yes"), "no") == [
+        *(2, 2, 1, 0)
+    ]
     chart = judged("chart", Task("n", "", "20"), full("21"), full("21.1"), "<answer>21</answer>")
     assert chart == [2, 1, 1]
     box = Task("b", "", None, {"box": (1, 1, 3, 3)})

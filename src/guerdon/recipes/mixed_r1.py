@@ -7,7 +7,7 @@ input embeddings; plus 1 for the form. The real run has the text forms of the ta
 which writes a thinking section for sums and choices alone, and its own embeddings.
 
 Left out: images, the data engine that filters 45,000 tasks by how much their rewards vary, and
-questions of yes or no in the run.
+tasks of yes or no in the run (`YesNo` judges them).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from guerdon.rewards import (
     Tagged,
     TokenSimilarity,
     WeightedSum,
+    YesNo,
 )
 from guerdon.rollout import Groups
 from guerdon.stages import Reward
@@ -49,6 +50,7 @@ def build(**overrides: Any) -> PolicyRecipe:
     rewards: dict[str, Reward] = {
         "chart": ChartAnswer(),
         "mcq": ChoiceCredit(extract=(Tagged(),)),
+        "yes_no": YesNo(extract=(Tagged(),)),
         "grounding": BoxReward(),
         "open": Gate(ANSWERS, TokenSimilarity(StaticEmbeddings("seedling"))),
     }

@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from guerdon.rewards.answers.roles import RoleAccuracy as RoleAccuracy
     from guerdon.rewards.answers.roles import each_role as each_role
     from guerdon.rewards.answers.roles import majority as majority
+    from guerdon.rewards.answers.yes_no import YesNo as YesNo
+    from guerdon.rewards.answers.yes_no import verdict as verdict
     from guerdon.rewards.composing.compose import Gate as Gate
     from guerdon.rewards.composing.compose import GroupZAverage as GroupZAverage
     from guerdon.rewards.composing.compose import Product as Product
