@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from guerdon.cli.commands import run
 from guerdon.records import Task
-from guerdon.rewards import AnswerMatch, FormatReward, Router, WeightedSum
+from guerdon.rewards import AnswerMatch, ChoiceMatch, FormatReward, Router, WeightedSum
 from guerdon.rewards.running.rows import answer_texts, read_reference
 from guerdon.training.task_checks import unread_references
 
@@ -24,7 +25,24 @@ def test_it_tells_how_many_of_how_many_and_shows_three() -> None:
     assert "task '0'" in line
     assert "task '3'" not in line
     assert unread_references(reward, TASKS[:1]) == []
-    assert unread_references(Router({"x": AnswerMatch()}), TASKS) == []
+
+
+def test_parts_of_a_router_are_asked_for_the_tasks_of_their_route() -> None:
+    number = [replace(task, columns={"task_type": "number"}) for task in TASKS[:2]]
+    choice = [Task(f"c{n}", "?", answer, {"task_type": "choice"}) for n, answer in enumerate("B2")]
+    inner = Router({"number": AnswerMatch(), "choice": ChoiceMatch()})
+    lines = unread_references(WeightedSum({"all": inner}), [*number, *choice, TASKS[-1]])
+    routed = "recipe.reward.rewards.all"
+    assert [line.partition(" references")[0] for line in lines] == [
+        f"{routed} can't read 1 of 5",
+        f"{routed}.rewards.number can't read 1 of 2",
+        f"{routed}.rewards.choice can't read 1 of 2",
+    ]
+    assert "no reward for task_type = None" in lines[0]
+    assert (
+        unread_references(Router({"x": ChoiceMatch()}, otherwise=inner), [*number[:1], *choice[:1]])
+        == []
+    )
 
 
 @pytest.mark.parametrize(

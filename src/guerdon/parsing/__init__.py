@@ -10,6 +10,7 @@ from guerdon.parsing.choices import (
     LETTERS,
     choice_letters,
     chosen_letters,
+    options_of,
     reference_letters,
     separated_choice_letters,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "list_items",
     "lone_answer",
     "only_number",
+    "options_of",
     "parse_number",
     "plain_answer",
     "plain_digits",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+from guerdon.parsing.fenced import unfenced
 from guerdon.parsing.json_objects import MAX_DEPTH, read_json
 
 MAX_ITEMS = 256
@@ -15,18 +16,25 @@ _MARK = re.compile(rf"{_SEPARATOR.pattern}|[()\[\]{{}}]")
 _BRACKET = re.compile(r"[()\[\]{}]")
 _BULLET = re.compile(r"(?:[-*•]|\(?\d{1,3}[.)])\s+")
 _BRACKETS = {"[": "]", "{": "}", "(": ")"}
+_LEAD = re.compile(
+    r"(?i)(?:so,? )?(?:the|these|they|those|it|this)\b[^,;:.\n()\[{]{0,80}?"
+    r"\s(?:are|is|includes?)(?:\s?:)?\s+(?=\S)"
+)
 _DECORATION = " \t\r\"'`.$"
 
 
 def list_items(text: str) -> tuple[str, ...]:
     r"""The items of a list: a JSON list, or items set apart by commas, semicolons, lines, "and".
 
-    Brackets around the list, bullets, quotes and blank items are left out; at most
-    `MAX_ITEMS` are read. "[2, 3]", "2 and 3", "- 2\n- 3" and ``["2", "3"]`` all give 2, 3. What
-    stands in brackets of its own is one item: "(1,2), (3,4)" gives two. A comma inside a number
-    ("1,000") separates: write such lists with semicolons or as JSON.
+    A fence around it and what leads to it ("The primes are") are left out, and so are brackets
+    around the list, bullets, quotes and blank items; at most `MAX_ITEMS` are read. "[2, 3]",
+    "2 and 3", "- 2\n- 3" and ``["2", "3"]`` all give 2, 3. What stands in brackets of its own is
+    one item: "(1,2), (3,4)" gives two. A comma inside a number ("1,000") separates: write such
+    lists with semicolons or as JSON.
     """
-    plain = text.strip().replace("\\{", "{").replace("\\}", "}").strip("$").strip()
+    plain = unfenced(text).replace("\\{", "{").replace("\\}", "}").strip("$").strip()
+    lead = _LEAD.match(plain)
+    plain = plain[lead.end() :] if lead else plain
     loaded = _json_list(plain)
     if loaded is not None:
         return loaded

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from guerdon.parsing import last_boxed
+from guerdon.parsing import last_boxed, options_of
 from guerdon.tasks.choices import LETTERS
 from guerdon.tasks.reading import DataError, check_prompt, is_chat
 
@@ -112,25 +112,12 @@ def _math(row: Row) -> Asked:
 
 def _options(row: Row) -> dict[str, str]:
     """Letter to text, as MMLU ("choices"), MMLU-Pro ("options"), ARC and columns A, B, ... do."""
-    held = row.get("choices", row.get("options"))
-    if isinstance(held, Mapping) and isinstance(held.get("text"), list | tuple):
-        labels, texts = held.get("label") or (), held["text"]
-        if len(labels) == len(texts):
-            return {str(label): str(text) for label, text in zip(labels, texts, strict=True)}
-        held = texts
-    if isinstance(held, Mapping):
-        return {str(letter): str(text) for letter, text in held.items()}
-    if isinstance(held, list | tuple):
-        return {_letter(place): str(text) for place, text in enumerate(held)}
-    return {name: str(row[name]) for name in LETTERS if row.get(name) is not None}
+    held = options_of(row.get("choices", row.get("options")))
+    return held or {name: str(row[name]) for name in LETTERS if row.get(name) is not None}
 
 
 _RIGHT = ("answerKey", "answer", "answer_index", "label")
 """What the column with the right choice may be called."""
-
-
-def _letter(place: int) -> str:
-    return chr(ord("A") + place)
 
 
 def _choice(row: Row) -> Asked:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from guerdon.composition import places
+from guerdon.composition import places, within
 from guerdon.parsing.visible import visible
 from guerdon.records import Task
 from guerdon.rewards import Router
@@ -34,19 +34,22 @@ def unread_references(
 ) -> list[str]:
     """What the parts of a reward say of references that they can't read, a line each.
 
-    It tells the part's place, how many of how many tasks, and `SHOWN` of them. Nothing is said of
-    a `Router`, whose parts are not given all tasks.
+    It tells the part's place, how many of how many tasks, and `SHOWN` of them. What stands in a
+    `Router` is asked for the tasks of its route.
     """
-    found = list(places(reward, where))
-    if any(isinstance(part, Router) for _, part in found):
-        return []
     lines = []
-    for place, part in found:
-        refused = part.unreadable(tasks) if isinstance(part, ReadsReferences) else ()
+    given: dict[str, Sequence[Task]] = {where: tasks}
+    for place, part in places(reward, where):
+        # Outer parts come before inner ones, so the nearest router has spoken.
+        around = (one for one in given if place == one or place.startswith(f"{one}."))
+        its = given[max(around, key=len)]
+        if isinstance(part, Router):
+            given |= {within(place, route): its for route, its in part.routed(its).items()}
+        refused = part.unreadable(its) if isinstance(part, ReadsReferences) else ()
         if refused:
             shown = "; ".join(_shown(task, reason) for task, reason in refused[:SHOWN])
             lines.append(
-                f"{place} can't read {len(refused):,} of {len(tasks):,} references, whose rows are "
+                f"{place} can't read {len(refused):,} of {len(its):,} references, whose rows are "
                 f"invalid: {shown}"
             )
     return lines

@@ -9,12 +9,15 @@ from itertools import pairwise
 from guerdon.parsing.json_objects import json_objects
 
 _NUMBER = r"[-+]?(?:[0-9]{1,12}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})(?:[eE][-+]?[0-9])?"
+_QUOTED = rf"[\"']?{_NUMBER}[\"']?"
 _LIST = re.compile(
-    rf"[\[(]\s{{0,8}}({_NUMBER}(?:\s{{0,8}},\s{{0,8}}{_NUMBER}){{1,3}})\s{{0,8}}[\])]"
+    rf"[\[(]\s{{0,8}}({_QUOTED}(?:\s{{0,8}},\s{{0,8}}{_QUOTED}){{1,3}})\s{{0,8}}[\])]"
 )
+_OR = re.compile(r"[\])}]\s{0,8},?\s{0,8}or\b")
+"""Between two of which only one is meant."""
 _BARE = re.compile(rf"(?<![\w.])(?<![\w.][-+]){_NUMBER}(?![\w.]\w)(?!\w)")
 _NAMED = re.compile(
-    r"""\b(x_?min|y_?min|x_?max|y_?max|[xy]_?[12]|left|top|right|bottom|[xy])"""
+    r"""\b(x_?min|y_?min|x_?max|y_?max|[xy]_?[12]|left|top|right|bottom|width|height|[xywh])"""
     rf"""["']?\s{{0,8}}[:=]\s{{0,8}}["']?({_NUMBER})(?![\w.]\w)(?!\w)""",
     re.IGNORECASE,
 )
@@ -24,26 +27,34 @@ _SIDES = {
     **dict.fromkeys(("x2", "xmax", "right"), 2),
     **dict.fromkeys(("y2", "ymax", "bottom"), 3),
 }
+_CORNER = {"x": 0, "y": 1, "width": 2, "w": 2, "height": 3, "h": 3}
 _TIME = r"(?:[0-9]{1,2}:){0,2}[0-9]{1,9}(?:\.[0-9]{0,12})?"
 _TIMES = re.compile(_TIME)
 _UNIT = r"(?:\s{0,4}(?:s|secs?|seconds?)\b)?"
 _BETWEEN = re.compile(
     rf"(?<![\w.:])({_TIME}){_UNIT}\s{{0,4}}(?:[-–—,;]|to|and|until)\s{{0,4}}({_TIME}){_UNIT}(?![\w:])"
 )
+_STARTS = re.compile(r"(?i)\b(?:start|end)(?:[_ ]?time)?\s{0,4}[:=]\s{0,4}")
 _GAP = re.compile(r"\s{0,8}(?:[\s,;])\s{0,8}")
 _ODD = re.compile(r"[{}\\&^@#~=]")
 """What a sentence with numbers in it does not hold."""
 _MINUS = str.maketrans({"\u2212": "-"})
+_TIME_NAMES = (("start_time", "end_time"), ("start", "end"))
 _TOO_FAR = 1e12
 
 
 def number_lists(text: str, count: int) -> list[tuple[float, ...]]:
     """The lists of exactly ``count`` (2 to 4) numbers in brackets, ``[1, 2.5]`` or ``(1, 2.5)``.
 
+    Quotes around a number don't count.
     Numbers of more than 12 digits before or after the point are none. Linear time.
     """
     found = [match.group(1).split(",") for match in _LIST.finditer(text)]
-    return [tuple(map(float, numbers)) for numbers in found if len(numbers) == count]
+    return [
+        tuple(float(number.strip(" \t\r\n\"'")) for number in numbers)
+        for numbers in found
+        if len(numbers) == count
+    ]
 
 
 def read_boxes(text: str) -> list[tuple[float, ...]]:
@@ -52,9 +63,12 @@ def read_boxes(text: str) -> list[tuple[float, ...]]:
     The first of these that it has: lists of four numbers in brackets; lists of two, of which two
     each are the corners of a box; named numbers (``x1`` or ``xmin`` or ``left``, and so on), of
     which every four different ones are a box; four bare numbers, alone or four to a line. Corners
-    or names that do not come out even are no boxes, and neither are bare numbers beside others.
+    or names that do not come out even are no boxes, and neither are bare numbers beside others, or
+    boxes that "or" joins. ``x``, ``y``, ``width`` and ``height`` (``w``, ``h``) are names too.
     """
     plain = text.translate(_MINUS)
+    if _OR.search(plain):
+        return []
     if found := number_lists(plain, 4):
         return found
     if corners := number_lists(plain, 2):
@@ -72,8 +86,10 @@ def read_boxes(text: str) -> list[tuple[float, ...]]:
 
 def read_point(text: str) -> tuple[float, float] | None:
     """The last ``[x, y]`` or ``(x, y)`` of a text, else its only ``x`` and ``y``, else its only two
-    numbers; None where there is none of these."""
+    numbers; None where there is none of these, or "or" between two."""
     plain = text.translate(_MINUS)
+    if _OR.search(plain):
+        return None
     if found := number_lists(plain, 2):
         return found[-1][0], found[-1][1]
     if named := _NAMED.findall(plain):
@@ -85,17 +101,21 @@ def read_point(text: str) -> tuple[float, float] | None:
 
 
 def read_interval(text: str) -> tuple[float, float] | None:
-    """The last JSON object ``{"start_time", "end_time"}`` of a text (numbers, quoted or not), else
-    its last ``[start, end]``, else its only two times with "to", a dash or a comma between.
+    """The interval of a text, in seconds; None where there is none, or "or" stands between two.
 
-    A bare time may have a unit of seconds, or colons: ``1:20`` is 80. None where there is none.
+    It is the last JSON object with ``start_time`` and ``end_time``, or ``start`` and ``end``
+    (numbers, quoted or not); else the last ``[start, end]``; else the only two times, with these
+    names or with "to", a dash or a comma between. A bare time may have a unit of seconds, or
+    colons: ``1:20`` is 80.
     """
+    plain = text.translate(_MINUS)
+    if _OR.search(plain):
+        return None
     if "{" in text:
         return _timed(text)
-    plain = text.translate(_MINUS)
     if found := number_lists(plain, 2):
         return found[-1][0], found[-1][1]
-    times = _BETWEEN.findall(plain)
+    times = _BETWEEN.findall(_STARTS.sub("", plain))
     if len(times) != 1 or len(_TIMES.findall(plain)) != 2 or _ODD.search(plain):
         return None
     return _seconds(times[0][0]), _seconds(times[0][1])
@@ -104,7 +124,8 @@ def read_interval(text: str) -> tuple[float, float] | None:
 def _timed(text: str) -> tuple[float, float] | None:
     try:
         value = json_objects(text)[-1]
-        start, end = (float(value[name]) for name in ("start_time", "end_time"))
+        names = _TIME_NAMES[0] if _TIME_NAMES[0][0] in value else _TIME_NAMES[1]
+        start, end = (float(value[name]) for name in names)
     except (ValueError, TypeError, KeyError, IndexError, OverflowError):
         return None
     # One at a time: the maximum of 1 and "nan" is 1.
@@ -120,13 +141,16 @@ def _seconds(time: str) -> float:
 
 
 def _named_boxes(named: Sequence[tuple[str, str]]) -> list[tuple[float, ...]]:
-    boxes = []
+    boxes: list[tuple[float, ...]] = []
     for start in range(0, len(named), 4):
-        sides = [_SIDES.get(name.lower().replace("_", "")) for name, _ in named[start : start + 4]]
-        if sorted(side for side in sides if side is not None) != [0, 1, 2, 3]:
+        names = [name.lower().replace("_", "") for name, _ in named[start : start + 4]]
+        sized = all(name in _CORNER for name in names)
+        sides = [(_CORNER if sized else _SIDES).get(name, -1) for name in names]
+        if sorted(sides) != [0, 1, 2, 3]:
             return []
         numbers = dict(zip(sides, (float(n) for _, n in named[start : start + 4]), strict=True))
-        boxes.append(tuple(numbers[side] for side in range(4)))
+        x, y, z, w = (numbers[side] for side in range(4))
+        boxes.append((x, y, x + z, y + w) if sized else (x, y, z, w))
     return boxes
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from guerdon.parsing.fenced import unfenced
 from guerdon.parsing.json_objects import json_values
 from guerdon.parsing.thinking import after_thinking
+from guerdon.rewards.actions.native_calls import function_calls, native_calls
 from guerdon.rewards.actions.strict_json import read_json, same_json
 
 MAX_CALLS = 64
@@ -45,21 +46,26 @@ Credit = Callable[[Sequence[ToolCall], Sequence[ToolCall]], float]
 def read_calls(text: str, tag: str = "tool_call") -> list[ToolCall] | None:
     """The calls of all ``<tag>`` sections after the thinking, in order; see `call_sections`.
 
-    A section holds JSON objects, or lists of them, in any layout and perhaps in a fence; what a
-    call is says `as_call`. None where there is no section, where one holds anything else, and for
-    over `MAX_CALLS`. An empty section holds no calls.
+    A section holds JSON objects, or lists of them, in any layout and perhaps in a fence, or
+    ``<function=name>``; what a call is says `as_call`. Without a section they may stand as the
+    model's chat template has them (`native_calls`). None where there are neither, where one holds
+    anything else, and for over `MAX_CALLS`. An empty section holds no calls.
     """
     found = call_sections(text, tag)
-    if not found:
-        return None
     calls: list[ToolCall] = []
     try:
         for inside in found:
-            for value in json_values(unfenced(inside)):
+            plain = unfenced(inside)
+            if plain.startswith("<function="):
+                calls += map(as_call, function_calls(plain))
+                continue
+            for value in json_values(plain):
                 calls += map(as_call, value if isinstance(value, list) else [value])
+        if not found:
+            calls += map(as_call, native_calls(after_thinking(text)))
     except ValueError:
         return None
-    return calls if len(calls) <= MAX_CALLS else None
+    return calls if (found or calls) and len(calls) <= MAX_CALLS else None
 
 
 def call_sections(text: str, tag: str) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from guerdon.examples import Example, probe
-from guerdon.parsing import sections
+from guerdon.parsing import read_json, sections
 from guerdon.ranges import Positive, check_ranges
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards.actions.tool_calls import (
@@ -79,8 +79,8 @@ class ToolReward:
     except with ``penalise_spurious``: then a section of calls costs the low end. ``length``
     adds a part, see `ThinkLength`. Never invalid.
 
-    The gold: column ``calls`` (list of name and parameters) with column ``response`` (does it
-    answer in words too? by default only where there is no call); without ``calls``, the
+    The gold: column ``calls`` (list of name and parameters, or its JSON) with column ``response``
+    (does it answer in words too? by default only where there is no call); without ``calls``, the
     answer in the form above. Raises ValueError naming the task where neither can be read.
     """
 
@@ -132,7 +132,8 @@ class ToolReward:
         given = task.columns.get("calls")
         try:
             if given is not None:
-                calls = tuple(as_call(call) for call in given)
+                listed = read_json(given) if isinstance(given, str) else given
+                calls = tuple(as_call(call) for call in listed)
                 return GoldTools(calls, bool(task.columns.get("response", not calls)))
             answer = str(task.answer or "")
             has_calls, response = f"<{self.tag}>" in answer, "<response>" in answer
@@ -149,7 +150,10 @@ class ToolReward:
     def _credit(self, text: str, gold: GoldTools) -> float | None:
         """What the calls are worth in [0, 1]; None where there are none to be made."""
         if not gold.calls:
-            made = f"<{self.tag}>" in text if self.released else call_sections(text, self.tag)
+            if self.released:
+                made = f"<{self.tag}>" in text
+            else:
+                made = bool(call_sections(text, self.tag) or read_calls(text, self.tag))
             return 0.0 if self.penalise_spurious and made else None
         read = (read_released_calls if self.released else read_calls)(text, self.tag)
         return 0.0 if read is None else self.credit(gold.calls, read)

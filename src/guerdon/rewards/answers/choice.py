@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,6 +17,7 @@ from guerdon.parsing import (
     choice_letters,
     chosen_letters,
     last_boxed,
+    options_of,
     reference_letters,
     sections,
     separated_choice_letters,
@@ -31,6 +33,7 @@ from guerdon.rewards.answers.answer import (
     WholeText,
     first_found,
 )
+from guerdon.rewards.answers.free_text import words_of
 from guerdon.rewards.running.rows import answer_texts, single
 from guerdon.rewards.text.format import FormatReward
 
@@ -41,6 +44,10 @@ CHOICE_READERS: tuple[Extractor, ...] = (
     AfterThinking((Tagged(), Hash(), Stated(), Boxed(), WholeText())),
 )
 """Where a choice is looked for: as `READERS`, but what is stated goes before a box of symbols."""
+
+_LABELLED = re.compile(r"\W{0,3}([A-Z])\W{0,2}[).:]\s{0,4}(\S.{0,400})", re.DOTALL)
+_SEVERAL = re.compile(r"[,;\n]|\band\b")
+_LONGEST_OPTION = 400
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,8 @@ class ChoiceMatch:
     The letters are read by ``read`` from what the first of ``extract`` finds: by default as a
     person reads them (`guerdon.parsing.chosen_letters`); by `choice_letters` every letter that
     occurs counts, and by `separated_choice_letters` only letters that stand alone. The reference
-    is read in the same way (`gold_letters`): "B. Dog", "(b)" and "b" are one choice.
+    is read in the same way (`gold_letters`): "B. Dog", "(b)" and "b" are one choice. An answer
+    without letters that is an option's own text chooses it (`named_options`).
 
     Value and part "accuracy": float[N] of 0 and 1. Nothing chosen: 0.
     Raises ValueError naming the task where the reference holds no choice letter: an empty
@@ -84,12 +92,22 @@ class ChoiceMatch:
         released = self.read is choice_letters
         golds = [gold_letters(task, self.letters, released) for task in rollouts.tasks]
         rows = zip(rollouts.texts, rollouts.group.tolist(), strict=True)
-        correct = [float(self.chosen(text) == golds[group]) for text, group in rows]
+        correct = [
+            float(self.chosen(text, rollouts.tasks[group]) == golds[group]) for text, group in rows
+        ]
         return single("accuracy", torch.tensor(correct))
 
-    def chosen(self, text: str) -> str:
+    def chosen(self, text: str, task: Task | None = None) -> str:
         """The letters one completion chooses; "" where it chooses none."""
-        return self.read(first_found(self.extract, text) or "", self.letters)
+        found = first_found(self.extract, text) or ""
+        chosen = self.read(found, self.letters)
+        if chosen or task is None or self.read is not chosen_letters:
+            return chosen
+        return named_options(found, task, self.letters)
+
+    def unreadable(self, tasks: Sequence[Task]) -> list[tuple[Task, str]]:
+        """The tasks whose reference can't be read, each with the reason."""
+        return _unread(tasks, self.letters, self.read is choice_letters)
 
     @classmethod
     def example(cls) -> Example:
@@ -99,19 +117,78 @@ class ChoiceMatch:
 def gold_letters(task: Task, letters: str = CHOICES, released: bool = False) -> str:
     """The right letters of a task: of its answer, or of each of a list of answers.
 
-    They are read by `guerdon.parsing.reference_letters`; if ``released``, every letter that
-    occurs counts (DianJin-R1). Raises ValueError naming the task where there are none.
+    A text is read by `guerdon.parsing.reference_letters`; if ``released``, every letter that
+    occurs counts (DianJin-R1). With the options in the column ``choices``, an option's own text
+    stands for its letter, and a whole number is its place from 0, as MMLU counts. Raises ValueError
+    naming the task where there are none: a number alone may count from 0 or from 1.
     """
-    texts, _ = answer_texts(task.answer)
-    read = choice_letters if released else reference_letters
-    chosen = [read(text, letters) for text in texts]
+    chosen, refused = _read_gold(task, letters, released)
+    if refused:
+        raise ValueError(f"task {task.id!r}: {refused}")
+    return chosen
+
+
+def _read_gold(task: Task, letters: str, released: bool) -> tuple[str, str]:
+    """The right letters, or why there are none."""
+    given = task.answer if isinstance(task.answer, list | tuple | set) else [task.answer]
+    options = options_of(task.columns.get("choices"))
+    chosen: list[str] = []
+    for one in given:
+        if isinstance(one, int) and not isinstance(one, bool):
+            if not 0 <= one < len(options):
+                return "", (
+                    f"its answer {one} may count from 0 or from 1; give the letter, or the options "
+                    "in the column 'choices' (a list, counted from 0)"
+                )
+            chosen.append(list(options)[one])
+            continue
+        for text in answer_texts(one)[0]:
+            named = [label for label, option in options.items() if option.strip() == text.strip()]
+            read = choice_letters if released else reference_letters
+            chosen.append(
+                named[0] if len(named) == 1 and text not in options else read(text, letters)
+            )
     found = "".join(letter for letter in letters if any(letter in some for some in chosen))
     if not found or not all(chosen):
-        raise ValueError(
-            f"task {task.id!r}: its answer {task.answer!r:.200} holds none of the choice letters "
-            f"{letters}; give the letters of the right choices"
+        return "", (
+            f"its answer {task.answer!r:.200} holds none of the choice letters {letters}; give the "
+            "letters of the right choices"
         )
-    return found
+    return found, ""
+
+
+def _unread(tasks: Sequence[Task], letters: str, released: bool = False) -> list[tuple[Task, str]]:
+    refused = ((task, _read_gold(task, letters, released)[1]) for task in tasks)
+    return [(task, reason) for task, reason in refused if reason]
+
+
+def named_options(said: str, task: Task, letters: str = CHOICES) -> str:
+    """The letters of the options whose own text an answer is, word by word; "" for anything else.
+
+    "Dog" chooses B where the column ``choices`` has it there alone, or where the reference is
+    "B. Dog"; "Dog and Hen" chooses both.
+    """
+    options = options_of(task.columns.get("choices")) or _labelled(task)
+    if not options or not said.strip() or len(said) > _LONGEST_OPTION:
+        return ""
+    words = {letter: words_of(text) for letter, text in options.items() if letter in letters}
+    pieces = [said]
+    if not any(words_of(said) == one for one in words.values()):
+        pieces = _SEVERAL.split(said)
+    chosen = set()
+    for piece in pieces:
+        meant = [letter for letter, one in words.items() if one and one == words_of(piece)]
+        if len(meant) != 1:
+            return ""
+        chosen.add(meant[0])
+    return "".join(letter for letter in letters if letter in chosen)
+
+
+def _labelled(task: Task) -> dict[str, str]:
+    """The options that a reference spells out: "B. Dog"."""
+    texts, _ = answer_texts(task.answer)
+    found = [match for match in map(_LABELLED.fullmatch, texts) if match]
+    return {match[1]: match[2] for match in found} if len(found) == len(texts) else {}
 
 
 Credit = Callable[[str, str], float]
@@ -161,10 +238,16 @@ class ChoiceCredit:
         golds = [gold_letters(task, self.letters) for task in rollouts.tasks]
         values = []
         for text, group in zip(rollouts.texts, rollouts.group.tolist(), strict=True):
-            chosen = chosen_letters(first_found(self.extract, text) or "", self.letters)
+            found = first_found(self.extract, text) or ""
+            chosen = chosen_letters(found, self.letters)
+            chosen = chosen or named_options(found, rollouts.tasks[group], self.letters)
             hedged = len(golds[group]) == 1 < len(chosen)
             values.append(self.credit(chosen, golds[group]) if chosen and not hedged else 0.0)
         return single("choices", torch.tensor(values))
+
+    def unreadable(self, tasks: Sequence[Task]) -> list[tuple[Task, str]]:
+        """The tasks whose reference can't be read, each with the reason."""
+        return _unread(tasks, self.letters)
 
     @classmethod
     def example(cls) -> Example:

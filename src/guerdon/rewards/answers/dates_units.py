@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, ClassVar
 
 from guerdon.examples import Example, probe
@@ -31,7 +32,7 @@ _MONTH = (
     r"sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.?"
 )
 _DATED = re.compile(
-    rf"{_MONTH}|\d{{1,4}}([-/.])\d{{1,2}}(?:\1\d{{1,4}})?(?:t\d{{2}}:\d{{2}}(?::\d{{2}})?z?)?"
+    rf"{_MONTH}|(?:19|20)\d{{6}}|\d{{1,4}}([-/.])\d{{1,2}}(?:\1\d{{1,4}})?(?:t\d{{2}}:\d{{2}}(?::\d{{2}})?z?)?"
     rf"|\d{{1,2}}-{_MONTH}-\d{{2,4}}|\d{{4}}-{_MONTH}(?:-\d{{1,2}})?",
     re.ASCII | re.IGNORECASE,
 )
@@ -50,18 +51,37 @@ _BLANKS = re.compile(r"[ \t\r\n]+")
 _JOINING = frozenset(["of", "at", "on", "the"])
 _STRANGE = frozenset(["Cc", "Cf", "Cn", "Co", "Cs", "Nd", "Nl", "No"])
 _RANGE = frozenset(["and", "or", "to", "until", "through", "-"])
+_UNSAID = frozenset(
+    [
+        "not",
+        "never",
+        "before",
+        "after",
+        "until",
+        "around",
+        "about",
+        "circa",
+        "approximately",
+        "near",
+    ]
+)
+"""Words before a date that make another answer of it."""
+_DOTTED = re.compile(r"\d{1,2}\.\d{1,2}\.\d{2,4}", re.ASCII)
+_CHARACTERS = re.compile(r"(\d{4})年(\d{1,2})月(\d{1,2})[日号號]", re.ASCII)
+_DASHES = str.maketrans(dict.fromkeys("‐‑‒–—−", "-"))
 
 
 def date_fields(text: str, day_first: bool = False) -> dict[str, int] | None:
     """The fields that a date says: "May 2024" gives year and month. None where it is no date.
 
     A date in a sentence of at most 400 characters is read where it is the only one there; a year
-    alone counts where no other date stands. ``day_first`` reads 05/01/2024 as 5 January. Time
-    zones are not looked at. None of a text with control characters or digits that are not read
-    (see `guerdon.parsing.characters`), and no date with digits beside it that are no part of it
-    ("17.05.2024.12", "5 to 7 May").
+    alone counts where no other date stands. ``day_first`` reads 05/01/2024 as 5 January; with full
+    stops the day is always first. Time zones are not looked at. None of a text with control
+    characters or digits that are not read (see `guerdon.parsing.characters`), no date with digits
+    beside it that are no part of it ("17.05.2024.12", "5 to 7 May"), and none that is denied or
+    bounds another ("not 5 May 2024", "before 5 May 2024").
     """
-    plain = one_script(text.strip())
+    plain = _CHARACTERS.sub(r"\1-\2-\3", one_script(text.strip()).translate(_DASHES))
     if len(plain) > _LONGEST_SENTENCE or _is_strange(plain):
         return None
     found = [_date_fields(one, day_first) for one in _dates_in(plain)]
@@ -99,7 +119,10 @@ def _dates_in(text: str) -> list[str]:
 
 def _is_one(run: Sequence[str], before: Sequence[str], after: Sequence[str]) -> bool:
     """Whether a run of words is one date, and no digits stand beside it."""
+    if before and before[-1].lower() in _UNSAID:
+        return False
     before = before[:-1] if before and before[-1].lower() in _RANGE else before
+    after = after[1:] if after and after[0].lower() in _RANGE else after
     if any(c.isdigit() for word in (*before[-1:], *after[:1]) for c in word):
         return False
     named = [word for word in run if _NAMED.fullmatch(word)]
@@ -121,6 +144,7 @@ def _date_fields(plain: str, day_first: bool) -> dict[str, int] | None:
     if _YEAR.fullmatch(plain):
         # A lone number is a year or nothing: dateutil would make it a day of this month.
         return {"year": int(plain)}
+    day_first = day_first or bool(_DOTTED.fullmatch(plain))
     try:
         one, two = (parser.parse(plain, dayfirst=day_first, default=d) for d in _DEFAULTS)
     except Exception:  # dateutil raises errors of several families for a text that is no date
@@ -185,18 +209,22 @@ class DateMatch:
 _FACTOR = r"[a-zA-Zµμ°Ω%]{1,24}(?:\^?-?\d)?"
 _UNIT = re.compile(rf"{_FACTOR}(?: ?[*/ ] ?{_FACTOR}){{0,5}}", re.ASCII)
 _LONGEST_AMOUNT = 100
-_AMOUNT = re.compile(
-    r"([-+]?[\d.,]+(?:[eE][-+]?\d{1,3})?|[-+]?\d+/\d+) ?([!-~°Ωµμ][ -~°Ωµμ]*)?", re.ASCII
-)
+_NUMERAL = r"[-+]?\d+/\d+|[-+]?(?:\d{1,3}(?: \d{3})+(?![\d.,])|[\d.,]+(?:[eE][-+]?\d{1,3})?)"
+_AMOUNT = re.compile(rf"({_NUMERAL}) ?([!-~°Ωµμ][ -~°Ωµμ]*)?", re.ASCII)
+_PART = r"\d+(?:\.\d+)? ?[a-zA-Z]{1,12}"
+_COMPOUND = re.compile(rf"{_PART}(?:(?:,? and |,? ?){_PART}){{1,3}}", re.ASCII)
+_PARTS = re.compile(_PART, re.ASCII)
+_SAID = re.compile(r"(?:[A-Za-z][A-Za-z' ]{0,80}\s(?:is|was|are|equals)|=)\s+(?=[-+.\d])", re.ASCII)
+"""What leads to an amount in a sentence."""
 
 
 @dataclass(frozen=True)
 class QuantityMatch:
     """1 where the answer is the reference amount in any unit of its kind, else 0.
 
-    "5 km" equals "5000 m" and "5\\\\text{ km}"; a relative difference up to ``tolerance`` is
-    accepted. An answer without a unit is wrong where the reference has one. Needs the package
-    pint (extra ``metrics``; ImportError names the command that installs it).
+    "5 km" equals "5000 m" and "5\\\\text{ km}", "1 h 30 min" equals "90 min"; a relative difference
+    up to ``tolerance`` is accepted. An answer without a unit is wrong where the reference has one.
+    Needs the package pint (extra ``metrics``; ImportError names the command that installs it).
 
     Value and part "quantity": float[N] of 0 and 1. An unreadable answer is 0; a reference that
     is no amount makes its rows invalid.
@@ -252,9 +280,25 @@ def _registry() -> Any:
 
 
 def _quantity(text: str) -> Any:
-    plain = plain_answer(text)
+    if len(text) > 4 * _LONGEST_AMOUNT:
+        return None
+    said = _SAID.match(text.strip())
+    plain = plain_answer(text.strip()[said.end() :] if said else text)
     amount = f"{plain.body} {plain.unit}".strip()
-    return _read_quantity(amount) if len(amount) <= _LONGEST_AMOUNT else None
+    if len(amount) > _LONGEST_AMOUNT:
+        return None
+    return _compound(amount) if _COMPOUND.fullmatch(amount) else _read_quantity(amount)
+
+
+def _compound(amount: str) -> Any:
+    """The sum of amounts of one kind whose units get smaller: "1 h 30 min". None for others."""
+    parts = [_read_quantity(part) for part in _PARTS.findall(amount)]
+    try:
+        units = [1 * part.units for part in parts]
+        falling = all(a > b for a, b in pairwise(units))
+        return sum(parts[1:], parts[0]) if falling else None
+    except Exception:  # no amounts, or of kinds that can't be compared
+        return None
 
 
 @lru_cache(maxsize=4096)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from guerdon.examples import BOXED, Example, choices, numbers, sentences
 from guerdon.ranges import Finite, check_ranges
-from guerdon.records import INVALID, Comparisons, Progress, Rollouts, Scores
+from guerdon.records import INVALID, Comparisons, Progress, Rollouts, Scores, Task
 from guerdon.records.pairs import joined
 from guerdon.rewards.composing.compose import (
     OfRewards,
@@ -63,9 +63,28 @@ class Router:
                 made.put(rows, reward(rollouts.select(rows), progress), name, self)
         for row, route in enumerate(routes):
             if route is None:
-                asked = rollouts.task_of(row).columns.get(self.by)
-                made.reasons[row] = f"no reward for {self.by} = {asked!r:.40}"
+                made.reasons[row] = self._refused(rollouts.task_of(row))
         return made.scores()
+
+    def routed(self, tasks: Sequence[Task]) -> dict[str, list[Task]]:
+        """The tasks that each reward judges, by its place in the router."""
+        rewards = self._all()
+        found: dict[str, list[Task]] = {f"rewards.{name}": [] for name in self.rewards}
+        found["otherwise"] = []
+        for task in tasks:
+            route = self._route(task.columns.get(self.by), rewards)
+            if route is not None:
+                found[f"rewards.{route}" if route in self.rewards else route].append(task)
+        return found
+
+    def unreadable(self, tasks: Sequence[Task]) -> list[tuple[Task, str]]:
+        """The tasks that no reward judges, each with the reason."""
+        rewards = self._all()
+        routes = ((task, self._route(task.columns.get(self.by), rewards)) for task in tasks)
+        return [(task, self._refused(task)) for task, route in routes if route is None]
+
+    def _refused(self, task: Task) -> str:
+        return f"no reward for {self.by} = {task.columns.get(self.by)!r:.40}"
 
     def _all(self) -> dict[str, Reward]:
         more = {} if self.otherwise is None else {"otherwise": self.otherwise}
