@@ -1,4 +1,5 @@
 import math
+from itertools import product
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from guerdon.evaluation import (
     unpaired_bootstrap,
     wilson,
 )
+
+SIGNS = list(product((-1, 1), repeat=9))
 
 
 def test_wilson_by_hand():
@@ -98,10 +101,23 @@ def test_sign_flip_exact():
     assert sign_flip_test([1, 1], [1, 1]) == 1.0
     # |3 - 1| = 2 against sums 4, 2, 2, 4: all are as extreme.
     assert sign_flip_test([3, 0], [0, 1]) == 1.0
+    assert sign_flip_test([0.5], [0.25]) == 1.0
+    # Sixteen alike: all up and all down, 2 of 65,536; one of them the other way: 14, as far as
+    # any pattern with one or none apart, 2 * (1 + 16).
+    assert sign_flip_test([0.1] * 16, [0.0] * 16) == 2**-15
+    assert sign_flip_test([0.1] * 15 + [-0.1], [0.0] * 16) == 34 / 2**16
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_sign_flips_are_those_counted_one_by_one(seed):
+    gaps = np.round(np.random.default_rng(seed).normal(0.3, 1.0, 9), 1)  # some sums are tied
+    sums = [abs(sum(s * g for s, g in zip(signs, gaps, strict=True))) for signs in SIGNS]
+    extreme = sum(one >= abs(gaps.sum()) - 1e-9 for one in sums)
+    assert sign_flip_test(gaps, [0.0] * 9) == extreme / 512
 
 
 def test_random_tests_never_say_zero():
-    assert sign_flip_test([1.0] * 20, [0.0] * 20, resamples=99) == pytest.approx(0.01)
+    assert sign_flip_test([1.0] * 31, [0.0] * 31, resamples=99) == pytest.approx(0.01)
     assert permutation_test([9.0] * 20, [0.0] * 20, resamples=99) == pytest.approx(0.01)
     assert permutation_test([1.0, 1.0], [1.0, 1.0], resamples=99) == 1.0
 

@@ -1,6 +1,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 
 from guerdon.reproduction import (
@@ -112,6 +113,24 @@ def test_a_claim_has_the_worst_of_its_claims_and_none_without_its_checks():
     for failed in ("opposite", "undecided", "too_small"):
         assert overall(outcomes(claim=["shown"], check=["shown", failed])) is Verdict.VOID
     assert overall([]) is Verdict.UNDECIDED
+
+
+def test_how_many_verdicts_chance_makes():
+    """What docs/systems.md says of 89 papers: 2.5 % of claims at the bar, 2.5 % of the systems."""
+    draw = np.random.default_rng(0)
+    expected = [Expectation("a", 0.0, "m", 0.3), Expectation("b", 0.0, "m", 0.3)]
+    systems, shown, opposite = 4_000, 0, 0
+    for _ in range(systems):
+        at_the_bar = judge_all(
+            expected, runs_of(a=draw.normal(0.3, 1, 6), b=draw.normal(0.3, 1, 6))
+        )
+        shown += sum(one.verdict is Verdict.SHOWN for one in at_the_bar)
+        no_effect = judge_all(expected, runs_of(a=draw.normal(0, 1, 6), b=draw.normal(0, 1, 6)))
+        opposite += overall(no_effect) is Verdict.OPPOSITE
+    # Standard errors: .0017 and .0025.
+    assert shown / (2 * systems) == pytest.approx(0.025, abs=0.006)
+    assert opposite / systems == pytest.approx(0.025, abs=0.008)
+    assert (round(0.025 * 178, 1), round(0.025 * 89, 1)) == (4.5, 2.2)
 
 
 def test_the_seeds_that_would_decide():

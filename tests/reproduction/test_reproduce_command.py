@@ -118,13 +118,15 @@ def test_a_rerun_says_what_is_the_same_and_writes_elsewhere(
     assert main(["reproduce", "one", "--quiet"]) == 0
     printed = said(capsys)
     assert "all 6 figures are those of reproductions/one/v1.json, to rounding" in printed
-    assert "it rises: shown. The effect is larger than the smallest one worth claiming." in printed
+    assert "it rises: shown. Every effect that is claimed is larger than the smallest" in printed
     three["claims"]["one"] = toy("one", base=0.4)
     assert main(["reproduce", "one", "--quiet"]) == 1
     printed = said(capsys)
     assert "6 of 6 figures are not those of reproductions/one/v1.json:" in printed
     assert "arm, seed 100, accuracy: 0.8 recorded, 0.4 now" in printed
     assert "the verdict is opposite; recorded is shown" in printed
+    told = "The effect goes the other way. Decisive: accuracy: arm > 0.5 + 0.1."
+    assert told in printed
     assert main(["reproduce", "one", "--json", "--seeds", "2"]) == 1
     told = json.loads(capsys.readouterr().out)
     assert (told["figures"], len(told["differ"])) == (2, 2)

@@ -7,12 +7,12 @@ import pytest
 
 from guerdon import recipes
 from guerdon.recipes import MARKS, Paper, all_recipes, left_out, load_recipe
-from guerdon.reproduction import Claim, Expectation, run_claim, write
+from guerdon.reproduction import Claim, Expectation, Role, read, run_claim, write
 from guerdon.reproduction.picture import draw, off_axis
 from guerdon.reproduction.table import as_data, in_readme, marks, render
 from guerdon.reproduction.unit_checks import FOLDER
 from guerdon.reproduction.versions import record
-from guerdon.reproduction.written import outcomes_in
+from guerdon.reproduction.written import EARLIER, in_words, outcomes_in
 
 ROOT = Path(__file__).parents[2]
 
@@ -135,6 +135,45 @@ def test_picture_of_the_earlier_rule_is_drawn_again(tmp_path):
     (known,) = outcomes_in(data)
     assert (known.told, known.bar) == ("accuracy: good > poor + 0.1", 0.1)
     assert draw(tmp_path / "toy-r1.json").stat().st_size > 5_000
+
+
+def test_a_sentence_says_what_a_verdict_means_and_what_decided_it(tmp_path):
+    def sentence(*expectations):
+        claim = replace(CLAIM, expectations=expectations)
+        return in_words(read(write(run_claim(claim, range(1, 8)), tmp_path)))
+
+    holds = Expectation("good", "poor", "accuracy", 0.1)
+    assert sentence(holds) == (
+        "good beats poor: shown. Every effect that is claimed is larger than the smallest one "
+        "worth claiming."
+    )
+    small = [Expectation("good", "poor", "accuracy", 0.5 + bar) for bar in (0.0, 0.1, 0.2)]
+    assert sentence(holds, *small) == (
+        "good beats poor: too small. If there is an effect, it is smaller than the smallest one "
+        "worth claiming. Decisive: accuracy: good > poor + 0.5; accuracy: good > poor + 0.6 "
+        "(and 1 more)."
+    )
+    fails = Expectation("poor", 0.5, "accuracy", 0.1, role=Role.CHECK)
+    assert sentence(holds, small[0], fails) == (
+        "good beats poor: void. A check of the set-up failed: this miniature can't tell. "
+        "Decisive: accuracy: poor > 0.5 + 0.1."
+    )
+    assert sentence(Expectation("poor", "good", "accuracy")).endswith(
+        "opposite. The effect goes the other way. Decisive: accuracy: poor > good."
+    )
+    earlier = {"statement": "it rises.", "verdict": "refuted", "outcomes": []}
+    assert in_words(earlier) == f"it rises: refuted. {EARLIER}"
+
+
+def test_clumps_stand_in_the_table(tmp_path):
+    def arm(seed, report):
+        return {"accuracy": 0.9 if seed % 2 else 0.1}
+
+    claim = replace(CLAIM, arms={"good": arm, "poor": poor})
+    recorded(tmp_path, claim, range(1, 8))
+    row = render(tmp_path, [("toy-r1", Paper("A title"))]).splitlines()[-1]
+    told = "two clumps, 3 about -0.4 and 4 about 0.4: many worlds belong inside one seed) |"
+    assert row.endswith(f" seeds would tell; {told}")
 
 
 def test_an_arm_that_ran_away_is_off_the_axis():

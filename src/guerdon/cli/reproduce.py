@@ -120,7 +120,7 @@ def _show(result: Reproduction, path: Path, picture: Path, options: dict[str, An
     if options["json"]:
         print(path.read_text())
     else:
-        show_reproduction(result)
+        show_reproduction(result, read(path))
         print(f"{path}\n{picture}")
 
 

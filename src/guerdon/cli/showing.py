@@ -14,6 +14,7 @@ from guerdon.evaluation import student
 from guerdon.parsing.visible import visible
 from guerdon.report import number
 from guerdon.reproduction import Reproduction
+from guerdon.reproduction.clumps import told as two_clumps_told
 from guerdon.reproduction.compare import Difference
 from guerdon.reproduction.written import in_words
 
@@ -119,8 +120,8 @@ def _show_histogram(console: Console, histogram: Mapping[str, list[Any]]) -> Non
         console.print(f"{low:10.4g} to {high:<10.4g} {bar} {count}", highlight=False)
 
 
-def show_reproduction(result: Reproduction) -> None:
-    """Arms, effects and the verdict."""
+def show_reproduction(result: Reproduction, written: Mapping[str, Any]) -> None:
+    """Arms, effects and the verdict of a result that was ``written``."""
     console = Console()
     table = Table(title=shown(f"{result.slug}: {result.statement}"), title_justify="left")
     names = sorted({name for runs in result.runs.values() for m in runs.values() for name in m})
@@ -146,6 +147,8 @@ def show_reproduction(result: Reproduction) -> None:
         i, verdict = outcome.interval, str(outcome.verdict)
         if outcome.would_decide is not None:
             verdict += f" ({outcome.would_decide} seeds would tell)"
+        if clumps := two_clumps_told(outcome.effects):
+            verdict += f" ({clumps})"
         effects.add_row(
             str(outcome.expectation.role),
             shown(str(outcome.expectation)),
@@ -155,7 +158,7 @@ def show_reproduction(result: Reproduction) -> None:
         )
     console.print(effects)
     console.print(f"verdict: {result.verdict} ({len(result.seeds)} seeds, {result.seconds:.0f} s)")
-    console.print(shown(in_words({"statement": result.statement, "verdict": str(result.verdict)})))
+    console.print(shown(in_words(written)))
 
 
 def show_comparison(

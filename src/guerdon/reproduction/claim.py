@@ -21,15 +21,18 @@ A check is judged by the same rule at k = 1, an identity by its largest effect; 
 shown the whole claim is ``void``: the miniature could not tell. Else it has the worst verdict of
 its claims. What a table of many such verdicts may hold by chance is in ``docs/systems.md``.
 
-What the baseline has to reach before anything is claimed stands in the claim's `Pilot`.
+What the baseline has to reach before anything is claimed stands in the claim's `Pilot`. Effects in
+two clumps are remarked, and change no verdict (`guerdon.reproduction.clumps`).
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 from scipy import stats
 
@@ -75,7 +78,7 @@ class Verdict(StrEnum):
 
 
 MEANING = {
-    Verdict.SHOWN: "The effect is larger than the smallest one worth claiming.",
+    Verdict.SHOWN: "Every effect that is claimed is larger than the smallest one worth claiming.",
     Verdict.TOO_SMALL: "If there is an effect, it is smaller than the smallest one worth claiming.",
     Verdict.UNDECIDED: "These seeds can't tell.",
     Verdict.OPPOSITE: "The effect goes the other way.",
@@ -305,12 +308,13 @@ def seeds_to_decide(effects: Sequence[float], bar: float) -> int | None:
     distance = abs(found.estimate - bar)
     # student's half width is t(n - 1) s / sqrt(n)
     spread = (found.high - found.estimate) / _t(len(effects)) * math.sqrt(len(effects))
-    for n in range(LEAST_SEEDS, _MOST_SEEDS + 1):
-        if _t(n) * spread / math.sqrt(n) < distance:
-            return n
-    return None
+    # The half width falls with n, so the first that is below the distance is found by halving.
+    tried = range(LEAST_SEEDS, _MOST_SEEDS + 1)
+    first = bisect_left(tried, True, key=lambda n: _t(n) * spread / math.sqrt(n) < distance)
+    return tried[first] if first < len(tried) else None
 
 
+@cache
 def _t(n: int) -> float:
     return float(stats.t.ppf(0.975, n - 1))
 

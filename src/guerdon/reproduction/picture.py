@@ -36,9 +36,10 @@ def draw(result: Path) -> Path:
 
     On the left the claim's metric by arm: a dot per seed, a bar for the mean's Student interval,
     the mean beside it. Arms that report no such metric are left out, and one that has run away from
-    the others (`off_axis`) is an arrow. On the right each expectation's
-    effect with its interval and its threshold, each on a scale of its own, so that a small one can
-    be read beside a large one, in the colour of its verdict. Seeds that are not finite have no dot.
+    the others (`off_axis`) is an arrow. On the right each expectation's effect with its interval,
+    its threshold and a small dot per seed, in the colour of its verdict, which stands beside it in
+    words; each on a scale of its own, so that a small one can be read beside a large one. Above
+    stands what the verdict means. Seeds that are not finite have no dot.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -117,11 +118,13 @@ def off_axis(arms: Mapping[str, Sequence[float]]) -> set[str]:
 def _draw_effects(axes: Any, outcomes: Sequence[Written]) -> None:
     for row, outcome in enumerate(outcomes):
         colour = _VERDICT[outcome.verdict]
-        known = [x for x in (outcome.low, outcome.estimate, outcome.high, outcome.bar) if x]
-        unit = max(map(abs, known), default=1.0)
+        known = (outcome.low, outcome.estimate, outcome.high, outcome.bar, *outcome.effects)
+        unit = max((abs(x) for x in known if x), default=1.0)
         if outcome.low is not None and outcome.high is not None:
             ends = [outcome.low / unit, outcome.high / unit]
             axes.plot(ends, [row, row], color=colour, lw=6, alpha=0.35)
+        dots = [effect / unit for effect in outcome.effects]
+        axes.scatter(dots, [row + 0.16] * len(dots), color=colour, s=9, alpha=0.6, linewidths=0)
         if outcome.estimate is not None:
             axes.scatter([outcome.estimate / unit], [row], color=colour, s=50, zorder=3)
         bars = {outcome.bar, -outcome.bar} if outcome.role is Role.IDENTITY else {outcome.bar}
@@ -140,16 +143,18 @@ def _draw_effects(axes: Any, outcomes: Sequence[Written]) -> None:
     axes.spines["bottom"].set_visible(False)
     told = (
         "effect, each row on its own scale",
-        "line: 0; bar: 95 % interval; tick: what it must pass",
+        "line: 0; bar: 95 % interval; tick: what it must pass; small dots: seeds",
     )
     axes.set_xlabel("\n".join(told), fontsize=9)
 
 
 def _figures(outcome: Written) -> str:
-    """Estimate and interval to three digits."""
+    """Estimate and interval to three digits, and a remark; the estimate alone where all agree."""
     ends = (outcome.estimate, outcome.low, outcome.high)
-    mean, low, high = ("–" if x is None else f"{x:+.3g}" for x in ends)
-    return f"{mean} [{low}, {high}]"
+    # Adding 0 takes the sign off a zero.
+    mean, low, high = ("–" if x is None else f"{x + 0.0:+.3g}" for x in ends)
+    remark = "\n" + textwrap.fill(outcome.remark, 32) if outcome.remark else ""
+    return (mean if low == mean == high else f"{mean} [{low}, {high}]") + remark
 
 
 def _named(outcome: Written) -> str:

@@ -168,9 +168,7 @@ def _expectations(slug: str, root: Path) -> str:
     rows = []
     for outcome in outcomes_in(results[-1]) if results else ():
         mean, low, high = map(_figure, (outcome.estimate, outcome.low, outcome.high))
-        verdict = outcome.verdict
-        if outcome.would_decide:
-            verdict += f" ({outcome.would_decide} seeds would tell)"
+        verdict = outcome.verdict + (f" ({outcome.remark})" if outcome.remark else "")
         effect = f"{mean} [{low}, {high}]"
         cells = [slug, outcome.role, _escaped(outcome.told), effect, _p(outcome.p), verdict]
         rows.append(_line(cells))

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from guerdon.reproduction.claim import EXACT, MEANING, Expectation, Role, Verdict
+from guerdon.reproduction.clumps import told as two_clumps_told
 
+_NAMED = 2
 EARLIER = "A verdict of an earlier rule, by means and not by intervals."
 
 
@@ -20,6 +22,7 @@ class Written:
         bar: what its effect has to lie above; for an identity, how far from 0 it may lie.
         verdict: one of `Verdict`, or "shown", "not shown" or "refuted" of the earlier rule.
         would_decide: how many seeds would; None where it is decided, or not known.
+        effects: of each seed that counts.
     """
 
     role: Role
@@ -31,6 +34,13 @@ class Written:
     p: float | None
     verdict: str
     would_decide: int | None
+    effects: tuple[float, ...]
+
+    @property
+    def remark(self) -> str:
+        """What is to be said beside the verdict; "" where that is nothing."""
+        seeds = f"{self.would_decide} seeds would tell" if self.would_decide else ""
+        return "; ".join(one for one in (seeds, two_clumps_told(self.effects)) if one)
 
 
 def outcomes_in(data: Mapping[str, Any]) -> list[Written]:
@@ -45,10 +55,22 @@ def claims_shown(data: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def in_words(data: Mapping[str, Any]) -> str:
-    """What was claimed and what the verdict on it means."""
+    """What was claimed, the verdict on it, what that means, and which expectations decided it."""
     verdict = data["verdict"]
     meaning = MEANING[Verdict(verdict)] if verdict in list(Verdict) else EARLIER
-    return f"{data['statement'].rstrip('.')}: {verdict}. {meaning}"
+    told = f"{data['statement'].rstrip('.')}: {verdict}. {meaning}"
+    deciding = [one.told for one in outcomes_in(data) if _decides(one, verdict)]
+    if not deciding or verdict == Verdict.SHOWN:
+        return told
+    more = f" (and {len(deciding) - _NAMED} more)" if len(deciding) > _NAMED else ""
+    return f"{told} Decisive: {'; '.join(deciding[:_NAMED])}{more}."
+
+
+def _decides(outcome: Written, verdict: str) -> bool:
+    """Whether it is one of those that a system has its verdict by."""
+    if verdict == Verdict.VOID:
+        return outcome.role is not Role.CLAIM and outcome.verdict != Verdict.SHOWN
+    return outcome.role is Role.CLAIM and outcome.verdict == verdict
 
 
 def _written(outcome: Mapping[str, Any]) -> Written:
@@ -72,4 +94,5 @@ def _written(outcome: Mapping[str, Any]) -> Written:
         p=outcome.get("p"),
         verdict=str(outcome["verdict"]),
         would_decide=outcome.get("would_decide"),
+        effects=tuple(effect for effect in outcome.get("effects", ()) if effect is not None),
     )
