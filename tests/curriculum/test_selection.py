@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guerdon.curriculum import Informative, at_random, easy, hard, medium, select_by_score
-from guerdon.records import Experience, Rollouts, Scores, Task
+from guerdon.curriculum import (
+    Attainable,
+    Informative,
+    at_random,
+    easy,
+    hard,
+    medium,
+    select_by_score,
+)
+from guerdon.records import Experience, Progress, Rollouts, Scores, Task
+from guerdon.rollout import TabularPolicy
 
 TASKS = [Task(str(n), f"{n}?") for n in range(5)]
 SCORES = (0.9, 0.1, 0.5, 0.3, 0.7)
@@ -109,3 +120,26 @@ def test_rounding_is_no_difference() -> None:
 
 def test_no_rows_at_all() -> None:
     assert Informative()(Experience(rollouts([]), Scores(torch.zeros(0)))).tolist() == []
+
+
+def test_what_can_be_had_is_let_through_and_what_can_not_is_refused() -> None:
+    policy = TabularPolicy([t.id for t in TASKS], ["x", "y"])
+    with torch.no_grad():
+        policy.logits[:, 0] = 5.0
+
+    def says(wanted: str, valid: bool = True) -> Callable[[Rollouts, Progress], Scores]:
+        def reward(rows: Rollouts, progress: Progress) -> Scores:
+            right = torch.tensor([text == wanted for text in rows.texts])
+            return Scores(right.float(), valid=torch.full_like(right, valid))
+
+        return reward
+
+    for part in (Attainable(says("x")), Attainable(says("x"), least=0.9, count=2, draws=50)):
+        assert part(policy, TASKS) is TASKS
+    assert Attainable(says("z"))(policy, []) == []
+    with pytest.raises(ValueError, match=r"0 of 20 answers .* asks for 2\.0%"):
+        Attainable(says("z"))(policy, TASKS)
+    with pytest.raises(ValueError, match="0 of 0 answers"):
+        Attainable(says("x", valid=False))(policy, TASKS)
+    with pytest.raises(ValueError, match="earn anything"):  # 0 asks for one answer at least
+        Attainable(says("z"), least=0.0)(policy, TASKS)

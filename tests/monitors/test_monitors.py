@@ -12,7 +12,7 @@ from making import make_rollouts, make_scores
 
 from guerdon import monitors
 from guerdon.contracts import check_monitor
-from guerdon.monitors import CommonestAnswer, GroupSpread
+from guerdon.monitors import CommonestAnswer, GroupSpread, WrittenSteps
 from guerdon.records import Experience
 
 
@@ -124,3 +124,33 @@ def test_a_broken_monitor_is_told(how, told):
     check_monitor(Broken())
     with pytest.raises(AssertionError, match=told):
         check_monitor(Broken(how))
+
+
+def test_steps_and_those_that_were_there_before_by_hand():
+    """Row 0: a, b, A again; row 1: one step; row 2: none."""
+
+    def lengths(task, steps):
+        assert task.id == "t0"
+        return [float(len(step)) if step != "b" else math.nan for step in steps]
+
+    rows = answered([0, 0, 0], ["a\nb\n\n  A ", "cc", " \n"])
+    assert WrittenSteps()(rows) == {"steps": pytest.approx(4 / 3), "repeated": 0.25}
+    rated = WrittenSteps(score=lengths)(rows)
+    assert rated["score"] == pytest.approx((1 + 4 + 2) / 3)
+    assert rated["score_sum"] == pytest.approx(7 / 3)
+    assert WrittenSteps("\n", lengths)(answered([0], [""])) == {"steps": 0.0, "score_sum": 0.0}
+    assert WrittenSteps()(answered([], [])) == {}
+    with pytest.raises(ValueError, match="separator"):
+        WrittenSteps("")
+
+
+def test_farming_shows_while_bounded_rewards_stay():
+    """The specification's case: a good step said again m times, and what its reward makes of it."""
+    said = [" ".join(["x", "y", *["again"] * m, "z"]) for m in (0, 5, 20)]
+    found = [
+        WrittenSteps(" ", lambda task, steps: [0.95] * len(steps))(answered([0], [text]))
+        for text in said
+    ]
+    assert [one["steps"] for one in found] == [3, 8, 23]
+    assert [one["repeated"] for one in found] == pytest.approx([0, 4 / 8, 19 / 23])
+    assert [one["score_sum"] for one in found] == pytest.approx([2.85, 7.6, 21.85])

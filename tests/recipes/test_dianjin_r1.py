@@ -70,6 +70,15 @@ def test_a_model_from_scratch_hears_nothing() -> None:
     assert found["accuracy"] == found["format"] == 0.0
 
 
+def test_a_policy_that_never_finds_the_form_is_refused_before_the_first_step() -> None:
+    tasks = dianjin_r1.build().tasks
+    blank = LanguagePolicy(*blank_model(0))
+    with pytest.raises(ValueError, match=r"0 of 128 .* by FormatReward.*demonstrations first"):
+        tasks.prepare(blank, tasks.load("train"))
+    train_tasks = tasks.load("train")
+    assert tasks.prepare(LanguagePolicy.load("seedling"), train_tasks) is train_tasks
+
+
 def test_runs_in_the_real_loop(tmp_path: Path) -> None:
     loop = Loop(steps=2, groups=4, evaluation_tasks=8, checkpoint_every=0)
     result = train(

@@ -59,7 +59,7 @@ class Miniature:
         if self.steps:
             loop = Loop(self.steps, 8, checkpoint_every=0, evaluation_tasks=1, seed=seed)
             draws = Groups(8, Sampling(max_tokens=40))
-            recipe = build(loop=loop, reward=self.reward, sampler=draws)
+            recipe = build(loop=loop, tasks=TASKS, reward=self.reward, sampler=draws)
             history = train(recipe, policy=policy, quiet=True).history
             metrics["zero_std_share"] = sum(h["zero_std_share"] for h in history) / len(history)
         rows = policy.sample(TASKS.load("test")[: self.held_out], 1, GREEDY, seed)

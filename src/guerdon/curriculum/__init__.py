@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from guerdon.exports import Index, exporting
 
 if TYPE_CHECKING:
+    from guerdon.curriculum.answered import Attainable as Attainable
     from guerdon.curriculum.answered import ByReward as ByReward
     from guerdon.curriculum.answered import ByVariance as ByVariance
     from guerdon.curriculum.order import SequentialTasks as SequentialTasks

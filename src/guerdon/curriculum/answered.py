@@ -9,7 +9,7 @@ import torch
 
 from guerdon.curriculum.selection import Pick, easy, hard, select_by_score
 from guerdon.judging import judged
-from guerdon.ranges import Finite, NonNegative, PositiveInt, check_ranges
+from guerdon.ranges import Finite, NonNegative, PositiveInt, Share, check_ranges
 from guerdon.records import Progress, Task, first_views, with_views
 from guerdon.stages import Policy, Reward, Sampling
 
@@ -71,3 +71,42 @@ class ByVariance:
         ranked = variance_B.where(kept_B, torch.nan).tolist()
         count = min(self.count, int(kept_B.sum()))
         return with_views(select_by_score(asked, ranked, count, self.which, seed), tasks)
+
+
+@dataclass(frozen=True)
+class Attainable:
+    """A `Preparation` that leaves the tasks as they are, and looks whether the reward can be had.
+
+    ``count`` of them, evenly from all, are answered ``draws`` times by ``sampling``. Raises
+    ValueError where less than ``least`` of the gradable answers earn more than 0: a reward that
+    is the same everywhere teaches nothing. DianJin-R1 (2504.15716) asks for its form so, before
+    it trains by a product of form and accuracy.
+    """
+
+    reward: Reward
+    """What has to be earned now and then, such as the form."""
+    least: Share = 0.02
+    """The share of answers that has to earn something."""
+    count: PositiveInt = 32
+    """How many tasks are asked."""
+    draws: PositiveInt = 4
+    """How often each of them is."""
+    sampling: Sampling = field(default_factory=Sampling)
+    """How answers are drawn."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+    def __call__(self, policy: Policy, tasks: Sequence[Task]) -> Sequence[Task]:
+        asked = first_views(tasks)
+        asked = asked[:: -(-len(asked) // self.count) or 1]
+        scores = judged(self.reward, policy.sample(asked, self.draws, self.sampling, 0), Progress())
+        earned = int((scores.value[scores.valid] > 0).sum())
+        graded = int(scores.valid.sum())
+        if asked and earned < max(self.least * graded, 1):
+            raise ValueError(
+                f"{earned} of {graded} answers of the untrained policy earn anything by "
+                f"{type(self.reward).__name__}, and Attainable.least asks for {self.least:.1%}: it "
+                "would learn nothing. Train on demonstrations first, or name a policy that was"
+            )
+        return tasks

@@ -106,6 +106,30 @@ def load_classifier(
     return model if adapter is None else with_adapter(model, adapter, rank, "SEQ_CLS"), tokenizer
 
 
+def load_token_classifier(
+    name: str, dtype: str = "float32", device: str = "auto"
+) -> tuple[Any, Any]:
+    """A frozen model with a label for every token, and its tokenizer.
+
+    Raises ModelError where its head is not among the weights, and as `load_model`.
+    """
+    from transformers import AutoModelForTokenClassification
+
+    kind, place = dtype_named(dtype), device_named(device)
+    files = files_of(name)
+    with without_bars():
+        tokenizer = _tokenizer(files)
+        model, found = _weights(
+            AutoModelForTokenClassification, files, dtype=kind, output_loading_info=True
+        )
+    if lacking := sorted(found["missing_keys"]):
+        raise ModelError(
+            f"{files.weights} lacks {len(lacking)} weights of {type(model).__name__}, the first "
+            f"{lacking[0]}; name a model that was trained to label tokens"
+        )
+    return _with_merged(model, files).eval().requires_grad_(False).to(place), tokenizer
+
+
 def _write_chats(reader: Any, template: str | None) -> None:
     """Let a tokenizer, or a processor and its tokenizer, write chats by this template."""
     reader.chat_template = template

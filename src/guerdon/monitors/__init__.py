@@ -7,6 +7,7 @@ from guerdon.exports import Index, exporting
 if TYPE_CHECKING:
     from guerdon.monitors.answers import CommonestAnswer as CommonestAnswer
     from guerdon.monitors.groups import GroupSpread as GroupSpread
+    from guerdon.monitors.steps import WrittenSteps as WrittenSteps
 
 NAMES = Index(__name__)
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from guerdon.objectives.preference import OnPairs as OnPairs
     from guerdon.objectives.ranking import BradleyTerry as BradleyTerry
     from guerdon.objectives.ranking import PlackettLuce as PlackettLuce
+    from guerdon.objectives.regression import AspectRegression as AspectRegression
     from guerdon.objectives.stepwise import StepwiseDPO as StepwiseDPO
     from guerdon.objectives.stepwise import step_preference as step_preference
     from guerdon.objectives.surrogate import CISPO as CISPO

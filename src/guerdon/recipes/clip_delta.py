@@ -4,7 +4,7 @@ Paper: On Designing Effective RL Reward at Training Time for LLM Reasoning (2410
 against GRPO: scores of single steps are added to the outcome by `StepRewards`, clipped to
 penalties and differenced, so that the return from a step is its own score and no step can be
 farmed; credit is the return from each token, whitened (a constant baseline and a scale, which
-leave the expected gradient's direction alone).
+leave the expected gradient's direction alone). `WrittenSteps` watches for steps that are farmed.
 
 Left out: learned process and outcome reward models (a rule checks each written sum instead; its
 separators are the seedling's own), the normalised process-reward baseline, KL and the critic of
@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 from guerdon.advantages import ReinforcePlusPlus
+from guerdon.monitors import WrittenSteps
 from guerdon.nursery import load_seedling
 from guerdon.parsing import sums_hold
 from guerdon.recipes import Paper
@@ -48,6 +49,7 @@ def build(**overrides: Any) -> PolicyRecipe:
         reward=AnswerMatch(),
         shaping=(StepRewards(ScoredSteps(checked, space), space),),
         advantage=ReinforcePlusPlus(),
+        monitors=(WrittenSteps(" ", checked),),
         sampler=Groups(8),
         optimiser=AdamW(lr=1e-4, warmup=5),
         loop=Loop(steps=60, groups=16),

@@ -16,11 +16,12 @@ from dataclasses import replace
 from typing import Any
 
 from guerdon import rewards
+from guerdon.curriculum import Attainable
 from guerdon.objectives import KL, ClippedSurrogate
 from guerdon.recipes import Paper
 from guerdon.rollout import Groups
 from guerdon.stages import Sampling
-from guerdon.tasks import MultiChoice
+from guerdon.tasks import MultiChoice, PreparedTasks
 from guerdon.training import (
     AdamW,
     FixedReference,
@@ -34,6 +35,8 @@ PAPER = Paper(
     "2504.15716",
 )
 TASKS = MultiChoice()
+FORM = rewards.FormatReward(strict=False, box_in="answer", may_be_empty=("think",))
+"""What the run looks for before its first step: without it the product is 0 everywhere."""
 GREEDY = Sampling(max_tokens=40, temperature=0.0)
 
 
@@ -41,7 +44,7 @@ def build(**overrides: Any) -> PolicyRecipe:
     """The second stage on the seedling, whose corpus held worked traces: the first stage."""
     recipe = PolicyRecipe(
         name=SLUG,
-        tasks=TASKS,
+        tasks=PreparedTasks(TASKS, Attainable(FORM)),
         reward=rewards.DianjinReward(combine=rewards.right_in_form),
         objective=ClippedSurrogate(kl=KL(0.001)),
         reference=FixedReference(),

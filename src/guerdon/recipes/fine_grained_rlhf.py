@@ -7,9 +7,9 @@ reward, which is whitened; PPO with GAE. The real run: the seedling's written su
 0.3 and a repeated one costs it, a right sum pays 0.5 and a wrong one costs it, the right answer
 pays 0.3 at the end: rules stand for the three models.
 
-Left out: learned reward models and people's marks on spans, long answers to questions, toxicity
-(`decrements` places it, the run has none), a value model of its own, and the end of training at a
-KL of 10.
+Left out: learned reward models (`LabelledSpans` and `ScorerReward` read them, the run has rules),
+people's marks on spans, long answers to questions, toxicity (`decrements` places it), a value
+model of its own, and the end of training at a KL of 10.
 """
 
 from __future__ import annotations

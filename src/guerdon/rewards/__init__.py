@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from guerdon.rewards.composing.routing import OnlyIfWrong as OnlyIfWrong
     from guerdon.rewards.composing.routing import Router as Router
     from guerdon.rewards.models.above_reference import AboveReference as AboveReference
+    from guerdon.rewards.models.labelled_spans import LabelledSpans as LabelledSpans
     from guerdon.rewards.models.likelihood import AnswerLikelihood as AnswerLikelihood
     from guerdon.rewards.models.likelihood import Certainty as Certainty
     from guerdon.rewards.models.likelihood import FrozenModel as FrozenModel
