@@ -144,6 +144,14 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
             "The rewards by name, a line each.",
             flags=("--json",),
         ),
+        "nursery": Command(
+            "grow a further seedling, for claims on more than one model",
+            "Grow the small model that ships with guerdon from another seed: other weights to "
+            "begin with,\nother tasks, another order. It is kept in $XDG_CACHE_HOME/guerdon or "
+            "~/.cache/guerdon, and is a\nmodel by name: --model seedling-1.",
+            ("ACTION", "--seed", "--out"),
+            ("--json", "--quiet"),
+        ),
         "report": Command(
             "write a run's picture and page again",
             "Write a run's curves.png and report.html again.",

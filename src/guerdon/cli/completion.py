@@ -122,6 +122,7 @@ def _values(command: Command, before: Sequence[str]) -> Iterable[str]:
         "SLUG": slugs_in([str(Path(__file__).parents[1] / "claims")]),
         "REWARD": POLICY_CHOICES["reward"],
         "SHELL": SCRIPTS,
+        "ACTION": ("grow",),
     }
     if option:
         place = option.removeprefix("--")

@@ -190,4 +190,6 @@ OPTION_HELP = {
     "--pilot": "run on seeds from 1000 on, which no result uses; written elsewhere",
     "RUN": "a run's folder",
     "SHELL": "bash, zsh or fish",
+    "ACTION": "grow",
+    "--seed": "of the seedling (default 0, the one that ships)",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,20 +20,55 @@ class ModelError(ValueError):
     """A model can't be loaded; the message names it, what is wrong and the mend."""
 
 
-def seedling_path() -> Path:
-    """The folder of the seedling's weights and tokenizer (a plain transformers folder)."""
-    return Path(__file__).parent.parent / "nursery" / "seedling"
+GROWN_BY = (
+    *(f"nursery/{name}.py" for name in ("corpus", "growing", "worked")),
+    *(f"tasks/{name}.py" for name in ("arithmetic", "choices", "facts", "procedural")),
+    *(f"tasks/{name}.py" for name in ("regions", "sql", "tool_calls")),
+)
+"""The code that makes a seedling what it is: where it changes, one is grown anew."""
+
+_PACKAGE = Path(__file__).parent.parent
+
+
+def seedling_path(seed: int = 0) -> Path:
+    """The folder of a seedling's weights and tokenizer (a plain transformers folder).
+
+    That of seed 0 ships with the package, others lie where `grown_path` says. Raises ModelError
+    where one has not been grown.
+    """
+    if seed == 0:
+        return _PACKAGE / "nursery" / "seedling"
+    folder = grown_path(seed)
+    if not folder.is_dir():
+        raise ModelError(
+            f"seedling {seed} has not been grown here; guerdon nursery grow --seed {seed} grows it "
+            "(about 20 minutes on two cores)"
+        )
+    return folder
+
+
+def grown_path(seed: int) -> Path:
+    """Where the seedling of ``seed`` lies once it is grown, by the digest of what grows it.
+
+    In ``$XDG_CACHE_HOME/guerdon/seedlings``, by default under ``~/.cache``.
+    """
+    code = hashlib.sha256()
+    for name in GROWN_BY:
+        code.update((_PACKAGE / name).read_bytes())
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "guerdon" / "seedlings" / f"{code.hexdigest()[:16]}-{seed}"
 
 
 def model_source(name: str) -> str:
     """Where a model of this name is loaded from: ``seedling`` stands for `seedling_path`.
 
-    Any other name, a Hub id or a folder, stays as it is, but for ``~``. Recipe files hold names
-    and not paths of one machine. Raises ModelError for a path where nothing is, and for a folder
-    that holds no model.
+    ``seedling-1`` is that of seed 1, and so on. Any other name, a Hub id or a folder, stays as it
+    is, but for ``~``. Recipe files hold names and not paths of one machine. Raises ModelError for
+    a path where nothing is, and for a folder that holds no model.
     """
-    if name == "seedling":
-        return str(seedling_path())
+    kind, dash, seed = name.partition("-")
+    if kind == "seedling" and (not dash or (seed.isascii() and seed.isdigit() and len(seed) < 19)):
+        return str(seedling_path(int(seed or 0)))
     source = os.path.expanduser(name)
     if not source:
         raise ModelError("a model's name is empty; give a model's folder, or owner/name on the Hub")
