@@ -8,10 +8,13 @@ from making import make_rollouts, make_scores
 
 from guerdon.advantages import (
     AcrossTrajectories,
+    Equal,
     GroupNormalised,
     MeanNorm,
     MeanStdNorm,
     NoScale,
+    Similar,
+    SingleRaw,
     TwoLevel,
     returns_to_go,
 )
@@ -149,3 +152,86 @@ def test_the_steps_from_one_state_sum_to_zero(episodes):
         for turn, (state, _) in enumerate(episode):
             total[group[row], state] += step[row, turn].item()
     assert [*total.values()] == pytest.approx([0.0] * 4, abs=1e-4)
+
+
+def test_alike_texts_are_one_state_and_clusters_go_by_their_first():
+    """Of 40 letters two may differ (2 * 38 / 80 = .95), three may not (.925)."""
+    base = "abcdefghij" * 4
+    one, two, three = base[:-1] + "1", base[:-2] + "12", base[:-3] + "123"
+    assert Similar()([base, one, base, three, two]) == [0, 0, 0, 1, 0]
+    assert Similar()([three, two, base]) == [0, 0, 1]  # another order, other clusters
+    assert Similar(1.0)([base, one, base]) == [0, 1, 0]
+    assert Similar(read=30)([base, three]) == [0, 0]
+    assert Similar()(["", "", "a"]) == [0, 0, 1]
+    page = "You are in a kitchen with a cup, a plate, two knives and an old oven. " * 8
+    assert Similar()([page + "You hold a cup.", page + "You hold a plate.", page[::-1]]) == [
+        0,
+        0,
+        1,
+    ]
+    assert Similar()([]) == Equal()([]) == []
+    assert Equal()([(1, 2), "a", (1, 2)]) == [0, 1, 0]
+    with pytest.raises(
+        ValueError, match=r"texts, and a state of this world is \(0, 0\); use Equal"
+    ):
+        Similar()([(0, 0)])
+
+
+def test_alike_states_of_one_task_are_compared():
+    """Returns 10 and 0 from texts that differ by a letter: 5 and -5; another task stays apart."""
+    said = ["You see a red door." * 2, "You see a red floor." * 2, "You see a red door." * 2]
+    rollouts = make_rollouts(
+        [0, 0, 1], [1, 1, 1], states=[(one,) for one in said], turn_rewards=[[10.0], [0.0], [7.0]]
+    )
+    experience = Experience(rollouts, make_scores([0.0] * 3))
+    assert TwoLevel()(experience).abs().sum() == 0
+    made = TwoLevel(anchors=Similar(0.9))
+    assert made(experience)[:, 0].tolist() == [5.0, -5.0, 0.0]
+    assert made.stats(experience) == {"anchor_group_size": 1.5, "singleton_share": 1 / 3}
+
+
+def test_the_only_entry_of_a_task_is_raw_by_name():
+    """A lone episode of one turn, and one of two turns: an entry of the mean, or two."""
+    rollouts = make_rollouts(
+        [0, 1], [1, 2], states=[("a",), ("a", "b")], turn_rewards=[[3.0, 0.0], [0.0, 4.0]]
+    )
+    experience = Experience(rollouts, make_scores([3.0, 4.0]))
+    assert TwoLevel()(experience).abs().sum() == 0
+    raw = TwoLevel(single=SingleRaw())
+    assert raw(experience).tolist() == [[3.0, 0.0], [0.0, 0.0]]
+    across = TwoLevel(single=SingleRaw(), statistic=AcrossTrajectories())
+    assert across(experience).tolist() == [[3.0, 0.0], [4.0, 4.0]]
+    assert (TwoLevel().scope, raw.scope) == ("group", "completion")
+    lost = Experience(rollouts, make_scores([3.0, 4.0], [False, True]))
+    assert raw(lost).abs().sum() == 0
+
+
+CALLS = {
+    "task": ["t"] * 5,
+    "episode": [1, 2, 2, 1, 2],  # two episodes at once: calls of each in their order
+    "anchor": ["s0", "s0", "s2", "s1", "s0"],
+    "reward": [0.0, 0.0, 0.0, 10.0, 0.0],
+}
+
+
+def test_one_row_per_call_has_the_credit_of_its_turn():
+    made = TwoLevel().of_calls(**CALLS)
+    assert made.tolist() == pytest.approx([12.3333, -7.1667, -4.0, 6.0, -7.1667], abs=1e-4)
+    whole = TwoLevel()(Experience(ROLLOUTS, SCORES))
+    assert made.tolist() == pytest.approx([whole[r, t].item() for r, t in (
+        *((0, 0), (1, 0), (1, 1), (0, 1), (1, 2)),
+    )])  # fmt: skip
+
+
+def test_calls_of_tasks_that_share_names_stay_apart():
+    two = {name: [*some, *some] for name, some in CALLS.items()}
+    two["task"] = [*["t"] * 5, *["u"] * 5]
+    two["reward"] = [*CALLS["reward"], *[3.0] * 5]
+    once = TwoLevel().of_calls(**CALLS)
+    both = TwoLevel().of_calls(**two)
+    assert torch.equal(both[:5], once)
+    alone = TwoLevel().of_calls(**{name: some[5:] for name, some in two.items()})
+    assert torch.equal(both[5:], alone)
+    assert TwoLevel().of_calls([], [], [], []).shape == (0,)
+    with pytest.raises(ValueError, match="1 tasks, 2 episodes, 1 states and 1 rewards"):
+        TwoLevel().of_calls(["t"], [1, 2], ["s"], [0.0])

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from guerdon.advantages.tokens import Whiten as Whiten
     from guerdon.advantages.turns import AcrossSteps as AcrossSteps
     from guerdon.advantages.turns import AcrossTrajectories as AcrossTrajectories
+    from guerdon.advantages.turns import Equal as Equal
     from guerdon.advantages.turns import MeanNorm as MeanNorm
     from guerdon.advantages.turns import MeanStdNorm as MeanStdNorm
+    from guerdon.advantages.turns import Similar as Similar
     from guerdon.advantages.turns import TwoLevel as TwoLevel
     from guerdon.advantages.turns import returns_to_go as returns_to_go
 

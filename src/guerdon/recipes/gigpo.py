@@ -4,8 +4,9 @@ Paper: Group-in-Group Policy Optimization (2505.10978). Changed against GRPO: th
 `TwoLevel` adds to the episode's group advantage that of each step among the steps of its group
 that began in the same state, by discounted return; an invalid action costs 0.1 in both.
 
-Left out: ALFWorld, WebShop, Sokoban, search and thinking prompts (the real run walks a text grid),
-clustering of similar observations, and one row per call (a row here is an episode of turns).
+Left out: ALFWorld, WebShop, Sokoban, search and thinking prompts: the real run walks a text grid,
+where states repeat (`Similar` clusters those that do not), in rows of whole episodes
+(`TwoLevel.of_calls` credits one row per call).
 """
 
 from __future__ import annotations
