@@ -12,7 +12,7 @@ from guerdon.recipes import clip_delta, load_recipe
 from guerdon.records import Progress, Task
 from guerdon.rewards import EnvironmentReturn
 from guerdon.rollout import Groups, TabularPolicy
-from guerdon.shaping import StepRewards
+from guerdon.shaping import Delta, StepRewards
 from guerdon.stages import Sampling
 from guerdon.training import Loop, PolicyRecipe, train
 
@@ -57,8 +57,18 @@ def test_arms_share_their_first_samples_and_repeat(monkeypatch: pytest.MonkeyPat
     assert figures["raw"] != figures["clip"]
     for expectation in claim.expectations:
         assert all(expectation.metric in figures[arm] for arm in expectation.arms)
-    gap = figures["outcome"]["accuracy"] - figures["outcome"]["accuracy within 0.01"]
-    assert gap == pytest.approx(0.01)
+    assert figures["outcome"]["accuracy at the start"] == pytest.approx((0.73 / 0.93) ** 3)
+
+
+def test_with_the_last_step_scored_putting_the_end_off_earns_nothing() -> None:
+    """Scores .9, .8, .6: returns to go are the scores, .6 for the last; Delta gives it 0."""
+    scores = torch.tensor([0.9, 0.8, 0.6])
+    scored = miniature.to_the_end(scores)
+    assert scored.tolist() == pytest.approx([0.1, 0.2, 0.6])
+    assert scored.flip(0).cumsum(0).flip(0).tolist() == pytest.approx([0.9, 0.8, 0.6])
+    assert Delta()(scores).tolist() == pytest.approx([0.1, 0.8, 0.0])
+    assert miniature.to_the_end(scores[:1]).tolist() == pytest.approx([0.9])
+    assert miniature.to_the_end(scores[:0]).tolist() == []
 
 
 def test_recipe_is_listed_and_round_trips(tmp_path: Path) -> None:

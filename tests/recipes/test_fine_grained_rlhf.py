@@ -41,6 +41,16 @@ def test_the_arms_credit_a_worked_answer() -> None:
     assert miniature.above_zero(Experience(rows, scores)).tolist() == [[1, 1, 1], [0, 0, 0]]
 
 
+def test_a_judgement_between_answers_is_of_their_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Totals .3, -.9 and .9, .3: 0.3 is above the first batch's mean and not the second's."""
+    monkeypatch.setattr(miniature, "BATCH", 2)
+    scores, rows = rated_rows("0 5 0", "1 1 1", "0 0 0", "0 5 0")
+    judged = miniature.above_mean(Experience(rows, scores))
+    assert judged.tolist() == [[1] * 3, [0] * 3, [1] * 3, [0] * 3]
+    scores, rows = rated_rows("1 1", "2 2")
+    assert miniature.above_mean(Experience(rows, scores)).tolist() == [[0, 0], [0, 0]]
+
+
 def test_one_segment_is_ordinary_rlhf() -> None:
     scores, rows = rated_rows("0", "3")
     everywhere = miniature.whole_sum(Experience(rows, scores))
@@ -74,6 +84,7 @@ def test_steps_are_judged_for_two_errors() -> None:
 
 def test_the_miniature_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(miniature, "UPDATES", 10)
+    monkeypatch.setattr(miniature, "ANSWERS", 2)
     told: list[float] = []
     arms = miniature.claim().arms
     own = arms["own segment"](0, told.append)

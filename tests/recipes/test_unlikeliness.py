@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -30,15 +32,25 @@ def test_seven_answers_are_right() -> None:
 
 def test_beta_lifts_rare_answers_from_the_same_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(miniature, "ITERATIONS", 6)
+    monkeypatch.setattr(miniature, "PILOTS", 6)
     monkeypatch.setattr(miniature, "PROMPTS", 8)
     told: list[float] = []
     plain, lifted = (miniature.Miniature(beta)(0, told.append) for beta in (0.0, 0.75))
     assert told[-1] == 1.0
     assert lifted["rare uplift"] > plain["rare uplift"]
     assert lifted["rare pass@32"] > plain["rare pass@32"]
-    assert miniature.Miniature(0.0)(0, told.append) == plain
-    allowed = miniature.Miniature(0.0, allowance=0.03)(0, told.append)
-    assert allowed["pass@1 within 0.03"] == pytest.approx(plain["pass@1"] - 0.03)
+    again = miniature.Miniature(0.0)(0, told.append)
+    assert again == pytest.approx(plain, nan_ok=True)
+    assert math.isnan(plain["rare pass@32 at pass@1 0.9"])  # not there in six updates
+
+
+def test_rare_answers_are_counted_where_pass_1_passes_the_level() -> None:
+    """From 0.88 to 0.92 the level is half-way: half-way from 0.4 to 0.2."""
+    assert miniature.at_level([0.5, 0.4, 0.2], [0.8, 0.88, 0.92]) == pytest.approx(0.3)
+    assert miniature.at_level([0.4, 0.2], [0.8, 0.9]) == pytest.approx(0.2)
+    assert miniature.at_level([0.4, 0.2, 0.1, 0.0], [0.8, 0.9, 0.8, 0.95]) == pytest.approx(0.2)
+    assert math.isnan(miniature.at_level([0.4, 0.2], [0.8, 0.89]))
+    assert math.isnan(miniature.at_level([], []))
 
 
 def test_runs_and_drops_groups_without_contrast() -> None:
