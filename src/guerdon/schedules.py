@@ -47,9 +47,14 @@ Part = TypeVar("Part")
 class Schedule(ABC, _Number):
     """A number for every step: ``__call__(progress)``, and the ``ends`` that it keeps between.
 
-    One that learns from the run overrides `adapt`, and has ``state_dict`` and ``load_state_dict``
-    as everything that remembers.
+    One that learns from the run overrides `follows` and `adapt`, and has ``state_dict`` and
+    ``load_state_dict`` as everything that remembers.
     """
+
+    @property
+    def follows(self) -> str | None:
+        """The figure of the run that it goes by; None for the many that go by the step alone."""
+        return None
 
     @property
     @abstractmethod
@@ -61,7 +66,7 @@ class Schedule(ABC, _Number):
         """The number of this step."""
 
     def adapt(self, figures: Mapping[str, float]) -> None:
-        """Take in the figures of the step that is done; most do not look at them."""
+        """Take in the figures of the step that is done, all that is logged of it."""
 
 
 @dataclass(frozen=True)
@@ -192,9 +197,11 @@ class Adaptive(Schedule):
     """A coefficient that holds a figure of the run near ``target``: proportional control.
 
     After each step it is multiplied by ``1 + error / horizon``, where ``error`` is
-    ``figure / target - 1`` held within +-0.2, and kept within ``low`` and ``high``. With a KL
-    coefficient and the figure "kl" this is the controller of 1909.08593 (section 2.2); ``horizon``
-    counts steps. A step without the figure, or with one that is not finite, changes nothing.
+    ``figure / target - 1`` held within +-0.2, and kept within ``low`` and ``high``. ``figure`` is
+    any that the run logs. With a KL coefficient and "kl" this is the controller of 1909.08593
+    (section 2.2): there a step of n completions counts ``n / horizon``, so a horizon of 10,000 and
+    512 completions a step are 20 here, where ``horizon`` counts steps. A step without the figure,
+    or with one that is not finite, changes nothing.
     """
 
     start: NonNegative
@@ -212,6 +219,10 @@ class Adaptive(Schedule):
                 f"Adaptive.start is {self.start}; give a number from low ({self.low}) to high "
                 f"({self.high})"
             )
+
+    @property
+    def follows(self) -> str:
+        return self.figure
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -290,6 +301,22 @@ def ends(number: float) -> tuple[float, float]:
 def schedules_in(part: Any, where: str = "") -> Iterator[tuple[str, Schedule]]:
     """All schedules of a composition, each with its place."""
     return (found for found in places(part, where) if isinstance(found[1], Schedule))
+
+
+def adapt(part: Any, figures: Mapping[str, float]) -> set[str]:
+    """Show every schedule of a composition that follows the run what its step came to.
+
+    Returns a line for each whose figure is not among these.
+    """
+    lacking = set()
+    for place, schedule in schedules_in(part):
+        schedule.adapt(figures)
+        if schedule.follows is not None and schedule.follows not in figures:
+            lacking.add(
+                f"{place} follows the figure {schedule.follows!r}, which this run does not have, "
+                f"and stays as it is; it has {', '.join(sorted(figures))}"
+            )
+    return lacking
 
 
 def at(part: Part, progress: Progress) -> Part:

@@ -60,8 +60,10 @@ FUNCTIONS: Mapping[str, frozenset[str]] = MappingProxyType(
             "rewards.actions.boxes": "box_giou box_iou interval_iou",
             "rewards.answers.charts": "edit_similarity linear_credit within_five_per_cent",
             "rewards.answers.choice": "gated jaccard none_wrong right_in_form summed",
+            "rewards.answers.extension": "bare_rating",
             "rewards.answers.free_text": "exact_match same_words short_answer token_f1 words_f1",
-            "rewards.models.likelihood": "arithmetic_mean divergence_from_uniform entropy "
+            "rewards.models.likelihood": "arithmetic_mean divergence_from_uniform "
+            "divergence_per_word entropy "
             "geometric_mean joint self_certainty up_to_answer whole",
             "rewards.answers.lists": "right_places same_list same_set set_f1",
             "rewards.text.overlap": "add_one_bleu bleu_rouge harmonic_mean rouge_l sacrebleu_bleu",

@@ -10,6 +10,8 @@ from guerdon.evaluation import consistency, majority, mean_at_k, pass_at_k
 def test_pass_at_k_by_hand():
     # 1 - C(3, 2) / C(5, 2) = 1 - 3/10.
     assert pass_at_k(5, 2, 2) == pytest.approx(0.7)
+    # 1 - C(3, 2) / C(4, 2) = 1 - 3/6.
+    assert pass_at_k(4, 1, 2) == pytest.approx(0.5)
     assert pass_at_k(10, 3, 1) == pytest.approx(0.3)
     assert pass_at_k(4, 0, 4) == 0.0
     assert pass_at_k(4, 1, 4) == 1.0

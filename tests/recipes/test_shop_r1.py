@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from making import make_rollouts, make_scores
 
 from guerdon.advantages import GroupNormalised, NoScale
@@ -57,6 +59,25 @@ def test_standardising_cancels_the_multiplier_and_centring_does_not() -> None:
     centred = GroupNormalised(scale=NoScale())
     high, low = (centred(Experience(rows, scores))[0].item() for scores in (large, small))
     assert high > 90 * low
+
+
+NAMED = st.sampled_from(["add to cart", "add to", "add", "", "remove", "to cart"])
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(NAMED, min_size=2, max_size=5), st.floats(1.01, 2000), st.floats(1.01, 2000))
+def test_a_reward_grows_with_the_multiplier_and_keeps_its_place(
+    names: list[str], one: float, two: float
+) -> None:
+    """In any group, whatever the multiplier, as long as it is above 1."""
+    gold = {"type": "click", "name": "add to cart"}
+    actions = [{"type": "click", "name": name} for name in names] + [{"type": "terminate"}]
+    texts = tuple(json.dumps({"rationale": "r", "action": a}) for a in actions)
+    task = Task("t", "", columns={"action": gold})
+    rows = replace(make_rollouts([0] * len(texts)), tasks=(task,), texts=texts)
+    low, high = (WebActionReward(d)(rows, Progress()).value for d in sorted((one, two)))
+    assert (low <= high + 1e-4).all()
+    assert low.argsort(stable=True).tolist() == high.argsort(stable=True).tolist()
 
 
 def test_exact_pays_the_right_action_alone() -> None:

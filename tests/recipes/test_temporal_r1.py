@@ -13,14 +13,14 @@ from guerdon.claims import temporal_r1 as miniature
 from guerdon.curriculum import ByVariance, easy, hard
 from guerdon.recipes import load_recipe, temporal_r1
 from guerdon.records import Progress, Rollouts, Scores, Task
-from guerdon.rewards import FormatReward, IntervalReward, WeightedSum
+from guerdon.rewards import FormatReward, IntervalFormat, IntervalReward, WeightedSum
 from guerdon.rollout import Groups, TabularPolicy
 from guerdon.stages import Sampling
 from guerdon.tasks import PreparedTasks, TextIntervals
 from guerdon.training import Loop, PolicyRecipe, train
 
 DRAWN = {
-    "poor": [0, 0, 0.04, 0],
+    "poor": [0, 0, 0.02, 0],
     "alike": [0.5, 0.5, 0.52, 0.5],
     "wavers": [0.2, 0.9, 0.5, 0.7],
     "never good": [0.0, 0.25, 0.25, 0.0],
@@ -51,6 +51,39 @@ def test_tasks_are_kept_where_rewards_vary_and_one_is_good() -> None:
     assert chosen(varied=0.0, good=0.0, count=1, which=hard) == ["alike"]  # variance 7.5e-5
     with pytest.raises(ValueError, match=r"none of 5 tasks varies by 0\.9"):
         chosen(varied=0.9)
+
+
+@dataclass(frozen=True)
+class RightAnswers:
+    """The first c of a task's rows are right, c the task's own number."""
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        place = torch.arange(len(rollouts)) % 8
+        return Scores((place < torch.tensor(rollouts.column("right"))).float())
+
+
+def test_of_choices_those_are_kept_that_are_right_at_times() -> None:
+    """0 and 8 of 8 are left out; 3 of 8 varies by 3 5 / 64 = .234."""
+    tasks = [Task(f"{c} of 8", "", columns={"right": c}) for c in (0, 3, 8, 4, 1)]
+    policy = TabularPolicy([t.id for t in tasks], ("a", "b"))
+
+    def kept(varied: float) -> list[str]:
+        return [t.id for t in ByVariance(RightAnswers(), draws=8, varied=varied)(policy, tasks)]
+
+    assert set(kept(0.01)) == {"3 of 8", "4 of 8", "1 of 8"}
+    assert set(kept(0.234)) == {"3 of 8", "4 of 8"}
+    assert kept(0.235) == ["4 of 8"]  # 16 / 64
+
+
+def test_a_real_videos_form_is_quoted_and_its_time_is_read_either_way() -> None:
+    judged = {"overlap": IntervalReward(), "form": IntervalFormat()}
+    reward = WeightedSum(judged, {"overlap": 0.5, "form": 0.5})
+    tasks = [Task("t", "", None, {"interval": (85, 139.5)})]
+    times = ('"75", "end_time": "127"', '75, "end_time": 127', '"abc", "end_time": "127"')
+    texts = tuple(f'<think>x</think><answer>{{"start_time": {t}}}</answer>' for t in times)
+    rows = TabularPolicy(["t"], ("a",)).sample(tasks, 3, Sampling(), 0)
+    scores = reward(replace(rows, texts=texts), Progress())
+    assert scores.value.tolist() == pytest.approx([0.82558, 0.32558, 0], abs=1e-5)
 
 
 def test_form_and_overlap_are_worth_a_half_each() -> None:

@@ -12,7 +12,7 @@ from guerdon.advantages import GroupNormalised
 from guerdon.claims import timemaster as miniature
 from guerdon.recipes import load_recipe, timemaster
 from guerdon.records import Experience, Progress, Scores, Task
-from guerdon.rewards.answers.extension import LabelAndExtension
+from guerdon.rewards.answers.extension import LabelAndExtension, RepliedRating, bare_rating
 from guerdon.rollout import Groups
 from guerdon.training import Loop, PolicyRecipe, train
 
@@ -75,6 +75,38 @@ def test_a_failing_judge_is_no_zero() -> None:
     assert str(scores.reasons[0]).startswith("judge: ValueError")
     with pytest.raises(ValueError, match="task 't': its answer 'tablet' is none of the labels"):
         judged(text("laptop"), answer="tablet")
+
+
+def test_a_judges_reply_is_a_number_alone_or_a_failure() -> None:
+    assert bare_rating("0.625") == bare_rating(" .625\n") == 0.625
+    for reply in ("Score: 0.6", "", "nan", "1.5", "-0.1", "0.6 or 0.7", "9" * 5000):
+        with pytest.raises(ValueError, match="the judge replied"):
+            bare_rating(reply)
+
+
+def test_a_reply_that_can_not_be_read_is_asked_for_again_and_then_counts_as_told() -> None:
+    rows = replace(make_rollouts([0]), texts=(text("laptop", "x"),))
+    rows = replace(rows, tasks=(Task("t", "", "laptop"),))
+    asked: list[str] = []
+
+    def rated(*replies: str, **settings: object) -> Scores:
+        given = iter(replies)
+        asked.clear()
+
+        def ask(task: Task, label: str, extension: str) -> str:
+            asked.append(extension)
+            return next(given)
+
+        reward = LabelAndExtension(RepliedRating(ask), ("laptop",), **settings)
+        return reward(rows, Progress())
+
+    assert rated("0.625").value.item() == pytest.approx(1 + 0.5 * 0.625)
+    assert rated("7", "Score: 0.6", "0.5").value.item() == pytest.approx(1.25)
+    assert len(asked) == 3
+    assert not rated("Score: 0.6", "2", "2").valid.any()
+    assert len(asked) == 3
+    released = rated("Score: 0.6", "2", "2", failed=0.0)
+    assert released.value.item() == pytest.approx(1.0)
 
 
 def test_a_group_worked_by_hand() -> None:

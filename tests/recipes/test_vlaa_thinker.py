@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from making import make_rollouts
 
 from guerdon.claims import vlaa_thinker as miniature
@@ -47,6 +49,21 @@ def test_beating_the_reference_worked_by_hand() -> None:
     assert shifted.value.tolist() == pytest.approx(scores.value.tolist(), abs=1e-5)
 
 
+@settings(deadline=None)
+@given(st.lists(st.floats(-8, 4, width=32), min_size=2, max_size=8), st.floats(0.1, 3))
+def test_it_rises_with_the_score_from_0_at_the_reference_and_stays_below_1(
+    scores: list[float], steepness: float
+) -> None:
+    """Up to where float32 can tell it from 1: an exponent of 16."""
+    found = above([str(s) for s in scores], ["0.5"], [0] * len(scores), steepness=steepness).value
+    order = torch.tensor(scores).argsort()
+    assert (found[order].diff() >= 0).all()
+    assert ((found >= 0) & (found < 1)).all()
+    assert (found[torch.tensor(scores) <= 0.5] == 0).all()
+    just = above(["0.500001"], ["0.5"], [0], steepness=steepness).value.item()
+    assert 0 <= just < 1e-5
+
+
 def test_what_cannot_be_scored_is_invalid() -> None:
     scores = above(["?", "1", "1"], ["0", "?"], [0, 0, 1])
     assert scores.valid.tolist() == [False, True, False]
@@ -57,8 +74,13 @@ def test_what_cannot_be_scored_is_invalid() -> None:
 
 def test_an_answer_out_of_its_section_is_worth_nothing() -> None:
     assert isinstance(REWARDS, Router)
-    golds = {"math": ("3", {}), "mcq": ("B", {}), "iou": (None, {"box": (1, 2, 7, 5)})}
-    answers = {"math": "3", "mcq": "(b) because", "iou": "[1,2,7,5]"}
+    golds = {
+        "digit": ("3", {}),
+        "math": ("3", {}),
+        "mcq": ("B", {}),
+        "iou": (None, {"box": (1, 2, 7, 5)}),
+    }
+    answers = {"digit": "3", "math": "3", "mcq": "(b) because", "iou": "[1,2,7,5]"}
     for kind, (answer, columns) in golds.items():
         task = Task(kind, "", answer, {"task_type": kind, **columns})
         texts = (f"<answer>{answers[kind]}</answer>", answers[kind], "<answer>A) cat</answer>")
@@ -71,6 +93,19 @@ def test_an_answer_out_of_its_section_is_worth_nothing() -> None:
     inside, outside, cut = REWARDS(rows, Progress()).value.tolist()
     assert inside > 0.9
     assert outside == cut == 0
+
+
+def test_letters_in_any_dress() -> None:
+    said = ("A", "(a)", "A)", "a", "(a) a cat", "A) cat", "cat", "")
+    for gold, expected in (
+        ("A", [1, 1, 1, 1, 1, 1, 0, 0]),
+        ("B", [0] * 8),
+        ("(a)", [1] * 6 + [0, 0]),
+    ):
+        task = Task("t", "", gold, {"task_type": "mcq"})
+        texts = tuple(f"<answer>{one}</answer>" for one in said)
+        rows = replace(make_rollouts([0] * len(said)), tasks=(task,), texts=texts)
+        assert REWARDS(rows, Progress()).value.tolist() == expected
 
 
 def test_the_miniature_in_small(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +126,7 @@ def test_recipe_round_trips(tmp_path: Path) -> None:
 
 
 def test_runs_on_the_seedling() -> None:
-    loop = Loop(steps=2, groups=4, evaluation_tasks=4, checkpoint_every=0)
+    loop = Loop(steps=2, groups=5, evaluation_tasks=4, checkpoint_every=0)
     result = train(
         vlaa_thinker.build(loop=loop, sampler=replace(vlaa_thinker.build().sampler, size=4)),
         quiet=True,

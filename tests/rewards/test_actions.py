@@ -135,6 +135,17 @@ def test_clicks_worked_by_hand() -> None:
     assert step({"name": "click", "arguments": {"x": 20, "y": 30}}, BUTTON, form=False) == (0, 1)
 
 
+def test_a_step_is_worth_two_one_or_nothing() -> None:
+    """Form and action, form alone, and no action that could be read."""
+    right, wrong = (json.dumps({"name": "click", "arguments": {"x": x, "y": 30}}) for x in (20, 50))
+    form = "<think>t</think><action>a</action><tool_call>{}</tool_call>"
+    task = Task("t", "q", None, {"step": BUTTON})
+    texts = [form.format(right), form.format(wrong), form.format(right[:-1])]
+    scores = MobileStepReward()(rollouts_of(texts, task), Progress())
+    assert scores.value.tolist() == [2, 1, 0]
+    assert MobileStepReward().range == (0, 2)
+
+
 def test_swipes_need_start_and_direction() -> None:
     label = {
         "name": "swipe",

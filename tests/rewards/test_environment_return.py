@@ -1,4 +1,4 @@
-"""Turn rewards: summed, and placed where the policy last acted in each turn."""
+"""Turn rewards: summed, and placed where the policy last acted in each turn; the form of turns."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from completions import START, rollouts_of, task
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guerdon.rewards import EnvironmentReturn
+from guerdon.rewards import EnvironmentReturn, WellFormedTurns
 
 
 def test_each_turn_s_reward_falls_on_its_last_acted_position() -> None:
@@ -59,3 +59,24 @@ def test_what_is_placed_sums_to_the_value(seed: int, n: int, t: int, k: int) -> 
     assert scores.placed is not None
     assert torch.equal(scores.placed.sum(1)[scores.valid], scores.value[scores.valid])
     assert (scores.placed[~mask] == 0).all()
+
+
+def test_the_form_of_an_episode_is_twice_the_share_less_one() -> None:
+    """5 of 5 turns, 3 of 4, none of 2, a row without any, and one whose world failed at its end."""
+    nan = float("nan")
+    valid = [
+        [1.0, 1.0, 1.0, 1.0, 1.0],
+        [1.0, 0.0, 1.0, 1.0, nan],
+        [0.0, 0.0, nan, nan, nan],
+        [nan] * 5,
+        [1.0, nan, nan, nan, nan],
+    ]
+    rollouts = rollouts_of([""] * 5, task(), signals={"valid": torch.tensor(valid)})
+    scores = WellFormedTurns()(rollouts, START)
+    assert scores.value[[0, 1, 2, 4]].tolist() == [1, 0.5, -1, 1]
+    assert scores.valid.tolist() == [True, True, True, False, True]
+    assert scores.reasons[3] == "no turn is known"
+    with pytest.raises(ValueError, match=r"reads the signal 'form', and these rollouts have valid"):
+        WellFormedTurns("form")(rollouts, START)
+    with pytest.raises(ValueError, match="have none; use it with tasks that are played"):
+        WellFormedTurns()(rollouts_of([""], task()), START)

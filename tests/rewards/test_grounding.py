@@ -108,6 +108,8 @@ def test_box_reward() -> None:
     gold = {"box": (1, 1, 3, 3)}
     assert value_of(BoxReward(), answered("[0,0,2,2]"), **gold) == pytest.approx(1 / 7)
     assert value_of(BoxReward(), answered("[2,2,1,1]"), **gold) == 0
+    for malformed in ("[1,1,3]", "[1,1,3,nan]", "[1,1,3,three]", "{}", "left, top"):
+        assert value_of(BoxReward(), answered(malformed), **gold) == 0
     assert value_of(BoxReward(), "[1,1,3,3]", **gold) == 0
     assert value_of(BoxReward(section=""), "[1,1,3,3]", **gold) == 1
     assert value_of(BoxReward(), answered("[1,1,3,3] [5,5,6,6]"), **gold) == 0.5

@@ -23,6 +23,7 @@ from guerdon.rewards import (
     PolicyEntropy,
     arithmetic_mean,
     divergence_from_uniform,
+    divergence_per_word,
     entropy,
     geometric_mean,
     joint,
@@ -82,6 +83,8 @@ def test_statistics_by_hand() -> None:
     assert divergence_from_uniform(logp)[:2].tolist() == pytest.approx([0.4458, 0], abs=1e-4)
     certain = torch.tensor([[0.0, -math.inf, -math.inf, -math.inf]])
     assert divergence_from_uniform(certain).item() == pytest.approx(math.log(4))
+    per_word = divergence_per_word(torch.cat([logp[:2], certain]))
+    assert per_word.tolist() == pytest.approx([0.4458 / 4, 0, math.log(4) / 4], abs=1e-4)
     # KL(uniform || p) = -1/4 sum log(4 p)
     kl = -(math.log(2.8) + 3 * math.log(0.4)) / 4
     assert self_certainty(logp)[:2].tolist() == pytest.approx([kl, 0], abs=1e-6)

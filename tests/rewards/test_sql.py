@@ -6,6 +6,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,24 @@ def test_the_margin_between_right_and_wrong_is_told() -> None:
     assert SqlReward(spare_form=True, judge=says(1.0)).bounds == (7, 6)
     assert SqlReward().range == SqlReward(judge=says(0.0)).range == (0, 7)
     assert SqlReward(judge=says(1.0), judged=5).range == (0, 9)
+
+
+def test_a_liked_copy_is_worth_more_than_a_right_query_that_shares_nothing() -> None:
+    """Right: 5 and what it has in common with the reference; wrong but liked: 3.75 and 2."""
+    pytest.importorskip("sqlglot")
+    plain = SqlReward(limits=QUICK, variants=0)
+    right = judged(plain, "SELECT 'bo' UNION ALL SELECT 'cy'")
+    shared = right.parts["schema"].item() + right.parts["ngram"].item()
+    assert right.value.item() == pytest.approx(5 + shared)
+    assert 0 <= shared < 0.7
+    for weight, ahead in ((2, True), (1, False)):
+        reward = replace(plain, judge=says(1.0), judged=weight)
+        liked = judged(reward, WRONG).value.item()
+        assert liked == pytest.approx(3.75 + weight)
+        assert (liked > right.value.item()) is ahead
+        # The least that a right query is worth, and what a wrong one is always below.
+        least, below = reward.bounds
+        assert (below > least) is ahead
 
 
 def test_the_judge_is_asked_only_about_wrong_queries_and_once() -> None:

@@ -69,6 +69,14 @@ def test_order_counts_for_equality_but_not_for_credit() -> None:
     assert whole_call_credit([a, b], [b, a]) == 1
 
 
+def test_two_calls_in_the_other_order_are_worth_the_most() -> None:
+    """Not equal as lists, and still all of the score: 3 of 3."""
+    a, b = ({"name": name, "parameters": {}} for name in "ab")
+    gold = Task("t", "q", None, {"calls": [a, b]})
+    assert calls_part(b, a, task=gold) == calls_part(a, b, task=gold) == 3
+    assert calls_part(b, a, task=gold, reward=ToolReward(credit=all_or_nothing)) == -3
+
+
 def test_granularity_worked_by_hand() -> None:
     gold = [ToolCall("w", {"city": "P", "unit": "C"})]
     lacking = [ToolCall("w", {"city": "P"})]

@@ -85,6 +85,7 @@ def test_an_episode_worked_by_hand() -> None:
     assert rows.states == ((at(0, 0), at(1, 0), at(1, 0)),) * 2
     assert rows.turn_rewards is not None
     assert rows.turn_rewards[0].tolist() == pytest.approx([0.0, -0.1, 10.0])
+    assert rows.signals["valid"][0].tolist() == [1, 0, 1]
     assert rows.finished.tolist() == [True, True]
     said = [6, 4, 6]  # characters and the end mark
     gap = len(second)

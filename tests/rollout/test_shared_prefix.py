@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from guerdon.models import packing, shared_attention, shared_prefix
+from guerdon.models.flex_attention import row_blocks
 from guerdon.nursery import seedling_path
 from guerdon.records import Rollouts, Task
 from guerdon.rollout import LanguagePolicy
@@ -438,3 +439,84 @@ def test_an_empty_prompt_is_refused(tokenizer, always):
     policy = LanguagePolicy(build("llama", {}), tokenizer)
     with pytest.raises(ValueError, match="a prompt has no tokens"):
         policy.forward(rollouts((0, 3), ((2,), (2,))))
+
+
+THREE = rollouts((21, 37, 3), ((5, 9, 1), (2, 7), (6, 6, 6, 12)))
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+def test_three_prompts_are_as_exact_as_their_numbers(dtype, tolerance, tokenizer, always):
+    """Nine completions of three prompts, against each row computed by itself."""
+    model = build("llama", {"initializer_range": 0.1}).to(dtype)
+    oracle = copy.deepcopy(model)
+    policy = shared(model, tokenizer)
+    with Float64() if dtype == torch.float64 else torch.enable_grad():
+        mine, theirs = policy.forward(THREE).logps, plain(oracle, THREE)[0]
+        mine.sum().backward()
+        theirs.sum().backward()
+    assert policy.shared_prefix.shares == {"prompts": True}
+    torch.testing.assert_close(mine, theirs, atol=tolerance, rtol=0)
+    for name, gradient in gradients(oracle).items():
+        apart = (gradients(policy.model)[name] - gradient).norm()
+        assert apart <= 1e-5 * gradient.norm(), name
+
+
+def test_a_group_of_one_is_a_plain_forward_and_empty_completions_are_no_obstacle(tokenizer, always):
+    """One completion a group; completions of no token and of one."""
+    model = build("llama", {})
+    oracle = copy.deepcopy(model)
+    policy = shared(model, tokenizer)
+    for prompts, lengths in (((5, 3), ((4,), (6,))), ((5, 3), ((0, 1, 0), (1, 1)))):
+        compare(policy, oracle, rollouts(prompts, lengths))
+    nothing = rollouts((5,), ((0, 1),))
+    assert torch.isfinite(policy.forward(nothing).logps).all()
+
+
+def pairs_seen(lengths) -> int:
+    """How many pairs of tokens attend over prompts of 4 tokens, counted in the row's own mask."""
+    packed = packing.pack(rollouts((4,) * len(lengths), lengths), torch.device("cpu"))
+    at = torch.arange(packed.tokens)
+    seen = row_blocks(packed, None, by_group=False).mask_mod
+    return int(seen(0, 0, at[:, None], at[None]).sum())
+
+
+def test_pairs_that_attend_by_hand():
+    """A prompt of 4 and three completions, of which 2 tokens predict another.
+
+    Repeated: 3 times 1 + 2 + ... + 6 = 63. Shared: 1 + 2 + 3 + 4, and for each completion 4 + 1
+    and 4 + 2: 43.
+    """
+    assert pairs_seen(((3,), (3,), (3,))) == 63
+    assert pairs_seen(((3, 3, 3),)) == 43
+
+
+def test_two_groups_stand_in_a_row_by_hand():
+    """Prompts of 3 and 2; completions of 2 and 1 tokens that predict, and of 1 and 1."""
+    packed = packing.pack(rollouts((3, 2), ((3, 2), (2, 2))), torch.device("cpu"))
+    first, second = [0, 1, 2], [0, 1]
+    assert packed.positions[0].tolist() == [*first, *second, 3, 4, 3, 2, 2]
+    ones = torch.ones(packed.tokens)
+    own = packed.responses.pad(ones[packed.prompt_tokens :])
+    assert own.tolist() == [[1, 1], [1, 0], [1, 0], [1, 0]]
+    assert packed.prompts.pad(ones[: packed.prompt_tokens]).tolist() == [[1, 1, 1], [1, 1, 0]]
+    assert (packed.prompts.width, packed.responses.width, packed.responses.count) == (3, 2, 4)
+    # The longest group, prompt and completions in one row, has 6 tokens.
+    assert max(3 + 2 + 1, 2 + 1 + 1) == packed.prompts.width + packed.tails.width == 6
+
+
+def test_a_loss_on_the_prompt_counts_once_where_the_plain_form_counts_it_for_every_row(
+    tokenizer, always
+):
+    """What stands once has a gradient G times smaller; times G it is the plain one again."""
+    model = build("llama", {})
+    data = rollouts((6,), ((3, 3, 3, 3),))
+    policy = shared(model, tokenizer)
+    packed = packing.pack(data, torch.device("cpu"))
+    with Float64():
+        once = shared_prefix.packed_hidden(policy.model, packed, data)[packed.ends].sum()
+        each = shared_prefix.padded_hidden(policy.model, data, 0, torch.device("cpu"))[:, 5].sum()
+    torch.testing.assert_close(4 * once, each, atol=1e-9, rtol=0)
+    embedding = policy.model.get_input_embeddings().weight
+    (mine,), (plain_one,) = (torch.autograd.grad(x, [embedding]) for x in (once, each))
+    torch.testing.assert_close(4 * mine, plain_one, atol=1e-9, rtol=1e-9)
+    assert float((mine - plain_one).norm()) > 0.5 * float(plain_one.norm())

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from making import make_rollouts, make_scores
 
-from guerdon.advantages import GroupNormalised
+from guerdon.advantages import GroupNormalised, GroupStd
 from guerdon.records import Experience, Progress, Scores, Task
 from guerdon.rollout import TabularPolicy
 from guerdon.shaping import (
@@ -147,6 +147,18 @@ def test_par_has_little_variance_and_keeps_the_order(values):
     assert (made[order].diff() >= -1e-6).all()
 
 
+def test_lsc_against_a_quantile_is_moved_by_neither_or_by_the_reward_alone():
+    """A constant of the prompt in both cancels; in the raw reward alone it does not."""
+    both = {"here": [0.0, 2.0], "there": [5.0, 7.0]}
+    rows = with_columns(list(both.values()))
+    made = Transform(LogSigmoid(), GaussianQuantile())(make_scores([2.0, 7.0]), rows, NOW).value
+    assert made.tolist() == pytest.approx([-0.9529, -0.9529], abs=1e-4)
+    alone = Transform(LogSigmoid(), GaussianQuantile())(make_scores([7.0, 7.0]), rows, NOW).value
+    assert alone[0].item() == pytest.approx(-0.0107, abs=1e-4)  # r - q is 4.5343
+    for curve in (Sigmoid(), Tanh(), LogSigmoid()):
+        assert transformed([2.0], curve).item() != pytest.approx(transformed([7.0], curve).item())
+
+
 def test_best_of_k_is_the_same_for_one_reward():
     values = torch.randn(200, 16, generator=torch.Generator().manual_seed(0))
     for row in values:
@@ -155,13 +167,14 @@ def test_best_of_k_is_the_same_for_one_reward():
 
 def test_affine_shapers_leave_the_group_normalised_advantage_alone_and_par_does_not():
     values = [0.3, 1.9, -0.7, 2.4]
-    rollouts, scores = make_rollouts([0] * 4), make_scores([0.3, 1.9, -0.7, 2.4])
-    plain = GroupNormalised()(Experience(rollouts, scores))
+    rollouts, scores = make_rollouts([0] * 4), make_scores(values)
+    normalised = GroupNormalised(scale=GroupStd(epsilon=1e-8))  # as PAR has it
+    plain = normalised(Experience(rollouts, scores))
     centred = Transform(Proportional(), FixedReferences((1.0, 2.0)))
     for shaper in (centred, RunningStandardise(), RunningMinMax()):
-        moved = GroupNormalised()(Experience(rollouts, shaper(scores, rollouts, NOW)))
-        assert torch.allclose(plain, moved, atol=1e-5)
-    par = GroupNormalised()(
+        moved = normalised(Experience(rollouts, shaper(scores, rollouts, NOW)))
+        assert (plain - moved).abs().max() <= 1e-6
+    par = normalised(
         Experience(rollouts, make_scores(transformed(values, Sigmoid(), 1.0).tolist()))
     )
     assert (plain - par).abs().max() > 0.05

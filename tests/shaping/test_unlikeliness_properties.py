@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from making import make_rollouts, make_scores
 
 from guerdon.advantages import GroupNormalised, ReturnToGo
+from guerdon.curriculum import Informative
 from guerdon.records import Experience, Progress
 from guerdon.shaping import KLPenalty, OverlongPenalty, PaperForm, ReleasedForm, Unlikeliness
 
@@ -41,6 +42,23 @@ def test_the_rarer_right_one_gains_more_and_wrong_ones_least(order, right):
     assert len(wrong) <= 1
     if wrong and by_likelihood:
         assert min(by_likelihood) > max(wrong)
+
+
+def test_groups_without_a_contrast_in_the_reward_itself_are_left_out():
+    """All right: the shaped rewards differ, and the filter looks at those before it."""
+    scores, rollouts = shaped([-1.0, -2.0, -3.0], [1.0] * 3)
+    assert scores.value.unique().numel() == 3
+    assert Informative()(Experience(rollouts, make_scores([1.0] * 3))).tolist() == [False]
+    wrong, rollouts = shaped([-1.0, -2.0, -3.0], [0.0] * 3)
+    assert wrong.value.tolist() == [0, 0, 0]
+    assert Informative()(Experience(rollouts, make_scores([0.0] * 3))).tolist() == [False]
+    assert Informative()(Experience(rollouts, make_scores([0.0, 1.0, 0.0]))).tolist() == [True]
+    plain, rollouts = shaped([-1.0, -2.0, -3.0], [0.0, 1.0, 1.0], beta=0.0)
+    unshaped = make_scores([0.0, 1.0, 1.0])
+    assert torch.equal(
+        GroupNormalised()(Experience(rollouts, plain)),
+        GroupNormalised()(Experience(rollouts, unshaped)),
+    )
 
 
 def test_an_all_right_group_only_reshuffles():

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -29,6 +30,7 @@ from guerdon.training import (
     train,
     update,
 )
+from guerdon.training.update import apply_gradients
 
 SMALL = Loop(steps=4, groups=4, evaluation_tasks=8, checkpoint_every=2, minibatch=8, epochs=2)
 TIMES = ("seconds/", "tokens_per_second")
@@ -167,6 +169,18 @@ def test_guard_skips_counts_and_stops():
         guard.allows(float("nan"))
     assert guard.skipped == 3
     assert not Guard(skip_above=20.0).allows(25.0)
+
+
+@pytest.mark.parametrize(("norm", "step"), [(25.0, 0.0), (5.0, 1.0), (0.5, 0.5)])
+def test_a_gradient_is_left_out_above_a_norm_and_cut_to_length_1_below(norm, step):
+    """The step of plain gradient descent at rate 1 is the gradient as it was applied."""
+    weight = torch.nn.Parameter(torch.zeros(2))
+    model = SimpleNamespace(module=torch.nn.ParameterList([weight]))
+    weight.grad = norm * torch.tensor([0.6, 0.8])
+    sgd = torch.optim.SGD([weight], lr=1.0)
+    found = apply_gradients(model, sgd, Guard(skip_above=20.0), clip=1.0)
+    assert found["grad_norm"] == pytest.approx(norm)
+    assert weight.tolist() == pytest.approx([-0.6 * step, -0.8 * step], abs=1e-5)
 
 
 def test_a_refused_update_leaves_the_weights_alone():

@@ -144,10 +144,19 @@ def _fields(found: _Class) -> dict[str, tuple[ast.expr, ast.expr | None]]:
         and isinstance(node.target, ast.Name)
         and "ClassVar" not in ast.dump(node.annotation)
         and not node.target.id.startswith("_")
+        and not _is_remembered(node.value)
     }
     bases = [_class(b.id, found.module) for b in found.node.bases if isinstance(b, ast.Name)]
     inherited = {name: told for base in bases if base for name, told in _fields(base).items()}
     return {**inherited, **own}
+
+
+def _is_remembered(default: ast.expr | None) -> bool:
+    """Whether it is ``field(..., init=False)``: what a part keeps, and nobody sets."""
+    return isinstance(default, ast.Call) and any(
+        one.arg == "init" and isinstance(one.value, ast.Constant) and one.value.value is False
+        for one in default.keywords
+    )
 
 
 @cache

@@ -1,6 +1,7 @@
 """Figures with their uncertainty: intervals, tests, and metrics of repeated samples."""
 
 from guerdon.evaluation.categories import category_means, macro_mean
+from guerdon.evaluation.classes import macro_f1
 from guerdon.evaluation.intervals import (
     Interval,
     bootstrap,
@@ -18,6 +19,7 @@ from guerdon.evaluation.repeated import consistency, majority, mean_at_k, pass_a
 
 NAMES = {
     "consistency": consistency,
+    "macro-f1": macro_f1,
     "majority": majority,
     "mean-at-k": mean_at_k,
     "pass-at-k": pass_at_k,
@@ -30,6 +32,7 @@ __all__ = [
     "bounded",
     "category_means",
     "consistency",
+    "macro_f1",
     "macro_mean",
     "majority",
     "mean_at_k",

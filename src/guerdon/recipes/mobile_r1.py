@@ -2,10 +2,13 @@
 
 Paper: Mobile-R1 (2506.20332). Changed against GRPO: three stages. First the form and the labelled
 steps by imitation; then GRPO on single labelled steps with `MobileStepReward`; then GRPO on whole
-episodes with one reward each, so that leaving the labelled path and coming back pays. Left out:
-phones and screenshots, the judge of trajectories (the world says whether the goal was reached),
-and its reward for form (here a turn that names no action costs 0.1). The real run is the third
-stage: the seedling walks on text grids, which it learned step by step.
+episodes with one reward each, what the episode came to and its form (`WellFormedTurns`), so that
+leaving the labelled path and coming back pays. The real run is the third stage: the seedling walks
+on text grids, which it learned step by step; a turn that names no action is ill formed, and costs
+0.1 besides.
+
+Left out: phones and screenshots; the judge of trajectories (the world says whether the goal was
+reached); the first two stages in the real run; the data set of wrong and corrected trajectories.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from typing import Any
 
 from guerdon.objectives import KL, ClippedSurrogate
 from guerdon.recipes import Paper
-from guerdon.rewards import EnvironmentReturn
+from guerdon.rewards import EnvironmentReturn, WeightedSum, WellFormedTurns
 from guerdon.rollout import Groups
 from guerdon.stages import Sampling
 from guerdon.tasks import GridTasks
@@ -34,7 +37,7 @@ def build(**overrides: Any) -> PolicyRecipe:
     recipe = PolicyRecipe(
         name=SLUG,
         tasks=GridTasks(size=4, reward=1.0, train=96, test=24),
-        reward=EnvironmentReturn(),
+        reward=WeightedSum({"goal": EnvironmentReturn(), "form": WellFormedTurns()}),
         objective=ClippedSurrogate(kl=KL(0.02)),
         reference=FixedReference(),
         sampler=Groups(8, Sampling(max_turns=8, max_turn_tokens=6)),

@@ -3,9 +3,13 @@
 Paper: Diversity-Enhanced Reasoning for Subjective Questions (2507.20187). Changed against GRPO: the
 reward is ``0.9 accuracy + 0.1 D`` with the shaper `Diversity`, D the mean of eight measures of
 wording; accuracy asks every role (`RoleAccuracy`). Groups that are all right then still differ,
-and D alone, standardised, drives them. Left out: the fine-tuning on role chains before, and
-subjective questions: the real run is the seedling on questions about a table, right where its
-sentence states the fact, and it plays no roles.
+and D alone, standardised, drives them. What is fine-tuned on before makes `RoleChains` of a
+model's own samples. The real run is the seedling on questions about a table, right where its
+sentence states the fact; it plays no roles.
+
+Left out: in the real run, roles and the fine-tuning before; choosing three of the roles that a
+model names by relevance and distance; subjective questions; the weighted aggregation of answers
+that differ by role.
 """
 
 from __future__ import annotations

@@ -5,8 +5,11 @@ reward passes through `Transform`, the mean of ``sigmoid(r - reference)`` over r
 starting policy's own answers, scored once; so it is bounded, centred and steepest at the
 reference. The paper's other shapers stand beside it: `Clamp` (ceiling), `RunningStandardise`,
 `RunningClip`, `RunningMinMax`, other curves, `LengthPenalty` (laid before any of them).
-Left out: reward models (the real run's reward is BLEU, hence a steepness of 10), their
-baselines (Reg, ODIN, WARM), PPO with a critic, and the judge's win rate.
+The real run's reward is BLEU, hence a steepness of 10.
+
+Left out: a reward model in the real run, and the baselines that change one (Reg, ODIN, WARM); PPO
+with a critic and its buffer of batches, ReMax, and the variants of DPO and KTO that sample; the
+judge whose win rate shows hacking.
 """
 
 from __future__ import annotations

@@ -3,7 +3,10 @@
 Paper: Prefix Grouper (2506.05433). It changes no reward, advantage or loss, only how
 log-probs and their gradients are computed, and here it is what every recipe does by default
 (``model.shared_prefix``). This recipe is GRPO with groups of 16; the longer the prompts against
-the completions, the more is saved. Left out: FlashAttention kernels.
+the completions, the more is saved.
+
+Left out: FlashAttention kernels, padding within a row, and the other ways to the same numbers that
+the report compares: two passes over a cache of keys and values, and prefixes that branch.
 """
 
 from __future__ import annotations

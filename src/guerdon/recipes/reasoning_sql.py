@@ -3,9 +3,11 @@
 Paper: Reasoning-SQL (2503.23157; its authors released no code, so weights and the rule that the
 judge is asked about wrong queries only are those of two public re-implementations). Changed against
 GRPO: `SqlReward`, a weighted sum of execution, judge, syntax, schema linking, bigrams and form.
-Left out: BIRD and Spider, the language model as judge (``reward.judge`` takes any). The real run:
-the seedling on its one-table dialect, without the reasoning section and fences it never writes, so
-the form is an answer section; queries run on SQLite. Needs the extra ``sql``.
+The real run: the seedling on its one-table dialect, without the reasoning section and fences it
+never writes, so the form is an answer section; queries run on SQLite. Needs the extra ``sql``.
+
+Left out: BIRD and Spider, and with them joins, hints and schemas of several tables; the language
+model as judge (``reward.judge`` takes any).
 """
 
 from __future__ import annotations

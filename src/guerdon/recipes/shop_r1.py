@@ -2,11 +2,14 @@
 
 Paper: Shop-R1 (2507.17842). Changed against GRPO: `WebActionReward` (form, type, attributes, and
 the text times a difficulty D). The paper's D is 1,000 under group-standardised advantages, which
-cancel most of it (see the miniature): this recipe centres only, with D 10. Left out: browser
-sessions, the fine-tuning before, and the reward for certain rationales (`Certainty` with
-`divergence_from_uniform`, at 0.005: the paper's 1/V makes it vanish, and the seedling writes no
-rationale). The real run is the text form: a tool call is read as a form that is filled in and
-submitted, the tool its name and the parameters' values its text.
+cancel most of it (see the miniature): this recipe centres only, with D 10. The real run is the
+text form: a tool call is read as a form that is filled in and submitted, the tool its name and the
+parameters' values its text.
+
+Left out: browser sessions and their pages, and so clicks and leaving; the fine-tuning before, on
+rationales that a larger model writes; in the real run, the reward for certain rationales
+(`Certainty` at 0.005, with `divergence_from_uniform`, or `divergence_per_word` as the paper has
+it, which vanishes): the seedling writes none.
 """
 
 from __future__ import annotations

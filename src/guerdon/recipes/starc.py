@@ -5,7 +5,9 @@ process are made canonical (`ValueLevelled`: the advantage of the uniform policy
 potential shaping and to what a redistribution over the next states changes), brought to one size,
 and compared by a norm of their difference. The run: FrozenLake's own reward against the same
 shaped, redistributed, negated, and against a cost for every step. ``guerdon compare-rewards`` does
-it with your tables. Left out: continuous worlds, where values are learned and norms sampled.
+it with your tables.
+
+Left out: continuous worlds, where values are learned and norms sampled.
 """
 
 from __future__ import annotations

@@ -3,9 +3,10 @@
 Paper: Reinforcement Learning Tuning for VideoLLMs (2506.01908). Changed against GRPO: the reward is
 half form and half `IntervalReward`, the temporal IoU (whose templates for real videos are
 `IntervalFormat`); training tasks are those whose rewards vary most over 8 rollouts of the model to
-be trained, of which at least one is good (`ByVariance`). Left out: videos (the real run has
-intervals described in words, and an answer section alone as its form), questions with letters and
-both together.
+be trained, of which at least one is good (`ByVariance`).
+
+Left out: videos (the real run has intervals described in words, and an answer section alone as its
+form); questions with letters, and those that ask for a letter and a time; the entropy term.
 """
 
 from __future__ import annotations

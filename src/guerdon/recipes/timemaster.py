@@ -2,10 +2,12 @@
 
 Paper: TimeMaster (2506.13705). Changed against GRPO: `LabelAndExtension`, 0.1 for a class of the
 set, 0.9 for the right one and up to 0.5 for what the judge says of the extension, which is asked
-about right answers only. Groups of 5, KL 0.01. Left out: plots of time series, the fine-tuning
-before, and the language model as judge. The real run has choices among numbers in words on the
-seedling, its letter as the class and its thinking as the extension, which a rule rates: does it
-name the number of the letter?
+about right answers only (`RepliedRating` reads a judge that replies in words). Groups of 5, KL
+0.01. The real run has choices among numbers in words on the seedling, its letter as the class and
+its thinking as the extension, which a rule rates: does it name the number of the letter?
+
+Left out: plots of time series; the fine-tuning before; a language model as judge; macro-F1 over
+held-out classes in the run's own figures (`guerdon.evaluation.macro_f1` reckons it).
 """
 
 from __future__ import annotations

@@ -3,8 +3,10 @@
 Paper: ToolRL (2504.13958). Changed against GRPO: `ToolReward` (form in [0, 1], correctness in
 [-3, 3] with credit for each part of a call). Their other scales, schedules and granularities are
 `smooth`, `two_stage` and the credits of `guerdon.rewards.actions.tool_calls`. The real run: the
-seedling's tool calls, without the thinking section, which it does not write for them. Left out:
-dialogues, several calls a turn and answers in words (the reward has them), PPO.
+seedling's tool calls, without the thinking section, which it does not write for them.
+
+Left out: in the real run, dialogues, several calls a turn and answers in words (the reward has
+them); the variant with PPO.
 """
 
 from __future__ import annotations

@@ -4,8 +4,11 @@ Paper: Transforming and Combining Rewards for Aligning Large Language Models (24
 Changed against GRPO: the total is the log-probability that the completion is *good* in every
 respect, `LogProbability` of `And`; good in one is ``sigmoid(r - reference)``, the reference the
 0.85 quantile of a normal fitted to the starting policy's own rewards. One reward alone is
-`Transform` with `LogSigmoid`. Left out: reward models and PPO (the real run has BLEU and
-brevity, times 10 to spread them like log-odds), a learned predictor of the reference, judges.
+`Transform` with `LogSigmoid`. The real run has BLEU and brevity, times 10 to spread them like
+log-odds.
+
+Left out: reward models and their calibration; PPO; a learned predictor of the reference, and a
+canned answer as one; the judges' win rates at equal KL.
 """
 
 from __future__ import annotations

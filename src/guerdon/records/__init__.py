@@ -9,7 +9,7 @@ from guerdon.records.answered import check_answered
 from guerdon.records.experience import Experience
 from guerdon.records.outputs import Loss, PolicyOutput
 from guerdon.records.pairs import Chosen, Comparisons, Pairs
-from guerdon.records.rollouts import OWN_POLICY, Along, Ending, Rollouts, concat_rollouts
+from guerdon.records.rollouts import OWN_POLICY, VALID, Along, Ending, Rollouts, concat_rollouts
 from guerdon.records.scores import INVALID, Scores, concat_scores
 from guerdon.records.tasks import Message, Progress, Task, first_views, questions, with_views
 from guerdon.records.written import rollouts_of_ids
@@ -17,6 +17,7 @@ from guerdon.records.written import rollouts_of_ids
 __all__ = [
     "INVALID",
     "OWN_POLICY",
+    "VALID",
     "Along",
     "Chosen",
     "Comparisons",

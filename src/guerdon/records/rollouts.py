@@ -47,6 +47,10 @@ OWN_POLICY = "policy"
 """Who made a row that the run's own policy sampled: see `Rollouts.origin`."""
 
 
+VALID = "valid"
+"""The signal of a played episode that is 1 for a turn whose text named an action, 0 for others."""
+
+
 class Along(Enum):
     """What a field of `Rollouts` has one entry for. It is in the field's metadata as "along"."""
 

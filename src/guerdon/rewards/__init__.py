@@ -6,6 +6,7 @@ from guerdon.exports import Index, exporting
 
 if TYPE_CHECKING:
     from guerdon.rewards.actions.environment import EnvironmentReturn as EnvironmentReturn
+    from guerdon.rewards.actions.environment import WellFormedTurns as WellFormedTurns
     from guerdon.rewards.actions.grounding import BoxReward as BoxReward
     from guerdon.rewards.actions.grounding import IntervalFormat as IntervalFormat
     from guerdon.rewards.actions.grounding import IntervalReward as IntervalReward
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from guerdon.rewards.answers.dates_units import DateMatch as DateMatch
     from guerdon.rewards.answers.dates_units import QuantityMatch as QuantityMatch
     from guerdon.rewards.answers.extension import LabelAndExtension as LabelAndExtension
+    from guerdon.rewards.answers.extension import RepliedRating as RepliedRating
+    from guerdon.rewards.answers.extension import bare_rating as bare_rating
     from guerdon.rewards.answers.free_text import TextMatch as TextMatch
     from guerdon.rewards.answers.free_text import TokenF1 as TokenF1
     from guerdon.rewards.answers.free_text import exact_match as exact_match
@@ -72,6 +75,7 @@ if TYPE_CHECKING:
     from guerdon.rewards.models.likelihood import Predictor as Predictor
     from guerdon.rewards.models.likelihood import arithmetic_mean as arithmetic_mean
     from guerdon.rewards.models.likelihood import divergence_from_uniform as divergence_from_uniform
+    from guerdon.rewards.models.likelihood import divergence_per_word as divergence_per_word
     from guerdon.rewards.models.likelihood import entropy as entropy
     from guerdon.rewards.models.likelihood import geometric_mean as geometric_mean
     from guerdon.rewards.models.likelihood import joint as joint

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from guerdon.failures import told
 from guerdon.keyed import row_key
-from guerdon.records import Ending, Rollouts, Task
+from guerdon.records import VALID, Ending, Rollouts, Task
 from guerdon.rollout.decoding import Continuations
 from guerdon.rollout.environments import Environment, Step, make_environment
 from guerdon.stages import Sampling
@@ -85,6 +85,7 @@ class _Episode:
     turn: list[int] = field(default_factory=list)
     states: list[Hashable] = field(default_factory=list)
     rewards: list[float] = field(default_factory=list)
+    valid: list[float] = field(default_factory=list)
     unread: list[int] = field(default_factory=list)
     ending: Ending | None = None
 
@@ -92,6 +93,7 @@ class _Episode:
         """The world raised in this turn: there is no further one."""
         self.states.append(None)
         self.rewards.append(math.nan)
+        self.valid.append(math.nan)
         self.ending = Ending.ENVIRONMENT_ERROR
 
     def add(self, ids: list[int], logps: list[float], turn: int, acted: bool) -> None:
@@ -117,9 +119,10 @@ def play(
     episode ends when the world says so or after ``sampling.max_turns`` turns;
     a turn has at most ``sampling.max_turn_tokens`` tokens. A text that names no action costs
     ``penalty`` in its turn's reward, hence in the episode's total, and leaves the world as it
-    was. The whole history is the context of every turn and is read anew each time. A world that
-    raises at its reset or at what was said ends that episode with a turn reward of NaN, which is
-    invalid to `EnvironmentReturn`; the traceback goes to the log "guerdon.rollout".
+    was; the signal `VALID` of a turn is 1 where an action was named, else 0. The whole history is
+    the context of every turn and is read anew each time. A world that raises at its reset or at
+    what was said ends that episode with a turn reward of NaN, which is invalid to
+    `EnvironmentReturn`; the traceback goes to the log "guerdon.rollout".
     """
     spoken = replace(sampling, max_tokens=sampling.max_turn_tokens)
     episodes = [
@@ -176,6 +179,7 @@ def _act(
     state, step = answer
     episode.states.append(state)
     episode.rewards.append(step.reward - (0.0 if step.valid else penalty))
+    episode.valid.append(float(step.valid))
     episode.ending = ending_of(step)
     if episode.ending is Ending.FINISHED:
         return
@@ -212,6 +216,7 @@ def _rows(
         turn=torch.tensor([_padded(e.turn, width, 0) for e in episodes], dtype=torch.long),
         states=tuple(tuple(e.states) for e in episodes),
         turn_rewards=torch.tensor([_padded(e.rewards, turns, 0.0) for e in episodes]),
+        signals={VALID: torch.tensor([_padded(e.valid, turns, math.nan) for e in episodes])},
         unread=tuple(torch.tensor(e.unread, dtype=torch.long) for e in episodes),
         temperature=sampling.temperature or 1.0,
     )

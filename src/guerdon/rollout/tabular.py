@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from guerdon.keyed import row_key, uniforms
 from guerdon.models.saved_policy import SavedPolicy, read_key, save_policy, written_key
 from guerdon.models.sources import ModelError
-from guerdon.records import Ending, PolicyOutput, Rollouts, Task
+from guerdon.records import VALID, Ending, PolicyOutput, Rollouts, Task
 from guerdon.rollout.drawing import choose
 from guerdon.rollout.environments import Environment, make_environment
 from guerdon.rollout.episodes import INVALID_ACTION, answer_of, ending_of, is_played
@@ -36,11 +36,13 @@ class _Play:
     logps: list[float] = field(default_factory=list)
     states: list[Hashable] = field(default_factory=list)
     rewards: list[float] = field(default_factory=list)
+    valid: list[float] = field(default_factory=list)
     ending: Ending | None = None
 
     def fail(self) -> None:
         """The world raised: there is no further turn."""
         self.rewards.append(math.nan)
+        self.valid.append(math.nan)
         self.ending = Ending.ENVIRONMENT_ERROR
 
     @property
@@ -135,6 +137,7 @@ class StatePolicy(nn.Module, ABC):
             played.fail()
             return
         played.rewards.append(step.reward - (0.0 if step.valid else INVALID_ACTION))
+        played.valid.append(float(step.valid))
         played.ending = ending_of(step)
 
     def _rows(
@@ -148,9 +151,9 @@ class StatePolicy(nn.Module, ABC):
         lengths = torch.tensor([len(p.ids) for p in plays], dtype=torch.long)
         n, width = len(plays), max((len(p.ids) for p in plays), default=0)
 
-        def table(rows: list[list[float]]) -> Tensor:
+        def table(rows: list[list[float]], fill: float = 0.0) -> Tensor:
             wide = max(map(len, rows), default=0)
-            padded = [row + [0.0] * (wide - len(row)) for row in rows]
+            padded = [row + [fill] * (wide - len(row)) for row in rows]
             return torch.tensor(padded).reshape(n, wide)
 
         mask = torch.arange(width) < lengths[:, None]
@@ -167,6 +170,7 @@ class StatePolicy(nn.Module, ABC):
             turn=torch.arange(width).expand(n, width).clone(),
             states=tuple(tuple(p.states) for p in plays),
             turn_rewards=None if single else table([p.rewards for p in plays]),
+            signals={} if single else {VALID: table([p.valid for p in plays], math.nan)},
             temperature=sampling.temperature or 1.0,
         )
 

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from guerdon.tasks.reading import check_prompt as check_prompt
     from guerdon.tasks.regions import TextBoxes as TextBoxes
     from guerdon.tasks.regions import TextIntervals as TextIntervals
+    from guerdon.tasks.rewritten import LittleRewritten as LittleRewritten
+    from guerdon.tasks.rewritten import words_changed as words_changed
+    from guerdon.tasks.role_chains import Chain as Chain
+    from guerdon.tasks.role_chains import RoleChains as RoleChains
+    from guerdon.tasks.role_chains import agreed as agreed
     from guerdon.tasks.sql import SqlQueries as SqlQueries
     from guerdon.tasks.tool_calls import TOOLS as TOOLS
     from guerdon.tasks.tool_calls import ToolCalls as ToolCalls

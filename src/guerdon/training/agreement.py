@@ -47,11 +47,22 @@ READ_ONCE = ("model", "tasks", "reference", "evaluation_sampling", "loop")
 """What a recipe reads at its start: no schedule can change it later."""
 
 
+MAKES_BATCHES = ("curriculum", "sampler", "reward", "filter")
+"""Where in a recipe the parts stand that a batch is made with: a thread's own with loop.ahead."""
+
+
 def _fixed(recipe: PolicyRecipe) -> Iterator[str]:
     """Schedules where nothing reads them again."""
     for name in READ_ONCE:
         for place, schedule in schedules_in(getattr(recipe, name), name):
             yield f"{place} is {schedule}, but it is read once, at the start; give a number"
+    for name in MAKES_BATCHES if recipe.loop.ahead else ():
+        for place, schedule in schedules_in(getattr(recipe, name), name):
+            if schedule.follows is not None:
+                yield (
+                    f"{place} follows the figure {schedule.follows!r}, but with loop.ahead the "
+                    "next batch is made before this step's figures are known; set loop.ahead to 0"
+                )
     for i, exam in enumerate(recipe.exams):
         # All but its reward, which is resolved each time.
         for place, schedule in schedules_in(replace(exam, reward=None), f"exams[{i}]"):

@@ -13,6 +13,7 @@ from typing import Any
 from guerdon.parts import Memory, memories
 from guerdon.records import Progress, Task
 from guerdon.stages import OwnSampler, Policy
+from guerdon.training.agreement import MAKES_BATCHES
 from guerdon.training.checkpoint import generator_states, restore_generators, trained_state
 from guerdon.training.collect import Batch, collect
 from guerdon.training.recipe import PolicyRecipe
@@ -159,9 +160,6 @@ class Batches:
         """Of the parts that the thread changes."""
         return memories({n: getattr(self.recipe, n) for n in MAKES_BATCHES})
 
-
-MAKES_BATCHES = ("curriculum", "sampler", "reward", "filter")
-"""Where in a recipe the parts stand that a batch is made with."""
 
 SEES_BATCHES = ("shaping", "selection", "advantage", "monitors", "buffer")
 """Where those stand that are called with it once it is taken."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
 from guerdon.names import check_name
 from guerdon.ranges import PositiveInt, Seed, at_least, check_composition
+from guerdon.schedules import adapt
 from guerdon.training.checkpoint import seed_generators
 from guerdon.training.held_out import HeldOut
 from guerdon.training.learner import Learner
@@ -108,10 +109,15 @@ def fit(
         seed_generators(recipe.seed)
         memory = {"learner": learner, "reference": lesson.reference}
         run.start(model, memory, lambda _: lesson.measure())
+        told_once: set[str] = set()
         for progress in run.steps():
             learner.begin(progress)
             figures = lesson.learn(batch_at(progress.step, items, recipe.batch, recipe.seed))
             if lesson.reference is not None:
                 lesson.reference.after_step(model, progress.step)
-            run.log({names.get(name, name): value for name, value in figures.items()})
+            metrics = {names.get(name, name): value for name, value in figures.items()}
+            for line in adapt(recipe.optimiser, metrics) - told_once:
+                run.telemetry.warn(line)
+                told_once.add(line)
+            run.log(metrics)
     return run.result

@@ -10,7 +10,7 @@ from typing import Unpack
 import torch
 
 from guerdon.records import Experience, Progress, Task
-from guerdon.schedules import at, schedules_in
+from guerdon.schedules import adapt, at, schedules_in
 from guerdon.stages import Policy
 from guerdon.tasks import PreparedTasks
 from guerdon.training.agreement import check_start
@@ -71,6 +71,7 @@ def train(
                 measures(held_out, policy, recipe.loop.seed, shard, batches.wait),
                 breakable=not batches.ahead,
             )
+            told: set[str] = set()
             for progress in run.steps():
                 with run.undone_by(batches.take_back):
                     batch = batches.take(progress)
@@ -83,7 +84,11 @@ def train(
                 figures = seen | _learn(recipe, learner, learned, progress, shard)
                 if reference is not None:
                     reference.after_step(policy, progress.step)
-                run.log(step_metrics(collected, figures), collected)
+                metrics = step_metrics(collected, figures)
+                for line in _follow(recipe, metrics, shard) - told:
+                    run.telemetry.warn(line)
+                    told.add(line)
+                run.log(metrics, collected)
     return run.result
 
 
@@ -125,10 +130,19 @@ def _learn(
             for name, value in figures.items():
                 sums[name] = sums.get(name, 0.0) + value
     means = {k: v / updates for k, v in sums.items()}
-    for _, schedule in schedules_in((recipe.objective, recipe.shaping, recipe.optimiser)):
-        schedule.adapt(means)
     means |= {**first, "updates": float(updates), "learned_rows": float(len(rows)), "lr": rate}
     return {**means, "seconds/update": time.perf_counter() - began}
+
+
+def _follow(recipe: PolicyRecipe, metrics: dict[str, float], shard: Shard) -> set[str]:
+    """Move the schedules that follow the run; a line for each whose figure it does not have.
+
+    All processes go by the first one's figures: times differ between them.
+    """
+    if not any(one.follows for _, one in schedules_in(recipe, "recipe")):
+        return set()
+    lacking = adapt(recipe, shard.gather(metrics)[0])
+    return lacking if metrics["updates"] and shard.rank == 0 else set()
 
 
 def _prepared(recipe: PolicyRecipe, policy: Policy, tasks: Sequence[Task]) -> Sequence[Task]:

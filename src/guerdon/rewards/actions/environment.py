@@ -1,4 +1,4 @@
-"""The environment's own reward."""
+"""What an environment says of an episode: its rewards, and whether it could follow."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from guerdon.records import Progress, Rollouts, Scores
+from guerdon.ranges import Filled, check_ranges
+from guerdon.records import VALID, Progress, Rollouts, Scores
 
 _NOWHERE = "the row has no acted position to place a reward on"
 _FAILED = "the world failed: a turn has no finite reward (a traceback would be in the log)"
@@ -74,3 +75,41 @@ def _placed(rollouts: Rollouts, reward_NK: Tensor) -> Tensor:
         where_N = torch.where(last_N >= 0, last_N, where_N)
         placed_NT = placed_NT.scatter_add(1, where_N[:, None], reward_NK[:, k : k + 1])
     return placed_NT
+
+
+@dataclass(frozen=True)
+class WellFormedTurns:
+    """``2 f - 1`` for the share f of an episode's turns that were well formed (2506.20332).
+
+    Mobile-R1's form of a whole episode, which goes beside what the episode came to. A turn is well
+    formed where the signal says 1; one that is not known (NaN) does not count. Value and part
+    "form": float[N] in [-1, 1]. A row without a known turn is invalid. Raises ValueError for
+    rollouts without that signal.
+
+    Beside a task's reward in [0, 1], failing in good form and succeeding in bad form are both
+    worth 1: give the task's reward a weight of 2 or more where that matters.
+    """
+
+    name: ClassVar[str] = "well-formed-turns"
+    no_example: ClassVar[str] = "it reads the environment's signals, not the completion"
+
+    signal: Filled = VALID
+    """The signal of a turn that is 1 where it was well formed."""
+
+    scope: ClassVar[str] = "turn"
+    range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+    def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        formed_NK = rollouts.signals.get(self.signal)
+        if formed_NK is None:
+            raise ValueError(
+                f"WellFormedTurns reads the signal {self.signal!r}, and these rollouts have "
+                f"{', '.join(rollouts.signals) or 'none'}; use it with tasks that are played"
+            )
+        value_N = 2 * formed_NK.float().nanmean(1) - 1
+        known_N = torch.isfinite(value_N)
+        reasons = tuple(None if known else "no turn is known" for known in known_N.tolist())
+        return Scores(value_N, {"form": value_N}, valid=known_N, reasons=reasons)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
 from guerdon.examples import Example, probe
 from guerdon.failures import told
-from guerdon.parsing import last_boxed, sections
-from guerdon.ranges import NonNegative, check_ranges
+from guerdon.parsing import last_boxed, parse_number, sections
+from guerdon.ranges import NonNegative, PositiveInt, Share, check_ranges
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards.running.rows import Judged, Ungradable, gather
 
@@ -29,6 +30,44 @@ STOCK = (
 )
 
 
+def bare_rating(reply: str) -> float:
+    """The number that a reply is, and nothing else: see `parse_number`.
+
+    Raises ValueError for any other reply, and for a number outside [0, 1].
+
+    >>> bare_rating(" 0.625 ")
+    0.625
+    """
+    number = parse_number(reply.strip())
+    if number is None or not 0 <= number <= 1:
+        raise ValueError(f"the judge replied {reply!r:.60}, and not a number from 0 to 1 alone")
+    return float(number)
+
+
+@dataclass(frozen=True)
+class RepliedRating:
+    """An `ExtensionJudge` that asks for a text and reads it: TimeMaster's (2506.13705).
+
+    ``ask`` gets the task, the label and the extension. A reply that ``read`` refuses is asked for
+    again, ``attempts`` times at most; the last refusal is raised. What ``ask`` itself raises is
+    not asked again: how often to call a service is for its client to say.
+    """
+
+    ask: Callable[[Task, str, str], str]
+    read: Callable[[str], float] = bare_rating
+    attempts: PositiveInt = 3
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+    def __call__(self, task: Task, label: str, extension: str) -> float:
+        for _ in range(self.attempts - 1):
+            reply = self.ask(task, label, extension)
+            with suppress(ValueError):
+                return self.read(reply)
+        return self.read(self.ask(task, label, extension))
+
+
 @dataclass(frozen=True)
 class LabelAndExtension:
     """``0.1 form + 0.9 right + 0.5 judge`` of a label and what is added to it (2506.13705).
@@ -42,8 +81,9 @@ class LabelAndExtension:
     only, unless ``gated`` is off. Weights are given in that order.
 
     The set is ``labels``, or where that is empty the names in the task's column "choices". A
-    judge that fails or gives no finite number makes the row invalid. Raises ValueError naming
-    a task whose answer is not in its set.
+    judge that fails or gives no finite number makes the row invalid; with ``failed`` it counts as
+    that rating instead (0 in the released code). A judge that replies in words is
+    `RepliedRating`. Raises ValueError naming a task whose answer is not in its set.
     """
 
     name: ClassVar[str] = "label-and-extension"
@@ -61,6 +101,8 @@ class LabelAndExtension:
     """Asks for thinking, label and extension, in order."""
     thinking: str = "think"
     """The section of the thinking, which the strict form asks for."""
+    failed: Share | None = None
+    """What a rating counts as that could not be had; null: its row is invalid."""
 
     scope: ClassVar[str] = "completion"
 
@@ -101,8 +143,10 @@ class LabelAndExtension:
             try:
                 rated = min(max(float(self.judge(task, label, added)), 0.0), 1.0)
             except Exception as error:
-                reason, trace = told(error)
-                return Ungradable(f"judge: {reason}", trace)
+                if self.failed is None:
+                    reason, trace = told(error)
+                    return Ungradable(f"judge: {reason}", trace)
+                rated = self.failed
             if any(phrase in added.lower() for phrase in self.stock):
                 rated = min(rated, self.cap)
         pays = zip(self.weights, (form, right, rated), strict=True)

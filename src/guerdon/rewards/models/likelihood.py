@@ -293,6 +293,14 @@ def divergence_from_uniform(logp_TV: Tensor) -> Tensor:
     return math.log(logp_TV.shape[-1]) - entropy(logp_TV)
 
 
+def divergence_per_word(logp_TV: Tensor) -> Tensor:
+    """float[T]: `divergence_from_uniform` over V, as Shop-R1 reports it; at most (log V) / V.
+
+    With a vocabulary of 150,000 it is below 1e-4, which vanishes beside any other reward.
+    """
+    return divergence_from_uniform(logp_TV) / logp_TV.shape[-1]
+
+
 def entropy(logp_TV: Tensor) -> Tensor:
     """float[T]: H(p) = -sum_v p_v log p_v in nats; 0 for a certain token.
 
@@ -306,11 +314,11 @@ def entropy(logp_TV: Tensor) -> Tensor:
 class Certainty:
     """A statistic of a frozen model's next-token distributions, averaged over a completion.
 
-    ``statistic`` is `self_certainty`, `divergence_from_uniform` or `entropy` (uncertainty: give
-    it a negative weight), float[T, V] log-probs to float[T]. ``section`` restricts it to the
-    inside of the first such section ("" = the whole completion). No token gives 0: with
-    `entropy` and a negative weight that is the best value, so gate it on an answer. Certainty
-    pays for repetition and confident nonsense: set ``cap`` and add a repetition penalty.
+    ``statistic`` is `self_certainty`, `divergence_from_uniform`, `divergence_per_word` or `entropy`
+    (uncertainty: give it a negative weight), float[T, V] log-probs to float[T]. ``section``
+    restricts it to the inside of the first such section ("" = the whole completion). No token gives
+    0: with `entropy` and a negative weight that is the best value, so gate it on an answer.
+    Certainty pays for repetition and confident nonsense: set ``cap`` and add a repetition penalty.
 
     Value and a part named as the statistic: float[N] in [0, cap].
     """
