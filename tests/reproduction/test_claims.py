@@ -115,6 +115,13 @@ def test_a_claim_has_the_worst_of_its_claims_and_none_without_its_checks():
     assert overall([]) is Verdict.UNDECIDED
 
 
+def test_too_few_seeds_say_nothing_of_the_set_up_either():
+    few = judge(Expectation("a", 0.0, "m", role=Role.IDENTITY), runs_of(a=[0.0] * 5))
+    assert overall([*outcomes(claim=["shown"]), few]) is Verdict.UNDECIDED
+    enough = judge(Expectation("a", 0.0, "m", role=Role.IDENTITY), runs_of(a=[0.0] * 6))
+    assert overall([*outcomes(claim=["shown"]), enough]) is Verdict.SHOWN
+
+
 def test_how_many_verdicts_chance_makes():
     """What docs/systems.md says of 89 papers: 2.5 % of claims at the bar, 2.5 % of the systems."""
     draw = np.random.default_rng(0)

@@ -155,8 +155,8 @@ def test_a_sentence_says_what_a_verdict_means_and_what_decided_it(tmp_path):
     )
     fails = Expectation("poor", 0.5, "accuracy", 0.1, role=Role.CHECK)
     assert sentence(holds, small[0], fails) == (
-        "good beats poor: void. A check of the set-up failed: this miniature can't tell. "
-        "Decisive: accuracy: poor > 0.5 + 0.1."
+        "good beats poor: void. A check of the set-up is not surely met: this miniature "
+        "can't tell. Decisive: accuracy: poor > 0.5 + 0.1."
     )
     assert sentence(Expectation("poor", "good", "accuracy")).endswith(
         "opposite. The effect goes the other way. Decisive: accuracy: poor > good."

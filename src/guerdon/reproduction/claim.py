@@ -18,8 +18,9 @@ and J the one at ``1 - 0.05 / k`` for a claim with k expectations of that role, 
                  seeds would decide it, if they went on as these did, is computed beside.
 
 A check is judged by the same rule at k = 1, an identity by its largest effect; where one is not
-shown the whole claim is ``void``: the miniature could not tell. Else it has the worst verdict of
-its claims. What a table of many such verdicts may hold by chance is in ``docs/systems.md``.
+shown, on enough seeds, the whole claim is ``void``: the miniature could not tell. Else it has the
+worst verdict of its claims. What a table of many such verdicts may hold by chance is in
+``docs/systems.md``.
 
 What the baseline has to reach before anything is claimed stands in the claim's `Pilot`. Effects in
 two clumps are remarked, and change no verdict (`guerdon.reproduction.clumps`).
@@ -82,7 +83,7 @@ MEANING = {
     Verdict.TOO_SMALL: "If there is an effect, it is smaller than the smallest one worth claiming.",
     Verdict.UNDECIDED: "These seeds can't tell.",
     Verdict.OPPOSITE: "The effect goes the other way.",
-    Verdict.VOID: "A check of the set-up failed: this miniature can't tell.",
+    Verdict.VOID: "A check of the set-up is not surely met: this miniature can't tell.",
 }
 """A sentence for people, by verdict."""
 _WORST_FIRST = (Verdict.OPPOSITE, Verdict.UNDECIDED, Verdict.TOO_SMALL, Verdict.SHOWN)
@@ -290,7 +291,12 @@ def judge(expectation: Expectation, runs: Runs, among: int = 1) -> Outcome:
 
 
 def overall(outcomes: Sequence[Outcome]) -> Verdict:
-    """The verdict of a claim from its outcomes. Nothing claimed: undecided."""
+    """The verdict of a claim from its outcomes.
+
+    Undecided where nothing is claimed, and where an outcome has too few usable seeds.
+    """
+    if any(len(one.seeds) < LEAST_SEEDS for one in outcomes):
+        return Verdict.UNDECIDED
     claims = [one.verdict for one in outcomes if one.expectation.role is Role.CLAIM]
     others = [one.verdict for one in outcomes if one.expectation.role is not Role.CLAIM]
     if any(verdict is not Verdict.SHOWN for verdict in others):
