@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from guerdon.reproduction.code import digest
 from guerdon.reproduction.versions import FOLDER
 
 _PACKAGE = Path(guerdon.__file__).parent
+_digest = lru_cache(maxsize=4096)(digest)
 
 
 def commit_of(code: Mapping[str, str], package: Path = _PACKAGE) -> str:
@@ -33,8 +35,9 @@ def commit_of(code: Mapping[str, str], package: Path = _PACKAGE) -> str:
         told = ", ".join(line[3:] for line in changed[:4]) + (" …" if len(changed) > 4 else "")
         raise ClaimError(f"{commit[:12]}-dirty is no commit to record: commit first ({told})")
     inside = package.resolve().relative_to(top.resolve())
+    there = _digests_at(top, commit, inside, code)
     for module, known in code.items():
-        if _digest_at(top, commit, inside, module) != known:
+        if there[module] != known:
             raise ClaimError(f"{module} that runs is not the one in commit {commit[:12]}")
     return commit
 
@@ -42,7 +45,7 @@ def commit_of(code: Mapping[str, str], package: Path = _PACKAGE) -> str:
 def text_at(commit: str, path: Path, package: Path = _PACKAGE) -> str:
     """The text of a file of the package's repository in a commit; "" where it has none."""
     top = Path(_git(package, "rev-parse", "--show-toplevel").strip())
-    return _text(top, commit, path.as_posix()) or ""
+    return _texts(top, commit, [path.as_posix()])[0] or ""
 
 
 def whole(root: Path) -> bool:
@@ -85,12 +88,13 @@ def _doubts_on(root: Path, data: Mapping[str, Any], wrote: str) -> Iterator[str]
     code, commit = data.get("code") or {}, data.get("commit")
     inside = Path("src", "guerdon")
     touched = _git(root, "diff-tree", "-r", "--no-commit-id", "--name-only", "-m", "--root", wrote)
+    before = _digests_at(root, f"{wrote}^", inside, own)
     for name in own:
         if {path.as_posix() for path in _paths(inside, name)} & {*touched.split()}:
             yield f"the commit that adds it ({wrote[:12]}) changes {name}"
         if name not in code:
             yield f"it says no digest of {name}"
-        elif _digest_at(root, f"{wrote}^", inside, name) != code[name]:
+        elif before[name] != code[name]:
             yield f"{name} was another one before the commit that adds it ({wrote[:12]})"
     if not commit:
         yield "it says no commit"
@@ -100,8 +104,9 @@ def _doubts_on(root: Path, data: Mapping[str, Any], wrote: str) -> Iterator[str]
             "adds it: a commit is shared before a result is recorded at it, and not rewritten after"
         )
     else:
+        then = _digests_at(root, str(commit), inside, code)
         for name, known in code.items():
-            if _digest_at(root, str(commit), inside, name) != known:
+            if then[name] != known:
                 yield f"{name} is another one in the commit that it names ({str(commit)[:12]})"
 
 
@@ -111,11 +116,21 @@ def _before(root: Path, commit: str, later: str) -> bool:
     return _ask(root, *asked).returncode == 0
 
 
-def _digest_at(root: Path, commit: str, inside: Path, module: str) -> str | None:
-    """The digest of a module in a commit, in the package at ``inside``; None without it."""
-    texts = (_text(root, commit, path.as_posix()) for path in _paths(inside, module))
-    source = next((text for text in texts if text is not None), None)
-    return None if source is None else digest(source)
+def _digests_at(
+    root: Path, commit: str, inside: Path, modules: Iterable[str]
+) -> dict[str, str | None]:
+    """The digests of modules in a commit, in the package at ``inside``; None where it has none."""
+    names = list(modules)
+    paths = [path.as_posix() for name in names for path in _paths(inside, name)]
+    texts = _texts(root, commit, paths)
+    sources = [
+        one if one is not None else other
+        for one, other in zip(texts[::2], texts[1::2], strict=True)
+    ]
+    return {
+        name: None if source is None else _digest(source)
+        for name, source in zip(names, sources, strict=True)
+    }
 
 
 def _paths(inside: Path, module: str) -> tuple[Path, Path]:
@@ -124,18 +139,29 @@ def _paths(inside: Path, module: str) -> tuple[Path, Path]:
     return stem.with_name(f"{stem.name}.py"), stem / "__init__.py"
 
 
-def _text(root: Path, commit: str, path: str) -> str | None:
-    done = _ask(root, "show", f"{commit}:{path}")
-    return done.stdout if done.returncode == 0 else None
+def _texts(root: Path, commit: str, paths: Sequence[str]) -> list[str | None]:
+    """The texts of files in a commit, by one call of git; None where there is none."""
+    asked = "".join(f"{commit}:{path}\n" for path in paths)
+    told = _ask(root, "cat-file", "--batch", given=asked.encode()).stdout
+    found: list[str | None] = []
+    for _ in paths:
+        head, _, told = told.partition(b"\n")
+        if head.endswith(b" missing"):
+            found.append(None)
+            continue
+        size = int(head.split()[-1])
+        found.append(told[:size].decode())
+        told = told[size + 1 :]
+    return found
 
 
 def _git(place: Path, *words: str) -> str:
     done = _ask(place, *words)
     done.check_returncode()
-    return done.stdout
+    return done.stdout.decode()
 
 
-def _ask(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def _ask(place: Path, *words: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     # Without optional locks: another git may be at work in the same clone.
     command = ("git", "--no-optional-locks", "-C", str(place), *words)
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(command, input=given, capture_output=True, check=False)
