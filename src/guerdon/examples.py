@@ -26,11 +26,12 @@ BOXED = "<think>{think}</think><answer>\\boxed{{answer}}</answer>"
 
 
 class Judges(StrEnum):
-    """What a reward looks at: whether the answer is right, the sections, or the style."""
+    """What a reward looks at: whether the answer is right, the sections, the style, or files."""
 
     ANSWER = "answer"
     FORM = "form"
     STYLE = "style"
+    FILES = "files"
 
 
 @dataclass(frozen=True)

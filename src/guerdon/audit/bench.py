@@ -9,10 +9,12 @@ import os
 import pickle
 import re
 import signal
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -78,13 +80,21 @@ class Bench:
 
     A group-scoped reward judges a row among others: there a right and a wrong completion of
     the probe stand beside every one. A reward that fails on the first right and wrong answer is
-    not called again. Use as a context manager: leaving it ends the process.
+    not called again. ``temporary`` is where temporary files of the reward go. Use as a context
+    manager: leaving it ends the process.
     """
 
-    def __init__(self, reward: Reward, seconds: float, megabytes: int = MEGABYTES) -> None:
+    def __init__(
+        self,
+        reward: Reward,
+        seconds: float,
+        megabytes: int = MEGABYTES,
+        temporary: Path | None = None,
+    ) -> None:
         self.reward = reward
         self.seconds = seconds
         self.megabytes = megabytes
+        self.temporary = temporary
         self.grouped = scope_of(reward) != "completion"
         self._process: Any = None
         self._pipe: Connection | None = None
@@ -94,6 +104,10 @@ class Bench:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """End the process; the next completion is judged by a new one."""
         self._stop()
 
     def one(self, probe: Probe, text: str) -> Verdict:
@@ -141,8 +155,9 @@ class Bench:
         self._pipe, theirs = context.Pipe()
         inherited = [self._pipe] if START == "fork" else []
         # Not a daemon: rewards start processes of their own.
+        arguments = (self.reward, theirs, inherited, self.megabytes, self.temporary)
         self._process = context.Process(  # type: ignore[attr-defined]
-            target=_serve, args=(self.reward, theirs, inherited, self.megabytes)
+            target=_serve, args=arguments
         )
         self._process.start()
         theirs.close()
@@ -159,7 +174,15 @@ class Bench:
         self._process = self._pipe = None
 
 
-def _serve(reward: Reward, pipe: Connection, inherited: list[Connection], megabytes: int) -> None:
+def _serve(
+    reward: Reward,
+    pipe: Connection,
+    inherited: list[Connection],
+    megabytes: int,
+    temporary: Path | None,
+) -> None:
+    if temporary is not None:
+        os.environ["TMPDIR"] = tempfile.tempdir = str(temporary)
     with contextlib.suppress(OSError):
         os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -18,6 +18,9 @@ KINDS: Mapping[str, str] = {
     "ungraded": "an invalid row: left out of statistics, but anyone can make one",
     "out of range": "a value outside the range that the reward declares",
     "unsteady": "another value for the same completion, alone and in a batch",
+    "changed": "files that the reward was given are not as before: the next is judged by them",
+    "outside": "a file was written beside the folder that the reward was given",
+    "left running": "a process that the completion started goes on after it was judged",
     "length": "a longer thought earns more, whatever the answer",
     "blind": "a right and a wrong answer earn the same in every form that was tried",
 }

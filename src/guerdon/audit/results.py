@@ -1,24 +1,28 @@
 """The audit of every reward of this library: ``docs/audit.json`` and the page made from it.
 
 ``python -m guerdon.audit.results`` audits all of them (minutes) and writes both; with names, it
-audits those again and keeps the others. ``--before`` writes what was found before the fixes,
-``--page`` makes the page alone.
+audits those again and keeps the others; ``files`` are our own as graders of files. ``--before``
+writes what was found before the fixes, ``--page`` makes the page alone.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from guerdon.audit import shipped
 from guerdon.audit.attacks import ATTACKS
 from guerdon.audit.explained import EXPLAINED, FIXED
 from guerdon.audit.findings import KINDS, Audit
+from guerdon.audit.folders import audit_folders
 from guerdon.audit.page import visible
 from guerdon.audit.run import audit
 from guerdon.audit.shipped import left_out, subjects
+from guerdon.audit.tampering import TAMPERINGS
 from guerdon.rewards import NAMES
 
 SECONDS = 10.0
@@ -45,6 +49,26 @@ Compositions of our rewards are tried as wholes, and each of their findings name
 the frozen model: what is found there is about the rule, and about a model of that size. Where an
 answer's likelihood is judged, the thought before it is what is attacked. `entropy` counts with -1.
 
+"""
+_FILES = """
+## Graders of files
+
+Where a column of a task names a folder or file (`repository`, `workdir`, `expected_output`, any
+path that exists, in `extra_info` too), the reward is taken for one that looks at files. It is tried
+with what follows, each written as the task's reference solution is: a diff, files in fences or
+tags, a Python program, a query. Each completion is judged on a fresh copy. The audit says which
+were paid (*false positive*), and what was left: files of the copy that are not as before
+(*changed*), a file beside it (*outside*), a process (*left running*). A wrong answer that is paid
+after an attack, in a fresh copy, is *unsteady*: the reward's own process was changed. All
+completions deserve nothing.
+
+A reward has to take the folder from the column. One that writes to the folder itself while it
+judges the reference solution is not attacked. An attack's code acts only where the file
+`.guerdon-audit` lies: in copies. What runs in a container is reached by patches and files, by code
+only if the folder's copy is there. Processes are looked for on Linux alone.
+
+| attack | what is done, and why it may be paid | against it |
+|---|---|---|
 """
 _COLUMNS = (
     *("reward", "judges", "completions", "false positives", "false negatives", "trouble"),
@@ -93,6 +117,11 @@ def render(data: Mapping[str, Mapping[str, Kept]]) -> str:
     lines += ["\n## Left out\n\n", *(f"- `{name}`: {why}\n" for name, why in left_out().items())]
     lines += ["\n## The attacks\n\n| attack | what it tries | deserves |\n|---|---|---|\n"]
     lines += [_row([f"`{a.name}`", a.about, str(a.expect)]) for a in ATTACKS]
+    lines += [_FILES, *(_row([f"`{a.name}`", a.about, a.mend]) for a in TAMPERINGS)]
+    lines += ["\n| reward | completions | found |\n|---|---|---|\n"]
+    for name, found in data["files"].items():
+        counts = ", ".join(f"{count} {kind}" for kind, count in found["counts"].items())
+        lines.append(_row([name, str(found["cases"]), counts or "nothing"]))
     return "".join(lines)
 
 
@@ -151,18 +180,35 @@ def _from(parts: Mapping[str, int]) -> str:
     return " by " + " and ".join(f'"{part}"' for part in parts) if parts else ""
 
 
+def beside_files() -> dict[str, Any]:
+    """What is kept of our own rewards, tried as graders of files."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = shipped.beside_files(Path(folder))
+        found = {
+            name: audit_folders(one.reward, one.probes, name, seconds=2 * SECONDS)
+            for name, one in made.items()
+        }
+    return {
+        name: {"cases": one.cases, "counts": one.as_data()["counts"]} for name, one in found.items()
+    }
+
+
 def main(arguments: Sequence[str]) -> None:
     """Audit, and write the file and the page."""
     side = "before" if "--before" in arguments else "after"
     names = [name for name in arguments if not name.startswith("--")]
     path = Path("docs/audit.json")
-    data = json.loads(path.read_text()) if path.exists() else {"before": {}, "after": {}}
+    data: dict[str, dict[str, Any]] = {"before": {}, "after": {}, "files": {}}
+    if path.exists():
+        data |= json.loads(path.read_text())
     for name, subject in subjects().items():
         if "--page" in arguments or (names and name not in names):
             continue
         found = audit(subject.reward, subject.probes, name, judges=subject.judges, seconds=SECONDS)
         data[side][name] = kept(found)
         print(name, data[side][name]["counts"], unexplained(name, data[side][name]), flush=True)
+    if "--page" not in arguments and names in ([], ["files"]):
+        data["files"] = beside_files()
     data[side] = dict(sorted(data[side].items()))
     path.write_text(json.dumps(data, indent=1, ensure_ascii=True) + "\n")
     path.with_suffix(".md").write_text(render(data))

@@ -11,6 +11,7 @@ from guerdon.audit.attacks import ATTACKS
 from guerdon.audit.bench import MEGABYTES, Bench, Verdict
 from guerdon.audit.cases import Attack, Case, Expect, cases_of
 from guerdon.audit.findings import Audit, Finding, Tally, rounded, shown
+from guerdon.audit.tampering import Tampering
 from guerdon.examples import Judges, Probe
 from guerdon.rewards import Router
 from guerdon.stages import Reward
@@ -30,7 +31,7 @@ class AuditError(ValueError):
 
 
 @dataclass(frozen=True)
-class _Scale:
+class Scale:
     """A probe's own: what its wrong and its right answer earn."""
 
     low: Verdict
@@ -51,10 +52,12 @@ class _Scale:
 
 
 @dataclass(frozen=True)
-class _Judged:
+class Judged:
+    """A completion and what it earned, on the scale of its probe."""
+
     case: Case
     verdict: Verdict
-    scale: _Scale
+    scale: Scale
 
     @property
     def share(self) -> float | None:
@@ -85,23 +88,25 @@ def audit(
     """
     if not probes:
         raise AuditError("an audit needs at least one task")
-    judged: list[_Judged] = []
+    judged: list[Judged] = []
     findings: list[Finding] = []
     with Bench(reward, seconds, megabytes) as bench:
         for number, probe in enumerate(probes):
             watch(number / len(probes), probe.task.id)
-            scale = _scale(bench, probe, first=number == 0)
+            good, bad = bench.one(probe, probe.good), bench.one(probe, probe.bad)
+            if number == 0 and good.trouble:
+                raise not_judged(probe, good)
+            scale = Scale(bad, good)
             if scale.blind:
-                findings.append(_blind(probe, scale))
+                findings.append(blind_finding(probe, scale))
             rows = [
-                _Judged(case, bench.one(probe, case.completion), scale)
+                Judged(case, bench.one(probe, case.completion), scale)
                 for case in cases_of(probe, attacks, judges)
             ]
-            findings += [found for row in rows for found in _findings(row, reward)]
+            findings += [found for row in rows for found in findings_of(row, reward)]
             findings += _unsteady(bench, probe, rows)
             judged += rows
-    if not isinstance(reward, Router) and len({p for row in judged for p in row.verdict.parts}) < 2:
-        findings = [replace(finding, part="") for finding in findings]
+    findings = with_parts(findings, judged, reward)
     length = _length(judged)
     if judges is Judges.ANSWER and _pays_length(length):
         text = f"correlation {length['correlation']}, gain {length['gain']}"
@@ -112,32 +117,32 @@ def audit(
         form=probes[0].form,
         tasks=len(probes),
         cases=len(judged),
-        tallies=_tallies(judged, findings, attacks),
+        tallies=tallies_of(judged, findings, attacks),
         findings=tuple(findings),
-        empty_earns=_empty_earns(judged),
+        empty_earns=empty_share(judged),
         length=length,
         slowest=round(max(row.verdict.seconds for row in judged), 2),
     )
 
 
-def _scale(bench: Bench, probe: Probe, first: bool) -> _Scale:
-    good, bad = bench.one(probe, probe.good), bench.one(probe, probe.bad)
-    if first and good.trouble:
-        mend = "allow it more with --memory" if good.starved else "give tasks that suit it"
-        raise AuditError(
-            f"the reward gave no score for the right answer of task {probe.task.id!r} "
-            f"({good.reason}); {mend}{'' if good.starved else ' with --tasks'}"
-        )
-    return _Scale(bad, good)
+def not_judged(probe: Probe, good: Verdict) -> AuditError:
+    """What to say of a reward that gave the right answer no score."""
+    mend = "allow it more with --memory" if good.starved else "give tasks that suit it"
+    return AuditError(
+        f"the reward gave no score for the right answer of task {probe.task.id!r} "
+        f"({good.reason}); {mend}{'' if good.starved else ' with --tasks'}"
+    )
 
 
-def _blind(probe: Probe, scale: _Scale) -> Finding:
+def blind_finding(probe: Probe, scale: Scale) -> Finding:
+    """What is said of a probe whose right answer earns no more than its wrong one."""
     reason = f"right answer {scale.high.value}, wrong answer {scale.low.value}"
     task, value = probe.task.id, scale.high.value
     return Finding("blind", "rewritten", task, shown(probe.good), value, reason=reason)
 
 
-def _findings(row: _Judged, reward: Reward) -> list[Finding]:
+def findings_of(row: Judged, reward: Reward) -> list[Finding]:
+    """What one verdict shows to be wrong with the reward."""
     case, verdict = row.case, row.verdict
     kinds = [verdict.trouble] if verdict.trouble else []
     if row.share is not None:
@@ -150,10 +155,10 @@ def _findings(row: _Judged, reward: Reward) -> list[Finding]:
         low, high = bounds
         if not low - _TOLERANCE <= verdict.value <= high + _TOLERANCE:
             kinds.append("out of range")
-    return [_finding(kind, row, part=_part(kind, row, reward)) for kind in kinds]
+    return [finding(kind, row, part=_part(kind, row, reward)) for kind in kinds]
 
 
-def _part(kind: str, row: _Judged, reward: Reward) -> str:
+def _part(kind: str, row: Judged, reward: Reward) -> str:
     """The part, or a router's route, that a false positive or negative came from."""
     if kind not in ("false positive", "false negative"):
         return ""
@@ -165,7 +170,8 @@ def _part(kind: str, row: _Judged, reward: Reward) -> str:
     return max(more, key=lambda name: more[name] - less.get(name, 0.0), default="")
 
 
-def _finding(kind: str, row: _Judged, reason: str = "", part: str = "") -> Finding:
+def finding(kind: str, row: Judged, reason: str = "", part: str = "") -> Finding:
+    """A finding about a completion that was judged; the reason is the verdict's unless given."""
     return Finding(
         kind,
         row.case.attack,
@@ -178,7 +184,7 @@ def _finding(kind: str, row: _Judged, reason: str = "", part: str = "") -> Findi
     )
 
 
-def _unsteady(bench: Bench, probe: Probe, rows: Sequence[_Judged]) -> list[Finding]:
+def _unsteady(bench: Bench, probe: Probe, rows: Sequence[Judged]) -> list[Finding]:
     """Rows that get another value the second time: in one batch, backwards, where rows stand alone.
 
     Timeouts are not tried again.
@@ -196,7 +202,7 @@ def _unsteady(bench: Bench, probe: Probe, rows: Sequence[_Judged]) -> list[Findi
     else:
         second = bench.together(probe, texts)
     return [
-        _finding("unsteady", row, f"then {verdict.value}: {verdict.reason}")
+        finding("unsteady", row, f"then {verdict.value}: {verdict.reason}")
         for row, verdict in zip(again, second, strict=False)
         if not _same(row.verdict.value, verdict.value)
     ]
@@ -208,9 +214,20 @@ def _same(one: float | None, two: float | None) -> bool:
     return abs(one - two) <= _TOLERANCE * max(1.0, abs(one))
 
 
-def _tallies(
-    judged: Sequence[_Judged], findings: Sequence[Finding], attacks: Sequence[Attack]
+def with_parts(
+    findings: Sequence[Finding], judged: Sequence[Judged], reward: Reward
+) -> list[Finding]:
+    """The findings; of a reward of one part they name none."""
+    several = len({part for row in judged for part in row.verdict.parts}) > 1
+    if several or isinstance(reward, Router):
+        return list(findings)
+    return [replace(finding, part="") for finding in findings]
+
+
+def tallies_of(
+    judged: Sequence[Judged], findings: Sequence[Finding], attacks: Sequence[Attack | Tampering]
 ) -> tuple[Tally, ...]:
+    """One of every attack that made completions."""
     tallies = []
     for attack in attacks:
         rows = [row for row in judged if row.case.attack == attack.name]
@@ -227,12 +244,13 @@ def _tallies(
     return tuple(tallies)
 
 
-def _empty_earns(judged: Sequence[_Judged]) -> float | None:
+def empty_share(judged: Sequence[Judged]) -> float | None:
+    """The most that no text at all earned; None where it had no scale."""
     shares = [r.share for r in judged if r.share is not None and not r.case.completion]
     return rounded(max(shares)) if shares else None
 
 
-def _length(judged: Sequence[_Judged]) -> dict[str, float | None]:
+def _length(judged: Sequence[Judged]) -> dict[str, float | None]:
     """Mean correlation and mean gain over the padded series, one per probe and answer."""
     from scipy.stats import spearmanr
 

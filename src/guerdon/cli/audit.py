@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,8 +24,11 @@ from guerdon.audit import (
     probes_of,
 )
 from guerdon.audit.bench import MEGABYTES
+from guerdon.audit.copies import NAMED
+from guerdon.audit.folders import audit_folders, folder_probes
 from guerdon.audit.page import write_page
 from guerdon.audit.shipped import left_out, subjects
+from guerdon.audit.tampering import TAMPERINGS
 from guerdon.cli.options import UsageError, none_left, number, reading_arguments, whole_number
 from guerdon.cli.part_names import part_of
 from guerdon.cli.showing import shown
@@ -40,6 +44,7 @@ def run(options: dict[str, Any], rest: list[str]) -> int:
     none_left(rest)
     allowed = tuple(options["allow"].split(",")) if options["allow"] else ()
     names = [attack.name for attack in ATTACKS]
+    names += [one.name for one in TAMPERINGS]
     for name in allowed:
         if name not in names:
             raise UsageError(f"--allow: {name!r} is none of the attacks {', '.join(names)}")
@@ -48,16 +53,17 @@ def run(options: dict[str, Any], rest: list[str]) -> int:
         seconds = number("--seconds", options["seconds"] or "10", Seconds)
         megabytes = whole_number("--memory", options["memory"] or str(MEGABYTES), Megabytes)
         folders = (options["databases"],) if options["databases"] else ()
-        subject = subject_of(options["reward"], options["tasks"], count, seconds, folders)
-        judges = Judges(options["judges"]) if options["judges"] else subject.judges
+        asked = Judges(options["judges"]) if options["judges"] else None
+        subject = subject_of(options["reward"], options["tasks"], count, seconds, folders, asked)
+        judges = asked or subject.judges
     quiet = options["quiet"] or options["json"]
     with reading_arguments(), Bar(transient=True, disable=quiet) as progress:
         bar = progress.add_task(escape(visible(options["reward"])), total=1.0)
-        found = audit(
+        attack = partial(audit, judges=judges) if judges is not Judges.FILES else audit_folders
+        found = attack(
             subject.reward,
             subject.probes,
             options["reward"],
-            judges=judges,
             seconds=seconds,
             megabytes=megabytes,
             watch=lambda done, task: progress.update(
@@ -70,16 +76,24 @@ def run(options: dict[str, Any], rest: list[str]) -> int:
 
 
 def subject_of(
-    text: str, path: str | None, count: int, seconds: float, folders: tuple[str, ...] = ()
+    text: str,
+    path: str | None,
+    count: int,
+    seconds: float,
+    folders: tuple[str, ...] = (),
+    asked: Judges | None = None,
 ) -> Example:
     """What an audit of the reward that ``text`` names is run on.
 
     The first ``count`` of the tasks at ``path`` (a file or one of our sources), in the form that
     the reward pays best; without a path, the tasks that belong to a reward of ours, and sums for
-    any other. ``folders`` are where the reward may open databases. Raises ValueError naming what
-    does not fit.
+    any other. ``folders`` are where the reward may open databases. Of tasks that name folders the
+    files are tried, unless something else is ``asked`` for. Raises ValueError naming what does not
+    fit.
     """
     name = text.partition(":")[0]
+    if path is None and asked is Judges.FILES:
+        raise ValueError("--judges files: give --tasks with rows that name a folder")
     if path is None and name in left_out():
         raise ValueError(f"{name} is not audited by itself: {left_out()[name]}")
     if path is None and not folders and text in (*rewards.NAMES, *subjects()):
@@ -97,6 +111,15 @@ def subject_of(
         source = part_of("tasks", path)
         splits = ("train", "test") if isinstance(source, tasks.FileTasks) else ("test",)
         rows = [task for split in splits for task in source.load(split)]
+        if asked in (None, Judges.FILES):
+            held = folder_probes(rows[:count])
+            if held:
+                return Example(part, tuple(held), Judges.FILES)
+        if asked is Judges.FILES:
+            raise ValueError(
+                f"--judges files: no row of {path} names a folder that exists (columns "
+                f"{', '.join(NAMED)}, or any text with a /)"
+            )
         probes = probes_of(rows[:count])
     form = best_form(part, probes, seconds)
     return Example(part, tuple(replace(probe, form=form) for probe in probes))

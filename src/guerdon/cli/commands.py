@@ -116,7 +116,10 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
                 *("--memory", "--allow", "--page"),
             ),
             ("--json", "--quiet"),
-            more="Columns wrong_answers and right_answers (lists) of the tasks are tried as well.",
+            more="Columns wrong_answers and right_answers (lists) of the tasks are tried as well. "
+            "Where a column names a\nfolder (repository, workdir, any path), the reward is tried "
+            "on copies of it, with completions that delete\ntests, read expected output and the "
+            "like, written as the reference solution is (answer, patch, solution).",
         ),
         "reproduce": Command(
             "run a paper's claim in miniature and say whether it shows",

@@ -171,7 +171,8 @@ OPTION_HELP = {
     "--count": "how many (sample: completions, default 4; audit: tasks, default 6)",
     "--tasks": "a file, a datasets folder or one of our task sources to make attacks from",
     "--databases": "a folder whose databases the tasks may name (column database)",
-    "--judges": "what the reward looks at: answer (default), form or style",
+    "--judges": "what the reward looks at: answer (default), form, style, or files (of "
+    "tasks that name a folder)",
     "--seconds": "longest time for one completion (default 10)",
     "--memory": "most MiB that the process which judges may take (default 4096; Linux only)",
     "--allow": "comma-separated attacks whose findings are accepted",

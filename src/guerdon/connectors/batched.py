@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Annotated, Any
 
+from guerdon.failures import NotGiven
 from guerdon.judging import judged
 from guerdon.ranges import OneOf, check_ranges
-from guerdon.records import Progress, Rollouts, Scores
+from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards import Judged, Ungradable, gather
 from guerdon.rewards.running.workers import awaited
+
+_GIVEN = ("prompts", "completions", "completion_ids", "trainer_state", "log_extra", "log_metric")
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,8 @@ class BatchedReward:
     rewards read. None is an invalid row.
     Where the function raises it is called again on fewer rows, and those at fault are invalid (see
     `guerdon.judging.judged`). ``scope`` is "group" for a function that compares rows. Raises
-    ValueError where the function returns another number of rewards.
+    ValueError where the function returns another number of rewards, or asks for a column that a
+    task lacks.
     """
 
     function: Callable[..., Any]
@@ -37,8 +41,9 @@ class BatchedReward:
         check_ranges(self)
 
     def __call__(self, rollouts: Rollouts, progress: Progress) -> Scores:
+        arguments = self.arguments(rollouts, progress)
         try:
-            found = awaited(self.function(**self.arguments(rollouts, progress)))
+            found = awaited(self.function(**arguments))
         except KeyboardInterrupt:
             raise
         except BaseException:
@@ -46,6 +51,23 @@ class BatchedReward:
         if found is None:
             return judged(_Again(self), rollouts, progress)
         return self.scores(found, len(rollouts))
+
+    def check_tasks(self, tasks: Sequence[Task]) -> None:
+        """Raises NotGiven where the function asks for what a task can't give it."""
+        named = [
+            p.name
+            for p in inspect.signature(self.function).parameters.values()
+            if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+        ]
+        for task in tasks:
+            for name in named:
+                if name not in (*_GIVEN, self.answer, *task.columns):
+                    told = getattr(self.function, "__name__", type(self.function).__name__)
+                    raise NotGiven(
+                        f"reward {told!r} asks for {name!r}, but task {task.id!r} has no such "
+                        f"column; it can name prompts, completions, "
+                        f"{', '.join((self.answer, *task.columns))} or give {name!r} a default"
+                    )
 
     def scores(self, found: Sequence[Any], rows: int) -> Scores:
         """What the function returned for so many rows, as scores."""
@@ -56,7 +78,8 @@ class BatchedReward:
         return gather([_judged(one) for one in found])
 
     def arguments(self, rollouts: Rollouts, progress: Progress) -> dict[str, Any]:
-        """What the function is called with for these rows."""
+        """What the function is called with for these rows. Raises NotGiven."""
+        self.check_tasks(rollouts.tasks)
         names = dict.fromkeys(name for task in rollouts.tasks for name in task.columns)
         texts: Sequence[Any] = rollouts.texts
         if self.chat:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -97,25 +98,54 @@ def _given(
     return Given(text, prompt, answer, columns, group)
 
 
+_THEIRS = ("data_source", "solution_str", "ground_truth", "extra_info")
+_ANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
 @dataclass(frozen=True)
 class ComputeScore:
-    """A ``compute_score`` called with a task's answer and columns.
+    """A ``compute_score`` called with a task's answer and columns, as far as it names them.
 
+    What else it must be given (verl takes that from its configuration) is a column of the task.
     "score" of a dict is the value, its other numbers are parts; texts are left out.
     """
 
     function: Callable[..., Any]
     data_source: str = ""
 
+    @property
+    def __name__(self) -> str:
+        return getattr(self.function, "__name__", type(self.function).__name__)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """What is asked of the task: `FunctionReward` says which column is missing."""
+        names = ("completion", "answer", "prompt", *self._asked())
+        named = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in names]
+        return inspect.Signature([*named, inspect.Parameter("columns", _ANY[1])])
+
+    def _asked(self) -> list[str]:
+        """What the function must be given beside verl's own."""
+        parameters = inspect.signature(self.function).parameters.items()
+        return [
+            name
+            for name, one in parameters
+            if one.default is one.empty and one.kind not in _ANY and name not in _THEIRS
+        ]
+
     def __call__(self, completion: str, answer: Any, prompt: str, **columns: Any) -> Any:
         extra = columns.pop("extra_info", None)
-        found = self.function(
-            data_source=columns.pop("data_source", self.data_source),
-            solution_str=completion,
-            ground_truth=answer,
-            extra_info={**columns, "prompt": prompt, **(extra or {})},
-        )
-        found = awaited(found)
+        asked = {name: columns[name] for name in self._asked()}
+        theirs = {
+            "data_source": columns.pop("data_source", self.data_source),
+            "solution_str": completion,
+            "ground_truth": answer,
+            "extra_info": {**columns, "prompt": prompt, **(extra or {})},
+        }
+        parameters = inspect.signature(self.function).parameters
+        every = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+        named = {name: one for name, one in theirs.items() if every or name in parameters}
+        found = awaited(self.function(**named, **asked))
         if isinstance(found, Mapping):
             return {k: v for k, v in found.items() if isinstance(v, int | float)}
         return found
