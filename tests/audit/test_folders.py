@@ -167,6 +167,7 @@ def test_columns_that_name_files_are_known(tmp_path: Path, monkeypatch: pytest.M
     assert names_files(Task("t", "?", "", {"tests": "repository/tests/test_stats.py"}))
     assert not names_files(Task("t", "?", "", {"language": "repository"}))
     assert not names_files(Task("t", "?", "", {"image": "repository/stats.py"}))
+    assert not names_files(Task("t", "?", "", {"operator": "/", "above": "../"}))
     assert not names_files(Task("t", "?", "", {"repository": "elsewhere", "tests": ["tests"]}))
 
 

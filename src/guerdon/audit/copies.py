@@ -47,7 +47,8 @@ def names_files(task: Task) -> bool:
 
 
 def _exists(text: str) -> bool:
-    return 0 < len(text) < 4096 and "\n" not in text and os.path.exists(text)
+    named = len(text) < 4096 and "\n" not in text and any(map(str.isalnum, text))  # not "/"
+    return named and os.path.exists(text)
 
 
 class Copy:
@@ -85,7 +86,8 @@ class Copy:
             raise ValueError(
                 f"{self.originals[0]} has {len(sizes):,} files of {sum(sizes) >> 20:,} MiB, and "
                 f"each completion gets a copy: at most {MOST_FILES:,} of {MOST_BYTES >> 20} MiB; "
-                "name smaller ones in the rows given with --tasks"
+                "name smaller ones in the rows given with --tasks, or have texts alone tried with "
+                "--judges answer"
             )
 
     def _root(self, form: Form, folders: Sequence[Path]) -> Path:
