@@ -6,6 +6,7 @@ import re
 
 # An escaped character never opens or closes a group, so "\{" is read as one token.
 _TOKEN = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{|\\.|[{}]", re.DOTALL)
+_FIRST = re.compile(r"(?<!\\)\\++(?:boxed|fbox|framebox)\s*+\{")  # from its run of backslashes on
 _BARE = re.compile(r"\\boxed\s+([0-9A-Za-z]{1,40})(?![\w{])")
 _JOINT = re.compile(
     r"\}[$*\s]{0,8}(?:,\s?)?(?:\\text\s?\{\s?)?([,;]|or|and)(?:\s?\})?[$*\s]{0,8}"
@@ -24,9 +25,13 @@ def boxed_spans(text: str) -> list[tuple[int, int]]:
 
 def _spans(text: str) -> tuple[list[tuple[int, int]], int | None]:
     """Balanced boxes, and where the inside of the last one that never closes begins."""
+    first = _FIRST.search(text)
+    if first is None:
+        return [], None
     opened: list[int] = []
     spans = []
-    for token in _TOKEN.finditer(text):
+    # Groups that were opened before the first box close after whatever is opened from here on.
+    for token in _TOKEN.finditer(text, first.start()):
         mark = token.group()
         if mark == "}":
             start = opened.pop() if opened else -1

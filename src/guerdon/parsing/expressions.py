@@ -86,6 +86,8 @@ def _plain(node: Node) -> Node:
 
 
 def _same(one: Node, two: Node) -> bool | None:
+    if one.op == two.op == "number":
+        return one.value == two.value
     if one == two:
         return True
     if "based" in (one.op, two.op):
@@ -173,6 +175,8 @@ def _all(verdicts: Iterable[bool | None]) -> bool | None:
 
 
 def _same_unordered(one: Sequence[Node], two: Sequence[Node]) -> bool | None:
+    if all(item.op == "number" for item in (*one, *two)):
+        return sorted(item.value for item in one) == sorted(item.value for item in two)
     verdicts = [[_same(item, other) for other in two] for item in one]
     if any(set(line) == {False} for line in (*verdicts, *zip(*verdicts, strict=True))):
         return False  # one that nothing on the other side can be

@@ -34,6 +34,8 @@ _OPERATOR = re.compile(
 _NO_VALUE = re.compile(
     r"(?:[<>≤≥≠±^_{]|!=|\w[(\[]|\\(?:[lg]eq?|n?eq?|pm)\s?)\s*\Z"  # a bound, an index, an argument
 )
+_SIGNS = frozenset("-+*/×÷·^−–±<>≤≥≠=_{([")
+"""What `_OPERATOR` and `_NO_VALUE` may end in, beside letters."""
 _UNIT_POWER = re.compile(r"[a-zA-Zµ]\s?\^\s?\{?\s?[-−]?\Z")
 _GOES_ON = re.compile(
     r"\s*(?:\^|[+*×÷·]\s*[\w(\\]|/\s*[\d(\\]|\\(?:times|cdot|div|pi|sqrt|pm)|±|[²³¹⁰-⁹])"
@@ -52,7 +54,11 @@ _UNSURE = ("doubt", "whether", "unsure", "not sure", "suppose")
 _DENIED = re.compile(r"(?i)[^.!?\n]{0,40}\b(?:wrong|incorrect|false|not (?:right|correct))\b")
 _ASKED = re.compile(r"[^.!?\n]{0,80}\?")
 _LETTER = re.compile(r"[^\W\d_\u3040-\u9fff\uac00-\ud7af]")  # scripts without spaces join words
-_STOPS = (". ", "! ", "? ", ".) ", "\n", "。")
+_UP_TO_STOP = re.compile(r"(?s)\A.*(?:[.!?] |\.\) |[\n。])")
+_UP_TO_DIGIT = re.compile(r"(?s)\A.*[0-9]")
+_SYNC = re.compile(r"[g-qsu-z]")  # a letter that no number holds: none goes on across it
+_NEAR = (60, 400, TAIL)
+"""Characters from the end that are cut into numbers: most texts are settled by few of them."""
 _REMARK = re.compile(
     r"(?i)[\s(*_>-]{0,8}(?:(?:I|we)(?:['’]ve| have)? (?:(?:also|then|just|have) )?"
     r"(?:(?:re-?|double-?|cross-?) ?)?(?:check|verif|confirm|test)"
@@ -68,7 +74,11 @@ _CODE = re.compile(
     r"```(?!(?:text|txt|plain|plaintext|math|latex|tex|markdown|md|answer|output)?[ \t]*\n)"
     r"[a-zA-Z][^`\n]*\n[^`]*(?:```|\Z)"
 )
+_REWORKED = re.compile(r"<<[^<>\n]{0,80}>>")  # GSM8K's calculator: 48+24=<<48+24=72>>72
 _FIELD = re.compile(r"[\"'](\w{1,40})[\"']\s?:\s?\Z")
+_ENDS = ("", ".", "!")
+"""After these nothing can be said of the number before them."""
+
 _ENDS_ARGUMENT = frozenset(")=:;")
 _ASKED_FIELDS = frozenset(["answer", "final_answer", "result", "value", "solution", "output"])
 _DIGIT = re.compile(r"\d")
@@ -87,6 +97,8 @@ def up_to_next_question(text: str, begin: int) -> str:
 
     That is a line that begins with "Question:", "Q:", "Problem 2:", "Human:" or the like.
     """
+    if text.find(":", begin) < 0 and text.find("：", begin) < 0:
+        return text
     found = _ANOTHER.search(text, begin)
     return text[: found.start()] if found else text
 
@@ -109,8 +121,8 @@ def without_remarks(text: str) -> str:
 
 def _sentence(text: str, end: int) -> int:
     """Where the sentence begins that ends there."""
-    places = ((text.rfind(mark, 0, end - 1), len(mark)) for mark in _STOPS)
-    return max((place + length for place, length in places if place >= 0), default=0)
+    found = _UP_TO_STOP.match(text, 0, end - 1)
+    return found.end() if found else 0
 
 
 def last_number(text: str) -> str | None:
@@ -119,9 +131,10 @@ def last_number(text: str) -> str | None:
     It is the last one in the last `TAIL` characters, before remarks on the work
     (`without_remarks`) and before another question. Clock times, ratios, dates, versions, list
     numbers, the powers of units and digits at the end of words are passed over, and so are blocks
-    of code. There is none where the last one is an operand (3-4, 2^10, 3x), stands in a call or an
-    object (f(2, 0), {"failed": 0}), is one of several in a row ("75 or 85", "3 4 5"), in doubt,
-    denied or asked ("about 5", "not 5", "5?"). Linear time.
+    of code and GSM8K's notes to a calculator (``<<48+24=72>>``). There is none where the last one
+    is an operand (3-4, 2^10, 3x), stands in a call or an object (f(2, 0), {"failed": 0}), is one
+    of several in a row ("75 or 85", "3 4 5"), in doubt, denied or asked ("about 5", "not 5",
+    "5?"). Linear time.
 
     >>> last_number("3 apples and 4.5, so 7.5")
     '7.5'
@@ -134,6 +147,8 @@ def last_number(text: str) -> str | None:
         tail = _CODE.sub("", tail)
     if "\\" in tail or "{" in tail:
         tail = SEPARATOR.sub(",", tail)
+    if "<<" in tail:
+        tail = _REWORKED.sub("", tail)
     first = _DIGIT.search(tail)
     if first is None:
         return None
@@ -143,13 +158,24 @@ def last_number(text: str) -> str | None:
     quick = _quick(tail)
     if quick is not None:
         return tail[slice(*quick)] if _settled(tail, *quick) else None
-    tokens = list(_TOKEN.finditer(tail))
-    while tokens:
-        token = tokens.pop()
-        if not (token["other"] or _numbers_a_line(tail, token) or _within_a_word(tail, token)):
-            settled = _settled(tail, *token.span()) and _alone(tail, tokens, token.start())
-            return token.group() if settled else None
+    for begin in dict.fromkeys(_place_to_begin(tail, near) for near in _NEAR):
+        tokens = list(_TOKEN.finditer(tail, begin))
+        while tokens:
+            token = tokens.pop()
+            if token["other"] or _numbers_a_line(tail, token) or _within_a_word(tail, token):
+                continue
+            if not _settled(tail, *token.span()):
+                return None
+            if not tokens and begin:
+                break  # whether another stands before it is not seen from here
+            return token.group() if _alone(tail, tokens, token.start()) else None
     return None
+
+
+def _place_to_begin(tail: str, near: int) -> int:
+    """A place near the end from which numbers can be read as from the beginning."""
+    found = _SYNC.search(tail, len(tail) - near) if len(tail) > near else None
+    return found.end() if found else 0
 
 
 def _quick(tail: str) -> tuple[int, int] | None:
@@ -165,7 +191,8 @@ def _quick(tail: str) -> tuple[int, int] | None:
 
 
 def _last_digit(tail: str, end: int) -> int:
-    return max(tail.rfind(digit, 0, end) for digit in "0123456789")
+    found = _UP_TO_DIGIT.match(tail, 0, end)
+    return found.end() - 1 if found else -1
 
 
 def only_number(text: str) -> str | None:
@@ -207,11 +234,18 @@ def _settled(tail: str, start: int, end: int) -> bool:
     before, after = tail[max(0, start - 80) : start], tail[end : end + 100]
     if _touches(before[-1:]) or _touches(after[:1]):
         return False
-    if _LETTER.match(after[:1]) and not _ATTACHED.match(after):
-        return False
-    if _SCALE.match(after) or _GOES_ON.match(after) or _DENIED.match(after) or _ASKED.match(after):
+    if after[:1] not in _ENDS and _is_taken_up(after):
         return False
     return not (_is_part(before) or _is_argument(before) or _in_doubt(before))
+
+
+def _is_taken_up(after: str) -> bool:
+    """Whether what follows a number scales it, reckons on, denies it or asks."""
+    if _LETTER.match(after) and not _ATTACHED.match(after):
+        return True
+    if _SCALE.match(after) or _GOES_ON.match(after):
+        return True
+    return bool(_DENIED.match(after) or ("?" in after and _ASKED.match(after)))
 
 
 def _is_argument(before: str) -> bool:
@@ -228,7 +262,10 @@ def _is_part(before: str) -> bool:
     """Whether what stands before a number makes it an operand, a bound, an index, an argument."""
     last = before.rstrip()[-1:]
     if last.isalnum() or last in ":,.;)":  # the quick way, for prose
-        return "\\" in before[-12:] and bool(_OPERATOR.search(before) or _NO_VALUE.search(before))
+        if "\\" not in before[-12:]:
+            return False
+    elif last not in _SIGNS:
+        return False
     return bool(_OPERATOR.search(before) or _NO_VALUE.search(before))
 
 

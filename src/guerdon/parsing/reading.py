@@ -22,7 +22,11 @@ MAX_DEPTH = 24
 """Brackets inside brackets that are read."""
 
 _CLOSING = {"(": ")", "[": "]", r"\{": r"\}"}
+_JOINS = frozenset((",", "or", "and", "lor", "land"))
+_NO_FACTOR = frozenset(("", ",", ")", "}", "]", "+", "-", "&", r"\}", "=", "|"))
+"""Some of what begins no factor: what mostly follows one."""
 _SETS = {"union": "union", r"\cap": "common", r"\setminus": "minus"}
+_CONSTANTS = frozenset(("e", "i", r"\pi", r"\infty", r"\emptyset"))
 _ATOMS = GREEK | {r"\pi", r"\frac", r"\sqrt", r"\binom", r"\lfloor", "abs"}
 _DEGREE = Node("/", (Node("constant", name="pi"), number(180)))
 
@@ -54,29 +58,34 @@ class _Reader:
 
     def __init__(self, text: str, grouped: bool) -> None:
         self.tokens, self.digits = tokens(text, grouped)
+        self.tokens.append("")  # the end
         self.at = self.depth = self.bars = 0
 
     def whole(self) -> Node:
         node = self._list("")
-        if self.at < len(self.tokens):
+        if self.tokens[self.at]:
             raise Unreadable
         return node
 
-    def _peek(self) -> str | Node:
-        return self.tokens[self.at] if self.at < len(self.tokens) else ""
+    def _sign(self) -> str:
+        """What comes next, if it is a sign or a word; "" for a number and at the end."""
+        token = self.tokens[self.at]
+        return token if isinstance(token, str) else ""
 
     def _take(self) -> str | Node:
-        token = self._peek()
+        token = self.tokens[self.at]
         if not token:
             raise Unreadable
         self.at += 1
         return token
 
-    def _took(self, token: str) -> bool:
-        """Whether this token comes next; it is taken then."""
-        found = self._peek() == token
-        self.at += found
-        return found
+    def _took(self, sign: str) -> bool:
+        """Whether this sign comes next; it is taken then."""
+        token = self.tokens[self.at]
+        if isinstance(token, str) and token == sign:
+            self.at += 1
+            return True
+        return False
 
     def _expect(self, token: str) -> None:
         if not self._took(token):
@@ -84,57 +93,67 @@ class _Reader:
 
     def _list(self, brackets: str) -> Node:
         items, joins = [self._relation()], set()
-        while self._peek() in (",", "or", "and", "lor", "land"):
-            join = self._take()
-            while self._peek() in ("or", "and"):  # "1, 2, and 3"
-                join = self._take()
-            joins.add("" if join == "," else str(join))
+        while (join := self._sign()) in _JOINS:
+            self.at += 1
+            while self._sign() in ("or", "and"):  # "1, 2, and 3"
+                join = str(self._take())
+            joins.add("" if join == "," else join)
             items.append(self._relation())
+        if len(items) == 1 and brackets != "{}":
+            return items[0]
         if joins & {"lor", "land"} and any(item.op != "relation" for item in items):
             raise Unreadable  # a formula of logic, and no list
         joins = {join.removeprefix("l") for join in joins}
-        if len(items) == 1 and brackets != "{}":
-            return items[0]
         return Node("several", tuple(items), brackets or max(joins))
 
     def _relation(self) -> Node:
-        sides, signs = [self._set()], []
-        while (token := self._peek()) in RELATIONS:
-            self._take()
-            signs.append(RELATIONS[str(token)])
+        first = self._set()
+        if self._sign() not in RELATIONS:
+            return first
+        sides, signs = [first], []
+        while (token := self._sign()) in RELATIONS:
+            self.at += 1
+            signs.append(RELATIONS[token])
             sides.append(self._set())
-        return Node("relation", tuple(sides), " ".join(signs)) if signs else sides[0]
+        return Node("relation", tuple(sides), " ".join(signs))
 
     def _set(self) -> Node:
         node = self._sum()
-        while (token := self._peek()) in _SETS:
-            self._take()
+        while (token := self._sign()) in _SETS:
+            self.at += 1
             node = Node(_SETS[str(token)], (node, self._sum()))
         return node
 
     def _sum(self) -> Node:
-        terms = [self._term()]
-        while self._peek() in ("+", "-"):
-            plus = self._take() == "+"
+        first = self._term()
+        if self._sign() not in ("+", "-"):
+            return first
+        terms = [first]
+        while (sign := self._sign()) in ("+", "-"):
+            self.at += 1
             term = self._term()
-            terms.append(term if plus else negated(term))
-        return _joined("+", terms)
+            terms.append(term if sign == "+" else negated(term))
+        return Node("+", tuple(terms))
 
     def _term(self) -> Node:
         negative = False
-        while self._peek() in ("-", "+"):
-            negative ^= self._take() == "-"
+        while (sign := self._sign()) in ("-", "+"):
+            self.at += 1
+            negative ^= sign == "-"
         factors = [self._factor()]
         while True:
-            if self._took("*"):
+            sign = self._sign()
+            if sign == "*":
+                self.at += 1
                 factors.append(self._factor())
-            elif self._took("/"):
+            elif sign == "/":
+                self.at += 1
                 factors = [Node("/", (_joined("*", factors), self._factor()))]
             elif self._begins_factor():
-                if isinstance(self._peek(), Node) and factors[-1].op != "^":
+                if not sign and factors[-1].op != "^":
                     raise Unreadable  # "2 3": two numbers side by side are no product
                 factors.append(self._factor())
-            elif self._peek() == "|" and factors[-1].op == "number" and not self.bars:
+            elif sign == "|" and factors[-1].op == "number" and not self.bars:
                 factors.append(self._factor())
             else:
                 break
@@ -142,9 +161,11 @@ class _Reader:
         return negated(product) if negative else product
 
     def _begins_factor(self, in_argument: bool = False) -> bool:
-        token = self._peek()
+        token = self.tokens[self.at]
         if isinstance(token, Node):
             return True
+        if token in _NO_FACTOR:
+            return False
         if len(token) == 1:
             return token.isalpha() or (token in "([" and not in_argument)
         if token.isupper():
@@ -155,15 +176,13 @@ class _Reader:
 
     def _factor(self) -> Node:
         node = self._atom()
-        while True:
-            if self._took("!"):
-                node = Node("!", (node,))
-            elif self._took("%"):
-                node = Node("/", (node, number(100)))
-            elif self._took("^"):
+        while (sign := self._sign()) in ("^", "!", "%"):
+            self.at += 1
+            if sign == "^":
                 node = self._raised(node)
             else:
-                return node
+                node = Node("!", (node,)) if sign == "!" else Node("/", (node, number(100)))
+        return node
 
     def _raised(self, node: Node) -> Node:
         at = self.at
@@ -178,7 +197,7 @@ class _Reader:
     def _exponent(self) -> Node:
         if self._took("-"):
             return negated(self._exponent())
-        node = self._group() if self._peek() == "{" else self._atom()
+        node = self._group() if self._sign() == "{" else self._atom()
         return self._raised(node) if self._took("^") else node
 
     def _argument(self) -> Node:
@@ -190,7 +209,7 @@ class _Reader:
             self.digits[self.at] = text[1:]
             self.tokens[self.at] = number(int(text[1:]))
             return number(int(text[0]))
-        return self._group() if self._peek() == "{" else self._atom()
+        return self._group() if self._sign() == "{" else self._atom()
 
     def _deeper(self) -> None:
         self.depth += 1
@@ -215,7 +234,7 @@ class _Reader:
         token = self._take()
         if isinstance(token, Node):
             return self._mixed(token)
-        if token in ("e", "i", r"\pi", r"\infty", r"\emptyset"):
+        if token in _CONSTANTS:
             return Node("constant", name=token.removeprefix("\\"))
         if token in GREEK or (token.isalpha() and (len(token) == 1 or token.isupper())):
             return Node("name", name=token + self._subscript())
@@ -285,7 +304,7 @@ class _Reader:
             name, power = f"arc{name}", None
         elif power is not None and power.op == "number" and power.value < 0:
             raise Unreadable  # csc^{-1}, ln^{-1}: the inverse or the reciprocal?
-        if self._peek() in ("(", "[", "{", "|"):
+        if self._sign() in ("(", "[", "{", "|"):
             inside = self._atom()
         else:
             factors = [self._signed_factor()]
@@ -322,7 +341,7 @@ class _Reader:
         return Node("/", (self._argument(), self._argument()))
 
     def _root(self) -> Node:
-        degree = self._group("[", "]") if self._peek() == "[" else number(2)
+        degree = self._group("[", "]") if self._sign() == "[" else number(2)
         return Node("root", (self._argument(), degree))
 
     def _binomial(self) -> Node:
@@ -357,7 +376,7 @@ class _Reader:
                 cells.append(self._sum())
                 continue
             rows.append(Node("several", tuple(cells), "row"))
-            if token == "\\\\" and self._peek() != r"\end":
+            if token == "\\\\" and self._sign() != r"\end":
                 cells = [self._sum()]
                 continue
             if token == "\\\\":

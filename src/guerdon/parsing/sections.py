@@ -137,11 +137,12 @@ def after_thinking(text: str, names: Sequence[str] = THINKING) -> str:
     """
     end = 0
     for name in names:
-        place = text.rfind(f"</{name}>")
+        closing = f"</{name}>"
+        place = text.rfind(closing)
         if place >= 0:
-            end = max(end, place + len(name) + 3)
+            end = max(end, place + len(closing))
     rest = text[end:]
-    if any(rest.lstrip().startswith(f"<{name}>") for name in names):
+    if rest.lstrip().startswith(tuple([f"<{name}>" for name in names])):
         place = rest.find("<answer>")
         return rest[place:] if place >= 0 else ""
     return rest

@@ -47,6 +47,7 @@ _LEAD = re.compile(
     r"(?i)(?:(?:so|thus|hence|therefore|then),?\s)?(?:(?:it|this|that)(?:['’]s|\sis|\sequals)\s|=\s?)"
 )
 _CALL = re.compile(r"[a-zA-Z_][\w.'\"]*(?:\(.*\)[\w.'\"]*)+", re.DOTALL)
+_DECORATED = re.compile(r"""[*$"“'`«]|__|\\[(\[]""")
 _QUOTES = {'"': '"', "“": "”", "'": "'", "`": "`", "«": "»"}
 _HASH = re.compile(r"####[ \t]{0,8}([^\n#]{1,200})")
 _LIST_NUMBER = re.compile(r"[0-9]{1,2}[.)]\s+\S")
@@ -65,7 +66,7 @@ def undecorated(text: str) -> str:
     them stays. Texts that are no short answers come back stripped.
     """
     plain = text.strip()
-    if len(plain) > _LONGEST:
+    if len(plain) > _LONGEST or not _DECORATED.search(plain):
         return plain
     for _ in range(4):
         before = plain

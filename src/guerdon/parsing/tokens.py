@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import string
 from fractions import Fraction
+from functools import lru_cache
 
 from guerdon.parsing.trees import Node, number
 
@@ -50,14 +52,17 @@ _CALCULUS = frozenset((
 ))
 # fmt: on
 _TOKEN = re.compile(
-    r"(?P<recurring>\d{0,60}\.\d{0,60}(?:\\(?:overline|bar|dot)\s?\{\d{1,60}\}|\(\d{1,60}\)))"
-    r"|(?P<grouped>\d{1,3}(?:,\d{3}){1,20}(?!\d)(?:\.\d+)?)"
-    r"|(?P<based>(?:\d[0-9A-Z]*|\(\d+\))_(?:\d|\{\s?(?:\d{1,2}|[a-z]{3,8})\s?\}))"
-    r"|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,4}(?![\da-zA-Z.]))?)"
-    r"|(?P<command>\\[a-zA-Z]+|\\[{}|%]|\\\\)|(?P<word>[a-zA-Z]+)"
-    r"|(?P<sign><=|>=|!=|\*\*|[^\s])",
+    r"\d{1,9}(?![\d.,_A-Ze])"  # most numbers are
+    r"|\d{0,60}\.\d{0,60}(?:\\(?:overline|bar|dot)\s?\{\d{1,60}\}|\(\d{1,60}\))"  # recurring
+    r"|\d{1,3}(?:,\d{3}){1,20}(?!\d)(?:\.\d+)?"  # grouped
+    r"|(?:\d[0-9A-Z]*|\(\d+\))_(?:\d|\{\s?(?:\d{1,2}|[a-z]{3,8})\s?\})"  # with a base
+    r"|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,4}(?![\da-zA-Z.]))?"
+    r"|\\[a-zA-Z]+|\\[{}|%]|\\\\|[a-zA-Z]+"
+    r"|<=|>=|!=|\*\*|[^\s]",
     re.ASCII,
 )
+_ASCII_DIGITS, _ASCII_LETTERS = frozenset(string.digits), frozenset(string.ascii_letters)
+_MARKED = re.compile(r"[,_\\(]")  # a number that is more than digits
 _PLAIN_SIGNS = frozenset("+-*/^_=<>(){}[],|!&%") | {"<=", ">=", "!=", "**"}
 _INSIDE = re.compile("sqrt|sin|cos|tan|log|exp|abs|min|max|mod|gcd|lcm|inf|pi")
 _DOTS = re.compile(r"(\.\d{0,40}?)(\d)\2{2,40}\s?(?:\.\.\.|\\[lc]?dots)", re.ASCII)
@@ -73,16 +78,15 @@ def is_algebra(text: str) -> bool:
     It leaves out what it doesn't know: to it ``\angle ABC`` is a product, and ``1, 2, \ldots`` is
     ``1, 2``. So there must be known commands, one or two letters and plain signs alone.
     """
-    for match in _TOKEN.finditer(text):
-        kind, token = match.lastgroup, match.group()
-        if kind == "command":
+    for token in _TOKEN.findall(text):
+        if token[0] == "\\" and len(token) > 1:
             known = token in _SIGNS or token in RELATIONS or token in GREEK or token in _CALCULUS
             if not known and token[1:] not in FUNCTIONS:
                 return False
-        elif kind == "word":
+        elif token[0] in _ASCII_LETTERS:
             if len(token) > 2 and token not in _WORDS:
                 return False
-        elif kind == "sign" and token not in _PLAIN_SIGNS:
+        elif token not in _PLAIN_SIGNS and not _is_number(token):
             return False
     return ".." not in text
 
@@ -104,13 +108,12 @@ def tokens(text: str, grouped: bool) -> tuple[list[str | Node], dict[int, str]]:
         text = text.replace(",", ", ")
     if ".." in text or "dots" in text:
         text = _DOTS.sub(r"\1\\overline{\2}", text)
-    for match in _TOKEN.finditer(text):
-        kind, token = match.lastgroup or "", match.group()
-        if kind in _NUMBERS:
-            if kind == "number":
+    for token in _TOKEN.findall(text):
+        if _is_number(token):
+            if token.isdigit() or not _MARKED.search(token):
                 digits[len(found)] = token
-            found.append(_NUMBERS[kind](token))
-        elif kind == "word":
+            found.append(_number_of(token))
+        elif token[0] in _ASCII_LETTERS:
             if token not in _WORDS and _INSIDE.search(token):
                 raise Unreadable
             # Points and quantities have names of capitals: AB is not BA.
@@ -142,9 +145,16 @@ def _based(text: str) -> Node:
     return Node("based", name=f"{size or base} {digits.lstrip('0') or '0'}", value=value)
 
 
-_NUMBERS = {
-    "number": lambda text: number(Fraction(text)),
-    "grouped": lambda text: number(Fraction(text.replace(",", ""))),
-    "recurring": _recurring,
-    "based": _based,
-}
+def _is_number(token: str) -> bool:
+    return token[0] in _ASCII_DIGITS or (token[0] in ".(" and len(token) > 1)
+
+
+@lru_cache(maxsize=4096)
+def _number_of(token: str) -> Node:
+    if token.isdigit():
+        return number(int(token))
+    if "_" in token:
+        return _based(token)
+    if "\\" in token or "(" in token:
+        return _recurring(token)
+    return number(Fraction(token.replace(",", "")))

@@ -13,6 +13,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
+from guerdon.parsing.exact import same_terms
 from guerdon.parsing.tokens import LONGEST_EXPRESSION, NO_VALUE
 from guerdon.parsing.trees import Node
 
@@ -43,12 +44,14 @@ class TooLarge(Undecided):
 def same_value(one: Node, two: Node) -> bool | None:
     """Whether two expressions are equal, as numbers or for all their names; None if unknown.
 
-    With names they are compared at fixed generic points, in the real numbers unless the imaginary
+    Sums of terms are compared exactly (`guerdon.parsing.exact`). Else with names they are
+    compared at fixed generic points, in the real numbers unless the imaginary
     unit is written: where either is not defined, the point says nothing, and two points must
     agree. Values too large to reckon are equal only where they are written alike.
     """
-    if one == two:
-        return True
+    exact = same_terms(one, two)
+    if exact is not None or one == two:
+        return exact is not False
     names: set[str] = set()
     logarithms = imaginary = False
     for tree in (one, two):

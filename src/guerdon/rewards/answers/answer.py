@@ -59,11 +59,15 @@ class Boxed:
     """
 
     def __call__(self, text: str) -> str | None:
-        found = boxed_answer(text)
-        if found is None:
-            return None
-        stated = stated_answer(found)
-        return undecorated(found) if stated is None else stated
+        return _boxed(text)
+
+
+def _boxed(text: str) -> str | None:
+    found = boxed_answer(text)
+    if found is None:
+        return None
+    stated = stated_answer(found)
+    return undecorated(found) if stated is None else stated
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,7 @@ def first_found(extract: Sequence[Extractor], text: str) -> str | None:
 
 def _short(inside: str) -> str:
     """The answer that a section holds: its last box, what it states, or all of it, plainly."""
-    if "box" in inside and (boxed := Boxed()(inside)) is not None:
+    if "box" in inside and (boxed := _boxed(inside)) is not None:
         return boxed
     if (found := hashed_answer(inside)) is not None or (found := stated_answer(inside)) is not None:
         return found

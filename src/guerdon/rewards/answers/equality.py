@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from guerdon.parsing import LONGEST_EXPRESSION, Plain, parse_number, plain_answer, same_expression
 from guerdon.parsing.expressions import left_undone
+from guerdon.parsing.plain_lists import same_plain_lists
 from guerdon.parsing.tokens import is_algebra
 
 _OPERATOR = re.compile(r"[\d\\^_=+*/()\[\]{}|!<>-]")
@@ -42,6 +43,8 @@ def same_answer(answer: str, gold: str) -> bool | None:
     """
     if same_text(answer, gold):
         return True
+    if (verdict := same_plain_lists(answer, gold)) is not None:
+        return verdict
     number = parse_number(gold)
     value = None if number is None else parse_number(answer)
     if number is not None and value is not None:
