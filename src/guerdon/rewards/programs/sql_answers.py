@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Protocol
@@ -17,7 +18,9 @@ from guerdon.rewards.programs.sql_engines import (
     Unbuilt,
     contents_of,
     run_queries,
+    run_together,
 )
+from guerdon.rewards.programs.sql_kept import Memory, bytes_of, content_key, steady
 from guerdon.rewards.programs.sql_text import orders, query_of, ties_broken
 from guerdon.rewards.programs.sql_variants import turned, variants
 from guerdon.rewards.running.rows import refuse_ungradable
@@ -121,30 +124,60 @@ class _Reference:
     failed: str = ""
     others: tuple[tuple[Database, Answer], ...] = ()
 
+    @property
+    def size(self) -> int:
+        """An estimate of its bytes in memory."""
+        data = [data for data, _ in self.others]
+        answers = [answer for _, answer in self.others]
+        rows = sum(len(one.rows) + len(one.ties) for one in [*answers, self.answer] if one)
+        own = [] if self.database is None else [self.database]
+        return 2000 + 100 * rows + sum(map(bytes_of, [*data, *own]))
+
+
+_KNOWN: Memory[_Reference] = Memory()
+
 
 def executed(rollouts: Rollouts, settings: Settings) -> list[Executed]:
     """Every row's query and every reference, each different one run once on each database.
 
-    References come first: where one fails, or its database, the task's queries are not run.
+    References come first: where one fails, or its database, the task's queries are not run. Tasks
+    with the same data and reference are one, and what was found out about it is kept for the next
+    batch (`guerdon.rewards.programs.sql_kept`).
     """
     settings.engine.check()
     running = _Running(settings, real_folders(settings.databases))
-    references = [_reference(task, settings.databases) for task in rollouts.tasks]
-    references = running.with_others(running.answered(references))
-    groups = rollouts.group.tolist()
+    given = [_reference(task, settings.databases) for task in rollouts.tasks]
+    keys = [running.key(one) or place for place, one in enumerate(given)]
+    once: dict[Hashable, _Reference] = {}
+    for key, one in zip(keys, given, strict=True):
+        once.setdefault(key, one)
+    known = running.known(once)
+    of_row = rollouts.group.tolist()
     queries = [query_of(text) for text in rollouts.texts]
-    judged: dict[tuple[int, str], Executed] = {}
-    asked: list[tuple[int, str]] = []
-    for g, query in sorted(set(zip(groups, queries, strict=True))):
-        one = references[g]
+    judged: dict[tuple[Hashable, str], Executed] = {}
+    asked: list[tuple[Hashable, str]] = []
+    for key, query in dict.fromkeys(zip((keys[g] for g in of_row), queries, strict=True)):
+        one = known[key]
         if one.failed:
-            judged[g, query] = Executed(query, one.query, False, False, one.failed)
+            judged[key, query] = Executed(query, one.query, False, False, one.failed)
         elif query == one.query or not query:
-            judged[g, query] = Executed(query, one.query, bool(query), bool(query))
+            judged[key, query] = Executed(query, one.query, bool(query), bool(query))
         else:
-            asked.append((g, query))
-    judged |= running.judged(asked, references)
-    return [judged[pair] for pair in zip(groups, queries, strict=True)]
+            asked.append((key, query))
+    place = {key: number for number, key in enumerate(once)}
+    judged |= running.judged(sorted(asked, key=lambda pair: place[pair[0]]), known)
+    return [
+        _of_task(judged[keys[g], query], known[keys[g]].task, given[g].task)
+        for g, query in zip(of_row, queries, strict=True)
+    ]
+
+
+def _of_task(one: Executed, found_for: str, task: str) -> Executed:
+    """What was found for one task, told of another with the same data."""
+    named = f"task {found_for!r}"
+    if found_for == task or not one.ungradable.startswith(named):
+        return one
+    return replace(one, ungradable=f"task {task!r}{one.ungradable.removeprefix(named)}")
 
 
 @dataclass(frozen=True)
@@ -156,6 +189,40 @@ class _Running:
 
     def run(self, asked: Sequence[tuple[Database, str]]) -> list[Answer | Failed]:
         return run_queries(asked, self.settings.engine, self.settings.limits, self.folders)
+
+    def known(self, references: Mapping[Hashable, _Reference]) -> dict[Hashable, _Reference]:
+        """References with all that they are graded by, found out now or in an earlier batch."""
+        kept = [key for key, one in references.items() if self._is_kept(key, one)]
+        known = {
+            key: replace(old, task=references[key].task) for key in kept if (old := _KNOWN.get(key))
+        }
+        new = {key: one for key, one in references.items() if key not in known}
+        found = self.with_others(self.answered(list(new.values())))
+        for key, one in zip(new, found, strict=True):
+            known[key] = one
+            if key in kept and not one.failed:
+                _KNOWN.put(key, one, one.size)
+        return known
+
+    def key(self, one: _Reference) -> Hashable:
+        """Equal for references that are graded alike; None where that can't be said."""
+        settings = self.settings
+        content = None if one.database is None else content_key(one.database)
+        if not isinstance(settings.engine, Hashable):
+            return None
+        how = settings.engine, settings.limits, settings.variants, self.folders
+        return content and (content, one.query, *how)
+
+    def _is_kept(self, key: Hashable, one: _Reference) -> bool:
+        """Whether finding it out costs much, and would give the same another time."""
+        if one.database is None or not self.settings.variants or not isinstance(key, tuple):
+            return False
+        return steady(one.query) and steady(one.database.script)
+
+    def run_together(
+        self, asked: Sequence[Sequence[tuple[Database, str]]]
+    ) -> list[list[Answer | Failed]]:
+        return run_together(asked, self.settings.engine, self.settings.limits, self.folders)
 
     def answered(self, references: Sequence[_Reference]) -> list[_Reference]:
         """References with their answers on the tasks' own data."""
@@ -176,13 +243,13 @@ class _Running:
             _Plan(one, database, _others(one.query, next(found, None), count), count > 0)
             for one, database in zip(ready, data, strict=True)
         ]
-        answers = iter(self.run([pair for plan in plans for pair in plan.asked]))
+        answers = itertools.chain.from_iterable(self.run_together([plan.asked for plan in plans]))
         made = {id(plan.reference): plan.with_answers(answers) for plan in plans}
         return [made.get(id(one), one) for one in references]
 
     def judged(
-        self, asked: Sequence[tuple[int, str]], references: Sequence[_Reference]
-    ) -> dict[tuple[int, str], Executed]:
+        self, asked: Sequence[tuple[Hashable, str]], references: Mapping[Hashable, _Reference]
+    ) -> dict[tuple[Hashable, str], Executed]:
         """What each query of a reference is worth: on its own data, then on the others."""
         own = [(references[g].database, query) for g, query in asked]
         answers = self.run([(data, query) for data, query in own if data is not None])
@@ -190,17 +257,20 @@ class _Running:
             (g, query): _judged(query, references[g], answer, self.settings.compare)
             for (g, query), answer in zip(asked, answers, strict=True)
         }
-        # Queries on one database follow each other.
         right = [pair for pair in asked if judged[pair].right]
+        # Queries on one database follow each other.
         more = [
-            (pair, data, gold)
-            for g in sorted({g for g, _ in right})
-            for data, gold in references[g].others
-            for pair in right
-            if pair[0] == g
+            [
+                (pair, data, gold)
+                for data, gold in references[g].others
+                for pair in right
+                if pair[0] == g
+            ]
+            for g in dict.fromkeys(g for g, _ in right)
         ]
+        found = self.run_together([[(data, pair[1]) for pair, data, _ in one] for one in more])
         for (pair, _, gold), answer in zip(
-            more, self.run([(data, pair[1]) for pair, data, _ in more]), strict=True
+            itertools.chain(*more), itertools.chain(*found), strict=True
         ):
             if not isinstance(answer, Answer) or not self.settings.compare(gold, answer):
                 judged[pair] = replace(judged[pair], right=False)

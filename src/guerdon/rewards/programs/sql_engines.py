@@ -39,6 +39,7 @@ __all__ = [
     "contents_of",
     "database_of",
     "run_queries",
+    "run_together",
 ]
 
 MAX_SQL = 10_000
@@ -108,7 +109,29 @@ def run_queries(
     Gives `Unbuilt` or `Unanswered` for what the engine said, plain `Failed` where the process
     was killed or ended.
     """
-    return _in_workers(asked, engine, limits, folders)
+    return _alone(asked, engine, limits, folders)
+
+
+def run_together(
+    asked: Sequence[Sequence[tuple[Database, str]]],
+    engine: Engine,
+    limits: QueryLimits,
+    folders: Sequence[str] = (),
+) -> list[list[Answer | Failed]]:
+    """As `run_queries`, each inner sequence in one process: for many queries on small databases.
+
+    What fails in company is asked again by itself: it may have failed for what another took.
+    """
+    answers: list[list[Answer | Failed]] = [
+        [found] * len(group) if isinstance(found, Failed) else list(found)
+        for group, found in zip(asked, _in_workers(asked, engine, limits, folders), strict=True)
+    ]
+    places = [(g, k) for g, found in enumerate(answers) for k, _ in enumerate(found)]
+    failed = [(g, k) for g, k in places if isinstance(answers[g][k], Failed)]
+    again = run_queries([asked[g][k] for g, k in failed], engine, limits, folders)
+    for (g, k), answer in zip(failed, again, strict=True):
+        answers[g][k] = answer
+    return answers
 
 
 def contents_of(
@@ -118,27 +141,41 @@ def contents_of(
     folders: Sequence[str] = (),
 ) -> list[Contents | Failed]:
     """What each database holds (see `Engine.tables`), found out as `run_queries` does."""
-    return _in_workers([(one, None) for one in databases], engine, limits, folders)
+    return _alone([(one, None) for one in databases], engine, limits, folders)
 
 
-def _in_workers(
+def _alone(
     asked: Sequence[tuple[Database, str | None]],
     engine: Engine,
     limits: QueryLimits,
     folders: Sequence[str],
 ) -> list[Any]:
+    """Each in a call of its own."""
+    found = _in_workers([[one] for one in asked], engine, limits, folders)
+    return [one if isinstance(one, Failed) else one[0] for one in found]
+
+
+def _in_workers(
+    asked: Sequence[Sequence[tuple[Database, str | None]]],
+    engine: Engine,
+    limits: QueryLimits,
+    folders: Sequence[str],
+) -> list[list[Any] | Failed]:
+    """One call per inner sequence: its answers, or why the call as a whole gave none."""
     packed: dict[int, bytes | Failed] = {}
-    for database, _ in asked:
-        if id(database) not in packed:
-            packed[id(database)] = _packed(database)
-    results: list[Any] = [packed[id(database)] for database, _ in asked]
-    ready = [place for place, one in enumerate(results) if isinstance(one, bytes)]
-    calls = [
-        {"engine": engine, "packed": results[k], "sql": asked[k][1], "limits": limits}
-        for k in ready
-    ]
+    for group in asked:
+        for database, _ in group:
+            if id(database) not in packed:
+                packed[id(database)] = _packed(database)
+    results: list[Any] = []
+    calls: dict[int, dict[str, Any]] = {}
+    for place, group in enumerate(asked):
+        ready = [(packed[id(database)], sql) for database, sql in group]
+        results.append(next((one for one, _ in ready if isinstance(one, Failed)), None))
+        if results[place] is None:
+            calls[place] = {"engine": engine, "asked": ready, "limits": limits}
     pool = _pool(type(engine), limits, tuple(folders))
-    for place, result in zip(ready, pool.map(calls), strict=True):
+    for place, result in zip(calls, pool.map(list(calls.values())), strict=True):
         results[place] = result
     return results
 
@@ -169,11 +206,16 @@ class _Confined:
         self.packed, self.database = b"", Database()
 
     def __call__(
-        self, engine: Engine, packed: bytes, sql: str | None, limits: QueryLimits
-    ) -> Answer | Contents | Failed:
+        self, engine: Engine, asked: Sequence[tuple[bytes, str | None]], limits: QueryLimits
+    ) -> list[Answer | Contents | Failed]:
         if not self.confined:
             self.confined = True
             _confine(self.folders)
+        return [self._answered(engine, packed, sql, limits) for packed, sql in asked]
+
+    def _answered(
+        self, engine: Engine, packed: bytes, sql: str | None, limits: QueryLimits
+    ) -> Answer | Contents | Failed:
         if packed != self.packed:
             self.packed, self.database = packed, pickle.loads(packed)
         try:
