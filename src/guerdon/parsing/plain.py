@@ -18,6 +18,7 @@ _REMOVED = re.compile(
 )
 _DOLLAR = re.compile(r"(?<!\\)\$")
 _FRACTION = re.compile(r"\\[dtc]frac(?![a-zA-Z])")
+_JOINT = re.compile(r"([,;]|\b(?:and|or)\b)")
 _ABOUT = re.compile(r"\A\\approx(?![a-zA-Z])\s?")
 _PER_CENT = re.compile(r"\s?(?:\\?%|\s(?:percent|per cent))\Z")
 _NAME = re.compile(
@@ -60,7 +61,7 @@ def plain_answer(text: str) -> Plain:
     spacing commands, separators of thousands and a final full stop go; ``\dfrac`` becomes
     ``\frac``, ``\text{x}`` becomes x, a mixed number a fraction, ``5 \times 10^{3}`` and
     "5 thousand" 5e3. "x = 5" has the name x; "5\text{ cm}", "5 cm" and "5^\circ" have a unit (see
-    `split_unit`). Texts longer than `LONGEST_ANSWER` come back as they are. Linear time, raises
+    `split_unit`), and so has a list with the same unit at each item. Texts longer than `LONGEST_ANSWER` come back as they are. Linear time, raises
     nothing.
     """
     # Only short texts are remembered: what is kept of hostile ones is bounded too.
@@ -80,6 +81,8 @@ def _taken_apart(text: str) -> Plain:
         body = _DOLLAR.sub("", body).strip()
     body = _without_stop(_FRACTION.sub(r"\\frac", " ".join(body.split())))
     body, unit = split_unit(_ABOUT.sub("", body))
+    if unit and _JOINT.search(body):
+        body = _each_without(unit, body)
     body = _PER_CENT.sub("%", body)
     body = _PHRASES.get(body.lower(), body)
     bracketed = _BRACKETED.fullmatch(body)
@@ -88,6 +91,17 @@ def _taken_apart(text: str) -> Plain:
     if name and not any(sign in body[name.end() :] for sign in "=<>") and body[name.end() :]:
         return Plain(_as_number(body[name.end() :]), unit, name.group(1))
     return Plain(_as_number(body), unit)
+
+
+def _each_without(unit: str, body: str) -> str:
+    """A list without the unit that stands at each of its items; as it is where one has another."""
+    *before, last = _JOINT.split(body)
+    items = [split_unit(item.strip()) for item in before[::2]]
+    if any(found != unit for _, found in items):
+        return body
+    joins = [f" {join} " if join.isalpha() else f"{join} " for join in before[1::2]]
+    pairs = zip(items, joins, strict=True)
+    return "".join(f"{item}{join}" for (item, _), join in pairs) + last.strip()
 
 
 def _without_stop(body: str) -> str:
