@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import islice
 
 _FENCE = re.compile("`{3,}")
 _WORD = re.compile(r"[\w.+#-]*")
@@ -14,7 +13,7 @@ MAX_FENCES = 1000
 """Most runs of backticks of one text that are looked at."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Fenced:
     """One block: ``info`` is what stands on the fence's line, ``inside`` the lines below it.
 
@@ -31,6 +30,8 @@ class Fenced:
     @property
     def language(self) -> str:
         """The first word of ``info``, in lower case; "" where there is none."""
+        if self.info.isalnum():
+            return self.info.lower()
         word = _WORD.match(self.info.lstrip("{."))
         return word.group().lower() if word else ""
 
@@ -49,7 +50,9 @@ def fenced_blocks(text: str) -> list[Fenced]:
     so end nothing. What the opening fence is indented by is taken from every line. Of more than
     `MAX_FENCES` fences the further ones are text.
     """
-    fences = [match.span() for match in islice(_FENCE.finditer(text), MAX_FENCES)]
+    fences = _fences(text)
+    if not fences:
+        return []
     # The next fence that may end a block, from each on; the number of fences where there is none.
     following = [len(fences)] * (len(fences) + 1)
     for place in range(len(fences) - 1, -1, -1):
@@ -62,6 +65,18 @@ def fenced_blocks(text: str) -> list[Fenced]:
         blocks.append(_block(text, fences[place], fences[last] if last < len(fences) else None))
         place = last + 1
     return blocks
+
+
+def _fences(text: str) -> list[tuple[int, int]]:
+    """Where each of the first runs of backticks begins and ends."""
+    fences: list[tuple[int, int]] = []
+    start = text.find("```")
+    while start >= 0 and len(fences) < MAX_FENCES:
+        run = _FENCE.match(text, start)
+        end = start + 3 if run is None else run.end()
+        fences.append((start, end))
+        start = text.find("```", end)
+    return fences
 
 
 def unfenced(text: str) -> str:

@@ -171,9 +171,10 @@ def _first_lines(written: Sequence[Any], count: int) -> list[Any]:
 def program_of(text: str) -> str | None:
     """The program in a completion, see `CodeReward`; None where fences hold none."""
     said = after_thinking(text)
-    blocks = fenced_blocks(answer_text(said)) or fenced_blocks(said)
+    answer = answer_text(said)
+    blocks = fenced_blocks(answer) or (fenced_blocks(said) if "```" in said else [])
     if not blocks:
-        return answer_text(said)
+        return answer
     marked = [block for block in blocks if _PYTHON.fullmatch(block.language)]
     programs = marked or [block for block in blocks if not block.language]
     # What shows how the program is used, or what it prints, is not the program.
