@@ -13,8 +13,15 @@ from guerdon.records import Progress, Task
 from guerdon.rewards.programs import sql_answers
 from guerdon.rewards.programs.sql import SqlExecution
 from guerdon.rewards.programs.sql_databases import Database
-from guerdon.rewards.programs.sql_engines import Answer, Failed, QueryLimits, Sqlite, run_together
+from guerdon.rewards.programs.sql_engines import (
+    Answer,
+    QueryLimits,
+    Sqlite,
+    run_queries,
+    run_together,
+)
 from guerdon.rewards.programs.sql_kept import Memory, bytes_of, content_key, steady
+from guerdon.rewards.running.workers import Failed
 
 PETS: dict[str, Any] = {
     "schema": "CREATE TABLE pets (name TEXT, age INTEGER)",
@@ -77,11 +84,10 @@ def test_what_changes_is_not_kept(sql: str) -> None:
 def test_references_are_asked_once_in_all_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sql_answers, "_KNOWN", Memory())
     counts: list[int] = []
-    plain = sql_answers.run_queries
 
     def counted(asked: Any, *rest: Any) -> Any:
         counts.append(len(asked))
-        return plain(asked, *rest)
+        return run_queries(asked, *rest)
 
     monkeypatch.setattr(sql_answers, "run_queries", counted)
     tasks = [Task(f"t{k}", "?", GOLD, {**PETS}) for k in range(3)]

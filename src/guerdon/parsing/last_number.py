@@ -273,7 +273,7 @@ def _in_doubt(before: str) -> bool:
     """Whether one of the two words before a number doubts, bounds or denies it."""
     low = before.lower().replace("’", "'")
     words = low.rsplit(None, 2)[-2:] if low[-1:].isspace() or low[-1:] in _OPENING else []
-    if any(word in _DOUBTED for word in words) or words == ["up", "to"]:
+    if not _DOUBTED.isdisjoint(words) or words == ["up", "to"]:
         return True
     unsure = [word for word in _UNSURE if word in low]
     return bool(unsure) and any(word in _CLAUSE.split(low)[-1] for word in unsure)

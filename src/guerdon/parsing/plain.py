@@ -61,8 +61,8 @@ def plain_answer(text: str) -> Plain:
     spacing commands, separators of thousands and a final full stop go; ``\dfrac`` becomes
     ``\frac``, ``\text{x}`` becomes x, a mixed number a fraction, ``5 \times 10^{3}`` and
     "5 thousand" 5e3. "x = 5" has the name x; "5\text{ cm}", "5 cm" and "5^\circ" have a unit (see
-    `split_unit`), and so has a list with the same unit at each item. Texts longer than `LONGEST_ANSWER` come back as they are. Linear time, raises
-    nothing.
+    `split_unit`), and so has a list with the same unit at each item. Texts longer than
+    `LONGEST_ANSWER` come back as they are. Linear time, raises nothing.
     """
     # Only short texts are remembered: what is kept of hostile ones is bounded too.
     return _taken_apart(text) if len(text) <= LONGEST_ANSWER else Plain(text.strip())

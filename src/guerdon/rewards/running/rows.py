@@ -114,6 +114,8 @@ def read_reference(text: str) -> str:
     What follows ``####``; else the ``<answer>`` section, the last box, what the text says its
     answer is; each without emphasis and ``$``. Any other text is the answer itself.
     """
+    if text.isascii() and text.isalnum():  # most are
+        return text
     plain = text
     if "<" in plain and (inside := section_text(after_thinking(plain), last=True)) is not None:
         plain = inside
