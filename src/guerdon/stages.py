@@ -179,7 +179,8 @@ class Buffer(Protocol):
     """What is learned from besides what was just sampled: rows of earlier steps, or of others.
 
     ``mix`` gets what the step learns from, credited, and gives what is learned from instead. Rows
-    that it adds come with their advantage, log-probs at sampling and origin. Its state holds
+    that it adds come with their advantage, log-probs at sampling and origin. One that says
+    ``waits = True`` may give no rows at all: the step then learns nothing. Its state holds
     tensors, texts and plain values, never tasks: these it finds again by id among ``tasks``, the
     training tasks, since checkpoints execute nothing. Of several processes each mixes the same.
     """

@@ -53,6 +53,14 @@ class Patient(Protocol):
 
 
 @runtime_checkable
+class Waits(Protocol):
+    """A buffer that says whether it may give no rows at all, to gather more first."""
+
+    @property
+    def waits(self) -> bool: ...
+
+
+@runtime_checkable
 class UsesMargins(Protocol):
     """An objective of rankings that says whether it makes use of margins; others refuse them."""
 
@@ -197,6 +205,11 @@ def group_sizes_of(sampler: Any) -> tuple[int, int] | None:
         return None
     least, most = ends_of(sampler.size) or (sampler.size, sampler.size)
     return round(least), round(most)
+
+
+def waits(buffer: Any) -> bool:
+    """Whether a buffer may give no rows to learn from."""
+    return isinstance(buffer, Waits) and buffer.waits
 
 
 def portion_of(sampler: Any) -> int:

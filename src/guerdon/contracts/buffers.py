@@ -12,6 +12,7 @@ from guerdon.contracts.made import GROUP, made_rollouts, made_scores
 from guerdon.contracts.promises import calling, check_written_and_read_back, promise, same
 from guerdon.records import Experience, Progress
 from guerdon.stages import Buffer
+from guerdon.traits import waits
 
 STEPS = 5
 
@@ -19,23 +20,28 @@ STEPS = 5
 def check_buffer(buffer: Buffer) -> None:
     """Raises AssertionError where a buffer breaks what every buffer promises.
 
-    What was just sampled comes first and as it was; rows that are added bring their advantage and
-    the ids of tasks that there are; the state is written and read by a checkpoint, which executes
-    nothing, and what is mixed after that is what is mixed without; no rows are no error; and it
-    goes to a recipe's file and back. ``buffer`` itself is not changed.
+    What was just sampled comes first and as it was; one that says that it ``waits`` may give no
+    rows instead, but not for all of five steps of eight rows; rows that are added bring their
+    advantage and the ids of tasks that there are; the state is written and read by a checkpoint,
+    which executes nothing, and what is mixed after that is what is mixed without; no rows are no
+    error; and it goes to a recipe's file and back. ``buffer`` itself is not changed.
     """
     check_written_and_read_back(buffer)
     unbroken, cut = copy.deepcopy(buffer), copy.deepcopy(buffer)
+    given = 0
     for step in range(STEPS):
         fresh = made_experience(step)
         one = mixed_by(unbroken, fresh, step)
         other = mixed_by(cut, fresh, step)
-        check_mixed(buffer, fresh, one, step)
+        given += len(one)
+        if len(one) or not waits(buffer):
+            check_mixed(buffer, fresh, one, step)
         told = f"in step {step}, gone on with from its state, it mixes something else"
         promise(alike(one, other), buffer, told)
         state = read_back(buffer, cut.state_dict())
         cut = copy.deepcopy(buffer)
         cut.load_state_dict(state)
+    promise(given > 0, buffer, f"in {STEPS} steps of 8 rows it gives none to learn from")
     none = made_experience(STEPS).select(torch.tensor([], dtype=torch.long))
     mixed_by(unbroken, none, STEPS)
 

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from guerdon.curriculum.answered import Attainable as Attainable
     from guerdon.curriculum.answered import ByReward as ByReward
     from guerdon.curriculum.answered import ByVariance as ByVariance
+    from guerdon.curriculum.gathered import GatheredRows as GatheredRows
     from guerdon.curriculum.order import SequentialTasks as SequentialTasks
     from guerdon.curriculum.order import ShuffledTasks as ShuffledTasks
     from guerdon.curriculum.pair_statistics import PairStatistics as PairStatistics
@@ -32,7 +33,14 @@ if TYPE_CHECKING:
     from guerdon.curriculum.selection import select_by_score as select_by_score
 
 NAMES = Index(__name__)
-BUFFERS = Index(__name__, {"none": type(None), "replayed-rows": "ReplayedRows"})
+BUFFERS = Index(
+    __name__,
+    {
+        "none": type(None),
+        "gathered-rows": "GatheredRows",
+        "replayed-rows": "ReplayedRows",
+    },
+)
 FILTERS = Index(__name__, {"none": type(None), "informative": "Informative"})
 
 if not TYPE_CHECKING:

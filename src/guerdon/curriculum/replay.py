@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import torch
-from torch import Tensor
 
+from guerdon.curriculum.kept_groups import Group, groups_of, joined
 from guerdon.ranges import Decay, OneOf, PositiveInt, Seed, check_ranges
-from guerdon.records import (
-    OWN_POLICY,
-    Along,
-    Ending,
-    Experience,
-    Progress,
-    Rollouts,
-    Scores,
-    Task,
-    concat_rollouts,
-    concat_scores,
-)
+from guerdon.records import Experience, Progress, Task
 
 REPLAYED = "replay"
 """The origin of rows that the run's own policy made in an earlier step."""
-
-Group = dict[str, Any]
-"""A group as it is kept: plain values and tensors, and its task's id."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +52,11 @@ class ReplayedRows:
 
         Raises ValueError for pairs, and for rows that can't be kept: see `state_dict`.
         """
-        if fresh.pairs is not None:
-            raise ValueError(
-                "it replays rows, and this run learns from pairs; leave the buffer out"
-            )
+        here = groups_of(fresh, progress.step, REPLAYED)
         known = {task.id: task for task in tasks} if self._kept else {}
         old = [group for group in self._kept if progress.step - group["step"] <= self.age]
-        mixed = self._joined(fresh, self._drawn(fresh, old, known, progress), known)
-        self._kept[:] = self._best([*old, *_groups(fresh, progress.step)])
+        mixed = joined(fresh, self._drawn(fresh, old, known, progress), known)
+        self._kept[:] = self._best([*old, *here])
         return mixed
 
     def state_dict(self) -> dict[str, Any]:
@@ -107,22 +90,6 @@ class ReplayedRows:
                 room -= size
         return drawn
 
-    def _joined(
-        self, fresh: Experience, drawn: Sequence[Group], known: Mapping[str, Task]
-    ) -> Experience:
-        if not drawn:
-            return fresh
-        # What is said of rows at positions or in pairs has been credited already.
-        scores = replace(fresh.scores, placed=None, comparisons=None)
-        rollouts = concat_rollouts([fresh.rollouts, *(_rows(g, known[g["task"]]) for g in drawn)])
-        advantage_NT = torch.zeros(rollouts.mask.shape)
-        row = 0
-        for one in (fresh.advantage, *(group["advantage"] for group in drawn)):
-            advantage_NT[row : row + len(one), : one.shape[1]] = one
-            row += len(one)
-        judged = concat_scores([scores, *map(_scores, drawn)])
-        return Experience(rollouts, judged, advantage_NT, fresh.progress)
-
     def _best(self, groups: Sequence[Group]) -> list[Group]:
         """As many groups as there is capacity for, in the order they came."""
         ranked = list(range(len(groups)))[::-1]
@@ -135,78 +102,3 @@ class ReplayedRows:
                 stay.add(place)
                 rows += size
         return [group for place, group in enumerate(groups) if place in stay]
-
-
-_ALONG = [f.name for f in fields(Rollouts) if "along" in f.metadata]
-_OF_TASKS = {f.name for f in fields(Rollouts) if f.metadata.get("along") is Along.TASK}
-
-
-def _groups(fresh: Experience, step: int) -> list[Group]:
-    """What is worth keeping of this step."""
-    rollouts = fresh.rollouts
-    use_N = fresh.scores.valid & rollouts.mask.any(1)
-    kept = []
-    for place in range(len(rollouts.tasks)):
-        rows = (use_N & (rollouts.group == place)).nonzero().flatten()
-        if len(rows) and bool((fresh.advantage[rows] != 0).any()):
-            kept.append(_group(fresh.select(rows), step))
-    return kept
-
-
-def _group(some: Experience, step: int) -> Group:
-    rollouts, scores = some.rollouts, some.scores
-    held = {
-        name: _plain(getattr(rollouts, name), name)
-        for name in _ALONG
-        if name not in {*_OF_TASKS, "group", "origin"}
-    }
-    makers = [REPLAYED if maker == OWN_POLICY else maker for maker in rollouts.makers]
-    return {
-        "step": step,
-        "task": rollouts.tasks[0].id,
-        "prompt": rollouts.prompts[0].clone(),
-        "inputs": dict(rollouts.inputs[0]) if rollouts.inputs else None,
-        "temperature": rollouts.temperature,
-        "origin": makers,
-        "rows": held,
-        "value": scores.value.clone(),
-        "parts": dict(scores.parts),
-        "advantage": some.advantage.clone(),
-    }
-
-
-def _plain(value: Any, name: str) -> Any:
-    """A field's value as a checkpoint can hold it. Raises ValueError where it is no such thing."""
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    if isinstance(value, Tensor):
-        return value.detach().clone()
-    if isinstance(value, str):  # an `Ending` is a text too
-        return str(value)
-    if isinstance(value, tuple | list):
-        return tuple(_plain(one, name) for one in value)
-    if isinstance(value, Mapping):
-        return {str(key): _plain(one, name) for key, one in value.items()}
-    raise ValueError(
-        f"rows hold a {type(value).__name__} in {name}, which no checkpoint can; make it of "
-        "numbers, texts and tuples, or leave the buffer out"
-    )
-
-
-def _rows(group: Group, task: Task) -> Rollouts:
-    held = dict(group["rows"])
-    held["endings"] = tuple(map(Ending, held["endings"]))
-    inputs = None if group["inputs"] is None else (group["inputs"],)
-    return Rollouts(
-        tasks=(task,),
-        group=torch.zeros(len(group["value"]), dtype=torch.long),
-        prompts=(group["prompt"],),
-        inputs=inputs,
-        temperature=group["temperature"],
-        origin=tuple(group["origin"]),
-        **held,
-    )
-
-
-def _scores(group: Group) -> Scores:
-    return Scores(group["value"], parts=group["parts"])

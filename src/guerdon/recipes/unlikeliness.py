@@ -4,8 +4,8 @@ Paper: Rewarding the Unlikely (2506.02355). Changed against GRPO: the shaper `Un
 epochs per batch, KL 0.1, groups without a contrast in the original reward resampled, and
 updates with a gradient norm above 20 left out. The real run is arithmetic.
 
-Left out: Lean proofs and their closing-fence rule; the buffer that carries samples over steps
-until there are 256 (sampling is repeated within the step instead).
+Left out: Lean proofs and their closing-fence rule; in the run, the buffer that carries samples over
+steps until there are 256 (`GatheredRows`): sampling is repeated within the step instead.
 """
 
 from __future__ import annotations
