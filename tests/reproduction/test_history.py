@@ -106,6 +106,17 @@ def test_other_files_may_change_between(clone: Clone) -> None:
     assert doubts(clone.root) == []
 
 
+def test_a_recipe_that_somebody_changes_while_it_runs(clone: Clone) -> None:
+    """The result is of the recipe that ran, which stands in the commit that it names."""
+    clone.result()
+    clone.git("stash", "--include-untracked", "--quiet")
+    clone.write(RECIPE, "RATE = 0.9\n")
+    clone.commit("another rate, for the real run")
+    clone.git("stash", "pop", "--quiet")
+    clone.commit("the result")
+    assert doubts(clone.root) == []
+
+
 def test_a_claim_that_changes_with_its_result(clone: Clone) -> None:
     clone.write(CLAIM, "RATE = 0.7\n")
     clone.result()

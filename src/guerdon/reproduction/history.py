@@ -63,8 +63,8 @@ def doubts(root: Path, earlier: Collection[str] = ()) -> list[str]:
 
     Every version was written by one commit and not touched since. But for ``earlier`` (paths below
     ``reproductions``, of before commits were written) that commit leaves recipe and claim of the
-    system alone, both had these digests in its parent, and all code had them in the commit that
-    the file names, which lies in the history before it.
+    system alone, and all code had these digests in the commit that the file names, which lies in
+    the history before it. Somebody may have changed any of it since: the result is of what ran.
     """
     listed = _git(root, "ls-tree", "-r", "--name-only", "HEAD", "--", FOLDER.as_posix())
     found: list[str] = []
@@ -89,22 +89,23 @@ def _doubts_on(root: Path, data: Mapping[str, Any], wrote: str) -> Iterator[str]
     inside = Path("src", "guerdon")
     touched = _git(root, "diff-tree", "-r", "--no-commit-id", "--name-only", "-m", "--root", wrote)
     before = _digests_at(root, f"{wrote}^", inside, own)
+    lies_before = bool(commit) and _before(root, str(commit), wrote)
+    then = _digests_at(root, str(commit), inside, {*own, *code}) if lies_before else {}
     for name in own:
         if {path.as_posix() for path in _paths(inside, name)} & {*touched.split()}:
             yield f"the commit that adds it ({wrote[:12]}) changes {name}"
         if name not in code:
             yield f"it says no digest of {name}"
-        elif before[name] != code[name]:
+        elif code[name] not in (before[name], then.get(name)):
             yield f"{name} was another one before the commit that adds it ({wrote[:12]})"
     if not commit:
         yield "it says no commit"
-    elif not _before(root, str(commit), wrote):
+    elif not lies_before:
         yield (
             f"it ran at commit {str(commit)[:12]}, which does not lie before {wrote[:12]}, that "
             "adds it: a commit is shared before a result is recorded at it, and not rewritten after"
         )
     else:
-        then = _digests_at(root, str(commit), inside, code)
         for name, known in code.items():
             if then[name] != known:
                 yield f"{name} is another one in the commit that it names ({str(commit)[:12]})"
