@@ -18,6 +18,9 @@ def main() -> int:
     parser.add_argument("--blows", type=int, help="at most, for each kind")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    unknown = [name for name in options.names if name not in ENTRIES]
+    if unknown:
+        parser.error(f"{', '.join(unknown)}: the kinds are {', '.join(ENTRIES)}")
     warm_up()
     faults = []
     for name in options.names or ENTRIES:
