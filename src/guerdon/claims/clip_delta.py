@@ -9,8 +9,8 @@ What a sceptic should know. The specification has no pilot's figures for this mi
 are that the start is far from a ceiling and that the outcome alone is learned. Delta gives the last
 step 0 and every other its own score, so by return-to-go it pays for putting the end off: that is
 the paper's formula. Two arms ask whether this is what lengthens: the last step scored as the others
-are, and whole credit. On pilot seeds Delta lengthens at every rate of 0.3, 1 and 3; the two arms do
-not at 0.3, and lengthen by a half and by more than double at 3.
+are, and whole credit. On one pilot seed Delta lengthens at every rate of 0.3, 1 and 3; the two arms
+do not at 0.3, and lengthen by a half and by more than double at 3.
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ its turns, as in the pilot. "towards the goal" is exact: the mean probability of
 no label stands.
 
 What a sceptic should know. The pilot has one rate, 0.8. Over 0.4 to 25.6 each arm has its own best,
-and episodes alone are then as good after 30 groups as after labelled steps: there the second stage
-makes up for a small rate, though it has samples of its own. So both are claimed at the pilot's rate
-and at each arm's best.
+and on pilot seeds episodes alone are then as good after 30 groups as after labelled steps: there
+the second stage makes up for a small rate, though it has samples of its own. So both are claimed at
+the pilot's rate and at each arm's best.
 """
 
 from __future__ import annotations
