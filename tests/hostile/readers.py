@@ -9,7 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from guerdon import parsing
+from guerdon.parsing.end_tokens import without_end_tokens
 from guerdon.parsing.fenced import fenced_blocks
+from guerdon.parsing.last_number import last_amount
+from guerdon.parsing.number_words import in_digits
 from guerdon.parsing.plain import plain_answer
 from guerdon.rewards.actions import tool_calls, web_action
 from guerdon.rewards.actions.places import number_lists, read_boxes, read_interval, read_point
@@ -68,6 +71,10 @@ READERS: Mapping[str, Callable[[str], Any]] = {
     "read_point": read_point,
     "read_released_calls": tool_calls.read_released_calls,
     "read_web_action": web_action.read_web_action,
+    "last_amount": last_amount,
+    "in_digits": in_digits,
+    "options_of": lambda text: parsing.options_of([text, {text: text}]),
+    "without_end_tokens": without_end_tokens,
     "reference_letters": parsing.reference_letters,
     "rouge_l": lambda text: rouge_l(text, ("a word", text[:50])),
     "rouge_l_f1": lambda text: web_action.rouge_l_f1(text, text[:50]),

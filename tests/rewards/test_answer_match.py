@@ -58,7 +58,8 @@ def test_order_of_reading(text: str, answer: str | None) -> None:
         ("7", "8", 0),
         ("Paris", "Paris", 1),
         ("New  York", "New York", 1),
-        ("paris", "Paris", 0),
+        ("paris", "Paris", 1),
+        ("ab", "AB", 0),
         ("B", ["A", "B"], 1),
         ("C", ["A", "B"], 0),
         ("3+4", "7", 0),  # echoing the question is no answer

@@ -16,7 +16,7 @@ CHOICES = "ABCDEFGHIJ"
 
 _WRAPPED = re.compile(r"\\(?:text|textbf|mathrm|mathbf|rm|boxed)\s*\{\s*([^{}\\]{0,64})\}")
 _SPACING = re.compile(r"\\[ ,;:!]|\\q?quad(?![a-zA-Z])|~")
-_BULLET = re.compile(r"(?m)^[ \t]{0,8}[-*•][ \t]+(?=\S)")
+_BULLET = re.compile(r"(?m)^[ \t]{0,8}(?:[-*•]|\d{1,2}[.)])[ \t]+(?=\S)")
 _SEPARATOR = re.compile(r"[\s,;/&、，；]+")
 _DECORATION = "().[]{}:$*_`\"'（）。"
 _LONGEST = 200
@@ -30,17 +30,17 @@ _LEADING = re.compile(
 )
 _TOLD = re.compile(
     r"\A(?:so |thus |therefore,? |hence )?"
-    r"(?:I (?:would )?(?:choose|pick|select) |(?:it|that) (?:is|must be|has to be) "
-    r"|(?:it|that)['’]s )?"
+    r"(?:I(?:['’]ll|['’]d| would| will)? (?:choose|pick|select|go with|say) "
+    r"|(?:it|that) (?:is|must be|has to be) |(?:it|that)['’]s )?"
     r"(?:the |my )?(?:final |right |correct |best )?(?:answer|choice|option)?"
-    r"(?: is| would be| must be| has to be|:)?:? ?(?:option |choice )?"
+    r"(?: is| would be| must be| has to be|:)?:? ?(?:not [a-j],? but )?(?:option |choice )?"
     rf"{_OPEN}([a-z]){_CLOSE}(?![\w+#'’-]|\.\w)"
-    r"(?!\s*(?:or\b|is (?!(?:the )?(?:right|correct|best|answer|true|only))))"
-    r"(?=\s*(?:\Z|[.,:;!\n]|[-–—(]|because\b|since\b|not\b|is\b))",
+    r"(?!\s*(?:or\b|(?:is|seems|looks) (?!(?:the )?(?:right|correct|best|answer|true|only))))"
+    r"(?=\s*(?:\Z|[.,:;!\n]|[-–—(]|because\b|since\b|not\b|(?:is|seems|looks)\b))",
     re.IGNORECASE,
 )
 _CONCLUDED = re.compile(
-    r"(?i)\b(?:so|thus|therefore|hence|consequently)\b,?\s+(?=[^.!?\n]{1,80}[.!]?[*_]{0,2}\s*\Z)"
+    r"(?i)\b(?:(?:so|thus|therefore|hence|consequently)\b,?|no,)\s+(?=[^.!?\n]{1,80}[.!]?[*_]{0,2}\s*\Z)"
 )
 _ARTICLE = re.compile(r"(?:\A|(?:is|be|:)\s)[aA]\s+[a-z]")
 _LISTED = re.compile(r"(?:\A|[,;&\n]\s*|\band\s+)[(\[*]{0,3}([A-Z])[)\].:*]{1,3}\s*(?=[^\s,;])")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from guerdon.parsing.numbers import GROUPED, MINUS, MONEY, SEPARATOR, plain_digits
+from guerdon.parsing.units import is_unit
 
 TAIL = 4000
 """Characters from the end in which the last number is looked for."""
@@ -14,6 +15,15 @@ _OTHER = (
     r"[0-9]++(?::[0-9]++)+|[0-9]++(?:\.[0-9]++){2,}|[0-9]++(?:/[0-9]++){2,}"
     r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?![0-9])"
 )
+_MONTH = (
+    r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?"
+    r"|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)\.?"
+)
+_DAY = r"[0-3]?[0-9](?:st|nd|rd|th)?"
+_LONG_DATE = re.compile(
+    rf"\b(?:{_DAY}(?: of)? {_MONTH}|{_MONTH} {_DAY}),? [12][0-9]{{3}}(?![\w.,]\w)(?!\w)"
+)
+_LONGEST_DATE = 24
 _BRACED = r"\s?(?:\{\s?-?[0-9]++\s?\}|[0-9])"
 _SIZE = rf"(?:(?:{GROUPED}|[0-9]++)(?:\.[0-9]++)?|\.[0-9]++)"
 _TOKEN = re.compile(
@@ -21,11 +31,18 @@ _TOKEN = re.compile(
     rf"|(?:(?<![\w.)\]}}])[{MINUS}+])?[{MONEY}]?(?:(?<=[{MONEY}])[{MINUS}])?"
     rf"(?:(?:[0-9]++\s?)?\\[dtc]?frac{_BRACED}{_BRACED}"
     rf"|(?<![0-9])[0-9]++ [0-9]++\s?/\s?[0-9]++(?![0-9])"
+    rf"|{_SIZE}\s?(?:[x×*·]|\\times|\\cdot)\s?10\s?(?:\^\s?\{{?\s?[-−]?[0-9]{{1,3}}\s?\}}?"
+    r"(?![\w.]\w)|[⁻⁰¹²³⁴-⁹]{1,4})"
     rf"|{_SIZE}(?:[eE][-+]?[0-9]{{1,4}}(?!\w))?(?:\s?/\s?[0-9]++(?![0-9]))?)(?:\s?\\?%)?)"
 )
 _ATTACHED = re.compile(
     r"(?:[mgshlL]|[mckn]m|[mk]?g|[mcd]l|kg|lbs?|oz|ft|in|yd|mi|min|hrs?|secs?|ms|mph|km/h|kph|[kMG]Hz"
     r"|k?Wh?|[kMGT]B|px|pts?|USD|EUR|GBP|years?|days?|hours?)(?![\w^({])"
+)
+_UNIT = re.compile(
+    r"\s?(?!per\b)"
+    r"(?P<words>(?:(?:square|cubic) )?[a-zA-Z]{1,12}(?:/[a-zA-Z]{1,12}| per [a-zA-Z]{1,12})?)"
+    r"(?:\^\{?[23]\}?|[²³])?(?![\w/^²³*·-])(?! per\b)"
 )
 _SCALE = re.compile(r"\s?(?:hundred|thousand|million|billion|trillion|dozen)\b")
 _OPERATOR = re.compile(
@@ -66,6 +83,12 @@ _REMARK = re.compile(
     r"|(?:this|that|it) took\b|let me know\b|(?:I )?hope (?:this|it|that)\b"
     r"|see (?:also|page|section)\b)"
 )
+_ASIDE = re.compile(r"\s\((?P<said>[^()=\n]{1,160})\)[.!*_\s]{0,6}\Z")
+_NO_ASIDE = re.compile(
+    r"(?i)\A(?:or|not|so|thus|i\.e|that is)\b|\b(?:total|altogether|answer|sum)\b"
+)
+_MEANT = re.compile(r"(?:\b(?:is|are|be)|=)\s?[*$]{0,3}\Z")
+_RAISED = frozenset("⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _ANOTHER = re.compile(
     r"(?im)^[ \t#*]{0,8}(?:question|problem|exercise|q|human|user|instruction)"
     r"(?: ?\d{1,4})?\*{0,2}\s?[:：]"
@@ -83,6 +106,7 @@ _ENDS_ARGUMENT = frozenset(")=:;")
 _ASKED_FIELDS = frozenset(["answer", "final_answer", "result", "value", "solution", "output"])
 _DIGIT = re.compile(r"\d")
 _DIGITS = re.compile(r"\d+")
+_OPERATION = re.compile(r"\d\s?[-+*/×÷·−–]")
 _VARIABLE = re.compile(r"[\^\\_?]|(?<![a-zA-Z])[a-zA-Z](?![a-zA-Z])|=")
 _LISTED = re.compile(r"[.)][ \t]+\S")
 _CLAUSE = re.compile(r"[.!?\n]")
@@ -119,6 +143,21 @@ def without_remarks(text: str) -> str:
     return text
 
 
+def without_aside(text: str) -> str:
+    """The text without brackets at its end that add to a number: "9 more (he has 15)".
+
+    The whole text where they sum up or offer another, and where no other number stands before
+    them in the sentence.
+    """
+    aside = _ASIDE.search(text, max(0, len(text) - 180))
+    if aside is None or not _DIGIT.search(aside["said"]) or _NO_ASIDE.search(aside["said"]):
+        return text
+    if not (_WORD.search(aside["said"]) or _OPERATION.search(aside["said"])):
+        return text
+    end = aside.start()
+    return text[:end] if _DIGIT.search(text, _sentence(text, end), end) else text
+
+
 def _sentence(text: str, end: int) -> int:
     """Where the sentence begins that ends there."""
     found = _UP_TO_STOP.match(text, 0, end - 1)
@@ -129,16 +168,39 @@ def last_number(text: str) -> str | None:
     """The number that a text settles on at its end, as it is written there; None if none.
 
     It is the last one in the last `TAIL` characters, before remarks on the work
-    (`without_remarks`) and before another question. Clock times, ratios, dates, versions, list
-    numbers, the powers of units and digits at the end of words are passed over, and so are blocks
-    of code and GSM8K's notes to a calculator (``<<48+24=72>>``). There is none where the last one
-    is an operand (3-4, 2^10, 3x), stands in a call or an object (f(2, 0), {"failed": 0}), is one
-    of several in a row ("75 or 85", "3 4 5"), in doubt, denied or asked ("about 5", "not 5",
-    "5?"). Linear time.
+    (`without_remarks`), before brackets that add to it (`without_aside`) and before another
+    question. Clock times, ratios, dates, versions, list numbers, the powers of units and digits at
+    the end of words are passed over, and so are blocks of code and GSM8K's notes to a calculator
+    (``<<48+24=72>>``); a ratio or time counts that ends the text as what something is ("it is
+    3:2"). There is none where the last one is an operand (3-4, 2^10, 3x), stands in a call or an
+    object (f(2, 0), {"failed": 0}), is one of several in a row ("75 or 85", "3 4 5"), in doubt,
+    denied or asked ("about 5", "not 5", "5?"). Linear time.
 
     >>> last_number("3 apples and 4.5, so 7.5")
     '7.5'
     """
+    found = _last(text)
+    return found and found[0][found[1] : found[2]]
+
+
+def last_amount(text: str) -> str | None:
+    """What `last_number` finds, with the unit that is known and follows it: "3 km", "50 cents".
+
+    >>> last_amount("So it is 3 km away."), last_amount("So there are 3 in all.")
+    ('3 km', '3')
+    """
+    found = _last(text)
+    if found is None:
+        return None
+    tail, start, end = found
+    if tail[start] in MONEY or not tail[end : end + 2].strip()[:1].isalpha():
+        return tail[start:end]
+    unit = _UNIT.match(tail, end)
+    return tail[start : unit.end() if unit and is_unit(unit["words"]) else end]
+
+
+def _last(text: str) -> tuple[str, int, int] | None:
+    """The text that is looked at, in ASCII digits, and where its last number is in it."""
     tail = text[-TAIL:]
     if len(text) > TAIL:  # a number that is cut in two is none
         tail = tail.partition(" ")[2]
@@ -155,20 +217,25 @@ def last_number(text: str) -> str | None:
     if "\n" in tail:
         tail = up_to_next_question(tail, first.end())
     tail = without_remarks(tail)
+    if ")" in tail[-8:]:
+        tail = without_aside(tail)
     quick = _quick(tail)
-    if quick is not None:
-        return tail[slice(*quick)] if _settled(tail, *quick) else None
+    if quick is not None and not _ends_a_date(tail, *quick):
+        return (tail, *quick) if _settled(tail, *quick) else None
+    tail = _LONG_DATE.sub("date", tail)
     for begin in dict.fromkeys(_place_to_begin(tail, near) for near in _NEAR):
         tokens = list(_TOKEN.finditer(tail, begin))
         while tokens:
             token = tokens.pop()
+            if ":" in token.group() and _is_meant(tail, *token.span()):
+                return (tail, *token.span())
             if token["other"] or _numbers_a_line(tail, token) or _within_a_word(tail, token):
                 continue
             if not _settled(tail, *token.span()):
                 return None
             if not tokens and begin:
                 break  # whether another stands before it is not seen from here
-            return token.group() if _alone(tail, tokens, token.start()) else None
+            return (tail, *token.span()) if _alone(tail, tokens, token.start()) else None
     return None
 
 
@@ -178,16 +245,27 @@ def _place_to_begin(tail: str, near: int) -> int:
     return found.end() if found else 0
 
 
+def _ends_a_date(tail: str, start: int, end: int) -> bool:
+    """Whether a number is the year of "5 May 2024"."""
+    near = max(0, end - _LONGEST_DATE)
+    return end - start == 4 and bool(_LONG_DATE.search(tail, near, end))
+
+
 def _quick(tail: str) -> tuple[int, int] | None:
     """Where the last number is, if it is a plain one in a sentence with no other beside it."""
     end = _last_digit(tail, len(tail)) + 1
     start = tail.rfind(" ", 0, end) + 1
-    if tail[end : end + 2].lstrip()[:1] in ("%", "\\", "/"):
+    if tail[end : end + 2].lstrip()[:1] in ("%", "\\", "/") or tail[end : end + 1] in _RAISED:
         return None
     if not _SIMPLE.fullmatch(tail, start, end) or "\\" in tail[max(0, start - 40) : start]:
         return None
     between = tail[_last_digit(tail, start) + 1 : start]
     return None if _JOIN.fullmatch(between) or _OR.search(between) else (start, end)
+
+
+def _is_meant(tail: str, start: int, end: int) -> bool:
+    """Whether a ratio or a clock time ends the text as what something is: "The ratio is 3:2."."""
+    return not tail[end:].strip(" .*$") and bool(_MEANT.search(tail[max(0, start - 12) : start]))
 
 
 def _last_digit(tail: str, end: int) -> int:

@@ -27,7 +27,8 @@ GROUPED = (
 MONEY = "$£€¥₹"
 
 _PLAIN = re.compile(r"-?[0-9]{1,60}(?:\.[0-9]{1,60})?")
-_SIZE = rf"(?:{GROUPED}|[0-9]{{1,3}}(?:\.[0-9]{{3}}){{2,20}}|[0-9]+)(?:\.[0-9]*)?|\.[0-9]+"
+_COMMA = r"[0-9]{1,3}(?:\.[0-9]{3}){1,20},[0-9]{1,20}(?![0-9,.])"
+_SIZE = rf"{_COMMA}|(?:{GROUPED}|[0-9]{{1,3}}(?:\.[0-9]{{3}}){{2,20}}|[0-9]+)(?:\.[0-9]*)?|\.[0-9]+"
 _NUMBER = re.compile(
     rf"(?P<sign>[{MINUS}+]?)\s?[{MONEY}]?(?P<sign2>[{MINUS}+]?)(?P<size>{_SIZE})"
     rf"(?:[eE](?P<exponent>[-+−]?[0-9]{{1,4}}))?"
@@ -71,9 +72,9 @@ def parse_number(text: str) -> Fraction | None:
     r"""The exact value of a text that is one number and nothing else; None otherwise.
 
     Reads signs, thousands in groups (``1,234``, ``12,34,567``, ``1 234``, ``1_234``, ``1'234``,
-    ``1.234.567``, ``1{,}234``), decimals, exponents, ``a/b``, mixed numbers (``1 1/2``,
-    ``1\frac{1}{2}``), ``\frac{a}{b}`` (``\frac12`` too: digits), a currency sign, per cent
-    (``50%`` is 1/2), a trailing full stop, enclosing ``$`` or ``\(...\)``, and what
+    ``1.234.567``, ``1.234,5``, ``1{,}234``), decimals, exponents, ``a/b``, mixed numbers
+    (``1 1/2``, ``1\frac{1}{2}``), ``\frac{a}{b}`` (``\frac12`` too: digits), a currency sign, per
+    cent (``50%`` is 1/2), a trailing full stop, enclosing ``$`` or ``\(...\)``, and what
     `plain_digits` reads. Numbers beyond `MAX_DIGITS` digits or `MAX_EXPONENT` powers of ten,
     division by zero and mixed numbers of an improper fraction are None.
 
@@ -109,7 +110,9 @@ def _fraction(found: re.Match[str]) -> Fraction | None:
 
 def _value(found: re.Match[str]) -> Fraction | None:
     size = found["size"]
-    if size.count(".") > 1:
+    if 0 < size.find(".") < size.find(","):  # 1.234,5
+        size = size.replace(".", "").replace(",", ".")
+    elif size.count(".") > 1:
         size = size.replace(".", "")
     whole, _, decimals = size.partition(".")
     digits = _digits("".join(sign for sign in whole if sign.isdigit()) + decimals)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from guerdon.parsing.characters import latex_characters
-from guerdon.parsing.units import split_unit
+from guerdon.parsing.number_words import in_digits
+from guerdon.parsing.units import WRAPPED, split_unit
 
 LONGEST_ANSWER = 800
 """Longer texts are no short answers and are left as they are."""
@@ -42,6 +43,8 @@ _PHRASES = {
     "negative infinity": r"-\infty",
 }
 _POWERS = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+_CLOCK = re.compile(r"(?<=\d)\s?([aApP])\.?\s?[mM]\.?\Z")
+_TURNED = re.compile(r"([\[\]])([^\[\]()]{1,80}[,;][^\[\]()]{1,80})([\[\]])")
 _BRACKETED = re.compile(r"\(([^()\[\],;|]*)\)")
 
 
@@ -80,6 +83,15 @@ def _taken_apart(text: str) -> Plain:
     if signs and len(signs) % 2 == 0:  # around mathematics, and no sums of money
         body = _DOLLAR.sub("", body).strip()
     body = _without_stop(_FRACTION.sub(r"\\frac", " ".join(body.split())))
+    whole = WRAPPED.fullmatch(body)
+    body = whole[1].strip() if whole else body
+    if body[:1].isalpha():
+        body = in_digits(body)
+    if body[-2:].lower() in ("m.", "am", "pm") and ":" in body:
+        body = _CLOCK.sub(lambda found: f" {found[1].lower()}m", body)
+    turned = _TURNED.fullmatch(body) if body[:1] == "]" or body[-1:] == "[" else None
+    if turned:  # ]0, 1[ leaves out its ends
+        body = ("(" if turned[1] == "]" else "[") + turned[2] + (")" if turned[3] == "[" else "]")
     body, unit = split_unit(_ABOUT.sub("", body))
     if unit and _JOINT.search(body):
         body = _each_without(unit, body)

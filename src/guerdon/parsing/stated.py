@@ -22,7 +22,7 @@ _BEGIN = re.compile(
 )
 _SUPPOSED = re.compile(
     r"(?i)\b(?:if|whether|doubt|unless|suppos\w{1,4}|assum\w{1,4}|unlikely|maybe|perhaps"
-    r"|not sure)\s"
+    r"|not sure|(?:might|may|could|would) (?:think|say|guess|expect|assume|believe))\s"
     r"(?:that\s)?(?:(?:the|my|this|its|your)\s)?(?:(?:final|correct|right|best|true)\s)?\Z"
 )
 _RETRACTED = re.compile(
@@ -41,6 +41,7 @@ _END = re.compile(
     r"[.!。！](?=[\s*_\"')}\]$]|\Z)|[?？](?=\s|\Z)|[\n]|，因|\s[—–]\s"
     r"|,\s(?=and not\b|not\b|which\b|so\b)"
     r"|,?\s(?=(?:because|since|as|where|given|so that)\s)"
+    r"|\s\((?=\d[\d.,]{0,20}\s?[-+*/×÷·−–=])"
     r"|\s\((?=because|since|as |i\.e|e\.g|see |I |we |check|rounded|verified|in \d)"
 )
 _LEAD = re.compile(

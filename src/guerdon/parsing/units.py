@@ -51,6 +51,17 @@ _TEMPERATURE = re.compile(r"[dD]eg(?:ree)?s? ([cCfF])(?:elsius|ahrenheit)?(?![a-
 _PARTS = re.compile(r"[a-zA-Zµ°$€£]+|\^\s?\{?\s?(-?\d)\s?\}?|[/]|\d")
 
 
+@lru_cache(maxsize=2048)
+def is_unit(words: str) -> bool:
+    """Whether words of a text are a known unit: "km", "miles per hour", but not "in", a preposition
+    more often."""
+    for word in words.replace("/", " ").split():
+        known = word in _WORDS_FOR or word in _SHORT or word in ("square", "cubic", "per")
+        if word == "in" or not (known or _singular(word) in (*_WORDS_FOR, "cent")):
+            return False
+    return True
+
+
 def split_unit(body: str) -> tuple[str, str]:
     r"""A short answer without its unit, and the unit in one spelling ("" where there is none).
 

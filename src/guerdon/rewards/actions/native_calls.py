@@ -8,6 +8,7 @@ from typing import Any
 
 from guerdon.parsing import read_json
 from guerdon.parsing.end_tokens import without_end_tokens
+from guerdon.parsing.fenced import unfenced
 from guerdon.parsing.json_objects import json_values
 
 _NAMED = re.compile(
@@ -28,6 +29,8 @@ def native_calls(text: str) -> list[Any]:
     ``<function=name>`` (`function_calls`). Raises ValueError where such a form holds anything else.
     """
     plain = without_end_tokens(text)
+    if plain.lstrip().startswith("```"):
+        plain = unfenced(plain)
     if _MISTRAL in plain:
         pieces = plain.split(_MISTRAL, _MOST)[1:]
         return [call for piece in pieces for call in _mistral(piece)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 from guerdon.parsing.json_objects import json_objects
 
@@ -39,7 +40,7 @@ _GAP = re.compile(r"\s{0,8}(?:[\s,;])\s{0,8}")
 _ODD = re.compile(r"[{}\\&^@#~=]")
 """What a sentence with numbers in it does not hold."""
 _MINUS = str.maketrans({"\u2212": "-"})
-_TIME_NAMES = (("start_time", "end_time"), ("start", "end"))
+_TIME_NAMES = (("start_time", "end_time"), ("start", "end"), ("begin", "end"))
 _TOO_FAR = 1e12
 
 
@@ -124,12 +125,17 @@ def read_interval(text: str) -> tuple[float, float] | None:
 def _timed(text: str) -> tuple[float, float] | None:
     try:
         value = json_objects(text)[-1]
-        names = _TIME_NAMES[0] if _TIME_NAMES[0][0] in value else _TIME_NAMES[1]
-        start, end = (float(value[name]) for name in names)
-    except (ValueError, TypeError, KeyError, IndexError, OverflowError):
+        names = next(names for names in _TIME_NAMES if names[0] in value)
+        start, end = [_time(value[name]) for name in names]
+    except (ValueError, TypeError, KeyError, IndexError, OverflowError, StopIteration):
         return None
     # One at a time: the maximum of 1 and "nan" is 1.
     return (start, end) if abs(start) < _TOO_FAR and abs(end) < _TOO_FAR else None
+
+
+def _time(value: Any) -> float:
+    clock = isinstance(value, str) and ":" in value and _TIMES.fullmatch(value.strip())
+    return _seconds(value.strip()) if clock else float(value)
 
 
 def _seconds(time: str) -> float:

@@ -8,6 +8,7 @@ is one short line (`Alone`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -18,14 +19,16 @@ from guerdon.parsing import (
     answer_text,
     boxed_answer,
     hashed_answer,
-    last_number,
     lone_answer,
     only_number,
     parse_number,
+    plain_answer,
     section_text,
     stated_answer,
     undecorated,
 )
+from guerdon.parsing.end_tokens import without_end_tokens
+from guerdon.parsing.last_number import last_amount
 from guerdon.ranges import between, check_ranges
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards.answers.equality import any_same, same_answer
@@ -40,13 +43,16 @@ class Tagged:
     """The inside of the last ``<name>`` section; of the last box in it, if it holds one.
 
     A section that is cut at a stop string counts where it is the only one (see
-    `guerdon.parsing.section_text`). "The answer is 42" in it gives 42, and so does ``**42**``.
+    `guerdon.parsing.section_text`); the tag's case is none of its meaning. "The answer is 42" in
+    it gives 42, and so does ``**42**``.
     """
 
     name: str = "answer"
 
     def __call__(self, text: str) -> str | None:
         inside = section_text(text, self.name, last=True)
+        if inside is None and "<" in text:
+            inside = section_text(_tags_in_case(text, self.name), self.name, last=True)
         return None if inside is None else _short(inside)
 
 
@@ -93,11 +99,12 @@ class Stated:
 class LastNumber:
     """The number that the text settles on at its end (see `guerdon.parsing.last_number`).
 
-    One of several in a row ("75 or 85"), an operand, and one in doubt are none.
+    One of several in a row ("75 or 85"), an operand, and one in doubt are none. A unit goes with
+    it: "It is 5 m" is not 5 cm.
     """
 
     def __call__(self, text: str) -> str | None:
-        return last_number(text)
+        return last_amount(text)
 
 
 @dataclass(frozen=True)
@@ -141,12 +148,23 @@ READERS: tuple[Extractor, ...] = (AfterThinking(),)
 
 
 def first_found(extract: Sequence[Extractor], text: str) -> str | None:
-    """What the first of several readers finds; None where none finds an answer."""
+    """What the first of several readers finds; None where none finds an answer.
+
+    End tokens at the end of the text are none of it.
+    """
+    if text.endswith((">", ">\n")):
+        text = without_end_tokens(text)
     for read in extract:
         found = read(text)
         if found is not None:
             return found
     return None
+
+
+def _tags_in_case(text: str, name: str) -> str:
+    """The text with the tags of that name as they are written: ``<Answer>`` as ``<answer>``."""
+    written = re.compile(rf"<(/?){re.escape(name)}>", re.IGNORECASE)
+    return written.sub(rf"<\1{name}>", text)
 
 
 def _short(inside: str) -> str:
@@ -242,7 +260,9 @@ def _same(answer: str, gold: tuple[str, ...]) -> bool | None:
     equal = any_same(answer, gold)
     if equal or (number := only_number(answer)) is None:
         return equal
-    values = {parse_number(one) for one in gold} - {None}
+    unit = plain_answer(answer).unit
+    alike = (one for one in gold if plain_answer(one).unit in ("", unit))
+    values = {parse_number(one) for one in alike} - {None}
     return True if values and parse_number(number) in values else equal
 
 

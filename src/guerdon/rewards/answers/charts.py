@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from guerdon.examples import Example, probe
 from guerdon.parsing import last_number, parse_number, section_text, stated_answer, undecorated
+from guerdon.parsing.number_words import in_digits
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.running.rows import Judged, Ungradable, accepted_answers, gather
 
@@ -153,7 +154,8 @@ class CountReward:
 
     def _judge(self, text: str, gold: int) -> float:
         inside = section_text(text, self.section)
-        count = _count(last_number(inside) or "") if inside is not None else None
+        said = in_digits((inside or "").strip().removesuffix("."))
+        count = _count(last_number(said) or "") if inside is not None else None
         if count is None or self.credit is None:
             return float(count == gold)
         return self.credit(float(min(Fraction(abs(count - gold), max(gold, 1)), _WORST)))

@@ -17,11 +17,13 @@ from guerdon.parsing import (
     choice_letters,
     chosen_letters,
     last_boxed,
+    lone_answer,
     options_of,
     reference_letters,
     sections,
     separated_choice_letters,
 )
+from guerdon.parsing.units import WRAPPED
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards.answers.answer import (
     AfterThinking,
@@ -169,8 +171,10 @@ def named_options(said: str, task: Task, letters: str = CHOICES) -> str:
     "B. Dog"; "Dog and Hen" chooses both.
     """
     options = options_of(task.columns.get("choices")) or _labelled(task)
-    if not options or not said.strip() or len(said) > _LONGEST_OPTION:
+    if not options or len(said) > _LONGEST_OPTION:
         return ""
+    said = WRAPPED.sub(r"\1", said)
+    said = lone_answer(said) or said
     words = {letter: words_of(text) for letter, text in options.items() if letter in letters}
     pieces = [said]
     if not any(words_of(said) == one for one in words.values()):

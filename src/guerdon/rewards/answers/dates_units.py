@@ -15,6 +15,7 @@ from guerdon.examples import Example, probe
 from guerdon.extras import install
 from guerdon.parsing import parse_number, plain_answer
 from guerdon.parsing.characters import one_script
+from guerdon.parsing.units import WRAPPED
 from guerdon.ranges import NonNegative, check_ranges
 from guerdon.records import Progress, Rollouts, Scores
 from guerdon.rewards.answers.answer import Boxed, Extractor, Tagged, WholeText, first_found
@@ -51,21 +52,14 @@ _BLANKS = re.compile(r"[ \t\r\n]+")
 _JOINING = frozenset(["of", "at", "on", "the"])
 _STRANGE = frozenset(["Cc", "Cf", "Cn", "Co", "Cs", "Nd", "Nl", "No"])
 _RANGE = frozenset(["and", "or", "to", "until", "through", "-"])
-_UNSAID = frozenset(
-    [
-        "not",
-        "never",
-        "before",
-        "after",
-        "until",
-        "around",
-        "about",
-        "circa",
-        "approximately",
-        "near",
-    ]
-)
+# fmt: off
+_UNSAID = frozenset((
+    "not", "never", "before", "after", "until", "around", "about", "circa", "approximately",
+    "near", "than",
+))
+# fmt: on
 """Words before a date that make another answer of it."""
+_AROUND = ",;()\"*{}[]:'"
 _DOTTED = re.compile(r"\d{1,2}\.\d{1,2}\.\d{2,4}", re.ASCII)
 _CHARACTERS = re.compile(r"(\d{4})年(\d{1,2})月(\d{1,2})[日号號]", re.ASCII)
 _DASHES = str.maketrans(dict.fromkeys("‐‑‒–—−", "-"))
@@ -100,7 +94,7 @@ def _is_strange(text: str) -> bool:
 
 def _dates_in(text: str) -> list[str]:
     """What stands in a text as a date: runs of words that make one, else years."""
-    words = [w.strip(',;()"*').removesuffix(".") for w in _BLANKS.split(text)]
+    words = [w.strip(_AROUND).removesuffix(".") for w in _BLANKS.split(WRAPPED.sub(r"\1", text))]
     words = [word for word in words if word]
     fits = [bool(_DATED.fullmatch(w) or _BESIDE.fullmatch(w)) for w in words]
     dates, end = [], 0
@@ -114,14 +108,21 @@ def _dates_in(text: str) -> list[str]:
         if any(c.isdigit() for c in "".join(run)) and any(map(_DATED.fullmatch, said)):
             alone = _is_one(said, words[:begin], words[begin + len(run) :])
             dates.append(" ".join(said) if alone else "")
-    return dates or [word for word in words if _YEAR.fullmatch(word)]
+    years = [k for k, word in enumerate(words) if _YEAR.fullmatch(word)]
+    unsaid = [k for k in years if k and words[k - 1].lower() in _UNSAID]
+    return dates or ["" if k in unsaid else words[k] for k in years]
 
 
 def _is_one(run: Sequence[str], before: Sequence[str], after: Sequence[str]) -> bool:
     """Whether a run of words is one date, and no digits stand beside it."""
     if before and before[-1].lower() in _UNSAID:
         return False
-    before = before[:-1] if before and before[-1].lower() in _RANGE else before
+    if after and after[0].lower().replace(".", "") in ("bc", "bce"):
+        return False
+    if before and before[-1].lower() in _RANGE:
+        before = before[:-1]
+        if before and _DATED.fullmatch(before[-1]):
+            return False
     after = after[1:] if after and after[0].lower() in _RANGE else after
     if any(c.isdigit() for word in (*before[-1:], *after[:1]) for c in word):
         return False
@@ -214,7 +215,9 @@ _AMOUNT = re.compile(rf"({_NUMERAL}) ?([!-~°Ωµμ][ -~°Ωµμ]*)?", re.ASCII)
 _PART = r"\d+(?:\.\d+)? ?[a-zA-Z]{1,12}"
 _COMPOUND = re.compile(rf"{_PART}(?:(?:,? and |,? ?){_PART}){{1,3}}", re.ASCII)
 _PARTS = re.compile(_PART, re.ASCII)
-_SAID = re.compile(r"(?:[A-Za-z][A-Za-z' ]{0,80}\s(?:is|was|are|equals)|=)\s+(?=[-+.\d])", re.ASCII)
+_SAID = re.compile(
+    r"(?:[A-Za-z][A-Za-z' ]{0,80}\s(?:is|was|are|equals|=)|=)\s+(?=[-+.\d])", re.ASCII
+)
 """What leads to an amount in a sentence."""
 
 
@@ -287,7 +290,8 @@ def _quantity(text: str) -> Any:
     amount = f"{plain.body} {plain.unit}".strip()
     if len(amount) > _LONGEST_AMOUNT:
         return None
-    return _compound(amount) if _COMPOUND.fullmatch(amount) else _read_quantity(amount)
+    made = _read_quantity(amount)
+    return _compound(amount) if made is None and _COMPOUND.fullmatch(amount) else made
 
 
 def _compound(amount: str) -> Any:

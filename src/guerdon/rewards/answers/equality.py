@@ -8,8 +8,10 @@ from fractions import Fraction
 
 from guerdon.parsing import LONGEST_EXPRESSION, Plain, parse_number, plain_answer, same_expression
 from guerdon.parsing.expressions import left_undone
+from guerdon.parsing.numbers import MONEY
 from guerdon.parsing.plain_lists import same_plain_lists
 from guerdon.parsing.tokens import is_algebra
+from guerdon.parsing.units import is_unit
 
 _OPERATOR = re.compile(r"[\d\\^_=+*/()\[\]{}|!<>-]")
 _COMMAND = re.compile(r"\\[a-zA-Z]+|\{[a-z]?matrix\}")
@@ -23,6 +25,7 @@ _FUNCTIONS = frozenset((
 _RELATION = re.compile(r"[=<>]|\\(?:[lg]eq?|lt|gt)(?![a-zA-Z])")
 _RATIO = re.compile(r"\d{1,9}(?:\s?:\s?\d{1,9}){1,9}", re.ASCII)
 _SPACE = re.compile(r"(?<![0-9]) | (?![0-9])")  # "2 1/4" is not "21/4"
+_PLAIN_WORDS = re.compile(r"[a-z]{2,40}(?: [a-z]{2,40}){0,8}")
 _DATE = re.compile(r"\d+(?:[-/]\d+){2}")
 
 
@@ -49,12 +52,16 @@ def same_answer(answer: str, gold: str) -> bool | None:
     value = None if number is None else parse_number(answer)
     if number is not None and value is not None:
         return _same_number(value, number, answer, gold)
+    if number is not None and _with_unit(answer, number) and gold.isdigit():
+        return True
     one, two = plain_answer(answer), plain_answer(gold)
     if not _compatible(one, two):
         return False
     left, right = _body(one, two), _body(two, one)
     if _SPACE.sub("", left) == _SPACE.sub("", right):
         return bool(left)
+    if left[:1].isalpha() and _same_word(left, right):
+        return True
     number = number if right == gold else parse_number(right)
     value = parse_number(left)
     if number is not None and value is not None:
@@ -71,9 +78,35 @@ def _numbers_of(ratio: str) -> list[int] | None:
     return [int(n) for n in ratio.split(":")] if _RATIO.fullmatch(ratio) else None
 
 
+def _with_unit(answer: str, number: Fraction) -> bool:
+    """Whether an answer is that number and a known unit: the quick way for "3 km"."""
+    said, _, unit = answer.partition(" ")
+    return unit.isalpha() and is_unit(unit) and parse_number(said) == number
+
+
+def _same_word(one: str, two: str) -> bool:
+    """The same words but for a capital at the beginning, or all in capitals: ``Yes`` and ``YES``.
+
+    Other letters may be names of quantities: ``ab`` is not ``AB``.
+    """
+    low = one.lower()
+    if low != two.lower() or not _PLAIN_WORDS.fullmatch(low):
+        return False
+    loud = len(low) > 3 or low in ("yes", "no")
+    forms = (low, low.capitalize(), low.title(), low.upper() if loud else low)
+    return one in forms and two in forms
+
+
+def _money(text: str) -> str:
+    """The sign of money in a text, "" where there is none."""
+    return next((sign for sign in MONEY if sign in text), "")
+
+
 def _same_number(value: Fraction, number: Fraction, answer: str, gold: str) -> bool:
     if value == number:
-        return True
+        # The dollar is the only sign of money in ASCII, and at times a sign of mathematics.
+        plain = answer.isascii() and gold.isascii()
+        return plain or _money(answer) in ("", _money(gold)) or not _money(gold)
     per_cent = "%" in answer, "%" in gold
     return per_cent[0] != per_cent[1] and (value * 100 if per_cent[0] else value) == (
         number * 100 if per_cent[1] else number

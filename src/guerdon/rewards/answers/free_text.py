@@ -23,7 +23,7 @@ _LETTERS = re.compile(r"[\"'(\[]*[^\W\d_](?:[^\W\d_]|[.'’,-](?=[^\W\d_]))*[.!?
 _DROPPED = re.compile(r"[.!?,;:'’\"()\[\]]")
 _PARTS = re.compile(r"-")
 _PLAIN_END = re.compile(r"(?<![\d)])[.!?,;:]+\Z|[.?,;:]+\Z")
-_ALIKE = str.maketrans("’‘“”−–‐‑", "''\"\"----")
+_ALIKE = str.maketrans("’‘“”−–‐‑₀₁₂₃₄₅₆₇₈₉", "''\"\"----0123456789")
 _LONGEST, _LONGEST_WORD = 20_000, 80
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
@@ -37,8 +37,9 @@ def words_of(text: str) -> tuple[str, ...]:
     """The words of a short answer without what means nothing: case, articles, emphasis, quotes.
 
     In words of letters, full stops, apostrophes and brackets go and hyphens part; commas and the
-    like at the end of any word go. Numbers come in one form: 1,000 and 1000.0 are the same word.
-    All other signs stay: C++, -5, 3.5, 50%, A+, x*. Articles stay where there is nothing else.
+    like at the end of any word go. Lowered digits are digits (H₂O). Numbers come in one form:
+    1,000 and 1000.0 are the same word. All other signs stay: C++, -5, 3.5, 50%, A+, x*. Articles
+    stay where there is nothing else.
     """
     plain = unicodedata.normalize("NFC", text[:_LONGEST]).translate(_ALIKE)
     words: list[str] = []

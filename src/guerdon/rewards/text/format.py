@@ -10,6 +10,7 @@ import torch
 
 from guerdon.examples import Example, Judges, probe, tagged
 from guerdon.parsing import boxed_spans, sections
+from guerdon.parsing.end_tokens import without_end_tokens
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards.running.rows import single
 
@@ -23,8 +24,8 @@ class FormatReward:
     begin the thinking, the completion begins after that tag; ``prefilled`` says so where the
     prompt of the task does not show it.
 
-    ``strict``: nothing but white space stands outside them and they come in the given order.
-    Without it, text outside is tolerated, and order too unless ``require_order``.
+    ``strict``: nothing but white space and end tokens stands outside them and they come in the
+    given order. Without it, text outside is tolerated, and order too unless ``require_order``.
     ``box_in`` names a section that must hold a balanced box with something in it ("" = none need).
 
     Value and part "format": float[N] of 0 and 1; never invalid.
@@ -61,7 +62,7 @@ class FormatReward:
 
     def holds(self, text: str) -> bool:
         """Whether one completion, with what its prompt began of it, has the form."""
-        found = sections(text, self.sections)
+        found = sections(without_end_tokens(text), self.sections)
         if any(found.count(name) != 1 for name in self.sections):
             return False
         if self.strict and not found.strict:
