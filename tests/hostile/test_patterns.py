@@ -34,6 +34,7 @@ def compiled():
 
 PATTERNS = compiled()
 SHORT = {
+    "guerdon.parsing.choices._CONCLUDED": 200,
     "guerdon.parsing.choices._LEADING": 800,
     "guerdon.parsing.choices._LISTED": 200,
     "guerdon.parsing.last_number._GOES_ON": 100,
@@ -43,9 +44,11 @@ SHORT = {
     "guerdon.parsing.stated._CALL": 400,
     "guerdon.parsing.stated._HASHED": 200,
     "guerdon.parsing.tokens._TOKEN": 300,
-    "guerdon.parsing.units.WRAPPED": 800,
+    "guerdon.parsing.plain.WRAPPED": 800,
     "guerdon.parsing.units._WRAPPED_END": 800,
     "guerdon.rewards.answers.dates_units._AMOUNT": 100,
+    "guerdon.rewards.answers.dates_units._COMPOUND": 100,
+    "guerdon.rewards.answers.dates_units._PARTS": 100,
     "guerdon.rewards.answers.equality._DATE": 300,
     "guerdon.rewards.answers.free_text._LETTERS": 80,
     "guerdon.rewards.answers.free_text._PLAIN_END": 80,

@@ -11,11 +11,10 @@ from guerdon.parsing.end_tokens import without_end_tokens
 from guerdon.parsing.fenced import unfenced
 from guerdon.parsing.json_objects import json_values
 
-_NAMED = re.compile(
+_CALLED = re.compile(
     r"\s{0,8}([\w.-]{1,64})\s?(?:\[CALL_ID\]\w{1,32})?(?:\[ARGS\])?\s{0,8}(?=\{)", re.ASCII
 )
-_FUNCTION = re.compile(r"\s*+<function=([\w.-]{1,64})>(.*?)</function>\s*+", re.DOTALL)
-_PARAMETER = re.compile(r"\s*+<parameter=([\w.-]{1,64})>(.*?)</parameter>\s*+", re.DOTALL)
+_OPENING = re.compile(r"<(function|parameter)=([\w.-]{1,64})>", re.ASCII)
 _STARTS = ("<|python_tag|>", "<|python_start|>")
 _MISTRAL = "[TOOL_CALLS]"
 _MOST = 65
@@ -52,29 +51,28 @@ def function_calls(text: str) -> list[dict[str, Any]]:
     In it stand an object (Llama), or ``<parameter=name>`` with texts (Qwen3-Coder), which have no
     types: one is read as JSON where it is JSON. Raises ValueError for anything else. Linear time.
     """
-    calls: list[dict[str, Any]] = []
-    place = 0
-    while place < len(text) and len(calls) < _MOST:
-        found = _FUNCTION.match(text, place)
-        if found is None:
-            raise ValueError(f"no function call: {text[place : place + 40]!r}")
-        calls.append({"name": found[1], "parameters": _parameters(found[2])})
-        place = found.end()
-    return calls
+    named = _named(text, "function")
+    return [{"name": name, "parameters": _parameters(inside)} for name, inside in named]
 
 
 def _parameters(inside: str) -> Any:
     if inside.lstrip().startswith("{"):
         return read_json(inside)
-    given: dict[str, Any] = {}
-    place = 0
-    while inside[place:].strip():
-        found = _PARAMETER.match(inside, place)
-        if found is None or len(given) > _MOST:
-            raise ValueError(f"no parameter: {inside[place : place + 40]!r}")
-        given[found[1]] = _untyped(found[2].strip("\n"))
-        place = found.end()
-    return given
+    return {name: _untyped(said.strip("\n")) for name, said in _named(inside, "parameter")}
+
+
+def _named(text: str, kind: str) -> list[tuple[str, str]]:
+    """Name and inside of each ``<kind=name>..</kind>``; ValueError where anything else stands."""
+    closing = f"</{kind}>"
+    found: list[tuple[str, str]] = []
+    rest = text.strip()
+    while rest and len(found) < _MOST:
+        opening, end = _OPENING.match(rest), rest.find(closing)
+        if opening is None or opening[1] != kind or end < 0:
+            raise ValueError(f"no {kind}: {rest[:40]!r}")
+        found.append((opening[2], rest[opening.end() : end]))
+        rest = rest[end + len(closing) :].lstrip()
+    return found
 
 
 def _untyped(text: str) -> Any:
@@ -85,7 +83,7 @@ def _untyped(text: str) -> Any:
 
 
 def _mistral(piece: str) -> list[Any]:
-    named = _NAMED.match(piece)
+    named = _CALLED.match(piece)
     if named is None:
         return _flat(piece)
     return [{"name": named[1], "parameters": read_json(piece[named.end() :])}]
