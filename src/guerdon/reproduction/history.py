@@ -112,9 +112,8 @@ def _doubts_on(root: Path, data: Mapping[str, Any], wrote: str) -> Iterator[str]
 
 
 def _before(root: Path, commit: str, later: str) -> bool:
-    """Whether ``commit`` is an ancestor of ``later``, and not it."""
-    asked = ("merge-base", "--is-ancestor", commit, f"{later}^")
-    return _ask(root, *asked).returncode == 0
+    """Whether ``commit`` is an ancestor of ``later``, whose files can't name itself."""
+    return _ask(root, "merge-base", "--is-ancestor", commit, later).returncode == 0
 
 
 def _digests_at(
