@@ -110,7 +110,7 @@ def refused(capsys: Captured, arguments: list[str]) -> str:
         ("--objective ppo", "PPO learns values, but GroupNormalised gives it no returns"),
         ("--objective ppo --advantage gae", "the model has no value head"),
         ("--reference adapter-off --kl 0.1", "AdapterOffReference needs a policy with an adapter"),
-        ("--model.adapter lroa", '--model.adapter is \'lroa\'; give "lora", "dora" or'),
+        ("--model.adapter lroa", '--model.adapter is \'lroa\'; give "lora", "dora", "rslora"'),
         ("--model.dtype float33", '--model.dtype is \'float33\'; give "float32", "bfloat16"'),
         ("--model.mixed-precision fp7", "--model.mixed-precision is 'fp7'"),
         ("--model.rank 0", "--model.rank is 0; give a whole number of 1 or more"),

@@ -45,7 +45,8 @@ FUNCTIONS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         f"guerdon.{module}": frozenset(names.split())
         for module, names in {
-            "claims.fine_grained_rlhf": "above_zero whole_sum",
+            "claims.clip_delta": "to_the_end",
+            "claims.fine_grained_rlhf": "above_mean above_zero whole_sum",
             "claims.gigpo": "step_only",
             "claims.reasoning_sql": "words_in_common",
             "claims.shop_r1": "exact",
@@ -117,7 +118,6 @@ RENAMED: Mapping[str, str] = MappingProxyType(
             "gigpo": "UniqueStates step_only",
             "reasoning_sql": "Questions words_in_common",
             "shop_r1": "exact",
-            "toolrl": "Contexts",
         }.items()
         for name in names.split()
     }

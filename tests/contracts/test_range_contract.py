@@ -31,7 +31,7 @@ MADE = frozenset(
         # a run's results and what flows through it
         *("Batch", "Collected", "Carried", "Done", "HeldOut", "Lesson", "Result"),
         *("Demonstration", "Features", "Guard", "Shard", "Surrogate", "Problem"),
-        *("Piece", "Stopped"),
+        *("Piece", "Stopped", "Skill"),
         # what sampling and packing hold
         *("_Episode", "_Play", "LinearHead", "Ragged", "Packed", "Pass", "_Layer"),
         # what rewards read and say

@@ -15,6 +15,7 @@ from guerdon.rewards.models.spans import sentence_ends
 
 UNREAD = {
     "environment-return": "the environment's rewards",
+    "well-formed-turns": "which turns the environment could read",
     "policy-entropy": "the policy's distributions",
     "policy-confidence": "the policy's distributions",
     "scorer": "what a reward model says",

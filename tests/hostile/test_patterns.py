@@ -117,6 +117,8 @@ KNOWN = {
         "compile",
     ): "names of functions, on a query of at most 10,000",
     ("rewards/programs/sql_duckdb.py", "escape"): "a name of the engine's own",
+    ("rewards/answers/answer.py", "compile"): "the name of a tag, in brackets",
+    ("rewards/answers/answer.py", "escape"): "a setting",
     ("rewards/models/spans.py", "finditer"): "one character; a run without backtracking",
     ("rewards/actions/tools.py", "escape"): "a setting",
     ("rewards/actions/tools.py", "fullmatch"): "each block but the first stands once (test below)",

@@ -24,6 +24,9 @@ _LONG_DATE = re.compile(
     rf"\b(?:{_DAY}(?: of)? {_MONTH}|{_MONTH} {_DAY}),? [12][0-9]{{3}}(?![\w.,]\w)(?!\w)"
 )
 _LONGEST_DATE = 24
+# fmt: off
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+# fmt: on
 _BRACED = r"\s?(?:\{\s?-?[0-9]++\s?\}|[0-9])"
 _SIZE = rf"(?:(?:{GROUPED}|[0-9]++)(?:\.[0-9]++)?|\.[0-9]++)"
 _TOKEN = re.compile(
@@ -222,8 +225,10 @@ def _last(text: str) -> tuple[str, int, int] | None:
     quick = _quick(tail)
     if quick is not None and not _ends_a_date(tail, *quick):
         return (tail, *quick) if _settled(tail, *quick) else None
-    tail = _LONG_DATE.sub("date", tail)
-    for begin in dict.fromkeys(_place_to_begin(tail, near) for near in _NEAR):
+    if any(month in tail for month in _MONTHS):
+        tail = _LONG_DATE.sub("date", tail)
+    for near in _NEAR:
+        begin = _place_to_begin(tail, near)
         tokens = list(_TOKEN.finditer(tail, begin))
         while tokens:
             token = tokens.pop()
@@ -236,6 +241,8 @@ def _last(text: str) -> tuple[str, int, int] | None:
             if not tokens and begin:
                 break  # whether another stands before it is not seen from here
             return (tail, *token.span()) if _alone(tail, tokens, token.start()) else None
+        if not begin:
+            break
     return None
 
 
@@ -247,14 +254,15 @@ def _place_to_begin(tail: str, near: int) -> int:
 
 def _ends_a_date(tail: str, start: int, end: int) -> bool:
     """Whether a number is the year of "5 May 2024"."""
-    near = max(0, end - _LONGEST_DATE)
-    return end - start == 4 and bool(_LONG_DATE.search(tail, near, end))
+    if end - start != 4:
+        return False
+    return bool(_LONG_DATE.search(tail, max(0, end - _LONGEST_DATE), end))
 
 
 def _quick(tail: str) -> tuple[int, int] | None:
     """Where the last number is, if it is a plain one in a sentence with no other beside it."""
     end = _last_digit(tail, len(tail)) + 1
-    start = tail.rfind(" ", 0, end) + 1
+    start = max(tail.rfind(" ", 0, end), tail.rfind("=", 0, end)) + 1
     if tail[end : end + 2].lstrip()[:1] in ("%", "\\", "/") or tail[end : end + 1] in _RAISED:
         return None
     if not _SIMPLE.fullmatch(tail, start, end) or "\\" in tail[max(0, start - 40) : start]:

@@ -60,7 +60,7 @@ def _value(words: str) -> int | None:
     total = part = 0
     room = 1_000
     scale = 10**12
-    for word in re.split(r"[ ,-]+", words.lower()):
+    for word in words.lower().replace(",", " ").replace("-", " ").split():
         if word == "and":
             continue
         if word in _SCALES:

@@ -51,7 +51,7 @@ class Tagged:
 
     def __call__(self, text: str) -> str | None:
         inside = section_text(text, self.name, last=True)
-        if inside is None and "<" in text:
+        if inside is None and "<" in text and f"<{self.name.lower()}>" in text.lower():
             inside = section_text(_tags_in_case(text, self.name), self.name, last=True)
         return None if inside is None else _short(inside)
 
