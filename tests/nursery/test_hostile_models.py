@@ -128,7 +128,8 @@ def test_names_that_name_no_model(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_name_that_the_hub_does_not_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    # The variable HF_HUB_OFFLINE is read once, when the library is loaded.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     assert all("no folder here, and no model of that name" in told for told in refusals("no-such"))
 
 

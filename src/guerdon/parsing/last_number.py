@@ -72,6 +72,8 @@ _DOUBTED = frozenset([
 _HEDGES = _DOUBTED | {"or", "and", "no", "more", "less", "fewer", "to", "if", "wrong", "unless"}
 _UNSURE = ("doubt", "whether", "unsure", "not sure", "suppose")
 _DENIED = re.compile(r"(?i)[^.!?\n]{0,40}\b(?:wrong|incorrect|false|not (?:right|correct))\b")
+_DENIALS = ("wrong", "correct", "false", "not right")
+"""One of them stands in what `_DENIED` matches."""
 _ASKED = re.compile(r"[^.!?\n]{0,80}\?")
 _LETTER = re.compile(r"[^\W\d_\u3040-\u9fff\uac00-\ud7af]")  # scripts without spaces join words
 _UP_TO_STOP = re.compile(r"(?s)\A.*(?:[.!?] |\.\) |[\n。])")
@@ -331,22 +333,30 @@ def _is_taken_up(after: str) -> bool:
         return True
     if _SCALE.match(after) or _GOES_ON.match(after):
         return True
-    return bool(_DENIED.match(after) or ("?" in after and _ASKED.match(after)))
+    low = after.lower()
+    if any(word in low for word in _DENIALS) and _DENIED.match(after):
+        return True
+    return "?" in after and bool(_ASKED.match(after))
 
 
 def _is_argument(before: str) -> bool:
     """Whether a number stands in a call or an object: f(2, 0), {"failed": 0}, but as its answer."""
     line = before[before.rfind("\n") + 1 :]
-    field = _FIELD.search(line)
+    field = _FIELD.search(line) if ":" in line[-2:] else None
     if field is not None:
         return field[1].lower() not in _ASKED_FIELDS
+    if "(" not in line:
+        return False
     name, _, inside = line.rpartition("(")
     return bool(name) and (name[-1].isalnum() or name[-1] == "_") and not _ENDS_ARGUMENT & {*inside}
 
 
 def _is_part(before: str) -> bool:
     """Whether what stands before a number makes it an operand, a bound, an index, an argument."""
-    last = before.rstrip()[-1:]
+    bare = before.rstrip()
+    last = bare[-1:]
+    if last == "=":
+        return bare.endswith("!=")
     if last.isalnum() or last in ":,.;)":  # the quick way, for prose
         if "\\" not in before[-12:]:
             return False
@@ -357,7 +367,9 @@ def _is_part(before: str) -> bool:
 
 def _in_doubt(before: str) -> bool:
     """Whether one of the two words before a number doubts, bounds or denies it."""
-    low = before.lower().replace("’", "'")
+    low = before.lower()
+    if "’" in low:
+        low = low.replace("’", "'")
     words = low.rsplit(None, 2)[-2:] if low[-1:].isspace() or low[-1:] in _OPENING else []
     if not _DOUBTED.isdisjoint(words) or words == ["up", "to"]:
         return True

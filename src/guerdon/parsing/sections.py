@@ -135,6 +135,8 @@ def after_thinking(text: str, names: Sequence[str] = THINKING) -> str:
     That is what follows the last closing tag, whether the opening one stands in the text or in
     the prompt. Thinking that is never closed goes on to an ``<answer>`` tag, or to the end.
     """
+    if names is THINKING and "think" not in text:
+        return text
     end = 0
     for name in names:
         closing = f"</{name}>"
