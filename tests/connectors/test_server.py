@@ -346,7 +346,8 @@ def test_a_stuck_reward_costs_its_request_and_shows_in_health(tmp_path, mine):
 
 def test_a_request_that_nobody_waits_for_is_not_judged_later(tmp_path, mine):
     with served(tmp_path, f"{mine}:sleepy", "--max-waiting", "1000") as (client, process, log):
-        body = json.dumps(rows("0.5")).encode()
+        # Long enough that none is judged before all have come and gone, on a busy machine too.
+        body = json.dumps(rows("4")).encode()
         head = b"POST /score HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         with sockets(client, 150) as made:
             for one in made:
