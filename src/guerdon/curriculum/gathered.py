@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
-from guerdon.curriculum.kept_groups import Group, groups_of, joined
+from guerdon.curriculum.kept_groups import KeepsGroups, fits, groups_of, joined
 from guerdon.ranges import PositiveInt, check_ranges
 from guerdon.records import OWN_POLICY, Experience, Progress, Task
 
 
 @dataclass(frozen=True)
-class GatheredRows:
+class GatheredRows(KeepsGroups):
     """A `Buffer` from which nothing is learned until it holds ``least`` rows, and then from all.
 
     The dynamic batch of Rewarding the Unlikely (2506.02355): where a filter leaves few groups, an
@@ -27,7 +27,6 @@ class GatheredRows:
 
     least: PositiveInt = 256
     """How many rows there are before anything is learned."""
-    _kept: list[Group] = field(default_factory=list, init=False, repr=False, compare=False)
 
     waits: ClassVar[bool] = True
 
@@ -40,21 +39,13 @@ class GatheredRows:
         Raises ValueError for pairs, and for rows that can't be kept: see `state_dict`.
         """
         here = groups_of(fresh, progress.step, OWN_POLICY)
-        known = {task.id: task for task in tasks} if self._kept else {}
-        temperature = fresh.rollouts.temperature
-        old = [g for g in self._kept if g["task"] in known and g["temperature"] == temperature]
+        known = self.known_tasks(tasks)
+        old = [group for group in self._kept if fits(group, fresh, known)]
         if sum(len(group["value"]) for group in (*old, *here)) < self.least:
             self._kept[:] = [*old, *here]
             return fresh.select(torch.tensor([], dtype=torch.long))
         self._kept.clear()
         return joined(fresh, old, known)
-
-    def state_dict(self) -> dict[str, Any]:
-        """The groups: tensors, texts, task ids and the states of worlds, if these are plain."""
-        return {"kept": list(self._kept)}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._kept[:] = list(state["kept"])
 
     @classmethod
     def example(cls) -> GatheredRows:

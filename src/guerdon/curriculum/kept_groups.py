@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import torch
@@ -26,6 +26,29 @@ Group = dict[str, Any]
 
 _ALONG = [f.name for f in fields(Rollouts) if "along" in f.metadata]
 _OF_TASKS = {f.name for f in fields(Rollouts) if f.metadata.get("along") is Along.TASK}
+
+
+@dataclass(frozen=True)
+class KeepsGroups:
+    """The memory of a buffer: groups that checkpoints hold."""
+
+    _kept: list[Group] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The groups: tensors, texts, task ids and the states of worlds, if these are plain."""
+        return {"kept": list(self._kept)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._kept[:] = list(state["kept"])
+
+    def known_tasks(self, tasks: Sequence[Task]) -> dict[str, Task]:
+        """The run's tasks by id; none while nothing is kept."""
+        return {task.id: task for task in tasks} if self._kept else {}
+
+
+def fits(group: Group, fresh: Experience, known: Mapping[str, Task]) -> bool:
+    """Whether a kept group is of a known task, and was sampled as what comes in is."""
+    return group["task"] in known and group["temperature"] == fresh.rollouts.temperature
 
 
 def joined(fresh: Experience, groups: Sequence[Group], known: Mapping[str, Task]) -> Experience:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 
-from guerdon.curriculum.kept_groups import Group, groups_of, joined
+from guerdon.curriculum.kept_groups import Group, KeepsGroups, fits, groups_of, joined
 from guerdon.ranges import Decay, OneOf, PositiveInt, Seed, check_ranges
 from guerdon.records import Experience, Progress, Task
 
@@ -17,7 +17,7 @@ REPLAYED = "replay"
 
 
 @dataclass(frozen=True)
-class ReplayedRows:
+class ReplayedRows(KeepsGroups):
     """A `Buffer` of groups of earlier steps, mixed whole into what is learned from.
 
     A group is kept with its advantage and the log-probs that its rows were sampled with, so an
@@ -42,7 +42,6 @@ class ReplayedRows:
     equal ones the newest."""
     seed: Seed = 0
     """What decides, with the step, which groups are replayed."""
-    _kept: list[Group] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -53,18 +52,11 @@ class ReplayedRows:
         Raises ValueError for pairs, and for rows that can't be kept: see `state_dict`.
         """
         here = groups_of(fresh, progress.step, REPLAYED)
-        known = {task.id: task for task in tasks} if self._kept else {}
+        known = self.known_tasks(tasks)
         old = [group for group in self._kept if progress.step - group["step"] <= self.age]
         mixed = joined(fresh, self._drawn(fresh, old, known, progress), known)
         self._kept[:] = self._best([*old, *here])
         return mixed
-
-    def state_dict(self) -> dict[str, Any]:
-        """The groups: tensors, texts, task ids and the states of worlds, if these are plain."""
-        return {"kept": list(self._kept)}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._kept[:] = list(state["kept"])
 
     @classmethod
     def example(cls) -> ReplayedRows:
@@ -84,8 +76,7 @@ class ReplayedRows:
         drawn = []
         for place in torch.randperm(len(old), generator=generator).tolist():
             group, size = old[place], len(old[place]["value"])
-            fits = group["task"] in known and group["temperature"] == fresh.rollouts.temperature
-            if fits and size <= room:
+            if fits(group, fresh, known) and size <= room:
                 drawn.append(group)
                 room -= size
         return drawn

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 
+END_TOKEN = r"(?:<\|[a-z_]{1,24}\|>|</s>|<eos>|<end_of_turn>)"
+"""The pattern of one end token."""
+
 _LONGEST = 32
-_LAST = re.compile(r"(?:<\|[a-z_]{1,24}\|>|</s>|<eos>|<end_of_turn>)\Z")
+_LAST = re.compile(rf"{END_TOKEN}\Z")
 
 
 def without_end_tokens(text: str) -> str:

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from guerdon.examples import Example, probe
 from guerdon.parsing import read_json, sections
+from guerdon.parsing.end_tokens import END_TOKEN
 from guerdon.ranges import Positive, check_ranges
 from guerdon.records import Progress, Rollouts, Scores, Task
 from guerdon.rewards.actions.tool_calls import (
@@ -27,7 +28,7 @@ from guerdon.rewards.running.rows import Judged, gather
 from guerdon.schedules import Linear, Steps, at
 
 _BLANK = re.compile(r"\s*+")
-_ENDS = re.compile(r"(?:\s|<\|[a-z_]{1,24}\|>|</s>|<eos>|<end_of_turn>)*+")
+_ENDS = re.compile(rf"(?:\s|{END_TOKEN})*+")
 """What a completion may end in: the end tokens that chat models write, kept by some decoders."""
 
 
